@@ -1,0 +1,56 @@
+# `make demo` runs the main job, `make test` checks everything; both first build .venv/ with the TFX that fits the machine.
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help env demo test lint types layers wheel unit test-tfx-latest lock
+# The environment decides what is imported, not the caller's shell.
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
+# TensorFlow's greetings, twenty lines for each process, go unsaid; its errors do not.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+bin := .venv/bin
+sources := $(wildcard components tests pipelines benchmarks setup.py)
+site := .cache/wheel/site
+heading = @printf '\n== %s\n'
+
+help:  ## this list
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
+
+env:  ## build .venv/: TFX 1.21 where glibc >= 2.39 and Python 3.11-3.13 are there, else TFX 1.16 on Python 3.10
+	@tools/make_env
+
+demo: env  ## train, explain, validate and push a model of loan approvals, and say where the report is
+	@$(bin)/python pipelines/loan_approval/local_runner.py
+
+test: env  ## every check and test, against the built wheel; stops at the first that fails
+	@$(MAKE) lint types layers wheel unit
+	@printf '\nAll checks passed.\n'
+
+lint: env
+	$(heading) "Format and lint (ruff)"
+	@$(bin)/ruff format --check --output-format=concise $(sources)
+	@$(bin)/ruff check $(sources)
+
+types: env
+	$(heading) "Types (mypy --strict)"
+	@$(bin)/mypy --strict components/tfx_explain
+
+layers: env
+	$(heading) "Layers (import-linter)"
+	@$(bin)/lint-imports
+
+wheel: env
+	$(heading) "Wheel"
+	@tools/make_wheel $(site)
+	@TFX_EXPLAIN_SITE=$(CURDIR)/$(site) $(bin)/pytest tests/packaging
+
+unit: env
+	$(heading) "Tests, against the wheel (pytest)"
+	@PYTHONPATH=$(CURDIR)/$(site) $(bin)/pytest --ignore=tests/packaging
+
+test-tfx-latest: env  ## `make test` with the latest TFX, in a Debian 13 root where this machine is older
+	@if [ "$$(tools/make_env --which)" = 1.21 ]; then $(MAKE) test; else tools/in_trixie_root make test; fi
+
+lock: env  ## resolve both requirements/*.txt again
+	@tools/make_lock

@@ -1,0 +1,62 @@
+"""shap's side of shapley_vs_shap.py; runs in the environment of the peers."""
+
+import json
+import sys
+import time
+
+import numpy as np
+import shap
+import tensorflow as tf
+
+
+def main() -> None:
+    """Prints times and attributions as JSON."""
+    model_dir, data_file = sys.argv[1:]
+    data = np.load(data_file)
+    background, rows = data["background"], data["rows"]
+    weights = list(np.load(f"{model_dir}/weights.npz").values())
+    w1, b1, w2, b2, w3, b3 = [tf.constant(weight) for weight in weights]
+
+    @tf.function(input_signature=[tf.TensorSpec([None, background.shape[1]], tf.float32)])
+    def network(x: tf.Tensor) -> tf.Tensor:
+        return (tf.nn.relu(tf.nn.relu(x @ w1 + b1) @ w2 + b2) @ w3 + b3)[:, 0]
+
+    calls = [0]
+
+    def model(x: np.ndarray) -> np.ndarray:
+        calls[0] += len(x)
+        return network(np.asarray(x, np.float32)).numpy()
+
+    masker = shap.maskers.Independent(background, max_samples=len(background))
+    d = background.shape[1]
+    permutation = shap.PermutationExplainer(model, masker, seed=0)
+    kernel = shap.KernelExplainer(model, background)
+    sampling = shap.SamplingExplainer(model, background)
+
+    def by_permutation(evaluations: int, x: np.ndarray) -> np.ndarray:
+        return permutation(x, max_evals=evaluations, batch_size="auto", silent=True).values
+
+    runs = {
+        "shap Permutation, 1 permutation": lambda x: by_permutation(2 * d + 1, x),
+        "shap Permutation, 10 permutations": lambda x: by_permutation(10 * 2 * d + 1, x),
+        "shap Kernel, 600 coalitions": lambda x: kernel.shap_values(x, nsamples=600, l1_reg=False, silent=True),
+        "shap Kernel, 2108 coalitions": lambda x: kernel.shap_values(x, nsamples=2108, l1_reg=False, silent=True),
+        "shap Sampling, default": lambda x: sampling.shap_values(x, silent=True),
+    }
+    results = {}
+    for name, run in runs.items():
+        run(rows[:2])
+        calls[0] = 0
+        started = time.perf_counter()
+        values = np.asarray(run(rows))
+        seconds = (time.perf_counter() - started) / len(rows)
+        results[name] = {
+            "seconds_per_row": seconds,
+            "values": values.reshape(len(rows), d).tolist(),
+            "model_rows": calls[0] / len(rows),
+        }
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()

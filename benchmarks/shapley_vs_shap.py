@@ -1,0 +1,100 @@
+"""Shapley values of a network with 30 features and 100 background rows: time per row and error, against shap.
+
+Both explain the same rows of the same SavedModel in their own process, warmed up. The truth for both is 100 times the
+largest budget of either. For every setting of shap the cheapest setting of ours with at most its error is matched; the
+last line is the ratio to the fastest of shap's explainers.
+
+    python benchmarks/shapley_vs_shap.py
+"""
+
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import network
+import numpy as np
+import peers
+import pyarrow as pa
+
+from tfx_explain.config import BackgroundConfig, ExplainConfig, ModelConfig
+from tfx_explain.rows import row_hashes
+from tfx_explain.transforms.background import Background, choose_background
+from tfx_explain.transforms.model_handle import ModelHandle
+from tfx_explain.transforms.row_explainer import Estimates, RowExplainer
+
+N_BACKGROUND = 100
+N_ROWS = 200
+N_PEER_ROWS = 20
+D = network.N_FEATURES
+SETTINGS = [("permutation", 2 * (D - 1)), ("permutation", 4 * (D - 1)), *[("leverage", k * D) for k in (4, 8, 16)]]
+TRUTH = ("permutation", 100 * 16 * D)
+
+
+def to_batch(x: np.ndarray) -> pa.RecordBatch:
+    """Rows as the reader would decode them."""
+    arrays = [pa.array([[value] for value in column], pa.large_list(pa.float32())) for column in x.T]
+    return pa.RecordBatch.from_arrays(arrays, names=network.NAMES)
+
+
+def explainer(model_dir: str, estimator: str, budget: int) -> RowExplainer:
+    """Explains with one design."""
+    methods = [{"shapley": {"estimator": estimator, "budget": budget}}]
+    config = ExplainConfig(methods=methods, model={"signature": "raw", "output_space": "raw"})
+    model = ModelHandle(model_dir, ModelConfig(signature="raw", output_space="raw")).acquire()
+    return RowExplainer(model, {name: (name,) for name in network.NAMES}, config)
+
+
+def explain(one: RowExplainer, rows: np.ndarray, background: Background) -> Estimates:
+    """Attributions of rows."""
+    batch = to_batch(rows)
+    return one.estimate(batch, row_hashes(batch), background, background.predictions)
+
+
+def relative_error(estimate: np.ndarray, truth: np.ndarray) -> float:
+    """Median over rows of the relative L2 error."""
+    return float(np.median(np.linalg.norm(estimate - truth, axis=1) / np.linalg.norm(truth, axis=1)))
+
+
+def main() -> None:
+    """Prints the table."""
+    x = network.features()
+    background_rows, rows = x[:N_BACKGROUND], x[N_BACKGROUND : N_BACKGROUND + N_ROWS]
+    with tempfile.TemporaryDirectory() as scratch:
+        model_dir = str(Path(scratch) / "model")
+        network.train_and_save(Path(model_dir))
+        np.savez(Path(scratch) / "data.npz", background=background_rows, rows=rows[:N_PEER_ROWS])
+        model = ModelHandle(model_dir, ModelConfig(signature="raw", output_space="raw")).acquire()
+        settings = BackgroundConfig(num_rows=N_BACKGROUND)
+        background = choose_background(model, to_batch(background_rows), settings, network.NAMES)
+        truth = explain(explainer(model_dir, *TRUTH), rows[:N_PEER_ROWS], background).values[..., 0]
+        ours = []
+        for estimator, budget in SETTINGS:
+            one = explainer(model_dir, estimator, budget)
+            explain(one, rows, background)
+            started = time.perf_counter()
+            estimates = explain(one, rows, background)
+            seconds = (time.perf_counter() - started) / N_ROWS
+            error = relative_error(estimates.values[:N_PEER_ROWS, :, 0], truth)
+            model_rows = estimates.n_model_rows // N_ROWS
+            ours.append((f"tfx-explain {estimator} m={budget}", model_rows, seconds, error))
+        theirs = peers.run("shap_peer.py", model_dir, str(Path(scratch) / "data.npz"))
+    print(f"{D} features, {N_BACKGROUND} background rows; error: median relative L2 over {N_PEER_ROWS} rows")
+    print(f"{'explainer':<40}{'model rows':>12}{'ms per row':>12}{'error':>9}")
+    for name, model_rows, seconds, error in ours:
+        print(f"{name:<40}{model_rows:>12,}{1e3 * seconds:>12.3f}{error:>9.2%}")
+    fastest = None
+    for name, result in theirs.items():
+        error = relative_error(np.array(result["values"]), truth)
+        seconds = result["seconds_per_row"]
+        match = min((o for o in ours if o[3] <= error), key=lambda o: o[2], default=None)
+        ratio = f"{seconds / match[2]:>8.0f}x {match[0]}" if match else "   not reached"
+        print(f"{name:<40}{result['model_rows']:>12,.0f}{1e3 * seconds:>12.3f}{error:>9.2%}{ratio}")
+        if fastest is None or seconds < fastest[1]:
+            fastest = (name, seconds, match)
+    name, seconds, match = fastest
+    print(json.dumps({"fastest_shap": name, "ratio": round(seconds / match[2], 1) if match else None}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Explanations of models inside TFX pipelines.
+
+Names load when they are first used: `import tfx_explain` alone imports neither TensorFlow, TFX nor Apache Beam.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tfx_explain.version import __version__
+
+if TYPE_CHECKING:
+    from tfx_explain.api import explain
+    from tfx_explain.artifacts import Explanation, ExplanationValidation
+    from tfx_explain.config import ExplainConfig, ValidationConfig
+    from tfx_explain.errors import (
+        ConfigError,
+        EmptySplitError,
+        EstimationError,
+        InputError,
+        MissingFeatureError,
+        ModelError,
+        SignatureError,
+        TfxExplainError,
+        TooManyFailedRowsError,
+    )
+    from tfx_explain.explainer.component import Explainer
+    from tfx_explain.explanation_validator.component import ExplanationValidator
+    from tfx_explain.explanation_validator.judge import judge
+    from tfx_explain.records import ExplanationReader, load
+
+_HOME = {
+    "explain": "api",
+    "judge": "explanation_validator.judge",
+    "load": "records",
+    "Explainer": "explainer.component",
+    "ExplanationValidator": "explanation_validator.component",
+    "ExplanationReader": "records",
+    "ExplainConfig": "config",
+    "ValidationConfig": "config",
+    "Explanation": "artifacts",
+    "ExplanationValidation": "artifacts",
+    "TfxExplainError": "errors",
+    "ConfigError": "errors",
+    "InputError": "errors",
+    "EmptySplitError": "errors",
+    "MissingFeatureError": "errors",
+    "TooManyFailedRowsError": "errors",
+    "ModelError": "errors",
+    "SignatureError": "errors",
+    "EstimationError": "errors",
+}
+
+__all__ = [
+    "ConfigError",
+    "EmptySplitError",
+    "EstimationError",
+    "ExplainConfig",
+    "Explainer",
+    "Explanation",
+    "ExplanationReader",
+    "ExplanationValidation",
+    "ExplanationValidator",
+    "InputError",
+    "MissingFeatureError",
+    "ModelError",
+    "SignatureError",
+    "TfxExplainError",
+    "TooManyFailedRowsError",
+    "ValidationConfig",
+    "__version__",
+    "explain",
+    "judge",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

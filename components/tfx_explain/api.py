@@ -1,0 +1,111 @@
+"""Explaining a model without a TFX pipeline: the same job, the same artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import apache_beam as beam
+
+from tfx_explain import records, storage
+from tfx_explain.config import ExplainConfig
+from tfx_explain.errors import InputError
+from tfx_explain.records import ExplanationReader
+from tfx_explain.transforms.job import run_explanation
+from tfx_explain.transforms.model_handle import ModelHandle
+from tfx_explain.transforms.request import ExplainRequest
+from tfx_explain.transforms.runner import pipeline_args
+
+
+def explain(
+    *,
+    model: str,
+    examples: str | Mapping[str, str],
+    output_dir: str,
+    config: ExplainConfig | Mapping[str, Any] | str | None = None,
+    background: str | None = None,
+    baseline_model: str | None = None,
+    schema: str | None = None,
+    beam_args: Sequence[str] = (),
+) -> ExplanationReader:
+    """Explains a model on examples, as the Explainer component does.
+
+    Args:
+      model: directory of a SavedModel, or of what `config.model.module_file` loads.
+      examples: TFRecords of tf.Examples: a pattern of files, a directory (one with `Split-*` directories, as ExampleGen
+        writes, or one of files), or a mapping from split to pattern. Where there is only one pattern it is every split.
+      output_dir: where the explanation goes; must not exist yet, or be empty.
+      config: an ExplainConfig, the same as a mapping, or the path of a YAML or JSON file; None for the defaults.
+      background: like `examples`: where the background is drawn from; default: `examples`.
+      baseline_model: a second model, explained on the same rows and designs, for comparison.
+      schema: path of a TFDV schema (text), which tells of features that the first rows lack.
+      beam_args: Apache Beam's pipeline options; default: in this process.
+
+    Returns:
+      The explanation, opened.
+
+    Raises:
+      TfxExplainError: configuration, model or examples cannot be used; `output_dir` is then left as it was.
+
+    Example:
+      ```python
+      e = tfx_explain.explain(model="serving/1", examples="data/eval-*.gz", output_dir="explanation")
+      e.importance
+      ```
+    """
+    settings = _config(config)
+    output_dir = storage.absolute(output_dir)
+    if storage.names(output_dir):
+        raise InputError(f"the output directory {output_dir} is not empty; name a new one or remove it.")
+    sources = example_patterns(examples)
+    background_sources = sources if background is None else example_patterns(background)
+    request = ExplainRequest.build(
+        config=settings,
+        model=ModelHandle(storage.absolute(model), settings.model),
+        example_patterns={split: _pattern(sources, split, "splits") for split in settings.splits},
+        background_pattern=_pattern(background_sources, settings.background.split, "background.split"),
+        explanation_dir=output_dir,
+        attributions_dir=storage.join(output_dir, records.ATTRIBUTIONS),
+        baseline_model=None
+        if baseline_model is None
+        else ModelHandle(storage.absolute(baseline_model), settings.model),
+        schema_features=None if schema is None else records.schema_features(schema),
+    )
+    args = pipeline_args(beam_args)
+    try:
+        run_explanation(request, lambda: beam.Pipeline(argv=args))
+    except BaseException:
+        storage.remove(output_dir)
+        raise
+    return records.load(output_dir)
+
+
+def _config(config: ExplainConfig | Mapping[str, Any] | str | None) -> ExplainConfig:
+    if isinstance(config, ExplainConfig):
+        return config
+    if config is None:
+        return ExplainConfig()
+    return ExplainConfig.from_dict(config) if isinstance(config, Mapping) else ExplainConfig.from_file(config)
+
+
+_EVERY_SPLIT = "*"
+
+
+def example_patterns(examples: str | Mapping[str, str]) -> dict[str, str]:
+    """Split -> pattern of its files; the one key `*` where no splits are told apart."""
+    if isinstance(examples, Mapping):
+        return {str(split): storage.absolute(pattern) for split, pattern in examples.items()}
+    examples = storage.absolute(examples)
+    names = storage.names(examples)
+    splits = [name.removeprefix("Split-") for name in names if name.startswith("Split-")]
+    if splits:
+        return {split: storage.join(examples, f"Split-{split}", "*") for split in splits}
+    return {_EVERY_SPLIT: storage.join(examples, "*") if names else examples}
+
+
+def _pattern(sources: Mapping[str, str], split: str, key: str) -> str:
+    if split not in sources and _EVERY_SPLIT not in sources:
+        raise InputError(
+            f"`{key}` names split `{split}`, which the examples do not have; they have {', '.join(sources)}."
+        )
+    return sources.get(split, sources.get(_EVERY_SPLIT, ""))

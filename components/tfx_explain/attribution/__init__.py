@@ -1,0 +1,29 @@
+"""Shapley values from model outputs: which coalitions to evaluate, and what their values say. Numpy and scipy only.
+
+The game of one example x with background rows b of weight w_b is `v(S) = sum_b w_b f(x_S, b_notS)`: the players in
+coalition S keep the example's values, the others take a background row's. The model is called elsewhere. Three steps:
+
+    estimator, budget = choose_estimator(n_players, None, n_background)
+    design = make_design(estimator, n_players=..., budget=budget, background_weights=..., seed=...)
+    attributions = attribute(design, block_values, prediction, background_predictions)
+
+A design is data: the coalitions, the background rows each of them meets, and the matrices that turn their values into
+attributions. It depends on nothing but the arguments of `make_design`, so every worker makes the same one.
+"""
+
+from tfx_explain.attribution.choice import choose_estimator, minimum_budget
+from tfx_explain.attribution.design import Design, make_design
+from tfx_explain.attribution.estimate import attribute
+from tfx_explain.attribution.medoids import medoids, row_distances
+from tfx_explain.attribution.result import Attributions
+
+__all__ = [
+    "Attributions",
+    "Design",
+    "attribute",
+    "choose_estimator",
+    "make_design",
+    "medoids",
+    "minimum_budget",
+    "row_distances",
+]

@@ -1,0 +1,53 @@
+"""Every error that tfx-explain raises on purpose.
+
+    Exception
+    └── TfxExplainError                 catch this to catch all of ours
+        ├── ConfigError                 a configuration that cannot work, whatever the data
+        ├── InputError                  examples, files or artifacts that cannot be used
+        │   ├── EmptySplitError         a split that is named but holds no rows
+        │   ├── MissingFeatureError     a feature, label or key that the data does not have
+        │   └── TooManyFailedRowsError  more rows were dead-lettered than `max_failed_fraction` allows
+        ├── ModelError                  a model that cannot be loaded or called
+        │   └── SignatureError          a signature or output that is absent, ambiguous or unusable
+        └── EstimationError             a design that cannot estimate what was asked: too small a budget
+
+Each message is one sentence: what is wrong, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class TfxExplainError(Exception):
+    """Base of all errors raised on purpose by this package."""
+
+
+class ConfigError(TfxExplainError, ValueError):
+    """A configuration that cannot work, whatever the data."""
+
+
+class InputError(TfxExplainError, ValueError):
+    """Examples, files or artifacts that cannot be used."""
+
+
+class EmptySplitError(InputError):
+    """A split that is named in the configuration but holds no rows."""
+
+
+class MissingFeatureError(InputError):
+    """A feature, label, id or weight key that the examples do not have."""
+
+
+class TooManyFailedRowsError(InputError):
+    """More rows could not be explained than `max_failed_fraction` allows."""
+
+
+class ModelError(TfxExplainError):
+    """A model that cannot be loaded, or whose outputs cannot be explained."""
+
+
+class SignatureError(ModelError):
+    """A signature or output that is absent, ambiguous or unusable."""
+
+
+class EstimationError(TfxExplainError, ValueError):
+    """An estimator that cannot deliver what was asked of it with the given budget."""

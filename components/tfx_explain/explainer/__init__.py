@@ -1,0 +1,1 @@
+"""The Explainer component: what a user wires, and what runs."""

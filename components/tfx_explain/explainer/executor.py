@@ -1,0 +1,112 @@
+"""What Explainer runs: TFX's dictionaries become one request, the job runs, the artifacts are described."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfx import types
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_executor
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils
+from tfx.utils import io_utils, path_utils
+
+from tfx_explain import records
+from tfx_explain.config import ExplainConfig
+from tfx_explain.errors import InputError
+from tfx_explain.transforms.job import run_explanation
+from tfx_explain.transforms.model_handle import ModelHandle
+from tfx_explain.transforms.request import ExplainRequest
+from tfx_explain.transforms.runner import pipeline_args
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Executor of the Explainer component."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Explains the model.
+
+        Raises:
+          TfxExplainError: configuration, examples or model cannot be used; nothing is left behind.
+        """
+        config = ExplainConfig.from_json(exec_properties["explain_config"])
+        self._beam_pipeline_args: list[str] = pipeline_args(self._beam_pipeline_args)
+        explanation = artifact_utils.get_single_instance(output_dict["explanation"])
+        attributions = artifact_utils.get_single_instance(output_dict["attributions"])
+        request = explain_request(config, input_dict, explanation.uri, attributions.uri)
+        manifest = run_explanation(request, self._make_beam_pipeline)
+        attributions.split_names = artifact_utils.encode_split_names(list(config.splits))
+        examples_utils.set_payload_format(attributions, example_gen_pb2.FORMAT_TF_EXAMPLE)
+        attributions.set_string_custom_property("explanation_uri", explanation.uri)
+        explanation.describe(describe_explanation(manifest))
+
+
+def explain_request(
+    config: ExplainConfig, input_dict: dict[str, list[types.Artifact]], explanation_uri: str, attributions_uri: str
+) -> ExplainRequest:
+    """The request behind TFX's input artifacts."""
+    examples = input_dict["examples"]
+    background = input_dict.get("background_examples") or examples
+    schemas = input_dict.get("schema") or []
+    baselines = input_dict.get("baseline_model") or []
+    return ExplainRequest.build(
+        config=config,
+        model=_model_handle(input_dict["model"], config),
+        baseline_model=_model_handle(baselines, config) if baselines else None,
+        example_patterns={split: split_pattern(examples, split, "splits") for split in config.splits},
+        background_pattern=split_pattern(background, config.background.split, "background.split"),
+        explanation_dir=explanation_uri,
+        attributions_dir=attributions_uri,
+        schema_features=records.schema_features(f"{schemas[0].uri}/schema.pbtxt") if schemas else None,
+    )
+
+
+def _model_handle(models: list[types.Artifact], config: ExplainConfig) -> ModelHandle:
+    model = artifact_utils.get_single_instance(models)
+    if config.model.module_file:
+        return ModelHandle(model.uri, config.model)
+    return ModelHandle(path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model)), config.model)
+
+
+def split_pattern(examples: list[types.Artifact], split: str, key: str) -> str:
+    """The files of a split.
+
+    Raises:
+      InputError: there is no such split, or the examples are of a kind that is not read here.
+    """
+    artifact = artifact_utils.get_single_instance(examples)
+    there = artifact_utils.decode_split_names(artifact.split_names)
+    if split not in there:
+        raise InputError(
+            f"`{key}` names split `{split}`, which {artifact.uri} does not have; it has {', '.join(there)}."
+        )
+    payload = examples_utils.get_payload_format(artifact)
+    if payload != example_gen_pb2.FORMAT_TF_EXAMPLE:
+        name = example_gen_pb2.PayloadFormat.Name(payload)
+        raise InputError(
+            f"{artifact.uri} holds {name}; Explainer reads FORMAT_TF_EXAMPLE: set ExampleGen's output_config."
+        )
+    return str(io_utils.all_files_pattern(artifact_utils.get_split_uri(examples, split)))
+
+
+def describe_explanation(manifest: dict[str, Any]) -> dict[str, str | int | float]:
+    """What ML Metadata says of an explanation: the custom properties that `artifacts.Explanation` reads."""
+    return {
+        "methods": ",".join(manifest["method"]),
+        "num_examples": sum(counts["explained"] for counts in manifest["counts"].values()),
+        "output_space": manifest["model"]["output_space"],
+        "top_features": ",".join(manifest["top_players"]),
+        "completeness_gap": float(manifest["completeness_gap"]["max_abs"]),
+        "seed": manifest["seed"],
+        "model_uri": manifest["model"]["uri"],
+        "model_digest": manifest["model"]["digest"],
+        "background_digest": manifest["background"]["digest"],
+        "attributions_uri": manifest["attributions_uri"],
+        "tfx_explain_version": manifest["tfx_explain_version"],
+        "report": records.REPORT,
+    }

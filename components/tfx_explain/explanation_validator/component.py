@@ -1,0 +1,112 @@
+"""ExplanationValidator as a node of a pipeline."""
+
+from __future__ import annotations
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.orchestration import data_types
+from tfx.types import component_spec, standard_artifacts
+
+from tfx_explain.artifacts import Explanation, ExplanationValidation
+from tfx_explain.config import ValidationConfig
+from tfx_explain.errors import ConfigError
+from tfx_explain.explanation_validator import executor
+from tfx_explain.version import __version__
+
+
+class ExplanationValidatorSpec(component_spec.ComponentSpec):
+    """Inputs, outputs and parameters of ExplanationValidator."""
+
+    PARAMETERS = {
+        "validation_config": component_spec.ExecutionParameter(type=str),
+        "bless_model": component_spec.ExecutionParameter(type=int),
+        # Whether an earlier verdict was wired: one that is wired but absent at run time must refuse, not be forgotten.
+        "needs_model_blessing": component_spec.ExecutionParameter(type=int),
+        "component_version": component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        "explanation": component_spec.ChannelParameter(type=Explanation),
+        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
+        "model_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
+        "baseline_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
+        "baseline_explanation": component_spec.ChannelParameter(type=Explanation, optional=True),
+    }
+    OUTPUTS = {
+        "validation": component_spec.ChannelParameter(type=ExplanationValidation),
+        "blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
+        "anomalies": component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+    }
+
+
+class ExplanationValidator(base_component.BaseComponent):
+    """Judges an explanation by a policy, and blesses or refuses the model.
+
+    Outputs `validation` (an `artifacts.ExplanationValidation`: the verdict on the explanation), `blessing` (the
+    ModelBlessing that Pusher and LatestBlessedModelStrategy read) and `anomalies` (what failed, for TFDV's viewer).
+
+    Example:
+      ```python
+      validator = ExplanationValidator(
+          explanation=explainer.outputs["explanation"],
+          model=trainer.outputs["model"],
+          validation_config=ValidationConfig(rules=[{"max_share": {"players": ["race"], "value": 0.05}}]),
+      )
+      with tfx.dsl.Cond(validator.outputs["validation"].future()[0].custom_property("blessed") == 1):
+          pusher = Pusher(model=trainer.outputs["model"], model_blessing=validator.outputs["blessing"], ...)
+      ```
+    """
+
+    SPEC_CLASS = ExplanationValidatorSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+
+    def __init__(
+        self,
+        explanation: types.BaseChannel,
+        model: types.BaseChannel,
+        validation_config: ValidationConfig | str | data_types.RuntimeParameter,
+        model_blessing: types.BaseChannel | None = None,
+        baseline_blessing: types.BaseChannel | None = None,
+        baseline_explanation: types.BaseChannel | None = None,
+        bless_model: bool = True,
+    ) -> None:
+        """Checks the policy now, while the pipeline is built.
+
+        Args:
+          explanation: what Explainer made.
+          model: the model it explains; the one that is blessed.
+          validation_config: a ValidationConfig, its JSON, or a RuntimeParameter that will hold its JSON.
+          model_blessing: an earlier verdict on the model, say an Evaluator's; the model is blessed only if both do.
+          baseline_blessing: leads to the last blessed model's explanation. Not available in this version.
+          baseline_explanation: an explanation to compare with. Not available in this version.
+          bless_model: False leaves the blessing of the model to someone else: `blessing` is then never blessed, and
+            `validation` alone holds the verdict.
+
+        Raises:
+          ConfigError: the policy cannot work, or an input is not available in this version.
+        """
+        for name, given in (("baseline_blessing", baseline_blessing), ("baseline_explanation", baseline_explanation)):
+            if given is not None:
+                raise ConfigError(f"ExplanationValidator's `{name}` is not available in this version; leave it out.")
+        if isinstance(validation_config, str):
+            validation_config = ValidationConfig.from_json(validation_config)
+        if isinstance(validation_config, ValidationConfig):
+            validation_config = validation_config.to_json()
+        elif not isinstance(validation_config, data_types.RuntimeParameter):
+            raise ConfigError(
+                "`validation_config` must be a ValidationConfig, its JSON or a RuntimeParameter, "
+                f"got {type(validation_config).__name__}."
+            )
+        super().__init__(
+            spec=ExplanationValidatorSpec(
+                validation_config=validation_config,
+                bless_model=int(bless_model),
+                needs_model_blessing=int(model_blessing is not None),
+                component_version=__version__,
+                explanation=explanation,
+                model=model,
+                model_blessing=model_blessing,
+                validation=types.Channel(type=ExplanationValidation),
+                blessing=types.Channel(type=standard_artifacts.ModelBlessing),
+                anomalies=types.Channel(type=standard_artifacts.ExampleAnomalies),
+            )
+        )

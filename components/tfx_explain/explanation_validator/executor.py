@@ -1,0 +1,105 @@
+"""What ExplanationValidator runs: judge, write, bless."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tfx import types
+from tfx.components.evaluator import constants
+from tfx.components.evaluator import executor as evaluator_executor
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+
+from tfx_explain import storage
+from tfx_explain.config import ValidationConfig
+from tfx_explain.errors import InputError
+from tfx_explain.explanation_validator.judge import Verdict, judge, write_blessing
+from tfx_explain.records import load
+from tfx_explain.summary.evidence import Finding
+from tfx_explain.summary.rules import describe
+
+_ANOMALIES_FILE = "SchemaDiff.pb"
+_BLESSED_PROPERTY = "blessed"
+
+
+class Executor(base_executor.BaseExecutor):
+    """Executor of the ExplanationValidator component."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Judges the explanation.
+
+        Raises:
+          TfxExplainError: explanation or policy cannot be used; no blessing is left behind.
+        """
+        config = ValidationConfig.from_json(exec_properties["validation_config"])
+        explanation = artifact_utils.get_single_instance(input_dict["explanation"])
+        model = artifact_utils.get_single_instance(input_dict["model"])
+        reader = load(explanation.uri)
+        _check_same_model(reader.manifest["model"]["uri"], model.uri)
+        verdict = judge(reader, config)
+        validation = artifact_utils.get_single_instance(output_dict["validation"])
+        verdict.write(validation.uri)
+        validation.describe({_BLESSED_PROPERTY: int(verdict.blessed), "explanation_uri": explanation.uri})
+        anomalies = artifact_utils.get_single_instance(output_dict["anomalies"])
+        _write_anomalies(verdict, anomalies, reader.manifest["examples"]["splits"])
+        blessed = (
+            verdict.blessed
+            and exec_properties["bless_model"] == 1
+            and _blessed_before(input_dict.get("model_blessing") or [], exec_properties["needs_model_blessing"] == 1)
+        )
+        blessing = artifact_utils.get_single_instance(output_dict["blessing"])
+        write_blessing(blessing.uri, blessed)
+        blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(blessed))
+        blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri)
+        blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
+        blessing.set_string_custom_property("explanation_uri", explanation.uri)
+
+
+# Kubeflow v2 turns the model id of a blessing into a resource name only for subclasses of Evaluator's executor; without
+# it LatestBlessedModelStrategy would never find what we bless there.
+evaluator_executor.Executor.register(Executor)
+
+
+def _check_same_model(explained: str, model: str) -> None:
+    if explained != model and not explained.startswith(model.rstrip("/") + "/"):
+        raise InputError(
+            f"the explanation is of the model in {explained}, not of the one in {model}; "
+            "wire `model` and `explanation` from the same Trainer."
+        )
+
+
+def _blessed_before(blessings: list[types.Artifact], needed: bool) -> bool:
+    """Whether the earlier verdict, if one was wired, was to bless."""
+    if not blessings:
+        return not needed
+    return all(blessing.get_int_custom_property(_BLESSED_PROPERTY) == 1 for blessing in blessings)
+
+
+def _write_anomalies(verdict: Verdict, artifact: types.Artifact, splits: list[str]) -> None:
+    """The findings as TFDV's anomalies, the same ones for each explained split: rules judge all splits together."""
+    artifact.split_names = artifact_utils.encode_split_names(splits)
+    content = findings_to_anomalies(verdict.findings).SerializeToString()
+    for split in splits:
+        storage.write_bytes(storage.join(artifact_utils.get_split_uri([artifact], split), _ANOMALIES_FILE), content)
+
+
+def findings_to_anomalies(findings: tuple[Finding, ...]) -> anomalies_pb2.Anomalies:
+    """What did not pass: failures as errors, missing evidence as warnings, under the players that the rule names."""
+    anomalies = anomalies_pb2.Anomalies()
+    for finding in findings:
+        if finding.outcome == "pass":
+            continue
+        about = ", ".join(finding.settings.get("players", ())) or "all features"
+        key = f"{about} ({finding.rule}, {finding.slice_key}, {finding.output})"
+        info = anomalies.anomaly_info[key]
+        failed = finding.outcome == "fail"
+        info.severity = anomalies_pb2.AnomalyInfo.ERROR if failed else anomalies_pb2.AnomalyInfo.WARNING
+        info.short_description = f"{describe(finding.rule)} {'Not met.' if failed else 'Not shown.'}"
+        info.description = finding.message
+    return anomalies

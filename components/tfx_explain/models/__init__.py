@@ -1,0 +1,7 @@
+"""Loading models and evaluating them on mixed rows; the only part of the package that uses TensorFlow."""
+
+from tfx_explain.models.features import FeatureSpec, Inputs
+from tfx_explain.models.loading import load_model
+from tfx_explain.models.model import Model
+
+__all__ = ["FeatureSpec", "Inputs", "Model", "load_model"]

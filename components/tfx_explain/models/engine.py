@@ -1,0 +1,233 @@
+"""Masked evaluation inside TensorFlow: mixed rows are made in the graph, next to the model that reads them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from tfx_explain.errors import ModelError
+from tfx_explain.models.chunks import padded_range, rows_per_call
+from tfx_explain.models.compilation import can_compile
+from tfx_explain.models.features import Column, Inputs, Ragged, take_rows
+from tfx_explain.models.graph import FrozenGraph, Port
+from tfx_explain.models.hoist import Hoisted, hoist, unhoisted
+from tfx_explain.models.host import as_matrix
+from tfx_explain.models.messages import first_line
+from tfx_explain.models.ports import forward_function, port_value, port_values
+
+_LOG = logging.getLogger(__name__)
+_PREDICT_ROWS = 1024
+
+
+class GraphEngine:
+    """Runs a frozen graph on plain and on mixed rows. Safe to share between threads.
+
+    Args:
+      graph: the graph, with its ports.
+      n_outputs: values its output has per row.
+      what: the model, for messages.
+    """
+
+    fixed_shapes = True
+
+    def __init__(self, graph: FrozenGraph, n_outputs: int, what: str) -> None:
+        self._graph = graph
+        self._n_outputs = n_outputs
+        self._what = what
+        self._forward = forward_function(graph)
+        width = sum(int(np.prod(port.spec.shape)) for port in graph.ports)
+        self._rows = min(_PREDICT_ROWS, rows_per_call(width, graph.n_weights()))
+        self._predict = tf.function(self._forward, autograph=False)
+        self._stages: dict[Any, list[_Stage]] = {}
+        self._lock = threading.Lock()
+
+    def predict(self, inputs: Inputs) -> npt.NDArray[np.float64]:
+        """(n, n_outputs) outputs."""
+        with model_errors(self._what):
+            return as_matrix(
+                in_chunks(lambda values: [self._predict(values)], self._graph.ports, inputs, self._rows)[0]
+            )
+
+    def bind(self, background: Inputs, players: Sequence[Sequence[str]]) -> Bound:
+        """Fixes what absent features become and which features form a player."""
+        return Bound(self._stages_for(players, background), background, self._what)
+
+    def _stages_for(self, players: Sequence[Sequence[str]], background: Inputs) -> list[_Stage]:
+        """The ways to run the graph for these players, best first, made once."""
+        owners = {name: player for player, names in enumerate(players) for name in names}
+        key = tuple(sorted(owners.items()))
+        with self._lock, model_errors(self._what):
+            if key not in self._stages:
+                ways = [hoist(self._graph, owners, background), unhoisted(self._graph, owners)]
+                self._stages[key] = [_Stage(self._graph.ports, way, self._n_outputs, self._rows) for way in ways]
+            return self._stages[key]
+
+
+class Bound:
+    """Players and a background, for rows to be mixed from."""
+
+    def __init__(self, stages: Sequence[_Stage], background: Inputs, what: str) -> None:
+        self._stages = stages
+        self._what = what
+        with model_errors(what):
+            entered = [stage.enter(background) for stage in stages]
+        self._backgrounds = [columns and stage.tensors(columns) for stage, columns in zip(stages, entered, strict=True)]
+        self._finite = all(bool(finite_rows(columns, len(background)).all()) for columns in entered if columns)
+        self.max_rows = stages[0].max_rows
+
+    def prepare(self, examples: Inputs) -> list[tuple[npt.NDArray[np.intp], Any]]:
+        """The examples in parts that are run alike: the rows of each part, and what `select` takes for them."""
+        with model_errors(self._what):
+            for stage, background in zip(self._stages, self._backgrounds, strict=True):
+                columns = background and stage.enter(examples)
+                if columns:
+                    finite = stage.compiles & self._finite & finite_rows(columns, len(examples))
+                    parts = [(np.flatnonzero(finite), True), (np.flatnonzero(~finite), False)]
+                    return [(rows, (stage, background, columns, compiled)) for rows, compiled in parts if len(rows)]
+        raise ModelError(f"{self._what} takes neither the examples nor the background.")
+
+    def select(self, prepared: Any, rows: Any) -> Any:
+        """What `values` takes for some of the prepared examples."""
+        stage, background, columns, compiled = prepared
+        return stage, background, stage.tensors([take_rows(column, rows) for column in columns]), compiled
+
+    def piece(self, coalitions: Any, index: Any, weight: Any) -> Any:
+        """What `values` takes for a piece of a design.
+
+        Args:
+          coalitions: (n_blocks, n_coalitions, n_players) bool, True = present.
+          index: (n_blocks, n_block_rows) rows of the background.
+          weight: (n_blocks, n_block_rows) float64, each block's summing to one.
+        """
+        present = np.concatenate([coalitions, np.ones((*coalitions.shape[:2], 1), bool)], axis=2)
+        return tf.constant(present), tf.constant(index, tf.int32), tf.constant(weight, tf.float64)
+
+    def values(self, selected: Any, piece: Any) -> npt.NDArray[np.float64]:
+        """Outputs of mixed rows, averaged over each block's background rows.
+
+        Args:
+          selected: what `select` made of n_examples rows.
+          piece: what `piece` made of n_blocks times n_coalitions coalitions.
+
+        Returns:
+          (n_examples, n_blocks, n_coalitions, n_outputs) float64.
+        """
+        stage, background, examples, compiled = selected
+        with model_errors(self._what):
+            out = stage.masked(compiled, examples, background, *piece).numpy()
+        return np.asarray(out, np.float64)
+
+
+class _Stage:
+    """The part of a graph that sees mixed rows, for one set of players."""
+
+    def __init__(self, entry_ports: Sequence[Port], hoisted: Hoisted, n_outputs: int, entry_rows: int) -> None:
+        graph = hoisted.graph
+        self._entry_ports, self._hoisted = entry_ports, hoisted
+        self._ports, self._owners, self._n_outputs = graph.ports, hoisted.owners, n_outputs
+        self._forward = forward_function(graph)
+        width = sum(int(np.prod(port.spec.shape)) for port in graph.ports)
+        self.max_rows = rows_per_call(width, graph.n_weights())
+        self._entry_rows = entry_rows
+        self.compiles = can_compile(graph)
+        self._compiled: Any = tf.function(self._mix, autograph=False, jit_compile=True)
+        self._mixed: Any = tf.function(self._mix, autograph=False)
+
+    def enter(self, inputs: Inputs) -> list[Column] | None:
+        """Per port, the values of all rows; None where a row does not have the shape that the background's have."""
+        columns = [inputs.columns[self._entry_ports[i].spec.name] for i in self._hoisted.kept]
+        if self._hoisted.enter is None:
+            return columns
+        made = in_chunks(self._hoisted.enter, self._entry_ports, inputs, self._entry_rows)
+        ports = self._ports[len(columns) :]
+        fits = all(value.shape == (len(inputs), *port.spec.shape) for port, value in zip(ports, made, strict=True))
+        return [*columns, *made] if fits else None
+
+    def tensors(self, columns: Sequence[Column]) -> list[Any]:
+        """Per port, its column as a tensor."""
+        return [port_value(port, column) for port, column in zip(self._ports, columns, strict=True)]
+
+    def masked(self, compiled: bool, *args: Any) -> Any:
+        """Runs `_mix`, compiled by XLA where that was asked for and works."""
+        if compiled and self.compiles:
+            try:
+                return self._compiled(*args)
+            except (tf.errors.OpError, ValueError, NotImplementedError) as error:
+                _LOG.info("XLA does not compile this model, it runs uncompiled: %s", first_line(error))
+                self.compiles = False
+        return self._mixed(*args)
+
+    def _mix(self, examples: list[Any], background: list[Any], present: Any, index: Any, weight: Any) -> Any:
+        lattice = (examples[0].shape[0], present.shape[0], present.shape[1], index.shape[1])
+        feeds = []
+        for port, owners, own, other in zip(self._ports, self._owners, examples, background, strict=True):
+            last = present.shape[2] - 1
+            players = [last if owner is None else owner for owner in owners]
+            mix = _mix_dense if port.encoding == "dense" else _mix_ragged
+            feeds.append(mix(own, other, tf.gather(present, players, axis=2), index, lattice))
+        outputs = tf.reshape(tf.cast(self._forward(feeds), tf.float64), [*lattice, self._n_outputs])
+        return tf.reduce_sum(outputs * weight[None, :, None, :, None], axis=3)
+
+
+def _mix_dense(own: Any, other: Any, keep: Any, index: Any, lattice: Sequence[int]) -> Any:
+    """(rows, ...) values: the example's where `keep`, (n_blocks, n_coalitions, 1 or width), else the background's."""
+    shape = own.shape[1:]
+    width = shape.num_elements()
+    trailing = [] if width == 1 else [width]
+    own = tf.reshape(own, [lattice[0], 1, 1, 1, *trailing])
+    other = tf.reshape(tf.gather(other, index), [1, lattice[1], 1, lattice[3], *trailing])
+    keep = tf.reshape(keep, [1, lattice[1], lattice[2], 1, *([] if width == 1 else [keep.shape[2]])])
+    return tf.reshape(tf.where(keep, own, other), [-1, *shape])
+
+
+def _mix_ragged(own: Any, other: Any, keep: Any, index: Any, lattice: Sequence[int]) -> Any:
+    """The same for rows of varying length, which are gathered whole."""
+    own_rows = tf.range(lattice[0])[:, None, None, None]
+    other_rows = lattice[0] + tf.cast(index, tf.int32)[None, :, None, :]
+    rows = tf.where(keep[None], own_rows, other_rows)
+    return tf.gather(tf.concat([own, other], axis=0), tf.reshape(rows, [-1]))
+
+
+def finite_rows(columns: Sequence[Column], n_rows: int) -> npt.NDArray[np.bool_]:
+    """(n_rows,) whether all floats of a row are finite."""
+    finite = np.ones(n_rows, bool)
+    for column in columns:
+        if not isinstance(column, Ragged) and column.dtype.kind == "f":
+            finite &= np.isfinite(column).reshape(n_rows, -1).all(axis=1)
+    return finite
+
+
+def in_chunks(run: Callable[[list[Any]], Any], ports: Sequence[Port], inputs: Inputs, n_rows: int) -> list[Any]:
+    """Runs a function of the ports' values on all rows, `n_rows` at a time.
+
+    The last rows are repeated, so that every call has the same shape, and a row's result the same bits however many
+    rows there are.
+
+    Returns:
+      Per output of `run`, an array of `len(inputs)` rows; arrays that cannot be joined have a wrong shape.
+    """
+    parts = []
+    for start in range(0, len(inputs), n_rows):
+        rows = padded_range(start, n_rows, len(inputs))
+        parts.append([out.numpy() for out in run(port_values(ports, inputs.take(rows).columns))])
+    joined = []
+    for outputs in zip(*parts, strict=True):
+        alike = len({part.shape for part in outputs}) == 1 and outputs[0].shape[:1] == (n_rows,)
+        joined.append(np.concatenate(outputs)[: len(inputs)] if alike else np.zeros(0))
+    return joined
+
+
+@contextlib.contextmanager
+def model_errors(what: str) -> Iterator[None]:
+    """Turns TensorFlow's errors into a `ModelError` that names the model."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise ModelError(f"Running {what} failed: {first_line(error)}.") from error

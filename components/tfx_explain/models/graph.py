@@ -1,0 +1,187 @@
+"""A frozen TensorFlow graph, where it may be fed and where it may be read.
+
+A SavedModel signature is frozen (variables become constants, called functions are inlined) so that the graph can be cut
+anywhere: after the op that parses tf.Examples, and before a final sigmoid or softmax.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from tfx_explain.models.features import FeatureSpec
+
+_LOG = logging.getLogger(__name__)
+
+Encoding = Literal["dense", "sparse", "ragged", "padded"]
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Port:
+    """Where the values of one feature enter a graph.
+
+    Attributes:
+      spec: the feature, as the graph reads it here.
+      encoding: "dense": one tensor (n, *shape); "sparse": indices, values and dense shape; "ragged": values and row
+        splits; "padded": one tensor (n, longest row), short rows filled with `padding`.
+      tensors: the names of those tensors, in that order.
+      splits_dtype: the type of a ragged port's row splits.
+      padding: the filler of a padded port.
+    """
+
+    spec: FeatureSpec
+    encoding: Encoding
+    tensors: tuple[str, ...]
+    splits_dtype: str = "int64"
+    padding: Any = None
+
+
+@dataclass(frozen=True)
+class FrozenGraph:
+    """A graph without variables that can be run from any tensors to any others.
+
+    Attributes:
+      graph_def: the frozen graph; control edges are dropped, so assertions do not run.
+      ports: where features enter.
+      output: name of the output tensor.
+      captures: placeholder name -> tensor, for what cannot be frozen (lookup tables).
+      serialized: name of the placeholder of serialised examples, if the graph has one.
+    """
+
+    graph_def: Any
+    ports: tuple[Port, ...]
+    output: str
+    captures: Mapping[str, Any]
+    serialized: str | None = None
+
+    def import_graph(self) -> Any:
+        """The graph as a `tf.Graph`, to look at."""
+        graph = tf.Graph()
+        with graph.as_default():
+            tf.import_graph_def(self.graph_def, name="")
+        return graph
+
+    def reachable(self, targets: Iterable[str], stops: Iterable[str] = ()) -> set[str]:
+        """Names of the tensors that `targets` are computed from, themselves included, not looking beyond `stops`."""
+        inputs = {node.name: [_tensor(name) for name in node.input] for node in self.graph_def.node}
+        stop, seen, todo = set(stops), set(), list(targets)
+        while todo:
+            name = todo.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            if name not in stop:
+                todo.extend(inputs[name.rpartition(":")[0]])
+        return seen
+
+    def function(self, feeds: Sequence[str], fetches: Sequence[str]) -> Function:
+        """A function from the tensors `feeds` to the list of the tensors `fetches`, to be called while tracing.
+
+        Lookup tables are passed along. Serialised examples that are still read, for the sake of their number, become
+        empty strings, as many as the first feed has rows.
+        """
+        used = self.reachable(fetches, stops=feeds) - set(feeds)
+        captured = [name for name in self.captures if name in used]
+        counted = [self.serialized] if self.serialized in used else []
+        replaced = {*feeds, *captured, *counted}
+        nodes = {name.rpartition(":")[0] for name in used.difference(replaced)}
+        part = tf.compat.v1.GraphDef(versions=self.graph_def.versions, library=self.graph_def.library)
+        part.node.extend(node for node in self.graph_def.node if node.name in nodes)
+        wanted = {_tensor(name) for node in part.node for name in node.input}
+
+        def call(*values: Any, n_rows: Any = None) -> list[Any]:
+            given = dict(zip(feeds, values, strict=True))
+            given.update({name: tf.identity(self.captures[name]) for name in captured})
+            given.update({name: tf.fill([n_rows], "") for name in counted})
+            inner = [name for name in fetches if name not in given]
+            mapped = {name: value for name, value in given.items() if name in wanted}
+            made = tf.import_graph_def(part, input_map=mapped, return_elements=inner, name="model")
+            computed = dict(zip(inner, made, strict=True))
+            return [given[name] if name in given else computed[name] for name in fetches]
+
+        return call
+
+    def n_weights(self) -> int:
+        """The number of constants the graph computes with, which bounds its work per row from below."""
+        return sum(
+            int(np.prod([dim.size for dim in node.attr["value"].tensor.tensor_shape.dim]))
+            for node in self.graph_def.node
+            if node.op == "Const" and tf.dtypes.as_dtype(node.attr["dtype"].type).is_floating
+        )
+
+    def replace_op(self, name: str, op: str) -> FrozenGraph:
+        """The same graph with one node's op exchanged for another with the same attributes."""
+        graph_def = tf.compat.v1.GraphDef()
+        graph_def.CopyFrom(self.graph_def)
+        next(node for node in graph_def.node if node.name == name).op = op
+        return replace(self, graph_def=graph_def)
+
+
+def _tensor(name: str) -> str:
+    """The tensor a node's input string means: `a` is `a:0`."""
+    name = name.lstrip("^")
+    return name if ":" in name else f"{name}:0"
+
+
+def freeze(signature: Any, output_key: str) -> tuple[FrozenGraph, dict[str, str]]:
+    """Freezes a signature.
+
+    Returns:
+      The graph, still without ports, and the name of the tensor that each argument of the signature feeds.
+    """
+    graph_def, outputs = _inline(signature)
+    inner = (tensor.name for tensor in signature.graph.internal_captures)
+    open_inputs = {f"{node.name}:0" for node in graph_def.node if node.op == "Placeholder"}
+    captured = zip(inner, signature.captured_inputs, strict=True)
+    captures = {name: outer for name, outer in captured if name in open_inputs}
+    _drop_control_edges(graph_def)
+    _freeze_reads(graph_def, captures)
+    position = sorted(signature.structured_outputs).index(output_key)
+    keys = sorted(signature.structured_input_signature[1])
+    arguments = dict(zip(keys, (tensor.name for tensor in signature.inputs), strict=False))
+    return FrozenGraph(graph_def, (), outputs[position].name, captures), arguments
+
+
+def _inline(signature: Any) -> tuple[Any, Sequence[Any]]:
+    """The signature's graph with called functions inlined as far as the converter can, and its outputs."""
+    graph, outputs = signature.graph, signature.outputs
+    # Functions with assertions or lookups, Transform's layer among them, are inlined only when asked for aggressively;
+    # that may drop side effects, of which a prediction has none. TF1 graphs make the converter fail, but call little.
+    for aggressive in (False, True):
+        try:
+            frozen = convert_variables_to_constants_v2(
+                signature, lower_control_flow=False, aggressive_inlining=aggressive
+            )
+        except (ValueError, tf.errors.OpError) as error:
+            _LOG.debug("A signature's graph is used as it is: %s", error)
+            break
+        graph, outputs = frozen.graph, frozen.outputs
+        if not any(op.type in ("PartitionedCall", "StatefulPartitionedCall") for op in graph.get_operations()):
+            break
+    return graph.as_graph_def(), outputs
+
+
+def _drop_control_edges(graph_def: Any) -> None:
+    for node in graph_def.node:
+        kept = [name for name in node.input if not name.startswith("^")]
+        del node.input[:]
+        node.input.extend(kept)
+
+
+def _freeze_reads(graph_def: Any, captures: Mapping[str, Any]) -> None:
+    """Makes constants of the reads of captured variables."""
+    for node in graph_def.node:
+        if node.op == "ReadVariableOp" and _tensor(node.input[0]) in captures:
+            dtype = tf.dtypes.as_dtype(node.attr["dtype"].type)
+            value = tf.raw_ops.ReadVariableOp(resource=captures[_tensor(node.input[0])], dtype=dtype)
+            constant = tf.compat.v1.NodeDef(name=node.name, op="Const")
+            constant.attr["dtype"].type = dtype.as_datatype_enum
+            constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value.numpy()))
+            node.CopyFrom(constant)

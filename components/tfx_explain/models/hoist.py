@@ -1,0 +1,225 @@
+"""Moves the point where rows are mixed down the graph, as far as it goes.
+
+Work that reads one player only (parsing, vocabulary lookups, scaling, one-hot encoding, embeddings) gives the same for
+a mixed row as for the row the player's values come from. So it is done once per example and once per background row,
+and the rows are mixed after it. What is left for the mixed rows is the part of the model where players meet, mostly
+plain float arithmetic that XLA compiles.
+
+Where players are only laid side by side (a concatenation, and arithmetic with constants after it), rows are mixed after
+that, column by column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfx_explain.models.features import FeatureSpec, Inputs, Ragged, concat_rows
+from tfx_explain.models.graph import FrozenGraph, Port
+from tfx_explain.models.ports import feed_tensors, n_rows_of, port_values
+
+Owner = int | None
+_PROBE_ROWS = 8
+_UNARY = {"Identity", "Cast", "Neg", "Relu", "Tanh", "Log", "Log1p", "Exp", "Sqrt", "Square", "Abs", "StopGradient"}
+_BINARY = {"AddV2", "Add", "Sub", "Mul", "RealDiv", "DivNoNan", "Maximum", "Minimum", "BiasAdd", "Pow", "FloorDiv"}
+
+
+@dataclass(frozen=True)
+class Hoisted:
+    """A graph to be fed mixed rows, and the way there.
+
+    Attributes:
+      graph: the graph; its ports are where rows are mixed.
+      owners: per port, the player of each of its columns; one entry where all have the same.
+      kept: which of the original ports are still ports; they come first.
+      enter: from the values of the original ports, unmixed rows, to those of the new ports that come after; None where
+        there are none.
+    """
+
+    graph: FrozenGraph
+    owners: tuple[tuple[Owner, ...], ...]
+    kept: tuple[int, ...]
+    enter: Callable[[Sequence[Any]], list[Any]] | None
+
+
+def unhoisted(graph: FrozenGraph, owners: Mapping[str, int]) -> Hoisted:
+    """Rows mixed where features enter."""
+    players = tuple((owners.get(port.spec.name),) for port in graph.ports)
+    return Hoisted(graph, players, tuple(range(len(graph.ports))), None)
+
+
+def hoist(graph: FrozenGraph, owners: Mapping[str, int], background: Inputs) -> Hoisted:
+    """Rows mixed as late as can be.
+
+    That a tensor gives one row per row, from that row alone, is not guessed from its op but tried on background rows
+    (reversed, halved, with missing values): it counts only where the bits are the same.
+
+    Args:
+      graph: a graph with ports.
+      owners: feature name -> player; features of no player always come from the example.
+      background: rows to try tensors on.
+    """
+    plain = unhoisted(graph, owners)
+    imported = graph.import_graph()
+    entries = {name: port for port in graph.ports for name in port.tensors}
+    used = graph.reachable([graph.output], stops=entries)
+    alone = _players(imported, entries, owners, used)
+    try:
+        columns = _try_rows(graph, [name for name, players in alone.items() if len(players) == 1], background)
+    except (tf.errors.OpError, ValueError):
+        return plain
+    layout: dict[str, tuple[Owner, ...]] = {name: (next(iter(alone[name])),) for name in columns}
+    _lay_side_by_side(graph, imported, columns, layout, used)
+    frontier = _frontier(imported, graph.output, set(layout), set(entries))
+    return _rebuild(graph, imported, plain, entries, frontier, columns, layout)
+
+
+def _players(
+    graph: Any, entries: Mapping[str, Port], owners: Mapping[str, int], used: set[str]
+) -> dict[str, set[Owner]]:
+    """The players each tensor between the ports and the output depends on."""
+    players: dict[str, set[Owner]] = {name: {owners.get(port.spec.name)} for name, port in entries.items()}
+    for op in graph.get_operations():
+        names = [tensor.name for tensor in op.outputs if tensor.name in used and tensor.name not in entries]
+        if names:
+            merged = set().union(*(players.get(tensor.name, set()) for tensor in op.inputs))
+            players.update(dict.fromkeys(names, merged))
+    opaque = {name for name, port in entries.items() if port.encoding != "dense"}
+    kinds = (tf.resource, tf.variant)
+    return {
+        name: found
+        for name, found in players.items()
+        if name in used and name not in opaque and graph.get_tensor_by_name(name).dtype not in kinds
+    }
+
+
+def _try_rows(graph: FrozenGraph, names: Sequence[str], background: Inputs) -> dict[str, tuple[int, ...]]:
+    """The tensors that give one row per row and from that row alone, with the shape of a row."""
+    probe = _with_missing(background.take(np.arange(min(_PROBE_ROWS, len(background)))))
+    n = len(probe)
+    feeds = [name for port in graph.ports for name in port.tensors]
+    inner = [name for name in names if name not in feeds]
+    call = graph.function(feeds, inner)
+    run = tf.function(lambda v: call(*feed_tensors(graph.ports, v), n_rows=n_rows_of(v[0])), autograph=False)
+    shapes = {port.tensors[0]: port.spec.shape for port in graph.ports if port.tensors[0] in names}
+    if not inner:
+        return shapes
+    trials = [np.arange(n), np.arange(n)[::-1], np.arange(0, n, 2), np.array([n - 1])]
+    results = []
+    for rows in trials:
+        values = port_values(graph.ports, probe.take(rows).columns)
+        results.append([out.numpy() for out in run(values)])
+    for name, whole, *parts in zip(inner, *results, strict=True):
+        if (
+            np.ndim(whole)
+            and len(whole) == n
+            and all(_same(whole[r], p) for r, p in zip(trials[1:], parts, strict=True))
+        ):
+            shapes[name] = whole.shape[1:]
+    return shapes
+
+
+def _with_missing(inputs: Inputs) -> Inputs:
+    """The rows, and one more in which every list is empty."""
+    columns = {}
+    for name, column in inputs.columns.items():
+        one = Ragged(column.values[:0], np.zeros(2, np.int64)) if isinstance(column, Ragged) else column[:1]
+        columns[name] = concat_rows(column, one)
+    return Inputs(len(inputs) + 1, columns)
+
+
+def _same(expected: Any, got: Any) -> bool:
+    if np.shape(got) != expected.shape:
+        return False
+    return bool(np.array_equal(expected, got, equal_nan=expected.dtype.kind == "f"))
+
+
+def _lay_side_by_side(
+    graph: FrozenGraph,
+    imported: Any,
+    shapes: dict[str, tuple[int, ...]],
+    layout: dict[str, tuple[Owner, ...]],
+    used: set[str],
+) -> None:
+    """Adds the tensors (n, width) whose columns belong to one player each, in `shapes` and `layout`."""
+    for op in imported.get_operations():
+        if len(op.outputs) != 1 or op.outputs[0].name in layout or op.outputs[0].name not in used:
+            continue
+        known = [tensor.name for tensor in op.inputs if tensor.name in layout]
+        found: tuple[Owner, ...] | None = None
+        if op.type == "ConcatV2" and len(known) == len(op.inputs) - 1 and _axis(op.inputs[-1]) in (1, -1):
+            if all(len(shapes[name]) == 1 for name in known):
+                found = tuple(owner for name in known for owner in _per_column(name, shapes, layout))
+        elif op.type == "Pack" and known and len(known) == len(op.inputs) and op.get_attr("axis") in (1, -1):
+            if all(shapes[name] == () for name in known):
+                found = tuple(layout[name][0] for name in known)
+        elif known and len(shapes[known[0]]) == 1 and _keeps_columns(op, known[0], shapes[known[0]][0]):
+            found = _per_column(known[0], shapes, layout)
+        if found is not None:
+            shapes[op.outputs[0].name], layout[op.outputs[0].name] = (len(found),), found
+
+
+def _per_column(
+    name: str, shapes: Mapping[str, tuple[int, ...]], layout: Mapping[str, tuple[Owner, ...]]
+) -> tuple[Owner, ...]:
+    return layout[name] if len(layout[name]) == shapes[name][0] else layout[name] * shapes[name][0]
+
+
+def _axis(tensor: Any) -> Any:
+    value = tf.get_static_value(tensor)
+    return None if value is None else int(value)
+
+
+def _keeps_columns(op: Any, name: str, width: int) -> bool:
+    """Whether an op works column by column: alone, or with a constant that has one value or one per column."""
+    if op.type in _UNARY:
+        return True
+    others = [tensor for tensor in op.inputs if tensor.name != name]
+    if op.type not in _BINARY or len(others) != 1 or len(op.inputs) != 2:
+        return False
+    value = tf.get_static_value(others[0])
+    return value is not None and np.shape(value) in ((), (1,), (width,), (1, 1), (1, width))
+
+
+def _frontier(graph: Any, output: str, known: set[str], entries: set[str]) -> list[str]:
+    """The last known tensors on every way to the output, in a fixed order."""
+    frontier, seen = [], set()
+    todo = [tensor.name for tensor in graph.get_tensor_by_name(output).op.inputs]
+    while todo:
+        name = todo.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        if name in known or name in entries:
+            frontier.append(name)
+        else:
+            todo.extend(tensor.name for tensor in graph.get_tensor_by_name(name).op.inputs)
+    return sorted(frontier)
+
+
+def _rebuild(
+    graph: FrozenGraph,
+    imported: Any,
+    plain: Hoisted,
+    entries: Mapping[str, Port],
+    frontier: Sequence[str],
+    shapes: Mapping[str, tuple[int, ...]],
+    layout: Mapping[str, tuple[Owner, ...]],
+) -> Hoisted:
+    inner = [name for name in frontier if name not in entries]
+    if not inner or graph.output in entries:
+        return plain
+    kept = [i for i, port in enumerate(graph.ports) if set(port.tensors).intersection(frontier)]
+    ports = [graph.ports[i] for i in kept]
+    for name in inner:
+        dtype = imported.get_tensor_by_name(name).dtype.name
+        ports.append(Port(FeatureSpec(name, dtype, "dense", shapes[name]), "dense", (name,)))
+    call = graph.function([name for port in graph.ports for name in port.tensors], inner)
+
+    enter = tf.function(lambda v: call(*feed_tensors(graph.ports, v), n_rows=n_rows_of(v[0])), autograph=False)
+    owners = (*(plain.owners[i] for i in kept), *(layout[name] for name in inner))
+    return Hoisted(replace(graph, ports=tuple(ports)), owners, tuple(kept), enter)

@@ -1,0 +1,112 @@
+"""Masked evaluation of a model that is called from Python: mixed rows are gathered in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tfx_explain.errors import ModelError
+from tfx_explain.models.features import Column, Inputs, Ragged, concat_rows, take_rows
+
+Array = npt.NDArray[Any]
+_MAX_ROWS = 16_384
+
+
+class HostEngine:
+    """Runs a Python callable on plain and on mixed rows. As safe to share between threads as the callable.
+
+    Args:
+      call: from inputs of n rows to outputs, (n,) or (n, n_outputs).
+      what: the model, for messages.
+    """
+
+    fixed_shapes = False
+
+    def __init__(self, call: Callable[[Inputs], Any], what: str) -> None:
+        self._call = call
+        self._what = what
+
+    def predict(self, inputs: Inputs) -> npt.NDArray[np.float64]:
+        """(n, n_outputs) outputs."""
+        starts = range(0, len(inputs), _MAX_ROWS)
+        rows = [np.arange(start, min(start + _MAX_ROWS, len(inputs))) for start in starts]
+        return np.concatenate([self.outputs(inputs.take(part)) for part in rows])
+
+    def outputs(self, inputs: Inputs) -> npt.NDArray[np.float64]:
+        """(n, n_outputs) outputs of one call.
+
+        Raises:
+          ModelError: the model gave something else.
+        """
+        outputs = np.asarray(self._call(inputs))
+        if outputs.ndim not in (1, 2) or len(outputs) != len(inputs) or outputs.dtype.kind not in "fiub":
+            got = f"{outputs.dtype} of shape {outputs.shape}"
+            raise ModelError(
+                f"{self._what} gave {got} for {len(inputs)} rows; it must give numbers (n,) or (n, outputs)."
+            )
+        return as_matrix(outputs)
+
+    def bind(self, background: Inputs, players: Sequence[Sequence[str]]) -> BoundHost:
+        """Fixes what absent features become and which features form a player."""
+        return BoundHost(self, background, {name: player for player, names in enumerate(players) for name in names})
+
+
+class BoundHost:
+    """A host engine and a background it mixes rows from."""
+
+    max_rows = _MAX_ROWS
+
+    def __init__(self, engine: HostEngine, background: Inputs, owners: dict[str, int]) -> None:
+        self._engine = engine
+        self._background = background
+        self._owners = owners
+
+    def prepare(self, examples: Inputs) -> list[tuple[Array, Inputs]]:
+        """The examples in parts that are run alike: here one, of all rows."""
+        return [(np.arange(len(examples)), examples)]
+
+    def select(self, prepared: Inputs, rows: Array) -> Inputs:
+        """Some of the prepared examples, followed by the background rows."""
+        own, other = prepared.take(rows), self._background
+        # Where the model's features are unknown, a batch has the columns that its rows have values for.
+        names = {**own.columns, **other.columns}
+        return Inputs(
+            len(rows),
+            {name: concat_rows(_column(own, name, like), _column(other, name, like)) for name, like in names.items()},
+        )
+
+    def piece(self, coalitions: Array, index: Array, weight: Array) -> tuple[Array, Array, Array]:
+        """What `values` takes for a piece of a design; see `engine.Bound.piece`."""
+        return coalitions, index, weight
+
+    def values(self, examples: Inputs, piece: tuple[Array, Array, Array]) -> npt.NDArray[np.float64]:
+        """Outputs of mixed rows, averaged over each block's background rows; see `engine.Bound.values`."""
+        coalitions, index, weight = piece
+        n_blocks, n_coalitions, _ = coalitions.shape
+        shape = (len(examples), n_blocks, n_coalitions, index.shape[1])
+        own = np.broadcast_to(np.arange(len(examples))[:, None, None, None], shape)
+        rows: dict[int | None, Array] = {None: own.reshape(-1)}
+        columns = {}
+        for name, column in examples.columns.items():
+            owner = self._owners.get(name)
+            if owner not in rows:
+                keep = coalitions[None, :, :, None, owner]
+                rows[owner] = np.where(keep, own, len(examples) + index[None, :, None, :]).reshape(-1)
+            columns[name] = take_rows(column, rows[owner])
+        outputs = self._engine.outputs(Inputs(own.size, columns))
+        return np.asarray(np.einsum("egcrk,gr->egck", outputs.reshape(*shape, -1), weight))
+
+
+def _column(inputs: Inputs, name: str, like: Column) -> Column:
+    if name in inputs.columns or not isinstance(like, Ragged):
+        return inputs.columns[name]
+    return Ragged.from_lengths(like.values[:0], np.zeros(len(inputs), np.int64))
+
+
+def as_matrix(outputs: Any) -> npt.NDArray[np.float64]:
+    """Outputs (n,) or (n, n_outputs) as a float64 matrix."""
+    matrix = np.asarray(outputs, np.float64)
+    return matrix if matrix.ndim == 2 else matrix.reshape(-1, 1)

@@ -1,0 +1,217 @@
+"""Loading a model and finding the fastest way to call it."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import posixpath
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import tensorflow as tf
+
+from tfx_explain.errors import ModelError, SignatureError
+from tfx_explain.models.engine import GraphEngine
+from tfx_explain.models.features import FeatureSpec, Reader, blank_inputs
+from tfx_explain.models.graph import FrozenGraph, Port, freeze
+from tfx_explain.models.host import HostEngine, as_matrix
+from tfx_explain.models.messages import first_line
+from tfx_explain.models.model import Engine, Model
+from tfx_explain.models.module_file import load_module
+from tfx_explain.models.outputs import check_output_space, choose_output, in_output_space
+from tfx_explain.models.parsing import cut_after_parsing, parsed_features, parses
+from tfx_explain.models.ports import forward_function, port_values
+from tfx_explain.models.serialized import serialized_call
+
+_LOG = logging.getLogger(__name__)
+
+# Importing one of these registers the ops and classes that some SavedModels need to load.
+_REGISTRANTS = ("tf_keras", "tensorflow_text", "tensorflow_decision_forests")
+
+
+def load_model(
+    model_dir: str,
+    *,
+    signature: str = "serving_default",
+    output_key: str | None = None,
+    output_space: str = "logit",
+    module_file: str | None = None,
+) -> Model:
+    """Loads a model to explain.
+
+    Args:
+      model_dir: a SavedModel, or a TFX model artifact that holds one in `Format-Serving`; with `module_file`, whatever
+        that file's `load_model` takes.
+      signature: the SavedModel's signature to call.
+      output_key: the output to explain; may be None where only one is floating-point.
+      output_space: "logit" undoes a final sigmoid or softmax, where the graph ends in one; "probability" insists on
+        one; "raw" takes the output as it is.
+      module_file: a Python file that loads the model; see `tfx_explain.models.module_file`. What it returns cannot be
+        taken apart: "logit" gives it "raw", "probability" takes its word.
+
+    Raises:
+      ConfigError: `output_space` is unknown or `module_file` cannot be used.
+      ModelError: there is no model, or it cannot be loaded.
+      SignatureError: its signature or output is absent, ambiguous or unusable.
+    """
+    check_output_space(output_space)
+    if module_file is not None:
+        return _module_model(module_file, model_dir, output_space)
+    saved_model_dir = _saved_model_dir(model_dir)
+    loaded = _load(saved_model_dir)
+    function = _signature(loaded, signature, saved_model_dir)
+    where = f"signature {signature!r} of {saved_model_dir}"
+    key = choose_output(function.structured_outputs, output_key, where)
+    return _signature_model(loaded, function, key, output_space, where)
+
+
+def _module_model(module_file: str, model_dir: str, output_space: str) -> Model:
+    engine, specs = load_module(module_file, model_dir)
+    note = (
+        f"{module_file} is called as it is, so its output cannot be turned into logits."
+        if output_space == "logit"
+        else ""
+    )
+    reader = Reader(specs, casts_integers=True)
+    n_outputs = _host_width(engine, specs, f"the model of {module_file}")
+    return Model(
+        engine=engine,
+        reader=reader,
+        output_name="output",
+        n_outputs=n_outputs,
+        output_space="raw" if output_space == "logit" else output_space,
+        output_space_note=note,
+        access="module",
+    )
+
+
+def _saved_model_dir(model_dir: str) -> str:
+    for path in (model_dir, posixpath.join(model_dir, "Format-Serving")):
+        if any(tf.io.gfile.exists(posixpath.join(path, name)) for name in ("saved_model.pb", "saved_model.pbtxt")):
+            return path
+    if not tf.io.gfile.exists(model_dir):
+        raise ModelError(f"There is no model at {model_dir}: the directory does not exist.")
+    hint = "a model of another kind needs `module_file`"
+    raise ModelError(f"{model_dir} holds no SavedModel, neither itself nor in Format-Serving/; {hint}.")
+
+
+def _load(path: str) -> Any:
+    try:
+        return tf.saved_model.load(path)
+    except (AttributeError, ValueError, OSError, tf.errors.OpError) as error:
+        first = error
+    for name in _REGISTRANTS:
+        try:
+            importlib.import_module(name)
+            return tf.saved_model.load(path)
+        except (ImportError, AttributeError, ValueError, OSError, tf.errors.OpError) as error:
+            _LOG.debug("%s does not help to load %s: %s", name, path, error)
+    raise ModelError(f"The SavedModel at {path} cannot be loaded: {first_line(first)}.") from first
+
+
+def _signature(loaded: Any, name: str, path: str) -> Any:
+    signatures = getattr(loaded, "signatures", {})
+    if name not in signatures:
+        there = ", ".join(sorted(signatures)) or "none"
+        raise SignatureError(f"The model at {path} has no signature {name!r}; its signatures are: {there}.")
+    return signatures[name]
+
+
+def _signature_model(loaded: Any, function: Any, key: str, output_space: str, where: str) -> Model:
+    arguments = function.structured_input_signature[1]
+    output = f"output {key!r} of {where}"
+    try:
+        graph, names = freeze(function, key)
+    except (ValueError, TypeError, NotImplementedError, tf.errors.OpError) as error:
+        raise ModelError(f"The graph of {where} cannot be frozen: {first_line(error)}.") from error
+    graph, space, note = in_output_space(graph, output_space, output)
+    if note:
+        _LOG.info("%s", note)
+    if len(arguments) == 1 and _is_serialized(next(iter(arguments.values()))) and parses(graph):
+        engine, reader, n_outputs, access = _examples_access(graph, names.popitem()[1], where)
+    else:
+        graph = _with_tensors(graph, arguments, names, where)
+        reader, n_outputs, access = Reader(_specs(graph), casts_integers=True), _graph_width(graph, output), "tensors"
+        engine = GraphEngine(graph, n_outputs, where)
+    return Model(
+        engine=engine,
+        reader=reader,
+        output_name=key,
+        n_outputs=n_outputs,
+        output_space=space,
+        output_space_note=note,
+        access=access,
+        keep_alive=loaded,
+    )
+
+
+def _is_serialized(spec: Any) -> bool:
+    return bool(spec.dtype == tf.string and spec.shape.rank == 1)
+
+
+def _examples_access(graph: FrozenGraph, serialized: str, where: str) -> tuple[Engine, Reader, int, str]:
+    """Past the parse op where the graph can be cut there, else through re-encoded examples."""
+    ported = cut_after_parsing(graph, serialized)
+    if ported is not None:
+        reader = Reader(_specs(ported), casts_integers=False)
+        n_outputs = _graph_width(ported, where)
+        return GraphEngine(ported, n_outputs, where), reader, n_outputs, "parse_cut"
+    _LOG.warning("The graph of %s cannot be cut after its parse op; rows are re-encoded, which is slower.", where)
+    run = tf.function(graph.function([serialized], [graph.output]), autograph=False)
+    engine = HostEngine(serialized_call(lambda examples: run(examples)[0]), where)
+    specs = parsed_features(graph)
+    return engine, Reader(specs, casts_integers=False), _host_width(engine, specs, where), "serialized"
+
+
+def _with_tensors(graph: FrozenGraph, arguments: Any, names: dict[str, str], where: str) -> FrozenGraph:
+    """A port for each argument of a signature that takes feature tensors and uses them."""
+    used = graph.reachable([graph.output])
+    ports = []
+    for name, spec in arguments.items():
+        shape = spec.shape
+        if shape.rank is None or shape.rank == 0 or shape[0] is not None:
+            got = "of unknown shape" if shape.rank is None else f"of shape {tuple(shape)}"
+            raise SignatureError(f"Input {name!r} of {where} is {got}, without a batch dimension that may vary.")
+        if names[name] not in used:
+            continue
+        if shape[1:].is_fully_defined():
+            feature = FeatureSpec(name, spec.dtype.name, "dense", tuple(shape[1:].as_list()))
+            ports.append(Port(feature, "dense", (names[name],)))
+        elif shape.rank == 2:
+            padding = b"" if spec.dtype == tf.string else 0
+            feature = FeatureSpec(name, spec.dtype.name, "ragged")
+            ports.append(Port(feature, "padded", (names[name],), padding=padding))
+        else:
+            raise SignatureError(f"Input {name!r} of {where} has shape {tuple(shape)}: only its batch size may vary.")
+    if not ports:
+        raise SignatureError(f"The output of {where} depends on none of its inputs.")
+    return replace(graph, ports=tuple(ports))
+
+
+def _specs(graph: FrozenGraph) -> list[FeatureSpec]:
+    return list({port.spec.name: port.spec for port in reversed(graph.ports)}.values())
+
+
+def _graph_width(graph: FrozenGraph, what: str) -> int:
+    """The number of outputs, asked of the model itself where its graph does not say."""
+    shape = graph.import_graph().get_tensor_by_name(graph.output).shape
+    if shape.rank in (1, 2) and shape[1:].is_fully_defined():
+        return int(shape[1]) if shape.rank == 2 else 1
+    try:
+        values = port_values(graph.ports, blank_inputs(_specs(graph), 2).columns)
+        outputs = tf.function(forward_function(graph), autograph=False)(values).numpy()
+    except (tf.errors.OpError, ValueError) as error:
+        raise SignatureError(f"The number of outputs of {what} is unknown: {first_line(error)}.") from error
+    if outputs.ndim not in (1, 2) or len(outputs) != 2:
+        raise SignatureError(
+            f"{what} gives shape {outputs.shape} for 2 examples; it must give (batch,) or (batch, outputs)."
+        )
+    return int(as_matrix(outputs).shape[1])
+
+
+def _host_width(engine: HostEngine, specs: Sequence[FeatureSpec], what: str) -> int:
+    try:
+        return int(engine.outputs(blank_inputs(specs, 2)).shape[1])
+    except (ModelError, tf.errors.OpError, ValueError) as error:
+        raise SignatureError(f"The number of outputs of {what} is unknown: {first_line(error)}.") from error

@@ -1,0 +1,208 @@
+"""A loaded model, whatever it was made with."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tfx_explain.errors import InputError
+from tfx_explain.models.chunks import Design, block_weights, padded_range, plan_chunks
+from tfx_explain.models.features import FeatureSpec, Inputs, Reader
+from tfx_explain.models.repeats import Masks, differing_players, distinct_values, enumerated_masks, is_worth_it
+
+FloatArray = npt.NDArray[np.float64]
+
+# Lists of rows are padded to powers of two from here on, so that there are few shapes to trace and compile.
+_MIN_LISTED_ROWS = 1_024
+
+
+class Engine(Protocol):
+    """What evaluates plain and mixed rows."""
+
+    fixed_shapes: bool
+
+    def predict(self, inputs: Inputs) -> npt.NDArray[np.float64]:
+        """(n, n_outputs) outputs."""
+
+    def bind(self, background: Inputs, players: Sequence[Sequence[str]]) -> Any:
+        """Fixes what absent features become and which features form a player."""
+
+
+class Model:
+    """A model that can be asked what it predicts, with any features taken from background rows instead.
+
+    Made by `load_model`. Safe to share between threads.
+
+    Attributes:
+      features: what the model reads, sorted by name. Empty where that cannot be known (serialised examples parsed out
+        of sight); then every column of the examples is taken to be read.
+      output_name: the signature's key of the explained output; "output" for a Python model.
+      n_outputs: number of values it has per example.
+      output_space: the space the values are in: "logit", "probability" or "raw".
+      output_space_note: why that is not the space asked for; empty where it is.
+      access: how the model is called: "parse_cut" (feature tensors, past the parse op), "tensors" (feature tensors, as
+        its signature wants them), "serialized" (re-encoded tf.Examples) or "module" (Python).
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        reader: Reader,
+        output_name: str,
+        n_outputs: int,
+        output_space: str,
+        output_space_note: str,
+        access: str,
+        keep_alive: Any = None,
+    ) -> None:
+        self._engine = engine
+        self._reader = reader
+        self._keep_alive = keep_alive
+        self.features: tuple[FeatureSpec, ...] = reader.specs
+        self.output_name = output_name
+        self.n_outputs = n_outputs
+        self.output_space = output_space
+        self.output_space_note = output_space_note
+        self.access = access
+
+    def row_errors(self, batch: pa.RecordBatch) -> dict[int, str]:
+        """The rows this model cannot take, each with a one-sentence reason."""
+        return self._reader.row_errors(batch)
+
+    def inputs(self, batch: pa.RecordBatch) -> Inputs:
+        """What the model is fed for the rows of a batch.
+
+        Raises:
+          InputError: the batch has a row that `row_errors` names.
+        """
+        return self._reader.inputs(batch)
+
+    def predict(self, inputs: Inputs) -> npt.NDArray[np.float64]:
+        """(n, n_outputs) predictions in `output_space`. What the model gives is passed on, NaN and infinity included.
+
+        Raises:
+          ModelError: the model fails on these inputs.
+        """
+        return self._engine.predict(inputs) if len(inputs) else np.zeros((0, self.n_outputs))
+
+    def block_values(
+        self, examples: Inputs, background: Inputs, players: Sequence[Sequence[str]], design: Design
+    ) -> npt.NDArray[np.float64]:
+        """What the model gives for coalitions of players, averaged over each block's background rows.
+
+        A player's features all come from the example where the player is present, else from the background row, whole:
+        an absent feature is missing where the background row's is. Features of no player come from the example.
+
+        Args:
+          examples: n_examples rows.
+          background: the rows that `design.background_index` counts.
+          players: per player, the names of its features; names the model does not read are no error.
+          design: which coalitions meet which background rows.
+
+        Returns:
+          (n_examples, n_blocks, n_coalitions, n_outputs) float64 in `output_space`, averaged with
+          `design.background_weight` normalised in each block.
+
+        Raises:
+          InputError: the players overlap, or do not match the design, or there is no such background row.
+          ModelError: the model fails on these inputs.
+        """
+        coalitions, index = np.asarray(design.coalitions, bool), np.asarray(design.background_index)
+        _check(coalitions, index, players, len(background))
+        out = np.empty((len(examples), *coalitions.shape[:2], self.n_outputs))
+        if not out.size:
+            return out
+        bound = self._engine.bind(background, players)
+        masks = enumerated_masks(coalitions)
+        if masks is None:
+            return self._lattice(bound, examples, design, out)
+        differing = differing_players(examples, background, players)
+        repetitive = is_worth_it(differing, len(players))
+        self._distinct(bound, examples, np.flatnonzero(repetitive), differing, masks, design, out)
+        rest = np.flatnonzero(~repetitive)
+        if len(rest):
+            out[rest] = self._lattice(bound, examples.take(rest), design, out[rest])
+        return out
+
+    def _lattice(self, bound: Any, examples: Inputs, design: Design, out: FloatArray) -> FloatArray:
+        """Evaluates every example with every coalition and background row of its block."""
+        coalitions, index = np.asarray(design.coalitions, bool), np.asarray(design.background_index)
+        n_blocks, n_coalitions, _ = coalitions.shape
+        chunks = plan_chunks(n_blocks, n_coalitions, index.shape[1], bound.max_rows)
+        weight = block_weights(design)
+        places, pieces = [], []
+        for g in range(0, n_blocks, chunks.n_blocks):
+            blocks = padded_range(g, chunks.n_blocks, n_blocks)
+            for c in range(0, n_coalitions, chunks.n_coalitions):
+                columns = padded_range(c, chunks.n_coalitions, n_coalitions)
+                places.append((slice(g, g + chunks.n_blocks), slice(c, c + chunks.n_coalitions)))
+                pieces.append(bound.piece(coalitions[blocks[:, None], columns], index[blocks], weight[blocks]))
+        for part, prepared in bound.prepare(examples):
+            values = out if len(part) == len(out) else np.empty((len(part), *out.shape[1:]))
+            for first in range(0, len(part), chunks.n_examples):
+                rows = padded_range(first, chunks.n_examples, len(part))
+                filled = values[first : first + chunks.n_examples]
+                selected = bound.select(prepared, part[rows if self._engine.fixed_shapes else rows[: len(filled)]])
+                for place, piece in zip(places, pieces, strict=True):
+                    target = filled[:, place[0], place[1]]
+                    made = bound.values(selected, piece)
+                    target[:] = made[: target.shape[0], : target.shape[1], : target.shape[2]]
+            if values is not out:
+                out[part] = values
+        return out
+
+    def _distinct(
+        self,
+        bound: Any,
+        examples: Inputs,
+        chosen: npt.NDArray[np.intp],
+        differing: Masks,
+        masks: Masks,
+        design: Design,
+        out: FloatArray,
+    ) -> None:
+        """Fills in some examples, one after the other, without evaluating the same row twice."""
+        index, weight = np.asarray(design.background_index), block_weights(design)
+        n_players = design.coalitions.shape[2]
+        for part, prepared in bound.prepare(examples.take(chosen)) if len(chosen) else []:
+            for row in part:
+                selected = bound.select(prepared, np.array([row]))
+                evaluate = functools.partial(self._listed, bound, selected)
+                of_rows = distinct_values(evaluate, differing[chosen[row]], masks, n_players)
+                values = np.zeros(out.shape[1:])
+                for of_block in range(index.shape[1]):
+                    values += weight[:, of_block, None, None] * of_rows[index[:, of_block]]
+                out[chosen[row]] = values
+
+    def _listed(self, bound: Any, selected: Any, present: npt.NDArray[np.bool_], rows: Any) -> FloatArray:
+        """(n, n_outputs) of one example mixed with one background row for each set of present players."""
+        size = min(_next_power_of_two(max(len(rows), _MIN_LISTED_ROWS)), bound.max_rows)
+        parts = []
+        for start in range(0, len(rows), size):
+            part = padded_range(start, size, len(rows))
+            piece = bound.piece(present[part, None, :], rows[part, None], np.ones((size, 1)))
+            parts.append(bound.values(selected, piece)[0, :, 0])
+        return np.concatenate(parts)[: len(rows)]
+
+
+def _next_power_of_two(n: int) -> int:
+    return 1 << max(n - 1, 0).bit_length()
+
+
+def _check(
+    coalitions: npt.NDArray[np.bool_], index: npt.NDArray[Any], players: Sequence[Sequence[str]], n_background: int
+) -> None:
+    names = [name for player in players for name in player]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"Feature {twice[0]!r} belongs to more than one player; give each feature to one.")
+    if coalitions.shape[2] != len(players):
+        raise InputError(f"The design is for {coalitions.shape[2]} players, but {len(players)} were given.")
+    if index.size and not 0 <= index.min() <= index.max() < n_background:
+        raise InputError(f"The design reads background row {index.max()}, but there are only {n_background} rows.")

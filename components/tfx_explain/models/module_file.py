@@ -1,0 +1,93 @@
+"""Models that are no SavedModel: a Python file says how to load and call them.
+
+The file defines:
+
+    FEATURES = {"age": "float32", "state": "string", "pixels": "float32[64]"}   # or: def features(model_dir) -> dict
+
+    def load_model(model_dir):
+        model = joblib.load(f"{model_dir}/model.joblib")
+        return lambda columns: model.predict_proba(to_frame(columns))[:, 1]
+
+`load_model` returns a function from a dictionary of arrays to outputs (n,) or (n, n_outputs). Each array is (n,), or
+(n, k) for a type written with `[k]`; strings are `bytes` in an object array. A missing float is NaN, a missing string
+None; a missing integer or boolean is an error of its row, so declare as float what may be missing.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfx_explain.errors import ConfigError, ModelError
+from tfx_explain.models.features import FeatureSpec, Inputs, numpy_dtype
+from tfx_explain.models.host import HostEngine
+from tfx_explain.models.messages import first_line
+
+_DTYPE = re.compile(r"(float32|float64|int32|int64|bool|string)(?:\[(\d+)\])?")
+
+
+def load_module(module_file: str, model_dir: str) -> tuple[HostEngine, tuple[FeatureSpec, ...]]:
+    """Loads a model through a Python file.
+
+    Raises:
+      ConfigError: the file is absent or does not define what it must.
+      ModelError: its `load_model` fails.
+    """
+    module = _execute(module_file)
+    loader = getattr(module, "load_model", None)
+    if not callable(loader):
+        raise ConfigError(f"{module_file} must define `load_model(model_dir)`.")
+    declared = module.features(model_dir) if hasattr(module, "features") else getattr(module, "FEATURES", None)
+    if not isinstance(declared, Mapping) or not declared:
+        message = (
+            f"{module_file} must say which features the model reads: `FEATURES` (name -> type) or `features(model_dir)`"
+        )
+        raise ConfigError(f"{message}.")
+    specs = tuple(_spec(name, dtype, module_file) for name, dtype in declared.items())
+    try:
+        function = loader(model_dir)
+    except Exception as error:
+        raise ModelError(f"`load_model` of {module_file} failed on {model_dir}: {first_line(error)}.") from error
+    what = f"The model of {module_file}"
+
+    def call(inputs: Inputs) -> Any:
+        try:
+            return function(dict(inputs.columns))
+        except Exception as error:
+            raise ModelError(f"{what} failed on {len(inputs)} rows: {first_line(error)}.") from error
+
+    return HostEngine(call, what), specs
+
+
+def _execute(module_file: str) -> types.ModuleType:
+    try:
+        with tf.io.gfile.GFile(module_file) as file:
+            source = file.read()
+    except tf.errors.OpError as error:
+        raise ConfigError(f"Cannot read module_file {module_file}: {first_line(error)}.") from None
+    module = types.ModuleType("tfx_explain_model_module")
+    module.__file__ = module_file
+    try:
+        exec(compile(source, module_file, "exec"), module.__dict__)
+    except Exception as error:
+        raise ConfigError(f"module_file {module_file} cannot be imported: {first_line(error)}.") from error
+    return module
+
+
+def _spec(name: str, dtype: Any, module_file: str) -> FeatureSpec:
+    match = _DTYPE.fullmatch(str(dtype).replace(" ", ""))
+    if match is None:
+        known = "float32, float64, int32, int64, bool or string, with [k] for k values"
+        raise ConfigError(f"{module_file} gives feature {name!r} the type {dtype!r}; it must be {known}.")
+    shape = (int(match[2]),) if match[2] else ()
+    default = None
+    if match[1].startswith("float"):
+        default = np.full(shape, np.nan, match[1])
+    elif match[1] == "string":
+        default = np.full(shape, None, numpy_dtype("string"))
+    return FeatureSpec(name, match[1], "dense", shape, default)

@@ -1,0 +1,55 @@
+"""From feature columns to the tensors a graph is fed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfx_explain.models.features import Column, Ragged
+from tfx_explain.models.graph import FrozenGraph, Port
+
+
+def port_value(port: Port, column: Column) -> Any:
+    """A port's column as a tensor or a `tf.RaggedTensor`."""
+    dtype = tf.dtypes.as_dtype(port.spec.dtype)
+    if isinstance(column, Ragged):
+        return tf.RaggedTensor.from_row_splits(tf.constant(column.values, dtype), column.row_splits, validate=False)
+    return tf.constant(column, dtype)
+
+
+def port_values(ports: Sequence[Port], columns: Mapping[str, Column]) -> list[Any]:
+    """Per port, the value of the column of its feature."""
+    return [port_value(port, columns[port.spec.name]) for port in ports]
+
+
+def feed_tensors(ports: Sequence[Port], values: Sequence[Any]) -> list[Any]:
+    """The tensors of all ports, in order, as the parse op would give them."""
+    return [tensor for port, value in zip(ports, values, strict=True) for tensor in _feeds(port, value)]
+
+
+def _feeds(port: Port, value: Any) -> Sequence[Any]:
+    if port.encoding == "dense":
+        return (value,)
+    if port.encoding == "sparse":
+        sparse = value.to_sparse()
+        return sparse.indices, sparse.values, sparse.dense_shape
+    if port.encoding == "ragged":
+        return value.values, tf.cast(value.row_splits, tf.dtypes.as_dtype(port.splits_dtype))
+    return (value.to_tensor(default_value=tf.constant(port.padding, value.dtype)),)
+
+
+def n_rows_of(value: Any) -> Any:
+    """The number of rows of a port's value, as a scalar int32 tensor."""
+    return tf.cast(value.nrows(), tf.int32) if isinstance(value, tf.RaggedTensor) else tf.shape(value)[0]
+
+
+def forward_function(graph: FrozenGraph) -> Callable[[Sequence[Any]], Any]:
+    """A function from the ports' values to the graph's output tensor."""
+    call = graph.function([name for port in graph.ports for name in port.tensors], [graph.output])
+
+    def forward(values: Sequence[Any]) -> Any:
+        return call(*feed_tensors(graph.ports, values), n_rows=n_rows_of(values[0]))[0]
+
+    return forward

@@ -1,0 +1,480 @@
+"""The bytes on disk: Parquet tables, JSON, tf.Examples, as `artifacts.Explanation` specifies; known to no other module.
+
+Imports neither TensorFlow, TFX nor Beam, so that an explanation can be read in a notebook within a second.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import io
+import json
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx_bsl.coders import example_coder
+
+from tfx_explain import storage
+from tfx_explain.errors import InputError
+from tfx_explain.rows import concat_rows, list_lengths
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+IMPORTANCE = "importance.parquet"
+IMPORTANCE_COVARIANCE = "importance_covariance.parquet"
+INTERACTIONS = "interactions.parquet"
+PROFILES = "profiles.parquet"
+BASELINE_IMPORTANCE = "baseline_importance.parquet"
+SLICE_DIFFERENCES = "slice_differences.parquet"
+BACKGROUND = "background.parquet"
+BACKGROUND_WEIGHT = "__weight__"
+REPORT_EXAMPLES = "report_examples.parquet"
+REPORT = "report.html"
+FINDINGS = "findings.json"
+DEAD_LETTERS = "dead_letters"
+ATTRIBUTIONS = "attributions"
+
+BASELINE_PREFIX = "baseline_"
+ATTRIBUTION_PREFIX = "attribution_"
+STD_ERROR_PREFIX = "std_error_"
+EXAMPLE_ID = "example_id"
+PREDICTION = "prediction"
+BASE_VALUE = "base_value"
+COMPLETENESS_GAP = "completeness_gap"
+
+_MAX_LISTED = 20
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+
+# --- tf.Examples ----------------------------------------------------------------------------------------------------
+
+
+def decode_examples(records: Sequence[bytes]) -> tuple[pa.RecordBatch, list[tuple[bytes, str]]]:
+    """Decodes serialized tf.Examples, setting aside those that cannot be.
+
+    Args:
+      records: serialized tf.Examples.
+
+    Returns:
+      The decoded rows, in order, and (record, reason) of each that is no tf.Example or whose features have other types
+      than in most of the others.
+    """
+    decoder = example_coder.ExamplesToRecordBatchDecoder()
+    try:
+        return decoder.DecodeBatch(list(records)), []
+    except RuntimeError:
+        return _decode_one_by_one(decoder, records)
+
+
+def _decode_one_by_one(
+    decoder: example_coder.ExamplesToRecordBatchDecoder, records: Sequence[bytes]
+) -> tuple[pa.RecordBatch, list[tuple[bytes, str]]]:
+    rows: list[tuple[bytes, pa.RecordBatch]] = []
+    failed: list[tuple[bytes, str]] = []
+    for record in records:
+        try:
+            rows.append((record, decoder.DecodeBatch([record])))
+        except RuntimeError:
+            failed.append((record, "the record is not a tf.Example"))
+    types: dict[str, list[pa.DataType]] = {}
+    for _, row in rows:
+        for field in row.schema:
+            if not pa.types.is_null(field.type):
+                types.setdefault(field.name, []).append(field.type)
+    usual = {name: max(sorted(set(found), key=str), key=found.count) for name, found in types.items()}
+    good = []
+    for record, row in rows:
+        odd = [f for f in row.schema if not pa.types.is_null(f.type) and f.type != usual[f.name]]
+        if odd:
+            here, most = odd[0].type.value_type, usual[odd[0].name].value_type
+            failed.append((record, f"feature `{odd[0].name}` is {here} here but {most} in most other rows"))
+        else:
+            good.append(row)
+    return concat_rows(good), failed
+
+
+def encode_examples(batch: pa.RecordBatch) -> list[bytes]:
+    """The rows of a batch as serialized tf.Examples."""
+    return list(example_coder.RecordBatchToExamplesEncoder().encode(batch))
+
+
+def attribution_batch(
+    batch: pa.RecordBatch,
+    *,
+    players: Sequence[str],
+    attributions: FloatArray,
+    std_errors: FloatArray,
+    prediction: FloatArray,
+    base_value: FloatArray,
+    completeness_gap: FloatArray,
+    example_ids: Sequence[bytes],
+    baseline_attributions: FloatArray | None = None,
+    baseline_prediction: FloatArray | None = None,
+) -> pa.RecordBatch:
+    """The rows with their attributions beside their own features.
+
+    Args:
+      batch: the explained rows, n_examples of them.
+      players: their names, n_players of them.
+      attributions: (n_examples, n_players, n_outputs), in units of the output space.
+      std_errors: the same shape.
+      prediction: (n_examples, n_outputs).
+      base_value: (n_examples, n_outputs).
+      completeness_gap: (n_examples, n_outputs).
+      example_ids: one for each row.
+      baseline_attributions: as `attributions`, of the baseline model.
+      baseline_prediction: as `prediction`, of the baseline model.
+    """
+    columns: dict[str, pa.Array] = dict(zip(batch.schema.names, batch.columns, strict=True))
+    columns[EXAMPLE_ID] = _lists(np.array(list(example_ids), object)[:, None], pa.large_binary())
+    per_output = {PREDICTION: prediction, BASE_VALUE: base_value, COMPLETENESS_GAP: completeness_gap}
+    per_player = {ATTRIBUTION_PREFIX: attributions, STD_ERROR_PREFIX: std_errors}
+    if baseline_attributions is not None and baseline_prediction is not None:
+        per_output[BASELINE_PREFIX + PREDICTION] = baseline_prediction
+        per_player[BASELINE_PREFIX + ATTRIBUTION_PREFIX] = baseline_attributions
+    columns |= {name: _lists(values, pa.float32()) for name, values in per_output.items()}
+    for index, player in enumerate(players):
+        columns |= {prefix + player: _lists(values[:, index], pa.float32()) for prefix, values in per_player.items()}
+    names = sorted(columns)
+    return pa.RecordBatch.from_arrays([columns[name] for name in names], names=names)
+
+
+def reserved_names(players: Sequence[str], *, baseline: bool = False) -> set[str]:
+    """The feature names that attribution records add, which the examples must not use themselves."""
+    prefixes = [ATTRIBUTION_PREFIX, STD_ERROR_PREFIX]
+    added = {EXAMPLE_ID, PREDICTION, BASE_VALUE, COMPLETENESS_GAP}
+    if baseline:
+        prefixes.append(BASELINE_PREFIX + ATTRIBUTION_PREFIX)
+        added.add(BASELINE_PREFIX + PREDICTION)
+    return added | {prefix + player for player in players for prefix in prefixes}
+
+
+def _lists(values: npt.NDArray[Any], dtype: pa.DataType) -> pa.Array:
+    """A list column from an (n_rows, n_values) array."""
+    n_rows, n_values = values.shape
+    offsets = pa.array(np.arange(0, (n_rows + 1) * n_values, n_values, dtype=np.int64)[: n_rows + 1])
+    flat = values.reshape(-1)
+    return pa.LargeListArray.from_arrays(
+        offsets, pa.array(flat if flat.dtype == object else flat.astype(np.float32), dtype)
+    )
+
+
+def dead_letter_examples(split: str, failures: Sequence[tuple[bytes, str]]) -> list[bytes]:
+    """Serialized tf.Examples with `record`, `reason` and `split`, one for each row that could not be explained."""
+    if not failures:
+        return []
+    columns = {
+        "reason": [reason.encode() for _, reason in failures],
+        "record": [record for record, _ in failures],
+        "split": [split.encode()] * len(failures),
+    }
+    arrays = [_lists(np.array(values, object)[:, None], pa.large_binary()) for values in columns.values()]
+    return encode_examples(pa.RecordBatch.from_arrays(arrays, names=list(columns)))
+
+
+def read_records(uri: str) -> Iterator[bytes]:
+    """The records of one TFRecord file, gzipped where its name ends in `.gz`."""
+    with storage.open_stream(uri, "infer") as stream:
+        while header := stream.read(12):
+            size = struct.unpack("<Q", header[:8])[0] if len(header) == 12 else -1
+            record = stream.read(size) if size >= 0 else b""
+            if len(record) != size or len(stream.read(4)) != 4:
+                raise InputError(f"{uri} ends in the middle of a record; write it again.")
+            yield record
+
+
+def read_example_batches(directory: str, rows_per_batch: int = 1_000) -> Iterator[pa.RecordBatch]:
+    """The tf.Examples in all TFRecord files beneath a directory, as RecordBatches."""
+    decoder = example_coder.ExamplesToRecordBatchDecoder()
+    buffer: list[bytes] = []
+    for uri in storage.find(directory):
+        for record in read_records(uri):
+            buffer.append(record)
+            if len(buffer) == rows_per_batch:
+                yield decoder.DecodeBatch(buffer)
+                buffer = []
+    if buffer:
+        yield decoder.DecodeBatch(buffer)
+
+
+def rows_to_frame(batch: pa.RecordBatch) -> pd.DataFrame:
+    """One column per feature: scalars where no row has more than one value (missing: None or NaN), else lists."""
+    return pd.DataFrame({name: _cells(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)})
+
+
+def attribution_frames(
+    batch: pa.RecordBatch, players: Sequence[str], outputs: Sequence[str]
+) -> dict[str, pd.DataFrame]:
+    """Explained rows as `attribution_batch` made them, one frame for each output.
+
+    Args:
+      batch: list columns; the added ones hold one value per output.
+      players: their names.
+      outputs: their names.
+
+    Returns:
+      Output -> a frame with the rows' own features and, for that output, `prediction`, `base_value`,
+      `completeness_gap`, `attribution_<player>` and `std_error_<player>`.
+    """
+    added = reserved_names(players, baseline=BASELINE_PREFIX + PREDICTION in batch.schema.names) - {EXAMPLE_ID}
+    own = [name for name in batch.schema.names if name not in added]
+    features = rows_to_frame(pa.RecordBatch.from_arrays([batch.column(name) for name in own], names=own))
+    values = {
+        name: batch.column(batch.schema.get_field_index(name)).flatten().to_numpy().reshape(-1, len(outputs))
+        for name in sorted(added & set(batch.schema.names))
+    }
+    return {
+        output: pd.concat([features, pd.DataFrame({name: array[:, i] for name, array in values.items()})], axis=1)
+        for i, output in enumerate(outputs)
+    }
+
+
+def _cells(column: pa.Array) -> Any:
+    lengths = list_lengths(column)
+    if lengths.max(initial=0) > 1:
+        return [None if row is None else [_text(value) for value in row] for row in column.to_pylist()]
+    values = column.flatten().to_numpy(zero_copy_only=False) if lengths.any() else np.zeros(0, np.float32)
+    if values.dtype == object:
+        values = np.array([_text(value) for value in values], object)
+    if lengths.all():
+        return values
+    cells = np.full(
+        len(lengths), None if values.dtype == object else np.nan, object if values.dtype == object else float
+    )
+    cells[lengths == 1] = values
+    return cells
+
+
+def _text(value: Any) -> Any:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+# --- tables and JSON ------------------------------------------------------------------------------------------------
+
+
+def write_table(uri: str, table: pd.DataFrame | pa.Table) -> None:
+    """Writes a Parquet file."""
+    sink = io.BytesIO()
+    pq.write_table(
+        pa.Table.from_pandas(table, preserve_index=False) if isinstance(table, pd.DataFrame) else table, sink
+    )
+    storage.write_bytes(uri, sink.getvalue())
+
+
+def read_table(uri: str) -> pd.DataFrame:
+    """Reads a Parquet file."""
+    return pq.read_table(io.BytesIO(storage.read_bytes(uri))).to_pandas()
+
+
+def read_rows(uri: str) -> pa.RecordBatch:
+    """Reads a Parquet file of list columns as the rows it was written from."""
+    return concat_rows(pq.read_table(io.BytesIO(storage.read_bytes(uri))).to_batches())
+
+
+def write_json(uri: str, content: Mapping[str, Any]) -> None:
+    """Writes a JSON file for people and programs: indented, keys in the given order, no NaN."""
+    storage.write_bytes(uri, json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
+
+
+def read_json(uri: str) -> dict[str, Any]:
+    """Reads a JSON object."""
+    try:
+        content = json.loads(storage.read_bytes(uri))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{uri} is not JSON ({error}); write it again.") from None
+    return dict(content)
+
+
+def schema_features(uri: str) -> list[str]:
+    """The names of the features in a TFDV schema (text)."""
+    try:
+        schema = text_format.Parse(storage.read_bytes(uri), schema_pb2.Schema())
+    except text_format.ParseError as error:
+        raise InputError(f"{uri} is not a schema in text form ({error}); name the schema.pbtxt of SchemaGen.") from None
+    return [feature.name for feature in schema.feature]
+
+
+# --- an explanation, opened -----------------------------------------------------------------------------------------
+
+
+class ExplanationReader:
+    """A written explanation, read on demand: `tfx_explain.load(uri)`.
+
+    Attributes:
+      uri: the directory.
+      manifest: what was explained, by what and how, as `artifacts.Explanation` specifies.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = str(uri)
+        if not storage.exists(storage.join(self.uri, MANIFEST)):
+            raise InputError(
+                f"{uri} holds no explanation: it has no {MANIFEST}; name the directory that Explainer wrote."
+            )
+        self.manifest = read_json(storage.join(self.uri, MANIFEST))
+        if self.manifest.get("format_version") != FORMAT_VERSION:
+            found = self.manifest.get("format_version")
+            raise InputError(f"{uri} has format {found}, this package reads {FORMAT_VERSION}; explain the model again.")
+
+    def __repr__(self) -> str:
+        return f"ExplanationReader({self.uri!r})"
+
+    @property
+    def players(self) -> tuple[str, ...]:
+        """What the attributions belong to: features, or groups of features."""
+        return tuple(self.manifest["players"])
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The outputs that were explained."""
+        return tuple(self.manifest["outputs"])
+
+    @functools.cached_property
+    def importance(self) -> pd.DataFrame:
+        """Global importance, a row per slice, output, method and player; columns as in `importance.parquet`."""
+        return read_table(storage.join(self.uri, IMPORTANCE))
+
+    def importance_for(self, *, slice: str = "overall", output: str | None = None) -> pd.DataFrame:
+        """The importance of one slice and output, most important first.
+
+        Args:
+          slice: its name, as in the column `slice` and in the manifest: `overall`, `sex=female`.
+          output: one of `outputs`; may be left out when there is one.
+
+        Raises:
+          InputError: there is no such slice or output, or there are several outputs and none was named.
+        """
+        output = self._one_output(output)
+        chosen = self.importance[(self.importance["slice"] == slice) & (self.importance["output"] == output)]
+        if chosen.empty:
+            there = list(dict.fromkeys(self.importance["slice"]))
+            near = difflib.get_close_matches(slice, there, n=3, cutoff=0) if len(there) > _MAX_LISTED else there
+            raise InputError(f"no slice `{slice}` among the {len(there)} in {self.uri}; there is {', '.join(near)}.")
+        return chosen.sort_values("rank", kind="stable").reset_index(drop=True)
+
+    @functools.cached_property
+    def importance_covariance(self) -> pd.DataFrame:
+        """Covariance of the estimated importances: columns as in `importance_covariance.parquet`."""
+        return read_table(storage.join(self.uri, IMPORTANCE_COVARIANCE))
+
+    @functools.cached_property
+    def interactions(self) -> pd.DataFrame:
+        """Pairwise interactions, a row per slice, output and pair; columns as in `interactions.parquet`.
+
+        Raises:
+          InputError: none were asked for.
+        """
+        return self._optional(INTERACTIONS, "set `interactions: 2` of the method `shapley`")
+
+    @functools.cached_property
+    def slice_differences(self) -> pd.DataFrame:
+        """Each slice against the rows outside it, a row per slice, output and player; `slice_differences.parquet`.
+
+        Raises:
+          InputError: there are no slices.
+        """
+        return self._optional(SLICE_DIFFERENCES, "set `slicing_specs`")
+
+    @functools.cached_property
+    def profiles(self) -> pd.DataFrame:
+        """Partial dependence, single curves and accumulated local effects; columns as in `profiles.parquet`.
+
+        Raises:
+          InputError: none were asked for.
+        """
+        return self._optional(PROFILES, "list `partial_dependence` or `accumulated_local_effects` under `methods`")
+
+    @functools.cached_property
+    def baseline_importance(self) -> pd.DataFrame:
+        """Importance for the baseline model on the same rows; columns as in `baseline_importance.parquet`.
+
+        Raises:
+          InputError: there was no baseline model.
+        """
+        return self._optional(BASELINE_IMPORTANCE, "give a `baseline_model`")
+
+    def _optional(self, name: str, cure: str) -> pd.DataFrame:
+        if not storage.exists(storage.join(self.uri, name)):
+            raise InputError(f"{self.uri} has no {name}; {cure} and explain the model again.")
+        return read_table(storage.join(self.uri, name))
+
+    @functools.cached_property
+    def background(self) -> pd.DataFrame:
+        """The background rows and their weights."""
+        return read_table(storage.join(self.uri, BACKGROUND))
+
+    def attribution_batches(self, split: str | None = None) -> Iterator[pa.RecordBatch]:
+        """The explained rows as Arrow RecordBatches of list columns, as they are on disk."""
+        root = self.manifest["attributions_uri"]
+        root = root if "://" in root or root.startswith("/") else storage.join(self.uri, root)
+        splits = self.manifest["examples"]["splits"]
+        if split is not None and split not in splits:
+            raise InputError(f"split `{split}` was not explained; there are {splits}.")
+        for name in splits if split is None else [split]:
+            yield from read_example_batches(storage.join(root, f"Split-{name}"))
+
+    def attributions(self, *, split: str | None = None, output: str | None = None) -> pd.DataFrame:
+        """The explained rows, in no particular order.
+
+        Args:
+          split: one of the explained splits; all of them when None.
+          output: one of `outputs`; may be left out when there is one.
+
+        Returns:
+          A row per example: its own features, `example_id`, and for the output `prediction`, `base_value`,
+          `completeness_gap`, `attribution_<player>` and `std_error_<player>`.
+        """
+        output = self._one_output(output)
+        batches = list(self.attribution_batches(split))
+        if not batches:
+            return pd.DataFrame()
+        return attribution_frames(concat_rows(batches), self.players, self.outputs)[output]
+
+    def dead_letters(self) -> pd.DataFrame:
+        """The rows that could not be explained: `reason`, `split` and `record` (bytes as read)."""
+        root = storage.join(self.uri, DEAD_LETTERS)
+        batches = list(read_example_batches(root)) if storage.exists(root) else []
+        if not batches:
+            return pd.DataFrame({"reason": [], "split": [], "record": []})
+        batch = concat_rows(batches)
+        return pd.DataFrame(
+            {
+                name: [
+                    value if name == "record" else _text(value) for value in batch.column(name).flatten().to_pylist()
+                ]
+                for name in ("reason", "split", "record")
+            }
+        )
+
+    def report(self) -> str:
+        """The HTML report."""
+        return storage.read_bytes(storage.join(self.uri, REPORT)).decode()
+
+    def _one_output(self, output: str | None) -> str:
+        if output is None and len(self.outputs) == 1:
+            return self.outputs[0]
+        if output not in self.outputs:
+            asked = "no output was named" if output is None else f"there is no output `{output}`"
+            raise InputError(f"{asked} for {self.uri}; name one of {list(self.outputs)}.")
+        return output
+
+
+def load(uri: str) -> ExplanationReader:
+    """Opens an explanation that Explainer, `explain` or `tfx-explain explain` wrote; imports no TensorFlow.
+
+    Args:
+      uri: its directory, a path or any URI that fsspec knows.
+
+    Raises:
+      InputError: there is no explanation, or one of another format.
+    """
+    return ExplanationReader(uri)

@@ -1,0 +1,98 @@
+"""What a report shows, and where an explanation directory keeps it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from typing_extensions import Self
+
+from tfx_explain import records, storage
+from tfx_explain.errors import InputError
+from tfx_explain.summary import Finding
+
+_REQUIRED = ("slice", "output", "player", "value", "rank")
+_OPTIONAL = ("std_error", "ci_low", "ci_high", "share", "share_ci_low", "share_ci_high")
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportData:
+    """Everything in a report; all but the first two may be absent.
+
+    Attributes:
+      manifest: as `artifacts.Explanation` specifies; any part of it may be missing.
+      importance: a row per (slice, output, player): `slice`, `output`, `player`, `value` = mean |attribution|, `rank`,
+        and optionally `std_error`, `ci_low`, `ci_high`, `share`, `share_ci_low`, `share_ci_high`. NaN = unknown.
+      examples: output -> a sample of explained rows: their own features under their own names, `attribution_<player>`,
+        `prediction`, `base_value`, and optionally `example_id`.
+      slice_differences: a row per (slice, output, player) as `artifacts.Explanation` specifies: at least `slice`,
+        `output`, `player`, `difference`, `rest_value`, `q_value`.
+      baseline_importance: the same columns for the model that this one is compared with.
+      profiles: as in `profiles.parquet`, if there are any.
+      findings: of a validation, if there was one.
+      blessed: its verdict.
+      title: of the page.
+    """
+
+    manifest: Mapping[str, Any]
+    importance: pd.DataFrame
+    examples: Mapping[str, pd.DataFrame] = dataclasses.field(default_factory=dict)
+    baseline_importance: pd.DataFrame | None = None
+    profiles: pd.DataFrame | None = None
+    findings: Sequence[Finding] = ()
+    blessed: bool | None = None
+    title: str = "Model explanation"
+    slice_differences: pd.DataFrame | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the columns, and adds the optional ones that are absent.
+
+        Raises:
+          InputError: a column that the report needs is missing, or there is no row.
+        """
+        object.__setattr__(self, "importance", _complete(self.importance, "importance"))
+        if self.importance.empty:
+            raise InputError("the importance table has no rows, so there is nothing to report; explain some examples.")
+        if self.baseline_importance is not None:
+            object.__setattr__(self, "baseline_importance", _complete(self.baseline_importance, "baseline_importance"))
+
+    @classmethod
+    def read(cls, explanation_dir: str, manifest: Mapping[str, Any] | None = None) -> Self:
+        """Reads what an explanation directory holds.
+
+        Args:
+          explanation_dir: path or URI.
+          manifest: if it is not written yet; None reads it.
+
+        Raises:
+          InputError: a file is absent or unusable.
+        """
+        if manifest is None:
+            manifest = records.read_json(storage.join(explanation_dir, records.MANIFEST))
+        importance = records.read_table(storage.join(explanation_dir, records.IMPORTANCE))
+        uri = storage.join(explanation_dir, records.REPORT_EXAMPLES)
+        examples = {}
+        if storage.exists(uri):
+            players, outputs = list(manifest["players"]), list(manifest["outputs"])
+            examples = records.attribution_frames(records.read_rows(uri), players, outputs)
+        tables = {
+            name: records.read_table(uri)
+            for name, file in (("slice_differences", records.SLICE_DIFFERENCES), ("profiles", records.PROFILES))
+            if storage.exists(uri := storage.join(explanation_dir, file))
+        }
+        return cls(manifest=manifest, importance=importance, examples=examples, **tables)
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the outputs, in the order of the table."""
+        return list(dict.fromkeys(self.importance["output"]))
+
+
+def _complete(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The frame with every column that the report reads."""
+    missing = [column for column in _REQUIRED if column not in frame.columns]
+    if missing:
+        raise InputError(f"`{name}` has no column `{missing[0]}`; it has {', '.join(map(str, frame.columns))}.")
+    return frame.assign(**{column: float("nan") for column in _OPTIONAL if column not in frame.columns})

@@ -1,0 +1,162 @@
+"""The importance of one (slice, output), laid out as bars beside their figures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+MAX_BARS = 20
+_CLEAR_CORRELATION = 0.5
+_MIN_ROWS_FOR_DIRECTION = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Bar:
+    """One player; positions are percent of the width of the chart.
+
+    Attributes:
+      player: its name.
+      rank: 1 = most important.
+      value: mean |attribution|.
+      std_error: its standard error.
+      ci_low: lower end of its interval.
+      ci_high: upper end.
+      share: of the total importance.
+      share_ci: lower and upper end of its interval; NaN where unknown.
+      direction: how the attribution moves with the feature's value in the sample: `rises`, `falls`, `mixed` or empty.
+      baseline: the same figure of the baseline model; NaN where there is none.
+      length: of the bar.
+      whisker: left end and width of the interval; None where it is unknown.
+      baseline_at: where the baseline's figure is; None where it is unknown.
+    """
+
+    player: str
+    rank: int
+    value: float
+    std_error: float
+    ci_low: float
+    ci_high: float
+    share: float
+    share_ci: tuple[float, float]
+    direction: str
+    baseline: float
+    length: float
+    whisker: tuple[float, float] | None
+    baseline_at: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranking:
+    """The players of one (slice, output), most important first.
+
+    Attributes:
+      bars: all of them.
+      n_hidden: how many are left out of the chart.
+      hidden_value: sum of their mean |attribution|.
+      hidden_share: sum of their shares.
+      has_baseline: whether there is anything to compare with.
+      has_direction: whether any direction is known.
+    """
+
+    bars: tuple[Bar, ...]
+    n_hidden: int
+    hidden_value: float
+    hidden_share: float
+    has_baseline: bool
+    has_direction: bool
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether any interval is known."""
+        return any(bar.whisker for bar in self.bars)
+
+    @property
+    def longest_name(self) -> int:
+        """Letters in the longest name, for the width of its column."""
+        return max(len(bar.player) for bar in self.bars)
+
+    @property
+    def shown(self) -> tuple[Bar, ...]:
+        """The bars in the chart."""
+        return self.bars[: len(self.bars) - self.n_hidden]
+
+
+def rank_players(
+    rows: pd.DataFrame,
+    baseline: pd.DataFrame | None,
+    examples: pd.DataFrame | None,
+    features: Mapping[str, Sequence[str]],
+) -> Ranking:
+    """Lays out one (slice, output).
+
+    Args:
+      rows: its part of `ReportData.importance`.
+      baseline: its part of `ReportData.baseline_importance`.
+      examples: its sample of explained rows.
+      features: player -> its features; a player that is absent here is a feature.
+    """
+    rows = rows.sort_values(["rank", "player"], kind="stable")
+    before = {} if baseline is None else dict(zip(baseline["player"], baseline["value"], strict=True))
+    longest = np.nanmax([*rows["value"], *rows["ci_high"], *(before.get(p, np.nan) for p in rows["player"]), 1e-300])
+    bars = tuple(_bar(row, before, float(longest), examples, features) for row in rows.to_dict("records"))
+    # Leaving out a single one would save nothing.
+    n_hidden = len(bars) - MAX_BARS if len(bars) > MAX_BARS + 1 else 0
+    hidden = bars[len(bars) - n_hidden :]
+    return Ranking(
+        bars=bars,
+        n_hidden=n_hidden,
+        hidden_value=sum(bar.value for bar in hidden),
+        hidden_share=sum(bar.share for bar in hidden),
+        has_baseline=bool(before),
+        has_direction=any(bar.direction for bar in bars),
+    )
+
+
+def _bar(
+    row: Mapping[str, Any],
+    before: Mapping[str, float],
+    longest: float,
+    examples: pd.DataFrame | None,
+    features: Mapping[str, Sequence[str]],
+) -> Bar:
+    player, low, high = row["player"], float(row["ci_low"]), float(row["ci_high"])
+    baseline = float(before.get(player, np.nan))
+    return Bar(
+        player=player,
+        rank=int(row["rank"]),
+        value=float(row["value"]),
+        std_error=float(row["std_error"]),
+        ci_low=low,
+        ci_high=high,
+        share=float(row["share"]),
+        share_ci=(float(row["share_ci_low"]), float(row["share_ci_high"])),
+        direction="" if examples is None else direction(examples, player, features.get(player, (player,))),
+        baseline=baseline,
+        length=100 * np.nan_to_num(float(row["value"])) / longest,
+        whisker=(100 * low / longest, 100 * (high - low) / longest) if np.isfinite(low + high) else None,
+        baseline_at=100 * baseline / longest if np.isfinite(baseline) else None,
+    )
+
+
+def direction(examples: pd.DataFrame, player: str, features: Sequence[str]) -> str:
+    """How a player's attribution moves with its feature's value: `rises`, `falls`, `mixed`; empty where unknown.
+
+    Spearman's rank correlation over the sample, at least 0.5 in size to be called a direction. Unknown for groups, for
+    values that are not numbers, and for fewer than 20 rows.
+    """
+    column = f"attribution_{player}"
+    if len(features) != 1 or features[0] not in examples or column not in examples:
+        return ""
+    values = examples[features[0]]
+    if not pd.api.types.is_numeric_dtype(values):
+        return ""
+    pairs = pd.DataFrame({"value": values, "attribution": examples[column]}).dropna()
+    if len(pairs) < _MIN_ROWS_FOR_DIRECTION or pairs.nunique().min() < 2:
+        return ""
+    ranks = pairs.rank().to_numpy()
+    correlation = np.corrcoef(ranks, rowvar=False)[0, 1]
+    return "rises" if correlation >= _CLEAR_CORRELATION else "falls" if correlation <= -_CLEAR_CORRELATION else "mixed"

@@ -1,0 +1,200 @@
+"""Report and verdict as HTML: pure functions of what was written, so they can be made again from the artifact."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from tfx_explain.report import story, text
+from tfx_explain.report.data import ReportData
+from tfx_explain.report.profiles import HEIGHT as PROFILE_HEIGHT
+from tfx_explain.report.profiles import WIDTH as PROFILE_WIDTH
+from tfx_explain.report.profiles import ProfileSection, make_profiles
+from tfx_explain.report.ranking import Ranking, rank_players
+from tfx_explain.report.slices import FALSE_DISCOVERY_RATE, slice_tables
+from tfx_explain.report.swarm import LABEL_WIDTH, WIDTH, Swarm, make_swarm
+from tfx_explain.report.waterfall import Waterfall, make_waterfalls
+from tfx_explain.slicing import OVERALL
+from tfx_explain.summary import Finding, describe
+from tfx_explain.summary.wording import percent, percents
+
+MAX_PANELS = 6
+"""More (slice, output) pairs than this are listed in one table instead of drawn: a page must stay readable."""
+
+_OUTCOMES = {"pass": ("✓", "Pass"), "fail": ("✕", "Fail"), "insufficient_evidence": ("?", "Not enough evidence")}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Panel:
+    """One (slice, output) as the template draws it."""
+
+    heading: str
+    slice_key: str
+    output: str
+    ranking: Ranking
+    swarm: Swarm | None
+    waterfalls: Sequence[Waterfall]
+    profiles: Sequence[ProfileSection]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Judged:
+    """One finding as the template draws it; positions are percent of the width of its gauge."""
+
+    finding: Finding
+    mark: str
+    outcome: str
+    rule: str
+    figures: tuple[str, str, str, str]
+    gauge: tuple[float, float, float, float] | None
+
+
+def render_explanation(explanation_dir: str, manifest: Mapping[str, Any] | None = None) -> str:
+    """The report of a written explanation.
+
+    Args:
+      explanation_dir: path or URI of the directory that `artifacts.Explanation` specifies.
+      manifest: if it is not written yet; None reads it.
+
+    Raises:
+      InputError: a file is absent or unusable.
+    """
+    return render_report(ReportData.read(explanation_dir, manifest))
+
+
+def render_report(data: ReportData) -> str:
+    """One HTML page that shows everything in `data`, without script, and without anything from elsewhere."""
+    panels = _panels(data)
+    manifest = data.manifest
+    first = panels[0]
+    return str(
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            data=data,
+            n_background=story.at(manifest, "background", "num_rows"),
+            gap=story.at(manifest, "completeness_gap", "max_abs"),
+            unused_features=story.at(manifest, "unused_features") or (),
+            counts=story.at(manifest, "counts") or {},
+            manifest_json=json.dumps(manifest, indent=1, ensure_ascii=False, default=str),
+            headline=story.headline(first.ranking, first.output if len(data.outputs) > 1 else None),
+            panels=panels[:MAX_PANELS],
+            more_panels=panels[MAX_PANELS:],
+            slice_tables=slice_tables(data)[:MAX_PANELS],
+            totals=story.row_totals(manifest),
+            failures=story.failures(manifest),
+            facts=story.facts(manifest),
+            findings=[_judged(finding) for finding in data.findings],
+            unit=_unit(manifest),
+        )
+    )
+
+
+def render_verdict(
+    findings: Sequence[Finding], *, blessed: bool, title: str = "Explanation validation", about: str = ""
+) -> str:
+    """One HTML page with a verdict and its findings.
+
+    Args:
+      findings: of all rules, slices and outputs.
+      blessed: the verdict.
+      title: of the page.
+      about: what was judged, for instance the explanation's URI.
+    """
+    template = _environment().get_template("verdict.html.j2")
+    judged = [_judged(finding) for finding in findings]
+    return str(template.render(findings=judged, blessed=blessed, title=title, about=about))
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("tfx_explain.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": text.number,
+        "signed": text.signed,
+        "percent": text.percent,
+        "count": text.count,
+        "data": _data,
+    }
+    environment.globals |= {"swarm_width": WIDTH, "swarm_label_width": LABEL_WIDTH, "isfinite": math.isfinite}
+    environment.globals |= {"overall": OVERALL, "false_discovery_rate": FALSE_DISCOVERY_RATE}
+    environment.globals |= {"profile_width": PROFILE_WIDTH, "profile_height": PROFILE_HEIGHT}
+    return environment
+
+
+def _data(value: float, shown: str | None = None) -> Markup:
+    """A figure as text for people, with all its digits for programs."""
+    label = text.number(value) if shown is None else shown
+    return Markup('<data value="{}">{}</data>').format(repr(float(value)), label)
+
+
+def _panels(data: ReportData) -> list[_Panel]:
+    """The whole data for every output; every (slice, output) where there are no figures of the whole."""
+    players: Mapping[str, Sequence[str]] = story.at(data.manifest, "players") or {}
+    keys = list(dict.fromkeys(zip(data.importance["slice"], data.importance["output"], strict=True)))
+    keys = [key for key in keys if key[0] == OVERALL] or keys
+    panels: list[_Panel] = []
+    for slice_key, output in keys:
+        rows = _part(data.importance, slice_key, output)
+        overall = slice_key == keys[0][0]
+        examples = data.examples.get(output) if overall else None
+        before = None if data.baseline_importance is None else _part(data.baseline_importance, slice_key, output)
+        ranking = rank_players(rows, before, examples, players)
+        drawn = examples is not None and len(panels) < MAX_PANELS
+        names = [bar.player for bar in ranking.bars]
+        curves = None if data.profiles is None or len(panels) >= MAX_PANELS else _part(data.profiles, slice_key, output)
+        by_importance = [feature for name in names for feature in players.get(name, (name,))]
+        panels.append(
+            _Panel(
+                heading=_heading(slice_key, output, data, several_slices=len({key[0] for key in keys}) > 1),
+                slice_key=slice_key,
+                output=output,
+                ranking=ranking,
+                swarm=make_swarm(examples, names, players) if drawn and examples is not None else None,
+                waterfalls=make_waterfalls(examples, names, players) if drawn and examples is not None else [],
+                profiles=[] if curves is None else make_profiles(curves, by_importance),
+            )
+        )
+    return panels
+
+
+def _part(frame: pd.DataFrame, slice_key: str, output: str) -> pd.DataFrame:
+    return frame[(frame["slice"] == slice_key) & (frame["output"] == output)]
+
+
+def _heading(slice_key: str, output: str, data: ReportData, *, several_slices: bool) -> str:
+    """Names only what distinguishes this panel from the others."""
+    return ", ".join([*[output] * (len(data.outputs) > 1), *[slice_key] * several_slices])
+
+
+def _unit(manifest: Mapping[str, Any]) -> str:
+    space = story.at(manifest, "model", "output_space")
+    return {"logit": "log-odds", "probability": "probability"}.get(str(space), "units of the output")
+
+
+def _judged(finding: Finding) -> _Judged:
+    mark, outcome = _OUTCOMES[finding.outcome]
+    numbers = (finding.value, finding.ci_low, finding.ci_high, finding.threshold)
+    value, low, high = (text.number(figure) for figure in numbers[:3])
+    figures, gauge = (value, low, high, text.number(finding.threshold)), None
+    if finding.rule.endswith("_share"):
+        value, low, high = percents(*numbers[:3], threshold=finding.threshold)
+        figures = (value, low, high, percent(finding.threshold))
+        end = min(1.0, 1.25 * max(numbers)) or 1.0
+        if all(math.isfinite(figure) for figure in numbers):
+            gauge = (numbers[0] * 100 / end, numbers[1] * 100 / end, numbers[2] * 100 / end, numbers[3] * 100 / end)
+    return _Judged(finding, mark, outcome, describe(finding.rule), figures, gauge)

@@ -1,0 +1,182 @@
+"""What the figures say, in sentences; names are escaped here, since sentences carry their own emphasis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from tfx_explain.report.ranking import Bar, Ranking
+from tfx_explain.report.text import count, number, percent
+
+_ESTIMATORS = {
+    "exact": "every coalition of players evaluated, so nothing is sampled but the background",
+    "leverage": "estimated from paired coalitions drawn by leverage score",
+    "permutation": "estimated from antithetic permutations",
+}
+_SPACES = {
+    "logit": "log-odds (the model's output before its final sigmoid or softmax)",
+    "probability": "probability",
+    "raw": "the model's own output",
+}
+
+
+def at(manifest: Mapping[str, Any], *path: str) -> Any:
+    """The entry at a path of keys; None where any of them is missing."""
+    entry: Any = manifest
+    for key in path:
+        entry = entry.get(key) if isinstance(entry, Mapping) else None
+    return entry
+
+
+def headline(ranking: Ranking, output: str | None) -> list[Markup]:
+    """What drives the model and how sure that is: two or three sentences.
+
+    Args:
+      ranking: of the most general slice.
+      output: named where there are several.
+    """
+    bars = [bar for bar in ranking.bars if bar.value > 0]
+    what = Markup("the output <b>{}</b>").format(output) if output else Markup("this model")
+    if not bars:
+        return [Markup("Nothing drives {}: the output is the same for every row and background row.").format(what)]
+    first = bars[0]
+    if len(ranking.bars) == 1:
+        return [Markup("<b>{}</b> is all there is to drive {}.").format(first.player, what)]
+    interval = _share_interval(first)
+    sentences = [
+        Markup("<b>{}</b> drives {} most: it carries {} of the importance{}.").format(
+            first.player, what, percent(first.share), interval
+        )
+    ]
+    return [*sentences, *_followers(bars), *_lead(bars)]
+
+
+def _followers(bars: Sequence[Bar]) -> list[Markup]:
+    """Who comes second and third."""
+    named = [Markup("<b>{}</b> ({})").format(bar.player, percent(bar.share)) for bar in bars[1:3]]
+    if len(named) < 2:
+        return [Markup("{} follows.").format(name) for name in named]
+    together = f"; these three carry {percent(sum(bar.share for bar in bars[:3]))}" if len(bars) > 3 else ""
+    return [Markup("{} and {} follow{}.").format(*named, together)]
+
+
+def _share_interval(bar: Bar) -> str:
+    low, high = bar.share_ci
+    return f" (95 % interval {percent(low)} to {percent(high)})" if math.isfinite(low + high) else ""
+
+
+def _lead(bars: Sequence[Bar]) -> list[Markup]:
+    """Whether the first place is certain."""
+    if len(bars) < 2 or not math.isfinite(bars[0].ci_low + bars[1].ci_high):
+        return []
+    second = bars[1].player
+    if bars[0].ci_low > bars[1].ci_high:
+        return [Markup("Its lead is clear: the intervals of the first two do not overlap.")]
+    return [Markup("Its lead over <b>{}</b> is not certain: their intervals overlap.").format(second)]
+
+
+def row_totals(manifest: Mapping[str, Any]) -> dict[str, int]:
+    """Rows over all explained splits: `read`, `explained` (where known) and `failed`."""
+    splits = at(manifest, "counts") or {}
+    totals = {
+        name: sum(int(counts[name]) for counts in splits.values() if name in counts)
+        for name in ("read", "explained", "model_rows")
+        if any(name in counts for counts in splits.values())
+    }
+    return {**totals, "failed": sum(n for reasons in failures(manifest).values() for n in reasons.values())}
+
+
+def failures(manifest: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Split -> reason -> rows that could not be explained."""
+    found = at(manifest, "failures") or {}
+    nested = {str(split): dict(reasons) for split, reasons in found.items() if isinstance(reasons, Mapping)}
+    flat = {str(reason): int(n) for reason, n in found.items() if not isinstance(n, Mapping)}
+    return {**nested, **({"all": flat} if flat else {})}
+
+
+def facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How the explanation was made: (label, text), as far as the manifest says."""
+    found = [
+        ("Method", _method(manifest)),
+        ("Unit", _unit(manifest)),
+        ("Cost", _cost(manifest)),
+        ("Background", _background(manifest)),
+        ("Base value", _base_values(manifest)),
+        ("Completeness", _completeness(manifest)),
+        ("Model", at(manifest, "model", "uri")),
+        ("Model digest", at(manifest, "model", "digest")),
+        ("Signature", at(manifest, "model", "signature")),
+        ("Splits", ", ".join(at(manifest, "examples", "splits") or ())),
+        ("Examples digest", _pairs(at(manifest, "examples", "digests"))),
+        ("Seed", at(manifest, "seed")),
+        ("Versions", _versions(manifest)),
+        ("Time", _time(manifest)),
+    ]
+    return [(label, str(text)) for label, text in found if text not in (None, "")]
+
+
+def _method(manifest: Mapping[str, Any]) -> str:
+    estimator = at(manifest, "method", "shapley", "estimator")
+    detail = _ESTIMATORS.get(str(estimator), str(estimator)) if estimator else ""
+    return f"Interventional Shapley values{': ' if detail else ''}{detail}" if at(manifest, "method", "shapley") else ""
+
+
+def _unit(manifest: Mapping[str, Any]) -> str:
+    space, note = at(manifest, "model", "output_space"), at(manifest, "model", "output_space_note")
+    return "; ".join(str(part) for part in (_SPACES.get(str(space), space), note) if part)
+
+
+def _cost(manifest: Mapping[str, Any]) -> str:
+    shapley = at(manifest, "method", "shapley")
+    parts = [
+        (at(shapley, "coalitions_per_background_row"), "coalitions per background row"),
+        (at(shapley, "model_rows_per_example"), "model rows per explained row"),
+        (row_totals(manifest).get("model_rows"), "model rows in all"),
+    ]
+    return ", ".join(f"{count(value)} {label}" for value, label in parts if value is not None)
+
+
+def _background(manifest: Mapping[str, Any]) -> str:
+    background = at(manifest, "background") or {}
+    if not background.get("num_rows"):
+        return ""
+    split = f" of split {background['split']}" if background.get("split") else ""
+    how = f", chosen as {background['strategy']}" if background.get("strategy") else ""
+    digest = f", digest {background['digest']}" if background.get("digest") else ""
+    return f"{count(background['num_rows'])} rows{split}{how}{digest}"
+
+
+def _base_values(manifest: Mapping[str, Any]) -> str:
+    values, outputs = at(manifest, "base_values"), at(manifest, "outputs") or ()
+    pairs = list(values.items()) if isinstance(values, Mapping) else list(zip(outputs, values or (), strict=False))
+    if len(pairs) == 1:
+        return number(float(pairs[0][1]))
+    return ", ".join(f"{name} {number(float(value))}" for name, value in pairs)
+
+
+def _completeness(manifest: Mapping[str, Any]) -> str:
+    gap = at(manifest, "completeness_gap", "max_abs")
+    if gap is None:
+        return ""
+    relative = at(manifest, "completeness_gap", "max_relative")
+    of = f" ({float(relative):.2g} relative to 1 + |prediction|)" if relative is not None else ""
+    return f"attributions add up to prediction \N{MINUS SIGN} base value within {float(gap):.2g}{of} in every row"
+
+
+def _pairs(entries: Any) -> str:
+    return ", ".join(f"{k} {v}" for k, v in entries.items() if v) if isinstance(entries, Mapping) else ""
+
+
+def _versions(manifest: Mapping[str, Any]) -> str:
+    own = at(manifest, "tfx_explain_version")
+    return ", ".join(filter(None, [f"tfx-explain {own}" if own else "", _pairs(at(manifest, "versions"))]))
+
+
+def _time(manifest: Mapping[str, Any]) -> str:
+    total, created = at(manifest, "timings_seconds", "total"), at(manifest, "created")
+    return ", ".join(
+        filter(None, [f"{float(total):,.1f} s" if total is not None else "", f"made {created}" if created else ""])
+    )

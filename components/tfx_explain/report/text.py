@@ -1,0 +1,53 @@
+"""Numbers and values as a reader sees them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+UNKNOWN = "\N{EN DASH}"
+
+
+def number(value: float, digits: int = 4) -> str:
+    """Significant digits with a true minus sign; a dash where unknown."""
+    if not math.isfinite(value):
+        return UNKNOWN
+    return f"{value + 0.0:.{digits}g}".replace("-", "\N{MINUS SIGN}")
+
+
+def signed(value: float) -> str:
+    """Three significant digits, always with a sign."""
+    if not math.isfinite(value):
+        return UNKNOWN
+    return f"{value + 0.0:+.3g}".replace("-", "\N{MINUS SIGN}")
+
+
+def percent(fraction: float) -> str:
+    """One decimal, `< 0.1 %` for less than it can show; a dash where unknown."""
+    if 0 < fraction < 0.0005:
+        return "< 0.1 %"
+    return f"{100 * fraction:.1f} %" if math.isfinite(fraction) else UNKNOWN
+
+
+def count(value: Any) -> str:
+    """A whole number with thousands separated; a dash where unknown."""
+    return UNKNOWN if value is None else f"{value:,}"
+
+
+def cell(value: Any, limit: int = 28) -> str:
+    """A feature's value, shortened: text as it is, numbers with four digits, lists joined, else `missing`."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "missing"
+    if isinstance(value, list | tuple):
+        text = ", ".join(cell(part, limit) for part in value) or "missing"
+    else:
+        text = number(float(value)) if hasattr(value, "__float__") and not isinstance(value, str) else str(value)
+    return shortened(text, limit)
+
+
+def shortened(text: str, limit: int) -> str:
+    """The text, cut in the middle where it is longer than `limit`: names often differ only at their ends."""
+    if len(text) <= limit:
+        return text
+    tail = (limit - 1) // 3
+    return f"{text[: limit - 1 - tail]}\N{HORIZONTAL ELLIPSIS}{text[-tail:]}"

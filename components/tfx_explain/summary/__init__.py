@@ -1,0 +1,45 @@
+"""Pure, mergeable summaries of attributions, and the rules that judge them."""
+
+from tfx_explain.summary.evidence import Evidence, Finding, Outcome
+from tfx_explain.summary.grids import Bins, Grid, choose_bins, choose_grid
+from tfx_explain.summary.importance import ImportanceAccumulator, ImportanceSummary
+from tfx_explain.summary.profiles import (
+    AccumulatedLocalEffectsAccumulator,
+    Curve,
+    IceCurves,
+    PartialDependenceAccumulator,
+)
+from tfx_explain.summary.rules import (
+    RULES,
+    apply_rule,
+    describe,
+    is_blessed,
+    max_completeness_gap,
+    max_share,
+    min_share,
+    top_k_includes,
+)
+
+__all__ = [
+    "RULES",
+    "AccumulatedLocalEffectsAccumulator",
+    "Bins",
+    "Curve",
+    "Evidence",
+    "Finding",
+    "Grid",
+    "IceCurves",
+    "ImportanceAccumulator",
+    "ImportanceSummary",
+    "Outcome",
+    "PartialDependenceAccumulator",
+    "apply_rule",
+    "choose_bins",
+    "choose_grid",
+    "describe",
+    "is_blessed",
+    "max_completeness_gap",
+    "max_share",
+    "min_share",
+    "top_k_includes",
+]

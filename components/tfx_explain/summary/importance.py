@@ -1,0 +1,248 @@
+"""Global importance from per-example attributions, as a mergeable accumulator.
+
+One accumulator belongs to one (slice, output). Its state is a handful of sums, so any split of the examples, in any
+order, over any number of workers, gives the same summary up to rounding.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from tfx_explain.errors import ConfigError, InputError
+from tfx_explain.summary.moments import WeightedMoments
+from tfx_explain.summary.ratio import Array, share_interval, t_quantile
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportanceSummary:
+    """What a set of attributions says about each player; d players, all in units of the model's output.
+
+    Intervals use Student's t with n - 1 degrees of freedom (n_effective - 1 for weighted examples) and are about the
+    examples: how far the figures may be from those of all examples of the same kind, given this background. The
+    background's own error does not shrink with more examples; `mean_background_std_error` bounds what it adds, and
+    `mean_design_std_error` what coalitions do that examples share.
+
+    Attributes:
+      n_examples: examples of positive weight.
+      n_effective: (sum w)^2 / sum w^2; equals n_examples without weights.
+      mean_abs: (d,) mean |attribution|.
+      mean_abs_covariance: (d, d) covariance of those means over examples; NaN below two examples.
+      mean_signed: (d,) mean attribution.
+      mean_signed_std_error: (d,) its standard error.
+      rms: (d,) root mean square attribution.
+      rms_debiased: (d,) sqrt(mean(attribution^2 - std_error^2)), clipped at 0: noise in the attributions makes
+        `mean_abs` and `rms` too large, not this. NaN where a standard error of an attribution is unknown.
+      std_error: (d,) standard error of `mean_abs`.
+      ci_low: (d,) lower end of the interval of `mean_abs`, not below 0.
+      ci_high: (d,) upper end.
+      rank: (d,) 1 = most important; equal importances share the best rank.
+      share: (d,) mean_abs / sum of mean_abs; 0 where everything is 0.
+      share_std_error: (d,) its standard error (delta method).
+      share_ci_low: (d,) lower end of Fieller's interval of `share`.
+      share_ci_high: (d,) upper end.
+      mean_design_std_error: (d,) mean over examples of the error from sampling coalitions.
+      mean_background_std_error: (d,) mean over examples of the error from sampling background rows.
+      max_completeness_gap: largest |completeness gap| of any example.
+      max_relative_completeness_gap: largest |completeness gap| / (1 + |prediction|) of any example.
+    """
+
+    n_examples: int
+    n_effective: float
+    mean_abs: Array
+    mean_abs_covariance: Array
+    mean_signed: Array
+    mean_signed_std_error: Array
+    rms: Array
+    rms_debiased: Array
+    std_error: Array
+    ci_low: Array
+    ci_high: Array
+    rank: npt.NDArray[np.int64]
+    share: Array
+    share_std_error: Array
+    share_ci_low: Array
+    share_ci_high: Array
+    mean_design_std_error: Array
+    mean_background_std_error: Array
+    max_completeness_gap: float
+    max_relative_completeness_gap: float
+
+    def columns(self) -> dict[str, npt.NDArray[np.generic]]:
+        """The per-player figures as table columns, (d,) each; `mean_abs` is called `value`."""
+        skipped = {"n_examples", "n_effective", "mean_abs_covariance", "mean_abs"}
+        skipped |= {"max_completeness_gap", "max_relative_completeness_gap"}
+        names = [field.name for field in dataclasses.fields(self) if field.name not in skipped]
+        return {"value": self.mean_abs, **{name: getattr(self, name) for name in names}}
+
+
+class ImportanceAccumulator:
+    """Sums over the examples of one (slice, output), for players in a fixed order.
+
+    Example:
+      >>> accumulator = ImportanceAccumulator(n_players=2)
+      >>> zeros = np.zeros((3, 2))
+      >>> accumulator.add(np.array([[1.0, 0.0], [-1.0, 0.0], [4.0, 0.0]]), zeros, zeros, np.zeros(3), np.ones(3))
+      >>> accumulator.result().mean_abs
+      array([2., 0.])
+    """
+
+    def __init__(self, n_players: int) -> None:
+        """Starts with no examples.
+
+        Args:
+          n_players: d, at least 1.
+
+        Raises:
+          ConfigError: there is no player.
+        """
+        if n_players < 1:
+            raise ConfigError(f"importance needs at least one player, got {n_players}; include at least one feature.")
+        self.n_players = n_players
+        self.n_examples = 0
+        self._absolute = WeightedMoments.empty(n_players, full=True)
+        self._signed = WeightedMoments.empty(n_players, full=False)
+        # Rows: attribution^2, design SE^2 + background SE^2, design SE, background SE; all times the example's weight.
+        self._sums = np.zeros((4, n_players))
+        self._max_gap = 0.0
+        self._max_relative_gap = 0.0
+
+    def add(
+        self,
+        attributions: npt.ArrayLike,
+        design_std_error: npt.ArrayLike,
+        background_std_error: npt.ArrayLike,
+        completeness_gap: npt.ArrayLike,
+        prediction: npt.ArrayLike,
+        weights: npt.ArrayLike | None = None,
+    ) -> None:
+        """Adds a batch of n examples.
+
+        Args:
+          attributions: (n, d), finite.
+          design_std_error: (n, d); NaN where unknown.
+          background_std_error: (n, d); NaN where unknown.
+          completeness_gap: (n,) sum of attributions - (prediction - base value).
+          prediction: (n,) in the same units.
+          weights: (n,) example weights >= 0; None = all 1. An example of weight 0 counts only for the completeness gap.
+
+        Raises:
+          InputError: shapes do not fit, an attribution, gap or prediction is not finite, or a weight is unusable.
+        """
+        phi = self._checked("attributions", attributions, finite=True, wide=True)
+        n = len(phi)
+        design = self._checked("design_std_error", design_std_error, n=n, wide=True)
+        background = self._checked("background_std_error", background_std_error, n=n, wide=True)
+        gap = np.abs(self._checked("completeness_gap", completeness_gap, n=n, finite=True))
+        scale = 1.0 + np.abs(self._checked("prediction", prediction, n=n, finite=True))
+        w = np.ones(n) if weights is None else self._checked("weights", weights, n=n, finite=True)
+        if (w < 0).any():
+            raise InputError("an example weight is negative; example weights must be 0 or more.")
+        if n:
+            self._max_gap = max(self._max_gap, float(gap.max()))
+            self._max_relative_gap = max(self._max_relative_gap, float((gap / scale).max()))
+        kept = w > 0
+        phi, design, background, w = phi[kept], design[kept], background[kept], w[kept]
+        self.n_examples += len(w)
+        self._absolute.add(np.abs(phi), w)
+        self._signed.add(phi, w)
+        self._sums += np.stack([w @ phi**2, w @ (design**2 + background**2), w @ design, w @ background])
+
+    def merge(self, other: ImportanceAccumulator) -> None:
+        """Adds everything that another accumulator has seen.
+
+        Raises:
+          InputError: the other accumulator has other players.
+        """
+        if other.n_players != self.n_players:
+            raise InputError(
+                f"cannot merge the importance of {other.n_players} players into that of {self.n_players}; "
+                "summarise each model's players on their own."
+            )
+        self.n_examples += other.n_examples
+        self._absolute.merge(other._absolute)
+        self._signed.merge(other._signed)
+        self._sums = self._sums + other._sums
+        self._max_gap = max(self._max_gap, other._max_gap)
+        self._max_relative_gap = max(self._max_relative_gap, other._max_relative_gap)
+
+    @property
+    def absolute(self) -> WeightedMoments:
+        """Moments of |attribution|, with covariances; not to be changed."""
+        return self._absolute
+
+    def result(self, confidence: float = 0.95) -> ImportanceSummary:
+        """The summary of all examples so far; every mean is NaN where there were none.
+
+        Args:
+          confidence: of the two-sided intervals, in (0, 1).
+
+        Raises:
+          ConfigError: the confidence is not between 0 and 1.
+        """
+        if not 0 < confidence < 1:
+            raise ConfigError(f"confidence must be between 0 and 1, got {confidence}.")
+        mean_abs = self._absolute.mean_or_nan()
+        covariance = self._absolute.covariance_of_mean()
+        std_error = np.sqrt(np.diag(covariance))
+        n_effective = self._absolute.n_effective
+        quantile = t_quantile(0.5 + confidence / 2, n_effective - 1)
+        share, share_std_error = _shares(mean_abs, covariance)
+        share_low, share_high = share_interval(
+            mean_abs, float(mean_abs.sum()), np.diag(covariance), covariance.sum(1), float(covariance.sum()), quantile
+        )
+        squares, error_squares, design, background = self._sums / (self._absolute.weight or np.nan)
+        return ImportanceSummary(
+            n_examples=self.n_examples,
+            n_effective=n_effective,
+            mean_abs=mean_abs,
+            mean_abs_covariance=covariance,
+            mean_signed=self._signed.mean_or_nan(),
+            mean_signed_std_error=np.sqrt(self._signed.covariance_of_mean()),
+            rms=np.sqrt(squares),
+            rms_debiased=np.sqrt(np.maximum(squares - error_squares, 0.0)),
+            std_error=std_error,
+            ci_low=np.maximum(mean_abs - quantile * std_error, 0.0),
+            ci_high=mean_abs + quantile * std_error,
+            rank=_ranks(mean_abs),
+            share=share,
+            share_std_error=share_std_error,
+            share_ci_low=share_low,
+            share_ci_high=share_high,
+            mean_design_std_error=design,
+            mean_background_std_error=background,
+            max_completeness_gap=self._max_gap,
+            max_relative_completeness_gap=self._max_relative_gap,
+        )
+
+    def _checked(
+        self, name: str, values: npt.ArrayLike, *, n: int | None = None, finite: bool = False, wide: bool = False
+    ) -> Array:
+        """The values as float64 of the expected shape."""
+        array = np.asarray(values, dtype=np.float64)
+        rows = n if n is not None else (len(array) if array.ndim else 0)
+        expected = (rows, self.n_players) if wide else (rows,)
+        if array.shape != expected:
+            raise InputError(f"`{name}` must have shape {expected}, got {array.shape}.")
+        if finite and not np.isfinite(array).all():
+            row = int(np.flatnonzero(~np.isfinite(array).reshape(rows, -1).all(1))[0])
+            raise InputError(f"`{name}` is not finite in row {row} of the batch; leave out examples that failed.")
+        return array
+
+
+def _shares(mean_abs: Array, covariance: Array) -> tuple[Array, Array]:
+    """Shares of the total and their standard errors by the delta method; both (d,)."""
+    total = mean_abs.sum()
+    if not total > 0:
+        return np.zeros_like(mean_abs) + 0.0 * total, np.full_like(mean_abs, np.nan)
+    share = mean_abs / total
+    contrast = np.eye(len(share)) - share[:, None]
+    variance = np.einsum("ij,jk,ik->i", contrast, covariance, contrast, optimize=True)
+    return share, np.sqrt(np.maximum(variance, 0.0)) / total
+
+
+def _ranks(mean_abs: Array) -> npt.NDArray[np.int64]:
+    """1 = largest; ties share the best rank; all 1 where nothing is known."""
+    return np.asarray(1 + (mean_abs[None, :] > mean_abs[:, None]).sum(axis=1), dtype=np.int64)

@@ -1,0 +1,300 @@
+"""Partial dependence, individual conditional expectation and accumulated local effects as mergeable accumulators.
+
+One accumulator belongs to one feature of one (slice, output). Any split of the examples, in any order, gives the same
+curves up to rounding. Intervals are about the examples: how far a curve may be from that of all examples of the kind.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tfx_explain.errors import InputError
+from tfx_explain.summary.moments import WeightedMoments
+from tfx_explain.summary.ratio import Array, t_quantile
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """A feature's profile at n_points values of it, in units of the model's output; 95 % or another confidence.
+
+    Attributes:
+      n_examples: examples of positive weight that it is made of.
+      value: (n_points,) mean output with the feature set to each point; for accumulated local effects the same as
+        `centred_value`, as they know no level.
+      std_error: (n_points,) its standard error.
+      ci_low: (n_points,) lower end of its interval (Student t).
+      ci_high: (n_points,) upper end.
+      centred_value: (n_points,) the same with the mean over the feature's distribution taken off: 0 is average.
+      centred_std_error: (n_points,) its standard error, smaller where examples differ by level more than by shape.
+      centred_ci_low: (n_points,) lower end of its interval.
+      centred_ci_high: (n_points,) upper end.
+      n_examples_of_point: (n_points,) examples in the bin below each edge, for accumulated local effects; else
+        `n_examples` each.
+    """
+
+    n_examples: int
+    value: Array
+    std_error: Array
+    ci_low: Array
+    ci_high: Array
+    centred_value: Array
+    centred_std_error: Array
+    centred_ci_low: Array
+    centred_ci_high: Array
+    n_examples_of_point: npt.NDArray[np.int64]
+
+    def columns(self) -> dict[str, Any]:
+        """The curve as table columns, a row per point."""
+        columns = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        columns["num_examples"] = columns.pop("n_examples")
+        columns["num_examples_of_point"] = columns.pop("n_examples_of_point")
+        return columns
+
+
+@dataclasses.dataclass(frozen=True)
+class IceCurves:
+    """The curves of single examples, in the order of their hashes.
+
+    Attributes:
+      example_ids: (n_curves,).
+      values: (n_curves, n_points) outputs with the feature set to each point.
+      centred_values: (n_curves, n_points) the same, each with its own mean over the feature's distribution taken off.
+    """
+
+    example_ids: npt.NDArray[np.object_]
+    values: Array
+    centred_values: Array
+
+
+class PartialDependenceAccumulator:
+    """Mean of the outputs with one feature set to each of its points; keeps a few single curves (ICE).
+
+    The error of the level is that of the outputs, the error of the shape that of the outputs less each row's own mean.
+
+    Args:
+      fractions: (n_points,) the part of the rows that each point stands for, summing to 1: the weights of centring.
+      num_ice: single curves to keep, those of the smallest hashes.
+
+    Source: J. H. Friedman, "Greedy function approximation" (2001), section 8.2; A. Goldstein et al., "Peeking inside
+    the black box" (2015), who centre at one end of the curve, not at its mean.
+
+    Example:
+      >>> accumulator = PartialDependenceAccumulator([0.5, 0.5])
+      >>> accumulator.add(np.array([[1.0, 3.0], [5.0, 9.0]]))
+      >>> accumulator.result().value
+      array([3., 6.])
+    """
+
+    def __init__(self, fractions: Sequence[float], num_ice: int = 0) -> None:
+        self.fractions = np.asarray(fractions, dtype=np.float64)
+        self.n_examples = 0
+        self._level = WeightedMoments.empty(len(self.fractions), full=False)
+        self._shape = WeightedMoments.empty(len(self.fractions), full=False)
+        self._ice = _SmallestHashes(num_ice, len(self.fractions))
+
+    def add(
+        self,
+        curves: npt.ArrayLike,
+        weights: npt.ArrayLike | None = None,
+        hashes: npt.NDArray[np.uint64] | None = None,
+        example_ids: npt.NDArray[np.object_] | None = None,
+    ) -> None:
+        """Adds n examples; those with an output that is NaN or infinite, or of weight 0, are left out.
+
+        Args:
+          curves: (n, n_points) outputs with the feature set to each point.
+          weights: (n,) example weights >= 0; None = all 1.
+          hashes: (n,) of the rows, by which single curves are chosen; None keeps none.
+          example_ids: (n,) of the rows.
+
+        Raises:
+          InputError: a shape does not fit.
+        """
+        values = np.asarray(curves, dtype=np.float64)
+        if values.ndim != 2 or values.shape[1] != len(self.fractions):
+            raise InputError(f"`curves` must have shape (n, {len(self.fractions)}), got {values.shape}.")
+        w = _weights(weights, len(values))
+        kept = np.isfinite(values).all(axis=1) & (w > 0)
+        values, w = values[kept], w[kept]
+        self.n_examples += len(values)
+        self._level.add(values, w)
+        self._shape.add(values - (values @ self.fractions)[:, None], w)
+        if hashes is not None and example_ids is not None:
+            self._ice.add(hashes[kept], example_ids[kept], values)
+
+    def merge(self, other: PartialDependenceAccumulator) -> None:
+        """Adds everything that another accumulator of the same points has seen."""
+        self.n_examples += other.n_examples
+        self._level.merge(other._level)
+        self._shape.merge(other._shape)
+        self._ice.add(other._ice.hashes, other._ice.example_ids, other._ice.values)
+
+    def result(self, confidence: float = 0.95) -> Curve:
+        """The curve of all examples so far; NaN where there were none, without errors where there was one."""
+        quantile = t_quantile(0.5 + confidence / 2, self._level.n_effective - 1)
+        return _curve(
+            self.n_examples,
+            (self._level.mean_or_nan(), np.sqrt(self._level.covariance_of_mean())),
+            (self._shape.mean_or_nan(), np.sqrt(self._shape.covariance_of_mean())),
+            quantile,
+            np.full(len(self.fractions), self.n_examples, np.int64),
+        )
+
+    def ice(self) -> IceCurves:
+        """The single curves that were kept."""
+        values = self._ice.values
+        return IceCurves(self._ice.example_ids, values, values - (values @ self.fractions)[:, None])
+
+
+class AccumulatedLocalEffectsAccumulator:
+    """Mean change of the output over each bin of one feature, for the examples in that bin, added up over the bins.
+
+    Args:
+      edges: (n_bins + 1,) ascending and different.
+
+    A bin that no example is in gets the slope that its neighbours suggest, and a bin of fewer than two examples the
+    spread of slopes that the other bins have, so that a thin bin does not end the curve. The error has two parts: the
+    means of the bins, through the sums and the centring they enter, and where the examples are, which the centring also
+    depends on.
+
+    Source: D. W. Apley and J. Zhu, "Visualizing the effects of predictor variables in black box supervised learning
+    models" (2020), equations 15 and 16; they centre by the value at each example's edge, we by the line between the
+    edges; they drop empty bins and give no errors.
+    """
+
+    def __init__(self, edges: Sequence[float]) -> None:
+        self.edges = np.asarray(edges, dtype=np.float64)
+        # Rows: examples, w, w^2, w x, w^2 x, w^2 x^2, w t, w t^2; x = change of the output over the bin, t = the place.
+        self._sums = np.zeros((8, len(self.edges) - 1))
+
+    def add(
+        self,
+        differences: npt.ArrayLike,
+        bins: npt.NDArray[np.int64],
+        places: npt.ArrayLike | None = None,
+        weights: npt.ArrayLike | None = None,
+    ) -> None:
+        """Adds n examples; those without a bin, with a change that is NaN or infinite, or of weight 0, are left out.
+
+        Args:
+          differences: (n,) output with the feature at the upper edge of the example's bin less that at the lower.
+          bins: (n,) the example's bin, -1 for none.
+          places: (n,) the example's place in its bin, 0 at the lower edge, 1 at the upper; None = all in the middle.
+          weights: (n,) example weights >= 0; None = all 1.
+
+        Raises:
+          InputError: a shape does not fit.
+        """
+        x = np.asarray(differences, dtype=np.float64)
+        t = np.full(x.shape, 0.5) if places is None else np.asarray(places, dtype=np.float64)
+        if x.shape != bins.shape or x.shape != t.shape or x.ndim != 1:
+            raise InputError(
+                f"`differences`, `bins` and `places` must have one shape (n,), got {x.shape}, {bins.shape}, {t.shape}."
+            )
+        w = _weights(weights, len(x))
+        kept = np.isfinite(x) & (bins >= 0) & (w > 0)
+        x, t, w = x[kept], t[kept], w[kept]
+        u = w**2
+        for row, terms in enumerate((np.ones_like(x), w, u, w * x, u * x, u * x**2, w * t, w * t**2)):
+            self._sums[row] += np.bincount(bins[kept], weights=terms, minlength=len(self.edges) - 1)
+
+    def merge(self, other: AccumulatedLocalEffectsAccumulator) -> None:
+        """Adds everything that another accumulator of the same bins has seen."""
+        self._sums = self._sums + other._sums
+
+    def result(self, confidence: float = 0.95) -> Curve:
+        """The curve at the edges; NaN where there were no examples, without errors where no bin had two."""
+        n_examples, weight, weight_squared, *_, of_place, of_place_squared = self._sums
+        total = float(weight.sum())
+        if total == 0:
+            nothing = np.full(len(self.edges), np.nan)
+            counted = np.zeros(len(self.edges), np.int64)
+            return _curve(0, (nothing, nothing), (nothing, nothing), np.nan, counted)
+        mean, variance = self._bin_means()
+        fractions = weight / total
+        up_to = np.tri(len(self.edges), len(mean), -1)
+        # The mean over the examples of the line through the edges; it and each centred value are linear in the means.
+        average = fractions @ up_to[:-1] + of_place / total
+        centred = up_to - average
+        n = total**2 / float(weight_squared.sum())
+        at_lower = up_to[:-1] @ mean
+        second = (weight @ at_lower**2 + 2 * of_place @ (at_lower * mean) + of_place_squared @ mean**2) / total
+        spread = max(float(second - (average @ mean) ** 2), 0.0)
+        of_fractions = spread / (n - 1) if n > 1 else np.nan
+        pair = (centred @ mean, np.sqrt(centred**2 @ variance + of_fractions))
+        quantile = t_quantile(0.5 + confidence / 2, n - np.count_nonzero(weight))
+        counted = np.concatenate([[0], n_examples]).astype(np.int64)
+        return _curve(int(n_examples.sum()), pair, pair, quantile, counted)
+
+    def _bin_means(self) -> tuple[Array, Array]:
+        """(n_bins,) mean change over each bin and the variance of that mean."""
+        _, weight, weight_squared, sums, sums_squared, squares = self._sums[:6]
+        width = np.diff(self.edges)
+        filled = weight > 0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean = sums / weight
+            n = np.where(filled, weight**2 / weight_squared, 0.0)
+            scatter = np.maximum(squares - 2 * mean * sums_squared + mean**2 * weight_squared, 0.0)
+            variance = scatter / weight**2 * n / (n - 1)
+        centre = (self.edges[:-1] + self.edges[1:]) / 2
+        slope = np.interp(centre, centre[filled], (mean / width)[filled])
+        mean = np.where(filled, mean, slope * width)
+        known = n > 1 + 1e-9
+        freedom = float((n - 1)[known].sum())
+        pooled = float(((n - 1) * n * variance / width**2)[known].sum()) / freedom if freedom else np.nan
+        return mean, np.where(known, variance, pooled * width**2 / np.maximum(n, 1.0))
+
+
+class _SmallestHashes:
+    """The `n` rows of the smallest hashes: which they are depends neither on order nor on sharding."""
+
+    def __init__(self, n: int, n_points: int) -> None:
+        self.n = n
+        self.hashes = np.zeros(0, np.uint64)
+        self.example_ids = np.zeros(0, object)
+        self.values = np.zeros((0, n_points))
+
+    def add(self, hashes: npt.NDArray[np.uint64], example_ids: npt.NDArray[np.object_], values: Array) -> None:
+        """Offers rows: hashes (n,), ids (n,), values (n, n_points)."""
+        if not self.n:
+            return
+        all_hashes = np.concatenate([self.hashes, hashes])
+        order = np.argsort(all_hashes, kind="stable")[: self.n]
+        self.hashes = all_hashes[order]
+        self.example_ids = np.concatenate([self.example_ids, example_ids])[order]
+        self.values = np.concatenate([self.values, values])[order]
+
+
+def _weights(weights: npt.ArrayLike | None, n: int) -> Array:
+    w = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
+    if w.shape != (n,) or not (w >= 0).all():
+        raise InputError(f"`weights` must be {n} numbers of 0 or more, got shape {w.shape}.")
+    return w
+
+
+def _curve(
+    n_examples: int,
+    level: tuple[Array, Array],
+    shape: tuple[Array, Array],
+    quantile: float,
+    n_examples_of_point: npt.NDArray[np.int64],
+) -> Curve:
+    """A curve from (value, standard error) of its level and of its shape."""
+    (value, error), (centred, centred_error) = level, shape
+    return Curve(
+        n_examples=n_examples,
+        value=value,
+        std_error=error,
+        ci_low=value - quantile * error,
+        ci_high=value + quantile * error,
+        centred_value=centred,
+        centred_std_error=centred_error,
+        centred_ci_low=centred - quantile * centred_error,
+        centred_ci_high=centred + quantile * centred_error,
+        n_examples_of_point=n_examples_of_point,
+    )

@@ -1,0 +1,1 @@
+"""The Beam job: reading, choosing, explaining, summarising, writing."""

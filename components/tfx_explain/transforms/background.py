@@ -1,0 +1,121 @@
+"""The background: reference rows that stand in for absent features, chosen once and the same everywhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tfx_explain import records
+from tfx_explain.attribution import medoids, row_distances
+from tfx_explain.config import BackgroundConfig
+from tfx_explain.errors import ModelError
+from tfx_explain.models import Model
+from tfx_explain.rows import column_or_nulls, list_lengths, row_hashes, take_rows
+from tfx_explain.transforms.profile_plan import ProfilePlan
+
+_MEDOID_POOL_PER_ROW = 16
+_MAX_MEDOID_POOL = 4_096
+
+
+@dataclasses.dataclass(frozen=True)
+class Background:
+    """Reference rows, their weights, and what the models say of them.
+
+    Attributes:
+      rows: n_background of them.
+      weights: (n_background,), sum 1.
+      predictions: (n_background, n_outputs) of the model, in its output space.
+      baseline_predictions: the same of the baseline model, if there is one.
+      digest: identifies rows and weights.
+      budget: coalitions per background row that a pilot found to be needed; None = as configured.
+      profiles: where features are varied for profiles; None where none were asked for.
+    """
+
+    rows: pa.RecordBatch
+    weights: npt.NDArray[np.float64]
+    predictions: npt.NDArray[np.float64]
+    digest: str
+    baseline_predictions: npt.NDArray[np.float64] | None = None
+    budget: int | None = None
+    profiles: ProfilePlan | None = None
+
+    @property
+    def base_values(self) -> npt.NDArray[np.float64]:
+        """(n_outputs,) mean predictions of the model."""
+        return np.asarray(self.weights @ self.predictions)
+
+
+def pool_size(config: BackgroundConfig) -> int:
+    """How many rows the background is chosen from."""
+    if config.strategy == "sample":
+        return config.num_rows
+    return max(config.num_rows, min(_MEDOID_POOL_PER_ROW * config.num_rows, _MAX_MEDOID_POOL))
+
+
+def choose_background(
+    model: Model,
+    rows: pa.RecordBatch,
+    config: BackgroundConfig,
+    features: Sequence[str],
+    baseline_model: Model | None = None,
+) -> Background:
+    """A background from candidate rows.
+
+    Args:
+      model: what is explained.
+      rows: candidates in the order of their hashes.
+      config: `sample` takes the first `num_rows`, equally weighted; `medoids` the rows nearest to all candidates, each
+        weighted by the share of candidates it stands for.
+      features: what rows are compared by.
+      baseline_model: explained on the same background.
+
+    Raises:
+      ModelError: a model's output is finite for none of the rows.
+    """
+    models = [model] if baseline_model is None else [model, baseline_model]
+    predictions = [one.predict(one.inputs(rows)) for one in models]
+    finite = np.flatnonzero(np.all([np.isfinite(values).all(axis=1) for values in predictions], axis=0))
+    if not len(finite):
+        raise ModelError(
+            f"the model's output is NaN or infinite for every background row (split `{config.split}`); check the model."
+        )
+    if config.strategy == "medoids":
+        chosen, weights = medoids(feature_distances(take_rows(rows, finite), features), config.num_rows)
+        kept = finite[chosen]
+    else:
+        kept = finite[: config.num_rows]
+        weights = np.full(len(kept), 1 / len(kept))
+    background = take_rows(rows, kept)
+    values = [array[kept] for array in predictions]
+    return Background(
+        rows=background,
+        weights=weights,
+        predictions=values[0],
+        baseline_predictions=values[1] if baseline_model is not None else None,
+        digest=background_digest(background, weights),
+    )
+
+
+def feature_distances(rows: pa.RecordBatch, features: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Distances between rows by these features: numbers by rank, anything else by being equal or not. Shape (n, n)."""
+    numeric, categorical = [], []
+    for name in features:
+        column = column_or_nulls(rows, name)
+        if list_lengths(column).max(initial=0) <= 1 and not pa.types.is_large_binary(column.type.value_type):
+            cells = records.rows_to_frame(pa.RecordBatch.from_arrays([column], names=[name]))[name]
+            numeric.append(cells.to_numpy(np.float64))
+        else:
+            categorical.append(row_hashes(pa.RecordBatch.from_arrays([column], names=[name])))
+    return row_distances(numeric, categorical)
+
+
+def background_digest(rows: pa.RecordBatch, weights: npt.NDArray[np.float64]) -> str:
+    """Identifies a background by content, whatever the order of its rows."""
+    hashes = row_hashes(rows)
+    order = np.argsort(hashes, kind="stable")
+    return hashlib.sha256(hashes[order].tobytes() + weights[order].tobytes()).hexdigest()[:32]

@@ -1,0 +1,41 @@
+"""Which design explains a row: settled by the configuration, the background and the row's hash alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tfx_explain.attribution import Design, choose_estimator, make_design
+from tfx_explain.config import ExplainConfig
+
+
+def shapley_design(
+    config: ExplainConfig,
+    n_players: int,
+    background_weights: npt.NDArray[np.float64],
+    *,
+    design_id: int = 0,
+    budget: int | None = None,
+) -> Design:
+    """The design with this number; `budget` where it is to be other than the configured one.
+
+    Raises:
+      EstimationError: the estimator cannot work with this budget and these players.
+    """
+    settings = config.shapley
+    estimator, resolved = choose_estimator(
+        n_players,
+        settings.budget if budget is None else budget,
+        len(background_weights),
+        estimator=settings.estimator,
+        interactions=settings.interactions,
+    )
+    return make_design(
+        estimator,
+        n_players=n_players,
+        budget=resolved,
+        background_weights=background_weights,
+        seed=config.seed,
+        design_id=design_id,
+        interactions=settings.interactions,
+    )

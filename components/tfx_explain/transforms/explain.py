@@ -1,0 +1,291 @@
+"""Explaining batches of rows: checks, model calls, attributions; what cannot be explained goes to the dead letters."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+import apache_beam as beam
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfx_explain import records
+from tfx_explain.config import ExplainConfig
+from tfx_explain.models import Model
+from tfx_explain.rows import HashArray, column_or_nulls, example_weights, list_lengths, row_hashes, take_rows
+from tfx_explain.transforms.background import Background
+from tfx_explain.transforms.model_handle import ModelHandle
+from tfx_explain.transforms.profile_plan import wants_profiles
+from tfx_explain.transforms.profiles import ProfiledRows, Profiler
+from tfx_explain.transforms.read import COUNTS, FAILED
+from tfx_explain.transforms.request import ExplainRequest
+from tfx_explain.transforms.row_explainer import Estimates, RowExplainer
+
+FloatArray = npt.NDArray[np.float64]
+
+_NOT_FINITE = "the model's output is NaN or infinite for this row or for a mixture of it with background rows"
+
+
+@dataclasses.dataclass(frozen=True)
+class ExplainedOutputs:
+    """Attributions of n examples for the outputs that were asked for, n_outputs of them, in units of the output space.
+
+    Attributes:
+      attributions: (n_examples, n_players, n_outputs).
+      design_std_error: the same shape: error of the estimate for this background.
+      background_std_error: the same shape: error of this background as a sample.
+      prediction, base_value, completeness_gap: (n_examples, n_outputs).
+      interactions: (n_examples, n_pairs, n_outputs); n_pairs is 0 where none were asked for.
+    """
+
+    attributions: FloatArray
+    design_std_error: FloatArray
+    background_std_error: FloatArray
+    prediction: FloatArray
+    base_value: FloatArray
+    completeness_gap: FloatArray
+    interactions: FloatArray
+
+    @property
+    def std_error(self) -> FloatArray:
+        """Both errors together."""
+        return np.hypot(self.design_std_error, self.background_std_error)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExplainedExamples:
+    """A batch of rows with their attributions.
+
+    Attributes:
+      split: the rows' split.
+      rows: n_examples of them.
+      hashes: (n_examples,) content hashes.
+      outputs: of the model.
+      baseline: of the baseline model on the same rows and designs, if there is one.
+      profiled: the rows with features varied, where profiles were asked for.
+    """
+
+    split: str
+    rows: pa.RecordBatch
+    hashes: HashArray
+    outputs: ExplainedOutputs
+    baseline: ExplainedOutputs | None = None
+    profiled: ProfiledRows | None = None
+
+
+class CheckExamples(beam.DoFn):
+    """Passes on the (split, RecordBatch) rows that the models can read; the others go to the `failed` output.
+
+    Args:
+      models: the model, and the baseline model if there is one.
+      config: given where the rows are to be explained: its label and id must then be there too.
+    """
+
+    def __init__(self, models: Sequence[ModelHandle], config: ExplainConfig | None = None) -> None:
+        self.models = tuple(models)
+        self.config = config
+
+    def setup(self) -> None:
+        """Loads the models."""
+        self.loaded = [model.acquire() for model in self.models]
+
+    def process(
+        self, element: tuple[str, pa.RecordBatch]
+    ) -> Iterator[tuple[str, pa.RecordBatch] | beam.pvalue.TaggedOutput]:
+        """Checks one batch."""
+        split, batch = element
+        errors: dict[int, str] = {}
+        if self.config is not None:
+            errors = key_errors(batch, self.config, self.loaded[0].n_outputs)
+        for model in self.loaded:
+            errors = {**errors, **model.row_errors(batch)}
+        good, failures = set_aside(batch, errors)
+        if failures:
+            yield beam.pvalue.TaggedOutput(FAILED, (split, failures))
+        if good.num_rows:
+            yield split, good
+
+
+def key_errors(batch: pa.RecordBatch, config: ExplainConfig, n_outputs: int) -> dict[int, str]:
+    """Row -> what is wrong with its label, id or weight."""
+    errors: dict[int, str] = {}
+    if config.example_weight_key is not None:
+        bad = np.flatnonzero(np.isnan(example_weights(batch, config.example_weight_key)))
+        text = f"the example weight `{config.example_weight_key}` is not one finite number of 0 or more"
+        errors |= dict.fromkeys(bad.tolist(), text)
+    for what, name in (("id", config.id_key), ("label", config.label_key)):
+        if name is not None:
+            lengths = list_lengths(column_or_nulls(batch, name))
+            errors |= dict.fromkeys(
+                np.flatnonzero(lengths != 1).tolist(), f"the {what} `{name}` has not exactly one value"
+            )
+    if config.model.classes == "label":
+        labelled = np.setdiff1d(np.arange(batch.num_rows), list(errors))
+        column = column_or_nulls(batch, str(config.label_key)).take(pa.array(labelled))
+        classes = pc.list_flatten(column).to_numpy(zero_copy_only=False)
+        known = np.isin(classes, np.arange(n_outputs))
+        text = f"the label `{config.label_key}` is not the index of one of the model's {n_outputs} outputs"
+        errors |= dict.fromkeys(labelled[~known].tolist(), text)
+    return errors
+
+
+def set_aside(batch: pa.RecordBatch, errors: Mapping[int, str]) -> tuple[pa.RecordBatch, list[tuple[bytes, str]]]:
+    """The rows without an error, and (record, reason) of the others."""
+    if not errors:
+        return batch, []
+    bad = np.array(sorted(errors))
+    good = np.setdiff1d(np.arange(batch.num_rows), bad)
+    encoded = records.encode_examples(take_rows(batch, bad))
+    return take_rows(batch, good), [(record, errors[row]) for record, row in zip(encoded, bad.tolist(), strict=True)]
+
+
+class ExplainExamples(beam.DoFn):
+    """(split, RecordBatch) of readable rows to ExplainedExamples; `failed` and `counts` are further outputs."""
+
+    def __init__(self, request: ExplainRequest) -> None:
+        self.request = request
+
+    def setup(self) -> None:
+        """Loads the models."""
+        models = [self.request.model] + [self.request.baseline_model] * (self.request.baseline_model is not None)
+        self.explainers = [
+            RowExplainer(model.acquire(), self.request.players, self.request.config) for model in models if model
+        ]
+        self.profiler = None
+        if wants_profiles(self.request.config):
+            features = [name for names in self.request.players.values() for name in names]
+            self.profiler = Profiler(self.request.model.acquire(), features)
+
+    def process(
+        self, element: tuple[str, pa.RecordBatch], background: Background
+    ) -> Iterator[ExplainedExamples | beam.pvalue.TaggedOutput]:
+        """Explains one batch."""
+        split, batch = element
+        explained, failures, counts = explain_examples(
+            self.explainers, split, batch, background, self.request.config, self.profiler
+        )
+        for what, n in counts.items():
+            yield beam.pvalue.TaggedOutput(COUNTS, ((split, what), n))
+        if failures:
+            yield beam.pvalue.TaggedOutput(FAILED, (split, failures))
+        if explained.rows.num_rows:
+            yield explained
+
+
+def explain_examples(
+    explainers: Sequence[RowExplainer],
+    split: str,
+    batch: pa.RecordBatch,
+    background: Background,
+    config: ExplainConfig,
+    profiler: Profiler | None = None,
+) -> tuple[ExplainedExamples, list[tuple[bytes, str]], dict[str, int]]:
+    """Attributions of each row.
+
+    Args:
+      explainers: of the model, and of the baseline model if there is one.
+      split: passed through.
+      batch: rows without `row_errors`.
+      background: reference rows.
+      config: which outputs to keep.
+      profiler: of the model, where profiles were asked for.
+
+    Returns:
+      The explained rows; (record, reason) of those for which a model's output was not finite; what was done how often.
+    """
+    hashes = row_hashes(batch)
+    base = [background.predictions, background.baseline_predictions][: len(explainers)]
+    estimates = [
+        explainer.estimate(batch, hashes, background, values)
+        for explainer, values in zip(explainers, base, strict=True)
+        if values is not None
+    ]
+    finite = np.all([_finite(one) for one in estimates], axis=0)
+    good, failures = set_aside(batch, dict.fromkeys(np.flatnonzero(~finite).tolist(), _NOT_FINITE))
+    # With `classes: predicted` the candidate chooses, so that both models are compared on one output.
+    chosen = _chosen_outputs(estimates[0].prediction[finite], good, config)
+    outputs = [
+        _outputs(one, background.weights @ values, finite, chosen)
+        for one, values in zip(estimates, base, strict=True)
+        if values is not None
+    ]
+    counts = {
+        "selected": batch.num_rows,
+        "explained": good.num_rows,
+        "model_rows": sum(one.n_model_rows for one in estimates),
+    }
+    if config.shapley.max_relative_error is not None:
+        counts["refined"] = sum(one.n_refined for one in estimates)
+        counts["above_max_relative_error"] = sum(one.n_imprecise for one in estimates)
+    baseline = outputs[1] if len(outputs) > 1 else None
+    explained = ExplainedExamples(split, good, hashes[finite], outputs[0], baseline)
+    if profiler is not None and background.profiles is not None:
+        ids = example_ids(good, explained.hashes, config.id_key)
+        profiled, n_model_rows = profiler.profile(good, background.profiles, chosen, ids)
+        explained = dataclasses.replace(explained, profiled=profiled)
+        counts["model_rows"] += n_model_rows
+        counts["profile_model_rows"] = n_model_rows
+    return explained, failures, counts
+
+
+def example_ids(rows: pa.RecordBatch, hashes: HashArray, id_key: str | None) -> list[bytes]:
+    """The value of the id feature, else the content hash."""
+    ids = [f"{value:016x}".encode() for value in hashes.tolist()]
+    if id_key is None:
+        return ids
+    column = column_or_nulls(rows, id_key).to_pylist()
+    own = [row[0] if row else None for row in column]
+    return [
+        by_hash if value is None else value if isinstance(value, bytes) else str(value).encode()
+        for value, by_hash in zip(own, ids, strict=True)
+    ]
+
+
+def _finite(estimates: Estimates) -> npt.NDArray[np.bool_]:
+    predicted = np.asarray(np.isfinite(estimates.prediction).all(axis=1))
+    return predicted & np.asarray(np.isfinite(estimates.values).all(axis=(1, 2)))
+
+
+def _chosen_outputs(prediction: FloatArray, rows: pa.RecordBatch, config: ExplainConfig) -> npt.NDArray[np.int64]:
+    """The outputs that `model.classes` asks for, for each row: (n_examples, n_outputs) indices."""
+    n_examples, n_outputs = prediction.shape
+    classes = config.model.classes
+    if classes == "predicted":
+        return prediction.argmax(axis=1)[:, None]
+    if classes == "label":
+        label = column_or_nulls(rows, str(config.label_key))
+        return pc.list_flatten(label).to_numpy(zero_copy_only=False).astype(np.int64)[:, None]
+    chosen = np.arange(n_outputs) if classes is None else np.array(classes)
+    return np.broadcast_to(chosen, (n_examples, len(chosen)))
+
+
+def _outputs(
+    estimates: Estimates, base_value: FloatArray, finite: npt.NDArray[np.bool_], chosen: npt.NDArray[np.int64]
+) -> ExplainedOutputs:
+    def asked(array: FloatArray) -> FloatArray:
+        kept = array[finite]
+        index = chosen.reshape(len(chosen), *[1] * (array.ndim - 2), chosen.shape[1])
+        return np.take_along_axis(kept, index, axis=-1)
+
+    return ExplainedOutputs(
+        attributions=asked(estimates.values),
+        design_std_error=asked(estimates.design_std_error),
+        background_std_error=asked(estimates.background_std_error),
+        prediction=asked(estimates.prediction),
+        base_value=asked(np.broadcast_to(base_value, estimates.prediction.shape)),
+        completeness_gap=asked(estimates.completeness_gap),
+        interactions=asked(estimates.interactions),
+    )
+
+
+def output_names(model: Model, config: ExplainConfig) -> tuple[str, ...]:
+    """What the explained outputs are called: the output's name, with the class where it is a vector."""
+    output = model.output_name
+    classes = config.model.classes
+    if isinstance(classes, str):
+        return (f"{output}[{classes}]",)
+    if model.n_outputs == 1:
+        return (output,)
+    return tuple(f"{output}[{index}]" for index in (classes or range(model.n_outputs)))

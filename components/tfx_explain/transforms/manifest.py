@@ -1,0 +1,107 @@
+"""The manifest: what was explained, by what and how, for people, programs and audits."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+from tfx_explain import records, storage
+from tfx_explain.transforms.explain import output_names
+from tfx_explain.transforms.request import ExplainRequest
+from tfx_explain.transforms.write import METHOD
+from tfx_explain.version import __version__
+
+_LIBRARIES = ("tensorflow", "keras", "tfx", "apache-beam", "tensorflow-data-validation", "numpy")
+
+
+def describe_run(request: ExplainRequest, run: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """The manifest of a finished run; the keys are those of `artifacts.Explanation`.
+
+    Args:
+      request: what was asked for.
+      run: what the workers found out.
+      seconds: how long the job took.
+    """
+    config, model = request.config, request.model.acquire()
+    counts = {split: run["counts"][split] for split in request.example_patterns}
+    return {
+        "format_version": records.FORMAT_VERSION,
+        "tfx_explain_version": __version__,
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "method": {METHOD: run["design"], **run["profiles"]},
+        "config": json.loads(config.to_json()),
+        "model": {
+            "uri": request.model.model_dir,
+            "digest": directory_digest(request.model.model_dir),
+            "signature": config.model.signature,
+            "output": model.output_name,
+            "output_space": model.output_space,
+            "output_space_note": model.output_space_note,
+            "access": model.access,
+        },
+        "baseline_model": _baseline(request),
+        "examples": {
+            "splits": list(counts),
+            "patterns": dict(request.example_patterns),
+            "digests": {split: values.pop("digest", None) for split, values in counts.items()},
+        },
+        "background": {
+            "pattern": request.background_pattern,
+            "split": config.background.split,
+            "strategy": config.background.strategy,
+            "num_rows": run["background"]["num_rows"],
+            "digest": run["background"]["digest"],
+        },
+        "players": {name: list(features) for name, features in request.players.items()},
+        "top_players": run["top_players"],
+        "unused_features": list(request.unused_features),
+        "outputs": list(output_names(model, config)),
+        "base_values": run["background"]["base_values"],
+        "counts": counts,
+        "slices": run["slices"],
+        "failures": run["failures"],
+        "completeness_gap": {"max_abs": run["max_gap"], "max_relative": run["max_relative_gap"]},
+        "seed": config.seed,
+        "versions": {"python": platform.python_version(), **_versions()},
+        "timings_seconds": {"total": round(seconds, 3)},
+        "attributions_uri": _attributions_uri(request),
+    }
+
+
+def directory_digest(directory: str) -> str:
+    """SHA-256 over the names and contents of all files beneath a directory, in the order of their names."""
+    digest = hashlib.sha256()
+    files = storage.find(directory)
+    root = files[0].rsplit(directory.rstrip("/"), 1)[0] if files else ""
+    for uri in files:
+        content = hashlib.sha256(storage.read_bytes(uri)).digest()
+        digest.update(uri.removeprefix(root).removeprefix(directory).encode() + b"\0" + content)
+    return digest.hexdigest()[:32]
+
+
+def _baseline(request: ExplainRequest) -> dict[str, str] | None:
+    if request.baseline_model is None:
+        return None
+    directory = request.baseline_model.model_dir
+    return {"uri": directory, "digest": directory_digest(directory)}
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _attributions_uri(request: ExplainRequest) -> str:
+    """Relative where the attributions lie beneath the explanation, so that the whole can be moved."""
+    inside = request.explanation_dir.rstrip("/") + "/"
+    return request.attributions_dir.removeprefix(inside)

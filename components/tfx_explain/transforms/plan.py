@@ -1,0 +1,94 @@
+"""What all workers need before they explain: background, grids of profiles, budget where an error was asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+
+from tfx_explain.config import ExplainConfig
+from tfx_explain.errors import EmptySplitError
+from tfx_explain.rows import row_hashes, take_rows
+from tfx_explain.transforms.background import Background, choose_background, pool_size
+from tfx_explain.transforms.profile_plan import N_SAMPLE, plan_profiles, wants_profiles
+from tfx_explain.transforms.request import REST, ExplainRequest
+from tfx_explain.transforms.row_explainer import RowExplainer
+from tfx_explain.transforms.select import SmallestHashesFn
+
+_N_PILOT = 64
+_PILOT_QUANTILE = 0.9
+
+
+class ChooseBackground(beam.PTransform):
+    """One Background from the usable (split, RecordBatch) rows of the background split."""
+
+    def __init__(self, request: ExplainRequest) -> None:
+        super().__init__()
+        self.request = request
+
+    def expand(self, rows: beam.PCollection) -> beam.PCollection:
+        """Adds the steps."""
+        config = self.request.config
+        n_pilot = _N_PILOT if config.shapley.max_relative_error is not None else 0
+        n = pool_size(config.background) + n_pilot
+        if wants_profiles(config):
+            n = max(n, N_SAMPLE)
+        return (
+            rows
+            | "Rows" >> beam.Values()
+            | "KeepSmallest" >> beam.CombineGlobally(SmallestHashesFn(n, config.seed))
+            | "Kept" >> beam.Map(lambda kept: kept.result())
+            | "Plan" >> beam.Map(plan, self.request)
+        )
+
+
+def plan(rows: pa.RecordBatch | None, request: ExplainRequest) -> Background:
+    """Background, grids of profiles and budget from the rows that were kept.
+
+    Raises:
+      EmptySplitError: there are none.
+    """
+    config = request.config
+    if rows is None:
+        raise EmptySplitError(
+            f"no row of split `{config.background.split}` can serve as background: the model can read none of them."
+        )
+    size = pool_size(config.background)
+    model = request.model.acquire()
+    baseline = None if request.baseline_model is None else request.baseline_model.acquire()
+    features = sorted(name for names in request.players.values() for name in names)
+    background = choose_background(model, rows.slice(0, size), config.background, features, baseline)
+    if wants_profiles(config):
+        explained = [name for player, names in request.players.items() if player != REST for name in names]
+        read = [spec.name for spec in model.features] or features
+        sample = rows.slice(0, N_SAMPLE)
+        background = dataclasses.replace(background, profiles=plan_profiles(sample, config, explained, read))
+    if config.shapley.max_relative_error is None:
+        return background
+    rest = rows.slice(size, _N_PILOT) if rows.num_rows >= size + _N_PILOT else rows.slice(0, _N_PILOT)
+    pilot = take_rows(rest, np.arange(rest.num_rows))
+    explainer = RowExplainer(model, request.players, config)
+    return dataclasses.replace(background, budget=pilot_budget(explainer, pilot, background, config))
+
+
+def pilot_budget(
+    explainer: RowExplainer, pilot: pa.RecordBatch, background: Background, config: ExplainConfig
+) -> int | None:
+    """The least budget that keeps nine of ten pilot rows within `max_relative_error`; None = the configured one.
+
+    Budgets are tried by doubling: the error often falls faster than the root that a forecast from one budget assumes.
+    """
+    hashes = row_hashes(pilot)
+    budget: int | None = None
+    while True:
+        background = dataclasses.replace(background, budget=budget)
+        estimates = explainer.first_round(pilot, hashes, background, background.predictions)
+        error = estimates.relative_error()[np.isfinite(estimates.values).all(axis=(1, 2))]
+        if not len(error) or np.quantile(error, _PILOT_QUANTILE) <= (config.shapley.max_relative_error or 0):
+            return budget
+        larger = explainer.doubled_budget(explainer.design(background))
+        if larger is None:
+            return budget
+        budget = larger

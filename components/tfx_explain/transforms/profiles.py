@@ -1,0 +1,258 @@
+"""Profiles of batches of rows: the model with one feature set to other values, and the accumulators they go to."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from tfx_explain.models import Inputs, Model
+from tfx_explain.rows import HashArray
+from tfx_explain.summary import AccumulatedLocalEffectsAccumulator, IceCurves, PartialDependenceAccumulator
+from tfx_explain.summary.grids import Value
+from tfx_explain.transforms.profile_plan import (
+    ACCUMULATED_LOCAL_EFFECTS,
+    PARTIAL_DEPENDENCE,
+    ProfilePlan,
+    single_values,
+)
+
+FloatArray = npt.NDArray[np.float64]
+
+MISSING = "(missing)"
+"""What the missing value is called where values are written."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ProfiledRows:
+    """A batch of n examples with features varied, for the outputs that were asked for.
+
+    Attributes:
+      plan: what was varied, where.
+      curves: per grid of the plan, (n, n_points, n_outputs): output with the feature set to each point.
+      differences: per bins of the plan, (n, n_outputs): output at the upper edge of the example's bin less that at the
+        lower.
+      bins: per bins of the plan, (n,): the example's bin, -1 where it has none.
+      places: per bins of the plan, (n,): its place in the bin, from 0 at the lower edge to 1.
+      example_ids: (n,).
+    """
+
+    plan: ProfilePlan
+    curves: tuple[FloatArray, ...]
+    differences: tuple[FloatArray, ...]
+    bins: tuple[npt.NDArray[np.int64], ...]
+    places: tuple[FloatArray, ...]
+    example_ids: npt.NDArray[np.object_]
+
+    def take(self, rows: npt.NDArray[np.int64]) -> ProfiledRows:
+        """The given rows, (k,) integers."""
+        return ProfiledRows(
+            plan=self.plan,
+            curves=tuple(curves[rows] for curves in self.curves),
+            differences=tuple(differences[rows] for differences in self.differences),
+            bins=tuple(bins[rows] for bins in self.bins),
+            places=tuple(places[rows] for places in self.places),
+            example_ids=self.example_ids[rows],
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Design:
+    """One block per grid point, whose one coalition lacks the feature that the point is of."""
+
+    coalitions: npt.NDArray[np.bool_]
+    background_index: npt.NDArray[np.int32]
+    background_weight: FloatArray
+
+
+class Profiler:
+    """Varies features of rows with one model.
+
+    Args:
+      model: what is explained.
+      features: those of all players.
+    """
+
+    def __init__(self, model: Model, features: Sequence[str]) -> None:
+        self.model = model
+        self.features = tuple(spec.name for spec in model.features) or tuple(features)
+        self._grid_inputs: tuple[ProfilePlan, Inputs, Inputs] | None = None
+
+    def profile(
+        self, batch: pa.RecordBatch, plan: ProfilePlan, outputs: npt.NDArray[np.int64], example_ids: Sequence[bytes]
+    ) -> tuple[ProfiledRows, int]:
+        """Evaluates the rows at every grid point, and at the edges of the bins they are in.
+
+        Args:
+          batch: n rows without `row_errors`.
+          plan: what is varied, where.
+          outputs: (n, n_outputs) indices of the outputs that are kept for each row.
+          example_ids: of the rows.
+
+        Returns:
+          The outputs, and how many model rows they took.
+        """
+        if self._grid_inputs is None or self._grid_inputs[0] is not plan:
+            self._grid_inputs = (plan, self.model.inputs(plan.grid_rows), self.model.inputs(plan.edge_rows))
+        _, grid_inputs, edge_inputs = self._grid_inputs
+        inputs = self.model.inputs(batch)
+        curves = self._curves(inputs, grid_inputs, plan, outputs)
+        differences, bins, places, start = [], [], [], 0
+        for one in plan.bins:
+            values, rows = single_values(batch, one.feature)
+            found, place = np.full(len(inputs), -1, np.int64), np.zeros(len(inputs))
+            found[rows], place[rows] = one.bin_of(values)
+            of_feature = Inputs(len(edge_inputs), {one.feature: edge_inputs.columns[one.feature]})
+            differences.append(self._differences(inputs, of_feature, one.feature, found, start, outputs))
+            bins.append(found)
+            places.append(place)
+            start += len(one.edges)
+        n_model_rows = len(inputs) * len(grid_inputs) + 2 * sum(int((found >= 0).sum()) for found in bins)
+        ids = np.array(example_ids, object)
+        profiled = ProfiledRows(plan, curves, tuple(differences), tuple(bins), tuple(places), ids)
+        return profiled, n_model_rows
+
+    def _curves(
+        self, inputs: Inputs, grid_inputs: Inputs, plan: ProfilePlan, outputs: npt.NDArray[np.int64]
+    ) -> tuple[FloatArray, ...]:
+        """Every example with one feature at a time from a row that holds a grid point.
+
+        Features that are players of their own, as they mostly are for Shapley values, share their prepared graph.
+        """
+        sizes = [len(grid.values) for grid in plan.grids]
+        if not sizes:
+            return ()
+        lacking = np.repeat([self.features.index(grid.feature) for grid in plan.grids], sizes)
+        design = _Design(
+            coalitions=(np.arange(len(self.features)) != lacking[:, None])[:, None],
+            background_index=np.arange(len(lacking), dtype=np.int32)[:, None],
+            background_weight=np.ones((len(lacking), 1)),
+        )
+        players = [(name,) for name in self.features]
+        values = self.model.block_values(inputs, grid_inputs, players, design)[:, :, 0]
+        kept = np.take_along_axis(values, outputs[:, None], axis=2)
+        return tuple(np.split(kept, np.cumsum(sizes)[:-1], axis=1))
+
+    def _differences(
+        self,
+        inputs: Inputs,
+        edges: Inputs,
+        feature: str,
+        bins: npt.NDArray[np.int64],
+        start: int,
+        outputs: npt.NDArray[np.int64],
+    ) -> FloatArray:
+        """(n, n_outputs) change over each example's bin; NaN for those without one. `start` is the first edge's row."""
+        differences = np.full(outputs.shape, np.nan)
+        rows = np.flatnonzero(bins >= 0)
+        if len(rows):
+            binned, lower = inputs.take(rows), start + bins[rows]
+            above = self.model.predict(binned.with_column(feature, edges, lower + 1))
+            below = self.model.predict(binned.with_column(feature, edges, lower))
+            differences[rows] = np.take_along_axis(above - below, outputs[rows], axis=1)
+        return differences
+
+
+class ProfileAccumulator:
+    """The curves of all profiled features of one (slice, output)."""
+
+    def __init__(self, plan: ProfilePlan, num_ice: int) -> None:
+        self.curves = [PartialDependenceAccumulator(grid.fractions, num_ice) for grid in plan.grids]
+        self.effects = [AccumulatedLocalEffectsAccumulator(bins.edges) for bins in plan.bins]
+
+    def add(self, profiled: ProfiledRows, output: int, hashes: HashArray, weights: FloatArray | None = None) -> None:
+        """Adds a batch for one output; `weights` of its rows, None = all 1."""
+        for dependence, curves in zip(self.curves, profiled.curves, strict=True):
+            dependence.add(curves[..., output], weights, hashes, profiled.example_ids)
+        varied = zip(self.effects, profiled.differences, profiled.bins, profiled.places, strict=True)
+        for effects, differences, bins, places in varied:
+            effects.add(differences[:, output], bins, places, weights)
+
+    def merge(self, other: ProfileAccumulator) -> None:
+        """Adds everything that another accumulator of the same plan has seen."""
+        for mine, theirs in zip(self.curves, other.curves, strict=True):
+            mine.merge(theirs)
+        for ours, others in zip(self.effects, other.effects, strict=True):
+            ours.merge(others)
+
+
+def profile_table(accumulated: Mapping[tuple[str, str], ProfileAccumulator], plan: ProfilePlan) -> pd.DataFrame:
+    """The curves as `profiles.parquet` has them.
+
+    Args:
+      accumulated: (slice, output) -> what was accumulated.
+      plan: what was varied, where.
+    """
+    frames = [_frame({})]
+    for (slice_key, output), profiles in accumulated.items():
+        key = {"slice": slice_key, "output": output}
+        for grid, dependence in zip(plan.grids, profiles.curves, strict=True):
+            about = {**key, "method": PARTIAL_DEPENDENCE, "feature": grid.feature}
+            about |= _points(grid.values, ordered=grid.ordered)
+            frames.append(_frame({**about, "kind": "curve", **dependence.result().columns()}))
+            frames.append(_ice_frame(about, dependence.ice()))
+        for bins, effects in zip(plan.bins, profiles.effects, strict=True):
+            about = {**key, "method": ACCUMULATED_LOCAL_EFFECTS, "feature": bins.feature}
+            about |= _points(bins.edges, ordered=True)
+            frames.append(_frame({**about, "kind": "curve", **effects.result().columns()}))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _ice_frame(about: Mapping[str, Any], ice: IceCurves) -> pd.DataFrame:
+    """Single curves of one feature, one after the other."""
+    n_curves, n_points = ice.values.shape
+    ids = np.array([example_id.decode("utf-8", "replace") for example_id in ice.example_ids], object)
+    columns = {
+        name: np.tile(value, n_curves) if isinstance(value, np.ndarray) else value for name, value in about.items()
+    }
+    columns |= {"kind": "ice", "example_id": np.repeat(ids, n_points)}
+    return _frame({**columns, "value": ice.values.ravel(), "centred_value": ice.centred_values.ravel()})
+
+
+_TYPES = {
+    **dict.fromkeys(("slice", "output", "method", "feature", "kind", "example_id"), "object"),
+    "position": "int64",
+    "grid_value": "float64",
+    "level": "object",
+    "is_missing": "bool",
+    **dict.fromkeys(("value", "std_error", "ci_low", "ci_high"), "float64"),
+    **dict.fromkeys(("centred_value", "centred_std_error", "centred_ci_low", "centred_ci_high"), "float64"),
+    **dict.fromkeys(("num_examples", "num_examples_of_point"), "int64"),
+}
+
+
+def _frame(columns: Mapping[str, Any]) -> pd.DataFrame:
+    """A table of all columns, those not given filled with what stands for nothing."""
+    if not columns:
+        return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in _TYPES.items()})
+    blank = {"object": None, "float64": np.nan, "int64": 1}
+    n_rows = len(columns["position"])
+    made = {}
+    for name, kind in _TYPES.items():
+        value = columns.get(name, blank.get(kind))
+        filled = value if isinstance(value, np.ndarray) else np.full(n_rows, value, object)
+        made[name] = pd.Series(filled).astype(kind)
+    return pd.DataFrame(made)
+
+
+def _points(values: Sequence[Value], *, ordered: bool) -> dict[str, Any]:
+    numbers = np.array([float(v) if isinstance(v, int | float) else np.nan for v in values])
+    levels = [None if ordered and value is not None else _label(value) for value in values]
+    return {
+        "position": np.arange(len(values)),
+        "grid_value": numbers,
+        "level": np.array(levels, object),
+        "is_missing": np.array([value is None for value in values]),
+    }
+
+
+def _label(value: Value) -> str:
+    """A level as text."""
+    if value is None:
+        return MISSING
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,54 @@
+"""From files of tf.Examples to RecordBatches, losing nothing on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+
+from tfx_explain import records
+from tfx_explain.rows import row_hashes
+
+ROWS_PER_BATCH = 1_024
+
+COUNTS = "counts"
+"""Tag of the output that holds ((split, what), n)."""
+
+FAILED = "failed"
+"""Tag of the output that holds (split, [(record, reason), ...]) of rows that could not be used."""
+
+
+class ReadExamples(beam.PTransform):
+    """Reads TFRecords of tf.Examples as (split, RecordBatch); corrupt records go to the `failed` output.
+
+    The `counts` output says how many rows were read, and sums their hashes to a digest that no order can change.
+
+    Args:
+      pattern: the files; gzipped where the name ends in `.gz`.
+      split: their split.
+    """
+
+    def __init__(self, pattern: str, split: str) -> None:
+        super().__init__()
+        self.pattern = pattern
+        self.split = split
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.pvalue.DoOutputsTuple:
+        return (
+            pipeline
+            | "ReadRecords" >> beam.io.ReadFromTFRecord(self.pattern)
+            | "Batch" >> beam.BatchElements(min_batch_size=ROWS_PER_BATCH, max_batch_size=ROWS_PER_BATCH)
+            | "Decode" >> beam.FlatMap(_decode, self.split).with_outputs(FAILED, COUNTS, main="rows")
+        )
+
+
+def _decode(serialized: Sequence[bytes], split: str) -> Iterator[tuple[str, pa.RecordBatch] | beam.pvalue.TaggedOutput]:
+    batch, failures = records.decode_examples(serialized)
+    yield beam.pvalue.TaggedOutput(COUNTS, ((split, "read"), len(serialized)))
+    yield beam.pvalue.TaggedOutput(COUNTS, ((split, "digest"), int(row_hashes(batch).sum(dtype=np.uint64))))
+    if failures:
+        yield beam.pvalue.TaggedOutput(FAILED, (split, failures))
+    if batch.num_rows:
+        yield split, batch

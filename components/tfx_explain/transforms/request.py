@@ -1,0 +1,232 @@
+"""What a run needs to know, settled before Beam starts: every mistake that can be known by then is raised here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from tfx_explain import records, storage
+from tfx_explain.config import ExplainConfig, FeaturesConfig
+from tfx_explain.errors import ConfigError, EmptySplitError, InputError, MissingFeatureError, ModelError
+from tfx_explain.models import Model
+from tfx_explain.rows import column_or_nulls, example_weights, list_lengths
+from tfx_explain.slicing import check_slice_count, slice_examples
+from tfx_explain.transforms.designs import shapley_design
+from tfx_explain.transforms.model_handle import ModelHandle
+from tfx_explain.transforms.profile_plan import check_features
+
+REST = "other_features"
+"""The player that holds the features the configuration leaves out, so that attributions still add up."""
+
+_PEEK_ROWS = 1_000
+
+
+@dataclasses.dataclass(frozen=True)
+class ExplainRequest:
+    """One run: what is read, what is computed, where it goes.
+
+    Attributes:
+      config: what the user asked for.
+      model: how the model is loaded.
+      example_patterns: split -> files to explain.
+      background_pattern: files that the background is drawn from.
+      explanation_dir: where tables and manifest go.
+      attributions_dir: where the attribution records go, a `Split-<name>` directory each.
+      players: name -> features that are present or absent together.
+      unused_features: features of the examples that no model reads.
+      baseline_model: explained on the same rows and designs.
+    """
+
+    config: ExplainConfig
+    model: ModelHandle
+    example_patterns: Mapping[str, str]
+    background_pattern: str
+    explanation_dir: str
+    attributions_dir: str
+    players: Mapping[str, tuple[str, ...]]
+    unused_features: tuple[str, ...]
+    baseline_model: ModelHandle | None = None
+
+    @property
+    def models(self) -> list[ModelHandle]:
+        """The model, and the baseline model if there is one."""
+        return [self.model] if self.baseline_model is None else [self.model, self.baseline_model]
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        config: ExplainConfig,
+        model: ModelHandle,
+        example_patterns: Mapping[str, str],
+        background_pattern: str,
+        explanation_dir: str,
+        attributions_dir: str,
+        schema_features: Sequence[str] | None = None,
+        baseline_model: ModelHandle | None = None,
+    ) -> ExplainRequest:
+        """Loads the model, looks at the first rows of each split, and settles who the players are.
+
+        Raises:
+          ConfigError: the configuration names features that the model does not read.
+          InputError: a split is empty, or lacks a feature that is needed.
+          ModelError: the model cannot be used.
+        """
+        handles = [model] if baseline_model is None else [model, baseline_model]
+        models = [handle.acquire() for handle in handles]
+        _check_comparable(models, config)
+        peeked = {split: peek(pattern, split) for split, pattern in example_patterns.items()}
+        background = peek(background_pattern, config.background.split)
+        keys = {config.label_key, config.id_key, config.example_weight_key}
+        columns = {name for rows in [*peeked.values(), background] for name in rows.schema.names}
+        seen = columns | set(schema_features or ())
+        read = features_read(models, seen - keys)
+        players = choose_players(read, config.features)
+        check_features(config, (seen - keys).union(read))
+        for split, rows in {**peeked, config.background.split: background}.items():
+            _check_features(rows, split, models, players)
+        for split, rows in peeked.items():
+            _check_keys(rows, split, config)
+            _check_slices(rows, split, config, schema_features or ())
+        n_background = config.background.num_rows
+        shapley_design(config, len(players), np.full(n_background, 1 / n_background))
+        return cls(
+            config=config,
+            model=model,
+            example_patterns=dict(example_patterns),
+            background_pattern=background_pattern,
+            explanation_dir=explanation_dir,
+            attributions_dir=attributions_dir,
+            players=players,
+            unused_features=tuple(sorted(seen - set(read) - keys)),
+            baseline_model=baseline_model,
+        )
+
+
+def features_read(models: Sequence[Model], seen: Iterable[str]) -> list[str]:
+    """The features that at least one of the models reads, sorted: all that were seen, where a model does not say."""
+    named = {feature.name for model in models for feature in model.features}
+    return sorted(named if all(model.features for model in models) else named.union(seen))
+
+
+def choose_players(read: Sequence[str], features: FeaturesConfig) -> dict[str, tuple[str, ...]]:
+    """Player name -> its features: each feature that is read, or the group it is in.
+
+    Features that the configuration leaves out form one player, `other_features`: the sum of the attributions is then
+    still prediction - base value.
+    """
+    named = [*(features.include or ()), *features.exclude, *(m for group in features.groups.values() for m in group)]
+    for name in named:
+        if name not in read:
+            raise ConfigError(f"`features` names `{name}`, which the model does not read; it reads {', '.join(read)}.")
+    for group, members in features.groups.items():
+        if group in read and group not in members:
+            raise ConfigError(
+                f"group `{group}` has the name of a feature outside it; choose another name for the group."
+            )
+    chosen = [name for name in (features.include or read) if name not in features.exclude]
+    for group, members in features.groups.items():
+        for member in members:
+            if member not in chosen:
+                raise ConfigError(f"feature `{member}` is both in group `{group}` and left out; do one of the two.")
+    group_of = {member: group for group, members in features.groups.items() for member in members}
+    players: dict[str, tuple[str, ...]] = {}
+    for name in chosen:
+        players[group_of.get(name, name)] = features.groups.get(group_of.get(name, ""), (name,))
+    if not players:
+        raise ConfigError("`features` leaves nothing to explain; include at least one feature that the model reads.")
+    covered = {name for members in players.values() for name in members}
+    rest = tuple(name for name in read if name not in covered)
+    return {**players, REST: rest} if rest else players
+
+
+def peek(pattern: str, split: str) -> pa.RecordBatch:
+    """The first rows of a split, up to a thousand.
+
+    Raises:
+      EmptySplitError: there are none.
+    """
+    found: list[bytes] = []
+    files = storage.glob(pattern)
+    for uri in files:
+        for record in records.read_records(uri):
+            found.append(record)
+            if len(found) == _PEEK_ROWS:
+                break
+        if len(found) == _PEEK_ROWS:
+            break
+    if not found:
+        what = f"its files ({pattern}) hold no rows" if files else f"no file matches {pattern}"
+        raise EmptySplitError(f"split `{split}` is empty: {what}; name another split or check what ExampleGen wrote.")
+    batch, failures = records.decode_examples(found)
+    if not batch.num_rows:
+        raise InputError(f"no record of split `{split}` can be read: {failures[0][1]}; Explainer reads tf.Examples.")
+    return batch
+
+
+def _check_comparable(models: Sequence[Model], config: ExplainConfig) -> None:
+    n_outputs = {model.n_outputs for model in models}
+    spaces = sorted({model.output_space for model in models})
+    if len(n_outputs) > 1 or len(spaces) > 1:
+        raise ModelError(
+            f"model and baseline model cannot be compared: their outputs have {sorted(n_outputs)} values in "
+            f"{' and '.join(spaces)} space; leave `baseline_model` out or choose a comparable output."
+        )
+    classes = config.model.classes
+    if isinstance(classes, tuple) and max(classes) >= models[0].n_outputs:
+        raise ConfigError(
+            f"`model.classes` asks for output {max(classes)}, but the model has {models[0].n_outputs}, counted from 0."
+        )
+
+
+def _check_features(
+    rows: pa.RecordBatch, split: str, models: Sequence[Model], players: Mapping[str, Sequence[str]]
+) -> None:
+    for feature in (feature for model in models for feature in model.features):
+        needed = feature.kind == "dense" and feature.default is None
+        if needed and not _has_values(rows, feature.name):
+            there = ", ".join(sorted(rows.schema.names))
+            raise MissingFeatureError(
+                f"the model needs feature `{feature.name}`, which no example of split `{split}` has; they have {there}."
+            )
+    clash = records.reserved_names(tuple(players), baseline=len(models) > 1) & set(rows.schema.names)
+    if clash:
+        raise InputError(
+            f"the examples of split `{split}` have a feature `{min(clash)}`, a name that attributions use; rename it."
+        )
+
+
+def _check_keys(rows: pa.RecordBatch, split: str, config: ExplainConfig) -> None:
+    keys = ("label_key", "id_key", "example_weight_key")
+    for key, name in ((key, getattr(config, key)) for key in keys):
+        if name is not None and not _has_values(rows, name):
+            there = ", ".join(sorted(rows.schema.names))
+            raise MissingFeatureError(
+                f"`{key}: {name}` names a feature that no example of split `{split}` has; they have {there}."
+            )
+
+    weight = config.example_weight_key
+    if weight is not None and np.isnan(example_weights(rows, weight)).all():
+        raise InputError(
+            f"`example_weight_key: {weight}` names a feature that is one finite number of 0 or more in none of the "
+            f"first {rows.num_rows} examples of split `{split}`; name a feature that is."
+        )
+
+
+def _check_slices(rows: pa.RecordBatch, split: str, config: ExplainConfig, schema_features: Sequence[str]) -> None:
+    """A feature that is merely rare may be absent from the first rows, which is why the schema counts too."""
+    there = sorted({*rows.schema.names, *schema_features})
+    for name in config.slice_features:
+        if name not in there:
+            raise MissingFeatureError(
+                f"`slicing_specs` names feature `{name}`, which no example of split `{split}` has; "
+                f"they have {', '.join(there)}."
+            )
+    check_slice_count(len(slice_examples(rows, [s for s in config.slicing_specs if s.features])), config.max_slices)
+
+
+def _has_values(rows: pa.RecordBatch, name: str) -> bool:
+    return bool(list_lengths(column_or_nulls(rows, name)).any())

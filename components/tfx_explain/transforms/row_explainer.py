@@ -1,0 +1,229 @@
+"""Explaining batches of rows with one model: designs, model calls, attributions; knows nothing of Beam."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tfx_explain.attribution import Attributions, Design, attribute
+from tfx_explain.config import ExplainConfig
+from tfx_explain.models import Inputs, Model
+from tfx_explain.rows import HashArray, take_rows
+from tfx_explain.transforms.background import Background
+from tfx_explain.transforms.designs import shapley_design
+
+FloatArray = npt.NDArray[np.float64]
+
+_MAX_DESIGNS = 8
+_MIN_DESIGNS = 2
+_DESIGN_ELEMENTS = 2**22
+_SAFETY = 1.2
+_MAX_COALITIONS_PER_PLAYER = 64
+_MAX_DOUBLINGS = 16
+_MAX_ENUMERATED_PLAYERS = 14
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimates:
+    """Attributions of n examples to d players for each of K outputs of a model, in units of its output space.
+
+    Attributes:
+      prediction: (n, K).
+      values: (n, d, K).
+      design_std_error: (n, d, K) error of the estimate for this background.
+      background_std_error: (n, d, K) error of this background as a sample.
+      completeness_gap: (n, K).
+      interactions: (n, n_pairs, K); n_pairs is 0 where none were asked for.
+      n_model_rows: what all of them cost together, the plain predictions not counted.
+      n_refined: examples that were explained again with a larger budget.
+      n_imprecise: examples whose error is still above `max_relative_error`.
+    """
+
+    prediction: FloatArray
+    values: FloatArray
+    design_std_error: FloatArray
+    background_std_error: FloatArray
+    completeness_gap: FloatArray
+    interactions: FloatArray
+    n_model_rows: int = 0
+    n_refined: int = 0
+    n_imprecise: int = 0
+
+    def relative_error(self) -> FloatArray:
+        """Estimated relative L2 error of each example's attributions, (n,), the worst of the outputs; 0 for 0 / 0."""
+        error = np.sqrt(np.square(self.design_std_error).sum(axis=1))
+        size = np.sqrt(np.square(self.values).sum(axis=1))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(error == 0, 0.0, error / size)
+        return np.asarray(ratio.max(axis=1))
+
+
+class RowExplainer:
+    """Explains rows with one model. Designs are made once and kept; they depend on configuration and background alone.
+
+    Args:
+      model: what is explained.
+      players: name -> features; those that this model does not read have no effect on it.
+      config: estimator, budget, seed.
+    """
+
+    def __init__(self, model: Model, players: Mapping[str, Sequence[str]], config: ExplainConfig) -> None:
+        read = {feature.name for feature in model.features} or {name for names in players.values() for name in names}
+        self.model = model
+        self.players = tuple(tuple(name for name in names if name in read) for names in players.values())
+        self.config = config
+        self._designs: dict[tuple[str, int | None, int], Design] = {}
+        self._background_inputs: tuple[str, Inputs] | None = None
+
+    def estimate(self, batch: pa.RecordBatch, hashes: HashArray, background: Background, base: FloatArray) -> Estimates:
+        """Attributions of each row.
+
+        Rows are spread over several designs by their hashes, so that a mean over rows does not carry the error of one
+        design. With `max_relative_error`, rows that miss it are explained once more, with the budget that their own
+        error asks for.
+
+        Args:
+          batch: n rows without `row_errors`.
+          hashes: (n,) of the rows.
+          background: reference rows.
+          base: (n_background, K) what this model predicts for them.
+        """
+        first = self.first_round(batch, hashes, background, base)
+        limit = self.config.shapley.max_relative_error
+        if limit is None:
+            return first
+        budgets = self.needed_budgets(first.relative_error(), self._design(background, background.budget, 0))
+        return self._refine(first, budgets, batch, hashes, background, base, limit)
+
+    def first_round(
+        self, batch: pa.RecordBatch, hashes: HashArray, background: Background, base: FloatArray
+    ) -> Estimates:
+        """As `estimate`, but all rows with one budget."""
+        prediction = self.model.predict(self.model.inputs(batch))
+        return self._round(batch, hashes, prediction, background, base, background.budget)
+
+    def needed_budgets(self, relative_error: FloatArray, design: Design) -> npt.NDArray[np.int64]:
+        """Coalitions per background row that bring rows of these errors (n,) under the limit; 0 where they are already.
+
+        The error falls with the root of the budget; budgets grow by powers of two, so that few designs serve all.
+        """
+        limit = self.config.shapley.max_relative_error
+        if limit is None or design.estimator == "exact":
+            return np.zeros(len(relative_error), np.int64)
+        most = _largest_budget(design)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            doublings = np.ceil(np.log2(_SAFETY * (relative_error / limit) ** 2))
+        # An error that is not known asks for all that there is.
+        doublings = np.clip(np.nan_to_num(doublings, nan=_MAX_DOUBLINGS), 0, _MAX_DOUBLINGS).astype(np.int64)
+        budgets = np.minimum(design.n_coalitions * 2**doublings, most)
+        return np.where(~(relative_error <= limit) & (budgets > design.n_coalitions), budgets, 0)
+
+    def doubled_budget(self, design: Design) -> int | None:
+        """Twice the budget of a design, as far as it goes; None where it goes no further."""
+        budget = min(2 * design.n_coalitions, _largest_budget(design))
+        return budget if budget > design.n_coalitions else None
+
+    def design(self, background: Background) -> Design:
+        """The design of the first round, the same for all rows but for its random numbers."""
+        return self._design(background, background.budget, 0)
+
+    def _refine(
+        self,
+        first: Estimates,
+        budgets: npt.NDArray[np.int64],
+        batch: pa.RecordBatch,
+        hashes: HashArray,
+        background: Background,
+        base: FloatArray,
+        limit: float,
+    ) -> Estimates:
+        n_model_rows = first.n_model_rows
+        for budget in np.unique(budgets[budgets > 0]).tolist():
+            rows = np.flatnonzero(budgets == budget)
+            again = self._round(take_rows(batch, rows), hashes[rows], first.prediction[rows], background, base, budget)
+            n_model_rows += again.n_model_rows
+            for field in ("values", "design_std_error", "background_std_error", "completeness_gap", "interactions"):
+                getattr(first, field)[rows] = getattr(again, field)
+        return dataclasses.replace(
+            first,
+            n_model_rows=n_model_rows,
+            n_refined=int((budgets > 0).sum()),
+            n_imprecise=int((~(first.relative_error() <= limit)).sum()),
+        )
+
+    def _round(
+        self,
+        batch: pa.RecordBatch,
+        hashes: HashArray,
+        prediction: FloatArray,
+        background: Background,
+        base: FloatArray,
+        budget: int | None,
+    ) -> Estimates:
+        """Every row explained with the same budget."""
+        parts = []
+        for design_id, rows in self._by_design(hashes, background, budget):
+            design = self._design(background, budget, design_id)
+            values = self._block_values(take_rows(batch, rows), design, background)
+            parts.append((rows, attribute(design, values, prediction[rows], base)))
+        order = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
+
+        def gathered(name: str) -> FloatArray:
+            return np.asarray(np.concatenate([getattr(result, name) for _, result in parts])[order])
+
+        return Estimates(
+            prediction=prediction,
+            values=gathered("values"),
+            design_std_error=gathered("design_std_error"),
+            background_std_error=gathered("background_std_error"),
+            completeness_gap=gathered("completeness_gap"),
+            interactions=np.concatenate([_interactions(result) for _, result in parts])[order],
+            n_model_rows=int(self._design(background, budget, 0).n_model_rows) * batch.num_rows,
+        )
+
+    def _block_values(self, rows: pa.RecordBatch, design: Design, background: Background) -> FloatArray:
+        if self._background_inputs is None or self._background_inputs[0] != background.digest:
+            self._background_inputs = (background.digest, self.model.inputs(background.rows))
+        return self.model.block_values(self.model.inputs(rows), self._background_inputs[1], self.players, design)
+
+    def _by_design(
+        self, hashes: HashArray, background: Background, budget: int | None
+    ) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+        n_designs = design_count(self._design(background, budget, 0))
+        design_ids = (hashes % np.uint64(n_designs)).astype(np.int64)
+        for design_id in range(n_designs):
+            rows = np.flatnonzero(design_ids == design_id)
+            if len(rows):
+                yield design_id, rows
+
+    def _design(self, background: Background, budget: int | None, design_id: int) -> Design:
+        key = (background.digest, budget, design_id)
+        if key not in self._designs:
+            self._designs[key] = shapley_design(
+                self.config, len(self.players), background.weights, design_id=design_id, budget=budget
+            )
+        return self._designs[key]
+
+
+def _largest_budget(design: Design) -> int:
+    """All coalitions of few players, a multiple of the players where there are many."""
+    everything = 2**design.n_players - 2
+    few = design.n_players <= _MAX_ENUMERATED_PLAYERS
+    return everything if few else min(_MAX_COALITIONS_PER_PLAYER * design.n_players, everything)
+
+
+def design_count(design: Design) -> int:
+    """How many designs rows are spread over: fewer large ones, so that memory does not grow with the budget."""
+    if design.estimator == "exact":
+        return 1
+    elements = max(design.coalitions.size // 8, 1 if design.linear_map is None else design.linear_map.size)
+    return max(_MIN_DESIGNS, min(_MAX_DESIGNS, _DESIGN_ELEMENTS // elements))
+
+
+def _interactions(result: Attributions) -> FloatArray:
+    n, _, n_outputs = result.values.shape
+    return np.zeros((n, 0, n_outputs)) if result.interactions is None else result.interactions

@@ -1,0 +1,88 @@
+"""Which slices the rows have, how many rows each, and which of them get tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+
+from tfx_explain.config import ExplainConfig, SlicingSpec
+from tfx_explain.slicing import OVERALL, SliceKey, check_slice_count, in_spec, slice_examples, slice_name, spec_name
+
+
+class CountSlices(beam.PTransform):
+    """(split, RecordBatch) rows to one dictionary: slice -> number of rows. The whole data is not among them.
+
+    Counting comes before explaining, so that slices by a feature that is different in every row are refused before they
+    cost anything, and slices that are too small never get an accumulator.
+    """
+
+    def __init__(self, config: ExplainConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def expand(self, rows: beam.PCollection) -> beam.PCollection:
+        return (
+            rows
+            | "Rows" >> beam.Values()
+            | "Count" >> beam.CombineGlobally(_CountSlicesFn(self.config.slicing_specs, self.config.max_slices))
+        )
+
+
+class _CountSlicesFn(beam.CombineFn):
+    """Counts rows by slice; holds no more slices than are allowed."""
+
+    def __init__(self, specs: Sequence[SlicingSpec], max_slices: int) -> None:
+        self.specs = [spec for spec in specs if spec.features]
+        self.max_slices = max_slices
+
+    def create_accumulator(self) -> Counter[SliceKey]:
+        return Counter()
+
+    def add_input(self, accumulator: Counter[SliceKey], batch: pa.RecordBatch) -> Counter[SliceKey]:
+        accumulator.update({key: len(rows) for key, rows in slice_examples(batch, self.specs).items()})
+        check_slice_count(len(accumulator), self.max_slices)
+        return accumulator
+
+    def merge_accumulators(self, accumulators: Iterable[Counter[SliceKey]]) -> Counter[SliceKey]:
+        merged = self.create_accumulator()
+        for accumulator in accumulators:
+            merged.update(accumulator)
+            check_slice_count(len(merged), self.max_slices)
+        return merged
+
+    def extract_output(self, accumulator: Counter[SliceKey]) -> dict[SliceKey, int]:
+        return dict(accumulator)
+
+
+def describe_slices(
+    config: ExplainConfig, counted: Mapping[SliceKey, int], explained: Mapping[str, int]
+) -> dict[str, list[Any]]:
+    """The entry `slices` of the manifest.
+
+    Args:
+      config: says which slices were asked for, and how many rows they need.
+      counted: slice -> rows before they were explained.
+      explained: name of the slice -> rows in the tables, for those that have any.
+    """
+    least = config.min_slice_examples
+    whole = {"slice": OVERALL, "features": {}, "num_examples": explained.get(OVERALL, 0)}
+    included: list[dict[str, Any]] = [whole]
+    too_small: list[dict[str, Any]] = []
+    for key, n_rows in sorted(counted.items()):
+        name = slice_name(key)
+        # Slices that were too small to begin with were never accumulated.
+        n = explained.get(name, 0) if n_rows >= least else n_rows
+        (included if n >= least else too_small).append({"slice": name, "features": dict(key), "num_examples": n})
+    return {
+        "included": included,
+        "too_small": too_small,
+        "without_examples": [
+            spec_name(spec)
+            for spec in config.slicing_specs
+            if spec.features and not any(in_spec(key, spec) for key in counted)
+        ],
+    }

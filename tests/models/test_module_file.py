@@ -1,0 +1,99 @@
+"""Models loaded by a Python file: scikit-learn and XGBoost."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+from tfx_explain.models import load_model
+
+SCHEMA = {
+    "income": ("float", 1, 1, 0.3),
+    "age": ("int", 1, 1, 0.0),
+    "color": ("string", 1, 1, 0.3),
+    "v": ("float", 2, 2, 0.0),
+}
+
+MODULE = """
+import pickle
+import numpy as np
+
+FEATURES = {"income": "float64", "age": "int64", "color": "string", "v": "float32[2]"}
+
+def matrix(columns):
+    words = np.array([{None: 0, b"red": 1, b"green": 2}.get(word, 3) for word in columns["color"]])
+    income = np.nan_to_num(columns["income"], nan=-1.0) if FILL else columns["income"]
+    return np.column_stack([income, columns["age"], words, columns["v"]])
+
+def load_model(model_dir):
+    with open(f"{model_dir}/model.pkl", "rb") as file:
+        model = pickle.load(file)
+    return lambda columns: model.predict_proba(matrix(columns))
+"""
+
+
+def _matrix(rows, fill):
+    words = {b"red": 1, b"green": 2}
+    missing = -1.0 if fill else np.nan
+    return np.array(
+        [
+            [
+                row.get("income", [missing])[0],
+                row["age"][0],
+                words.get(row["color"][0], 3) if "color" in row else 0,
+                *row["v"],
+            ]
+            for row in rows
+        ]
+    )
+
+
+def _scikit_learn():
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(10, max_depth=4, random_state=0)
+
+
+def _xgboost():
+    from xgboost import XGBClassifier
+
+    return XGBClassifier(n_estimators=10, max_depth=3, n_jobs=1)
+
+
+@pytest.mark.parametrize(("make", "fill"), [(_scikit_learn, True), (_xgboost, False)])
+def test_module_models(tmp_path, check_model, tools, make, fill):
+    data = tools.Data(SCHEMA)
+    rows = data.rows(300, 7)
+    x = _matrix(rows, fill)
+    classifier = make().fit(x, (np.nan_to_num(x[:, 0]) + x[:, 3] * x[:, 1] > x[:, 2] - 1).astype(int))
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(classifier))
+    (tmp_path / "module.py").write_text(f"FILL = {fill}\n{MODULE}")
+    model = load_model(str(tmp_path), module_file=str(tmp_path / "module.py"))
+    assert (model.access, model.output_space, model.n_outputs) == ("module", "raw", 2)
+    assert "logits" in model.output_space_note
+    assert [spec.name for spec in model.features] == ["age", "color", "income", "v"]
+
+    def call(rows):
+        return classifier.predict_proba(_matrix(rows, fill)).astype(float)
+
+    check_model(model, data, call, [["income", "v"], ["age"], ["color"]])
+
+
+def test_what_a_module_is_given_for_missing_values(tmp_path, tools):
+    (tmp_path / "module.py").write_text(
+        "FEATURES = {'f': 'float32', 's': 'string', 'i': 'int64', 'g': 'float32[2]'}\nseen = []\n"
+        "def load_model(model_dir):\n    return lambda c: (seen.append(c), c['f'])[1]\n"
+    )
+    model = load_model("", output_space="probability", module_file=str(tmp_path / "module.py"))
+    assert model.output_space == "probability"
+    schema = {"f": ("float", 1, 1, 0), "s": ("string", 1, 1, 0), "i": ("int", 1, 1, 0), "g": ("float", 2, 2, 0)}
+    inputs = model.inputs(tools.Data(schema).batch([{"i": [3]}, {"i": [4], "f": [1.5], "s": [b"x"], "g": [1.0, 2.0]}]))
+    columns = inputs.columns
+    np.testing.assert_array_equal(columns["f"], np.float32([np.nan, 1.5]))
+    np.testing.assert_array_equal(columns["g"], np.float32([[np.nan, np.nan], [1, 2]]))
+    assert columns["s"].tolist() == [None, b"x"]
+    assert columns["i"].tolist() == [3, 4]
+    errors = model.row_errors(tools.Data(schema).batch([{"f": [1.0]}]))
+    assert errors == {0: "feature 'i' is missing and the model has no default for it."}

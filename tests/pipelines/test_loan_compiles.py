@@ -1,0 +1,124 @@
+"""The loan approval pipeline compiles for Kubeflow Pipelines v2, and the job says what the wiring promised."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from loan_approval import kubeflow_runner
+from tfx_explain import ExplainConfig, ValidationConfig
+
+HERE = Path(kubeflow_runner.__file__).parent
+
+
+def compiled(directory, *flags, output="job.json"):
+    """The job that the command writes."""
+    path = directory / output
+    kubeflow_runner.main(
+        ["--image", "registry/image:1", "--pipeline_root", "gs://bucket/runs/", "--output", str(path), *flags]
+    )
+    return json.loads(path.read_text("utf-8")) if path.suffix == ".json" else yaml.safe_load(path.read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    return compiled(tmp_path_factory.mktemp("job"))
+
+
+@pytest.fixture(scope="module")
+def tasks(job):
+    return job["pipelineSpec"]["root"]["dag"]["tasks"]
+
+
+def constants(task):
+    """The constant parameters of a task by name."""
+    return {name: value["runtimeValue"]["constant"] for name, value in task["inputs"]["parameters"].items()}
+
+
+def producers(task):
+    """Which task's output feeds each input of a task."""
+    given = task["inputs"]["artifacts"]
+    return {
+        key: (value["taskOutputArtifact"]["producerTask"], value["taskOutputArtifact"]["outputArtifactKey"])
+        for key, value in given.items()
+    }
+
+
+def test_the_job_is_a_pipeline_job(job):
+    parsed = json_format.ParseDict(job, pipeline_spec_pb2.PipelineJob())
+    assert parsed.runtime_config.gcs_output_directory == "gs://bucket/runs"
+    spec = json_format.ParseDict(job["pipelineSpec"], pipeline_spec_pb2.PipelineSpec())
+    assert spec.schema_version == "2.1.0"
+
+
+def test_every_step_runs_in_the_image(job):
+    executors = job["pipelineSpec"]["deploymentSpec"]["executors"]
+    images = {executor["container"]["image"] for executor in executors.values() if "container" in executor}
+    assert images == {"registry/image:1"}
+
+
+def test_our_artifacts_have_importable_types_without_properties(job):
+    components = job["pipelineSpec"]["components"]
+    outputs = {
+        name: components[name]["outputDefinitions"]["artifacts"] for name in ("Explainer", "ExplanationValidator")
+    }
+    schemas = {
+        key: yaml.safe_load(value["artifactType"]["instanceSchema"])
+        for artifacts in outputs.values()
+        for key, value in artifacts.items()
+    }
+    assert set(outputs["Explainer"]) == {"explanation", "attributions"}
+    assert set(outputs["ExplanationValidator"]) == {"validation", "blessing", "anomalies"}
+    assert schemas["explanation"] == {"title": "tfx_explain.Explanation", "type": "object"}
+    assert schemas["validation"] == {"title": "tfx_explain.ExplanationValidation", "type": "object"}
+    assert schemas["attributions"]["title"] == "tfx.Examples"
+    assert schemas["blessing"]["title"] == "tfx.ModelBlessing"
+    assert schemas["anomalies"]["title"] == "tfx.ExampleAnomalies"
+
+
+def test_optional_inputs_are_wired_when_given_and_absent_when_not(tasks):
+    assert producers(tasks["Explainer"]) == {
+        "examples": ("CsvExampleGen", "examples"),
+        "model": ("Trainer", "model"),
+        "baseline_model": ("latest_blessed_model_resolver-model-resolver", "model"),
+        "schema": ("SchemaGen", "schema"),
+    }
+    assert producers(tasks["ExplanationValidator"]) == {
+        "explanation": ("Explainer", "explanation"),
+        "model": ("Trainer", "model"),
+    }
+    assert producers(tasks["Evaluator"])["baseline_model"] == ("latest_blessed_model_resolver-model-resolver", "model")
+
+
+def test_evaluator_and_pusher_wait_for_the_verdict(tasks):
+    gated = {name: task["triggerPolicy"]["condition"] for name, task in tasks.items() if "triggerPolicy" in task}
+    key = "_ExplanationValidator.validation"
+    condition = f"(inputs.artifacts['{key}'].artifacts[0].metadata['blessed'] == 1.0)"
+    assert gated == {"Evaluator": condition, "Pusher": condition}
+    assert {producers(tasks[name])[key] for name in gated} == {("ExplanationValidator", "validation")}
+    assert producers(tasks["Pusher"])["model_blessing"] == ("Evaluator", "blessing")
+
+
+def test_configurations_pass_through_unchanged(tasks):
+    explain = constants(tasks["Explainer"])["explain_config"]
+    validation = constants(tasks["ExplanationValidator"])["validation_config"]
+    assert ExplainConfig.from_json(explain) == ExplainConfig.from_file(HERE / "explain.yaml")
+    assert ValidationConfig.from_json(validation) == ValidationConfig.from_file(HERE / "policy.yaml")
+
+
+def test_the_switches_reach_user_code(job, tasks, tmp_path):
+    other = compiled(tmp_path, "--sees_race", "--data_root", "gs://d", "--serving_dir", "gs://s")
+    seeing = other["pipelineSpec"]["root"]["dag"]["tasks"]
+    for name in ("Transform", "Trainer"):
+        assert json.loads(constants(tasks[name])["custom_config"])["sees_race"] is False
+        assert json.loads(constants(seeing[name])["custom_config"])["sees_race"] is True
+    assert constants(tasks["CsvExampleGen"])["input_base"] == "gs://bucket/runs/data"
+    assert constants(seeing["CsvExampleGen"])["input_base"] == "gs://d"
+    assert json.loads(constants(seeing["Pusher"])["push_destination"])["filesystem"]["base_directory"] == "gs://s"
+
+
+def test_yaml_says_the_same(job, tmp_path):
+    assert compiled(tmp_path, output="job.yaml")["root"] == job["pipelineSpec"]["root"]

@@ -1,0 +1,220 @@
+"""The components in TFX pipelines on LocalDagRunner: what they hand on, and who is pushed."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ml_metadata.proto import metadata_store_pb2
+from tfx import v1 as tfx
+from tfx.orchestration import metadata
+from tfx.types import artifact_utils, standard_artifacts
+from tfx.types.standard_artifacts import Examples, Model, ModelBlessing
+
+import recorder
+import tfx_explain
+from tfx_explain import ExplainConfig, Explainer, ExplanationValidator, ValidationConfig
+
+EXPLAIN = ExplainConfig(background={"num_rows": 10}, id_key="application_id", seed=4)
+ALLOW = ValidationConfig(
+    rules=[{"max_share": {"players": ["race"], "value": 0.9}}, {"max_completeness_gap": {"value": 1e-6}}]
+)
+REFUSE = ValidationConfig(rules=[{"max_share": {"players": ["race"], "value": 0.01}}])
+
+pytestmark = pytest.mark.e2e
+
+
+class Pipeline:
+    """One pipeline name, one metadata store, one serving directory; several runs."""
+
+    def __init__(self, root: Path, examples: str, model: str) -> None:
+        self.root, self.examples = root, examples
+        self.model = root / "imported" / "model"
+        shutil.copytree(model, self.model / "Format-Serving")
+        self.metadata = tfx.orchestration.metadata.sqlite_metadata_connection_config(str(root / "metadata.db"))
+
+    def importers(self) -> tuple[Any, Any]:
+        examples = tfx.dsl.Importer(
+            source_uri=self.examples,
+            artifact_type=Examples,
+            properties={"split_names": json.dumps(["train", "eval"])},
+            custom_properties={"payload_format": "FORMAT_TF_EXAMPLE", "file_format": "tfrecords_gzip"},
+        ).with_id("ExampleImporter")
+        # Not reused: each run is to have a model of its own, as if it had been trained.
+        model = tfx.dsl.Importer(source_uri=str(self.model), artifact_type=Model, reimport=True).with_id(
+            "ModelImporter"
+        )
+        return examples, model
+
+    def run(self, components: list[Any], **kwargs: Any) -> None:
+        tfx.orchestration.LocalDagRunner().run(
+            tfx.dsl.Pipeline(
+                pipeline_name="loans",
+                pipeline_root=str(self.root / "artifacts"),
+                components=components,
+                metadata_connection_config=self.metadata,
+                enable_cache=False,
+                **kwargs,
+            )
+        )
+
+    def artifacts(self, type_name: str) -> list[Any]:
+        with metadata.Metadata(self.metadata) as handle:
+            kind = handle.store.get_artifact_type(type_name)
+            found = handle.store.get_artifacts_by_type(type_name)
+        live = [a for a in found if a.state == metadata_store_pb2.Artifact.LIVE]
+        return [artifact_utils.deserialize_artifact(kind, a) for a in sorted(live, key=lambda a: a.id)]
+
+    def judged_run(self, policy: ValidationConfig, tag: str) -> None:
+        """Resolver, Explainer, ExplanationValidator, and a Pusher inside and one outside of the condition."""
+        examples, model = self.importers()
+        resolver = tfx.dsl.Resolver(
+            strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
+            model=tfx.dsl.Channel(type=Model),
+            model_blessing=tfx.dsl.Channel(type=ModelBlessing),
+        ).with_id("baseline")
+        recorded = recorder.RecordModel(path=str(self.root / f"baseline-{tag}"), model=resolver.outputs["model"])
+        explainer = Explainer(
+            examples=examples.outputs["result"], model=model.outputs["result"], explain_config=EXPLAIN
+        )
+        validator = ExplanationValidator(
+            explanation=explainer.outputs["explanation"], model=model.outputs["result"], validation_config=policy
+        )
+
+        def pusher(name: str) -> Any:
+            destination = tfx.proto.PushDestination(
+                filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(self.root / f"{name}-{tag}"))
+            )
+            return tfx.components.Pusher(
+                model=model.outputs["result"],
+                model_blessing=validator.outputs["blessing"],
+                push_destination=destination,
+            ).with_id(f"{name}Pusher")
+
+        with tfx.dsl.Cond(validator.outputs["validation"].future()[0].custom_property("blessed") == 1):
+            guarded = pusher("guarded")
+        self.run([examples, model, resolver, recorded, explainer, validator, pusher("plain"), guarded])
+
+    def baseline(self, tag: str) -> str:
+        return (self.root / f"baseline-{tag}").read_text()
+
+    def pushed(self, name: str, tag: str) -> bool:
+        return (self.root / f"{name}-{tag}").exists()
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, linear_examples: str, linear_model: str) -> Pipeline:
+    return Pipeline(tmp_path, linear_examples, linear_model)
+
+
+def test_only_blessed_models_are_pushed_or_become_the_baseline(pipeline: Pipeline) -> None:
+    pipeline.judged_run(REFUSE, "1")
+    assert not pipeline.pushed("plain", "1")
+    assert not pipeline.pushed("guarded", "1")
+    pipeline.judged_run(ALLOW, "2")
+    assert pipeline.pushed("plain", "2")
+    assert pipeline.pushed("guarded", "2")
+    pipeline.judged_run(REFUSE, "3")
+    assert not pipeline.pushed("plain", "3")
+    assert pipeline.baseline("1") == "none"
+    assert pipeline.baseline("2") == "none", "the refused model of the first run became the baseline"
+    assert pipeline.baseline("3") == str(pipeline.model)
+    blessings = pipeline.artifacts("ModelBlessing")
+    models = {model.id for model in pipeline.artifacts("Model")}
+    assert [b.get_int_custom_property("blessed") for b in blessings] == [0, 1, 0]
+    assert {b.get_int_custom_property("current_model_id") for b in blessings} <= models
+    explanations = pipeline.artifacts("tfx_explain.Explanation")
+    assert [b.get_string_custom_property("explanation_uri") for b in blessings] == [e.uri for e in explanations]
+    for blessing, name in zip(blessings, ("NOT_BLESSED", "BLESSED", "NOT_BLESSED"), strict=True):
+        assert [path.name for path in Path(blessing.uri).iterdir()] == [name]
+
+
+def test_explanation_describes_itself_in_metadata(pipeline: Pipeline) -> None:
+    examples, model = pipeline.importers()
+    explainer = Explainer(examples=examples.outputs["result"], model=model.outputs["result"], explain_config=EXPLAIN)
+    statistics = tfx.components.StatisticsGen(examples=explainer.outputs["attributions"])
+    pipeline.run([examples, model, explainer, statistics])
+    (artifact,) = pipeline.artifacts("tfx_explain.Explanation")
+    explanation = tfx_explain.Explanation()
+    explanation.set_mlmd_artifact(artifact.mlmd_artifact)
+    reader = tfx_explain.load(artifact.uri)
+    assert explanation.methods == ("shapley",)
+    assert explanation.num_examples == 120 == len(reader.attributions())
+    assert explanation.top_features == tuple(reader.importance_for()["player"])
+    assert explanation.output_space == "raw"
+    assert explanation.completeness_gap <= 1e-6
+    assert explanation.model_uri.startswith(str(pipeline.model))
+    assert reader.manifest["attributions_uri"] == explanation.attributions_uri
+
+    import tensorflow_data_validation as tfdv
+
+    (statistics_artifact,) = pipeline.artifacts("ExampleStatistics")
+    counted = tfdv.load_stats_binary(str(next(Path(statistics_artifact.uri, "Split-eval").iterdir())))
+    features = {feature.path.step[0]: feature for feature in counted.datasets[0].features}
+    mean = reader.attributions()["attribution_income"].mean()
+    assert features["attribution_income"].num_stats.mean == pytest.approx(mean, rel=1e-5)
+    assert counted.datasets[0].num_examples == 120
+
+
+def test_earlier_refusal_stands(pipeline: Pipeline) -> None:
+    """An Evaluator's blessing is ANDed: here it is the validator's own, of a stricter policy."""
+    examples, model = pipeline.importers()
+    explainer = Explainer(examples=examples.outputs["result"], model=model.outputs["result"], explain_config=EXPLAIN)
+    common = {"explanation": explainer.outputs["explanation"], "model": model.outputs["result"]}
+    strict = ExplanationValidator(**common, validation_config=REFUSE).with_id("Strict")
+    lenient = ExplanationValidator(
+        **common, validation_config=ALLOW, model_blessing=strict.outputs["blessing"]
+    ).with_id("Lenient")
+    silent = ExplanationValidator(**common, validation_config=ALLOW, bless_model=False).with_id("Silent")
+    pipeline.run([examples, model, explainer, strict, lenient, silent])
+    verdicts = {Path(a.uri).parts[-3]: a for a in pipeline.artifacts("tfx_explain.ExplanationValidation")}
+    blessings = {Path(a.uri).parts[-3]: a for a in pipeline.artifacts("ModelBlessing")}
+    blessed = {
+        name: (verdicts[name].get_int_custom_property("blessed"), blessings[name].get_int_custom_property("blessed"))
+        for name in ("Strict", "Lenient", "Silent")
+    }
+    assert blessed == {"Strict": (0, 0), "Lenient": (1, 0), "Silent": (1, 0)}
+    findings = json.loads(Path(verdicts["Strict"].uri, "findings.json").read_text())
+    assert findings["blessed"] is False
+    assert findings["findings"][0]["outcome"] == "fail"
+
+
+def test_failing_explainer_leaves_nothing_and_pushes_nothing(pipeline: Pipeline) -> None:
+    examples, model = pipeline.importers()
+    config = ExplainConfig(label_key="absent")
+    explainer = Explainer(examples=examples.outputs["result"], model=model.outputs["result"], explain_config=config)
+    validator = ExplanationValidator(
+        explanation=explainer.outputs["explanation"], model=model.outputs["result"], validation_config=ALLOW
+    )
+    with tfx.dsl.Cond(validator.outputs["validation"].future()[0].custom_property("blessed") == 1):
+        pusher = tfx.components.Pusher(
+            model=model.outputs["result"],
+            model_blessing=validator.outputs["blessing"],
+            push_destination=tfx.proto.PushDestination(
+                filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(pipeline.root / "serving"))
+            ),
+        )
+    with pytest.raises(Exception, match="`label_key: absent` names a feature that no example of split `eval` has"):
+        pipeline.run([examples, model, explainer, validator, pusher])
+    assert not (pipeline.root / "serving").exists()
+    assert not list((pipeline.root / "artifacts" / "Explainer").rglob("*.parquet"))
+
+
+def test_inputs_of_later_versions_are_refused_when_the_pipeline_is_built() -> None:
+    examples = tfx.dsl.Channel(type=standard_artifacts.Examples)
+    model = tfx.dsl.Channel(type=standard_artifacts.Model)
+    graph = tfx.dsl.Channel(type=standard_artifacts.TransformGraph)
+    with pytest.raises(tfx_explain.ConfigError, match="`transform_graph` is not available"):
+        Explainer(examples=examples, model=model, transform_graph=graph)
+    with pytest.raises(tfx_explain.ConfigError, match="unknown key `splts`"):
+        Explainer(examples=examples, model=model, explain_config='{"splts": []}')
+    with pytest.raises(
+        tfx_explain.ConfigError, match="must be an ExplainConfig, its JSON or a RuntimeParameter, got dict"
+    ):
+        Explainer(examples=examples, model=model, explain_config={"splits": []})
+    explanation = tfx.dsl.Channel(type=tfx_explain.Explanation)
+    blessing = tfx.dsl.Channel(type=ModelBlessing)
+    for later in ({"baseline_blessing": blessing}, {"baseline_explanation": explanation}):
+        with pytest.raises(tfx_explain.ConfigError, match="is not available in this version"):
+            ExplanationValidator(explanation=explanation, model=model, validation_config=ALLOW, **later)

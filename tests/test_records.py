@@ -1,0 +1,98 @@
+"""The bytes on disk, read by others than those who wrote them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+import worlds
+from tfx_explain import InputError, load, records
+
+
+def test_corrupt_and_odd_records_are_set_aside() -> None:
+    rows = [
+        worlds.to_example({"a": 1.0}),
+        worlds.to_example({"a": 2.0}),
+        b"\x00 no example",
+        worlds.to_example({"a": 3}),
+    ]
+    batch, failures = records.decode_examples(rows)
+    assert batch.to_pydict() == {"a": [[1.0], [2.0]]}
+    assert [record for record, _ in failures] == [rows[2], rows[3]]
+    assert "not a tf.Example" in failures[0][1]
+    assert "`a` is int64 here but float" in failures[1][1]
+
+
+def test_attribution_records_parse_as_plain_tf_examples() -> None:
+    batch, _ = records.decode_examples([worlds.to_example({"a": 1.0, "b": b"x"}), worlds.to_example({"b": b"y"})])
+    added = records.attribution_batch(
+        batch,
+        players=["a", "b"],
+        attributions=np.array([[[1.0, 10.0], [2.0, 20.0]], [[3.0, 30.0], [4.0, 40.0]]]),
+        std_errors=np.full((2, 2, 2), 0.5),
+        prediction=np.array([[5.0, 6.0], [7.0, 8.0]]),
+        base_value=np.zeros((2, 2)),
+        completeness_gap=np.zeros((2, 2)),
+        example_ids=[b"first", b"second"],
+    )
+    parsed = [tf.train.Example.FromString(record).features.feature for record in records.encode_examples(added)]
+    assert list(parsed[0]["attribution_a"].float_list.value) == [1.0, 10.0]
+    assert list(parsed[1]["attribution_b"].float_list.value) == [4.0, 40.0]
+    assert list(parsed[1]["prediction"].float_list.value) == [7.0, 8.0]
+    assert list(parsed[0]["a"].float_list.value) == [1.0]
+    assert not parsed[1]["a"].float_list.value
+    assert parsed[1]["example_id"].bytes_list.value[0] == b"second"
+    frames = records.attribution_frames(added, ["a", "b"], ["low", "high"])
+    assert frames["high"]["attribution_b"].tolist() == [20.0, 40.0]
+    assert frames["low"]["b"].tolist() == ["x", "y"]
+    assert np.isnan(frames["low"]["a"][1])
+
+
+def test_records_are_read_as_tensorflow_wrote_them(tmp_path: Path) -> None:
+    content = [b"one", b"", b"three" * 1_000]
+    for name, compression in (("plain", ""), ("zipped.gz", "GZIP")):
+        with tf.io.TFRecordWriter(str(tmp_path / name), compression) as writer:
+            for record in content:
+                writer.write(record)
+        assert list(records.read_records(str(tmp_path / name))) == content
+    (tmp_path / "cut").write_bytes((tmp_path / "plain").read_bytes()[:-9])
+    with pytest.raises(InputError, match=r"cut ends in the middle of a record"):
+        list(records.read_records(str(tmp_path / "cut")))
+
+
+def test_lists_of_several_values_stay_lists() -> None:
+    batch, _ = records.decode_examples([worlds.to_example({"tags": [b"a", b"b"], "n": 1}), worlds.to_example({"n": 2})])
+    frame = records.rows_to_frame(batch)
+    assert frame["tags"].tolist() == [["a", "b"], None]
+    assert frame["n"].tolist() == [1, 2]
+
+
+def test_tables_and_json_come_back(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"player": ["a", "b"], "value": [1.0, np.nan]})
+    records.write_table(str(tmp_path / "deep" / "t.parquet"), frame)
+    pd.testing.assert_frame_equal(records.read_table(str(tmp_path / "deep" / "t.parquet")), frame)
+    records.write_json(str(tmp_path / "m.json"), {"b": 1, "a": [1.5, None]})
+    assert records.read_json(str(tmp_path / "m.json")) == {"b": 1, "a": [1.5, None]}
+    with pytest.raises(ValueError, match=r"[Oo]ut of range float"):
+        records.write_json(str(tmp_path / "nan.json"), {"a": float("nan")})
+
+
+def test_a_directory_without_manifest_is_no_explanation(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds no explanation"):
+        load(str(tmp_path))
+    records.write_json(str(tmp_path / records.MANIFEST), {"format_version": 99})
+    with pytest.raises(InputError, match=r"has format 99"):
+        load(str(tmp_path))
+
+
+def test_reading_needs_neither_tensorflow_nor_beam_nor_tfx() -> None:
+    program = (
+        "import sys, tfx_explain; tfx_explain.load\n"
+        "print([m for m in ('tensorflow', 'apache_beam', 'tfx') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
