@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from tfx_explain.explainer.component import Explainer
     from tfx_explain.explanation_validator.component import ExplanationValidator
     from tfx_explain.explanation_validator.judge import judge
-    from tfx_explain.records import ExplanationReader, load
+    from tfx_explain.reader import ExplanationReader, load
 
 _HOME = {
     "explain": "api",
     "judge": "explanation_validator.judge",
-    "load": "records",
+    "load": "reader",
     "Explainer": "explainer.component",
     "ExplanationValidator": "explanation_validator.component",
-    "ExplanationReader": "records",
+    "ExplanationReader": "reader",
     "ExplainConfig": "config",
     "ValidationConfig": "config",
     "Explanation": "artifacts",

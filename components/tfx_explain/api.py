@@ -10,7 +10,7 @@ import apache_beam as beam
 from tfx_explain import records, storage
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError
-from tfx_explain.records import ExplanationReader
+from tfx_explain.reader import ExplanationReader, load
 from tfx_explain.transforms.job import run_explanation
 from tfx_explain.transforms.model_handle import ModelHandle
 from tfx_explain.transforms.request import ExplainRequest
@@ -77,7 +77,7 @@ def explain(
     except BaseException:
         storage.remove(output_dir)
         raise
-    return records.load(output_dir)
+    return load(output_dir)
 
 
 def _config(config: ExplainConfig | Mapping[str, Any] | str | None) -> ExplainConfig:

@@ -19,7 +19,8 @@ from tfx_explain import storage
 from tfx_explain.config import ValidationConfig
 from tfx_explain.errors import ConfigError, TfxExplainError
 from tfx_explain.explanation_validator.judge import judge
-from tfx_explain.records import REPORT, ExplanationReader, load
+from tfx_explain.reader import ExplanationReader, load
+from tfx_explain.records import REPORT
 from tfx_explain.report import render_explanation
 
 BLESSED, REFUSED, BAD_INPUT = 0, 1, 2

@@ -5,8 +5,6 @@ Imports neither TensorFlow, TFX nor Beam, so that an explanation can be read in 
 
 from __future__ import annotations
 
-import difflib
-import functools
 import io
 import json
 import struct
@@ -49,8 +47,6 @@ EXAMPLE_ID = "example_id"
 PREDICTION = "prediction"
 BASE_VALUE = "base_value"
 COMPLETENESS_GAP = "completeness_gap"
-
-_MAX_LISTED = 20
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -241,10 +237,10 @@ def attribution_frames(
 def _cells(column: pa.Array) -> Any:
     lengths = list_lengths(column)
     if lengths.max(initial=0) > 1:
-        return [None if row is None else [_text(value) for value in row] for row in column.to_pylist()]
+        return [None if row is None else [text(value) for value in row] for row in column.to_pylist()]
     values = column.flatten().to_numpy(zero_copy_only=False) if lengths.any() else np.zeros(0, np.float32)
     if values.dtype == object:
-        values = np.array([_text(value) for value in values], object)
+        values = np.array([text(value) for value in values], object)
     if lengths.all():
         return values
     cells = np.full(
@@ -254,7 +250,8 @@ def _cells(column: pa.Array) -> Any:
     return cells
 
 
-def _text(value: Any) -> Any:
+def text(value: Any) -> Any:
+    """Bytes as text, anything else as it is."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
@@ -301,180 +298,3 @@ def schema_features(uri: str) -> list[str]:
     except text_format.ParseError as error:
         raise InputError(f"{uri} is not a schema in text form ({error}); name the schema.pbtxt of SchemaGen.") from None
     return [feature.name for feature in schema.feature]
-
-
-# --- an explanation, opened -----------------------------------------------------------------------------------------
-
-
-class ExplanationReader:
-    """A written explanation, read on demand: `tfx_explain.load(uri)`.
-
-    Attributes:
-      uri: the directory.
-      manifest: what was explained, by what and how, as `artifacts.Explanation` specifies.
-    """
-
-    def __init__(self, uri: str) -> None:
-        self.uri = str(uri)
-        if not storage.exists(storage.join(self.uri, MANIFEST)):
-            raise InputError(
-                f"{uri} holds no explanation: it has no {MANIFEST}; name the directory that Explainer wrote."
-            )
-        self.manifest = read_json(storage.join(self.uri, MANIFEST))
-        if self.manifest.get("format_version") != FORMAT_VERSION:
-            found = self.manifest.get("format_version")
-            raise InputError(f"{uri} has format {found}, this package reads {FORMAT_VERSION}; explain the model again.")
-
-    def __repr__(self) -> str:
-        return f"ExplanationReader({self.uri!r})"
-
-    @property
-    def players(self) -> tuple[str, ...]:
-        """What the attributions belong to: features, or groups of features."""
-        return tuple(self.manifest["players"])
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """The outputs that were explained."""
-        return tuple(self.manifest["outputs"])
-
-    @functools.cached_property
-    def importance(self) -> pd.DataFrame:
-        """Global importance, a row per slice, output, method and player; columns as in `importance.parquet`."""
-        return read_table(storage.join(self.uri, IMPORTANCE))
-
-    def importance_for(self, *, slice: str = "overall", output: str | None = None) -> pd.DataFrame:
-        """The importance of one slice and output, most important first.
-
-        Args:
-          slice: its name, as in the column `slice` and in the manifest: `overall`, `sex=female`.
-          output: one of `outputs`; may be left out when there is one.
-
-        Raises:
-          InputError: there is no such slice or output, or there are several outputs and none was named.
-        """
-        output = self._one_output(output)
-        chosen = self.importance[(self.importance["slice"] == slice) & (self.importance["output"] == output)]
-        if chosen.empty:
-            there = list(dict.fromkeys(self.importance["slice"]))
-            near = difflib.get_close_matches(slice, there, n=3, cutoff=0) if len(there) > _MAX_LISTED else there
-            raise InputError(f"no slice `{slice}` among the {len(there)} in {self.uri}; there is {', '.join(near)}.")
-        return chosen.sort_values("rank", kind="stable").reset_index(drop=True)
-
-    @functools.cached_property
-    def importance_covariance(self) -> pd.DataFrame:
-        """Covariance of the estimated importances: columns as in `importance_covariance.parquet`."""
-        return read_table(storage.join(self.uri, IMPORTANCE_COVARIANCE))
-
-    @functools.cached_property
-    def interactions(self) -> pd.DataFrame:
-        """Pairwise interactions, a row per slice, output and pair; columns as in `interactions.parquet`.
-
-        Raises:
-          InputError: none were asked for.
-        """
-        return self._optional(INTERACTIONS, "set `interactions: 2` of the method `shapley`")
-
-    @functools.cached_property
-    def slice_differences(self) -> pd.DataFrame:
-        """Each slice against the rows outside it, a row per slice, output and player; `slice_differences.parquet`.
-
-        Raises:
-          InputError: there are no slices.
-        """
-        return self._optional(SLICE_DIFFERENCES, "set `slicing_specs`")
-
-    @functools.cached_property
-    def profiles(self) -> pd.DataFrame:
-        """Partial dependence, single curves and accumulated local effects; columns as in `profiles.parquet`.
-
-        Raises:
-          InputError: none were asked for.
-        """
-        return self._optional(PROFILES, "list `partial_dependence` or `accumulated_local_effects` under `methods`")
-
-    @functools.cached_property
-    def baseline_importance(self) -> pd.DataFrame:
-        """Importance for the baseline model on the same rows; columns as in `baseline_importance.parquet`.
-
-        Raises:
-          InputError: there was no baseline model.
-        """
-        return self._optional(BASELINE_IMPORTANCE, "give a `baseline_model`")
-
-    def _optional(self, name: str, cure: str) -> pd.DataFrame:
-        if not storage.exists(storage.join(self.uri, name)):
-            raise InputError(f"{self.uri} has no {name}; {cure} and explain the model again.")
-        return read_table(storage.join(self.uri, name))
-
-    @functools.cached_property
-    def background(self) -> pd.DataFrame:
-        """The background rows and their weights."""
-        return read_table(storage.join(self.uri, BACKGROUND))
-
-    def attribution_batches(self, split: str | None = None) -> Iterator[pa.RecordBatch]:
-        """The explained rows as Arrow RecordBatches of list columns, as they are on disk."""
-        root = self.manifest["attributions_uri"]
-        root = root if "://" in root or root.startswith("/") else storage.join(self.uri, root)
-        splits = self.manifest["examples"]["splits"]
-        if split is not None and split not in splits:
-            raise InputError(f"split `{split}` was not explained; there are {splits}.")
-        for name in splits if split is None else [split]:
-            yield from read_example_batches(storage.join(root, f"Split-{name}"))
-
-    def attributions(self, *, split: str | None = None, output: str | None = None) -> pd.DataFrame:
-        """The explained rows, in no particular order.
-
-        Args:
-          split: one of the explained splits; all of them when None.
-          output: one of `outputs`; may be left out when there is one.
-
-        Returns:
-          A row per example: its own features, `example_id`, and for the output `prediction`, `base_value`,
-          `completeness_gap`, `attribution_<player>` and `std_error_<player>`.
-        """
-        output = self._one_output(output)
-        batches = list(self.attribution_batches(split))
-        if not batches:
-            return pd.DataFrame()
-        return attribution_frames(concat_rows(batches), self.players, self.outputs)[output]
-
-    def dead_letters(self) -> pd.DataFrame:
-        """The rows that could not be explained: `reason`, `split` and `record` (bytes as read)."""
-        root = storage.join(self.uri, DEAD_LETTERS)
-        batches = list(read_example_batches(root)) if storage.exists(root) else []
-        if not batches:
-            return pd.DataFrame({"reason": [], "split": [], "record": []})
-        batch = concat_rows(batches)
-        return pd.DataFrame(
-            {
-                name: [
-                    value if name == "record" else _text(value) for value in batch.column(name).flatten().to_pylist()
-                ]
-                for name in ("reason", "split", "record")
-            }
-        )
-
-    def report(self) -> str:
-        """The HTML report."""
-        return storage.read_bytes(storage.join(self.uri, REPORT)).decode()
-
-    def _one_output(self, output: str | None) -> str:
-        if output is None and len(self.outputs) == 1:
-            return self.outputs[0]
-        if output not in self.outputs:
-            asked = "no output was named" if output is None else f"there is no output `{output}`"
-            raise InputError(f"{asked} for {self.uri}; name one of {list(self.outputs)}.")
-        return output
-
-
-def load(uri: str) -> ExplanationReader:
-    """Opens an explanation that Explainer, `explain` or `tfx-explain explain` wrote; imports no TensorFlow.
-
-    Args:
-      uri: its directory, a path or any URI that fsspec knows.
-
-    Raises:
-      InputError: there is no explanation, or one of another format.
-    """
-    return ExplanationReader(uri)

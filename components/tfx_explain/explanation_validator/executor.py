@@ -15,7 +15,7 @@ from tfx_explain import storage
 from tfx_explain.config import ValidationConfig
 from tfx_explain.errors import InputError
 from tfx_explain.explanation_validator.judge import Verdict, judge, write_blessing
-from tfx_explain.records import load
+from tfx_explain.reader import load
 from tfx_explain.summary.evidence import Finding
 from tfx_explain.summary.rules import describe
 

@@ -12,7 +12,7 @@ import pandas as pd
 from tfx_explain import records, storage
 from tfx_explain.config import SlicingSpec, ValidationConfig
 from tfx_explain.errors import ConfigError
-from tfx_explain.records import ExplanationReader
+from tfx_explain.reader import ExplanationReader
 from tfx_explain.report import render_verdict
 from tfx_explain.slicing import in_spec, spec_name, value_text
 from tfx_explain.summary.evidence import Evidence, Finding

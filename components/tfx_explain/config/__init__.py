@@ -1,0 +1,20 @@
+"""What users may ask for: ExplainConfig and ValidationConfig.
+
+Both are frozen, refuse unknown keys, and turn every mistake into one `ConfigError` sentence when they are BUILT, so a
+pipeline with a bad configuration never starts. They read and write the same YAML or JSON, and publish a JSON schema
+(`ExplainConfig.json_schema()`).
+"""
+
+from tfx_explain.config.base import SlicingSpec
+from tfx_explain.config.explain import BackgroundConfig, ExplainConfig, FeaturesConfig, ModelConfig
+from tfx_explain.config.validation import Rule, ValidationConfig
+
+__all__ = [
+    "BackgroundConfig",
+    "ExplainConfig",
+    "FeaturesConfig",
+    "ModelConfig",
+    "Rule",
+    "SlicingSpec",
+    "ValidationConfig",
+]

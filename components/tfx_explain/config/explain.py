@@ -1,0 +1,176 @@
+"""What Explainer computes: ExplainConfig and its sections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+from typing_extensions import Self
+
+from tfx_explain.config.base import Config, OneOf, Part, SlicingSpec
+
+OutputSpace = Literal["logit", "probability", "raw"]
+Estimator = Literal["exact", "leverage", "permutation", "auto"]
+
+
+class BackgroundConfig(Part):
+    """Reference rows that stand in for absent features."""
+
+    split: str = Field("train", description="split of `background_examples` (default: of `examples`) to draw from")
+    num_rows: int = Field(128, ge=1, le=100_000)
+    strategy: Literal["sample", "medoids"] = "sample"
+
+
+class FeaturesConfig(Part):
+    """Which features are players, and which of them act as one."""
+
+    include: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        seen: dict[str, str] = {}
+        for group, members in self.groups.items():
+            if not members:
+                raise ValueError(f"group `{group}` has no features; name at least one or remove the group")
+            for member in members:
+                if member in seen:
+                    where = "twice in" if seen[member] == group else f"in group `{seen[member]}` and in"
+                    raise ValueError(f"feature `{member}` is {where} group `{group}`; a feature belongs to one player")
+                seen[member] = group
+        both = set(self.include or ()) & set(self.exclude)
+        if both:
+            raise ValueError(f"feature `{min(both)}` is both included and excluded; remove it from one of the lists")
+        return self
+
+
+class ModelConfig(Part):
+    """How the model is called, and in which unit its output is explained."""
+
+    signature: str = "serving_default"
+    output_key: str | None = None
+    output_space: OutputSpace = "logit"
+    classes: tuple[int, ...] | Literal["predicted", "label"] | None = None
+    module_file: str | None = None
+
+    @field_validator("classes")
+    @classmethod
+    def _some_class(cls, classes: Any) -> Any:
+        if isinstance(classes, tuple) and (not classes or min(classes) < 0 or len(set(classes)) < len(classes)):
+            raise ValueError("`classes` lists different output indices from 0 on; use null for all")
+        return classes
+
+
+class ShapleyConfig(Part):
+    """Interventional Shapley values of the model's output."""
+
+    estimator: Estimator = "auto"
+    budget: Literal["auto"] | int = Field(
+        "auto", description="coalitions evaluated per background row; model rows per example = budget x background rows"
+    )
+    max_relative_error: float | None = Field(None, gt=0, lt=1)
+    interactions: Literal[0, 2] = 0
+
+    @field_validator("budget")
+    @classmethod
+    def _positive(cls, budget: Any) -> Any:
+        if budget != "auto" and budget < 2:
+            raise ValueError("the budget counts coalitions per background row and must be at least 2, or `auto`")
+        return budget
+
+
+class PartialDependenceConfig(Part):
+    """Mean output with one feature set to each of its values; `features: null` = all that are explained."""
+
+    features: tuple[str, ...] | None = None
+    grid_size: int = Field(20, ge=2, le=1_000, description="points per feature: quantiles, or most frequent levels")
+    num_ice: int = Field(50, ge=0, le=1_000, description="curves of single examples to keep")
+
+
+class AccumulatedLocalEffectsConfig(Part):
+    """Mean change of the output along one numeric feature, among examples that are near each of its values."""
+
+    features: tuple[str, ...] | None = None
+    num_bins: int = Field(20, ge=1, le=1_000)
+
+
+class Method(OneOf):
+    """One thing to compute."""
+
+    noun: ClassVar[str] = "method"
+    shapley: ShapleyConfig | None = None
+    partial_dependence: PartialDependenceConfig | None = None
+    accumulated_local_effects: AccumulatedLocalEffectsConfig | None = None
+
+
+_LATER_METHODS = (
+    "permutation_importance",
+    "sage",
+    "interaction_strength",
+    "integrated_gradients",
+    "expected_gradients",
+    "xrai",
+)
+
+
+class ExplainConfig(Config):
+    """What Explainer computes, on which rows, against which background."""
+
+    splits: tuple[str, ...] = ("eval",)
+    max_examples: int | None = Field(10_000, ge=1, description="rows explained per split, chosen by stable hash")
+    background: BackgroundConfig = Field(default_factory=BackgroundConfig)
+    features: FeaturesConfig = Field(default_factory=FeaturesConfig)
+    label_key: str | None = None
+    example_weight_key: str | None = Field(None, description="feature with how much each row counts in the tables")
+    id_key: str | None = None
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    slicing_specs: tuple[SlicingSpec, ...] = Field(
+        (SlicingSpec(),), description="parts of the data with tables of their own; the whole data always has them"
+    )
+    min_slice_examples: int = Field(1, ge=1, description="slices with fewer explained rows are left out of the tables")
+    max_slices: int = Field(1_000, ge=1, description="the run fails when there are more slices than this")
+    methods: tuple[Method, ...] = (Method(shapley=ShapleyConfig()),)
+    max_failed_fraction: float = Field(
+        0.01, ge=0, le=1, description="the run fails when more of the rows than this fail"
+    )
+    seed: int = Field(0, ge=0, lt=2**63)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_later(cls, data: Any) -> Any:
+        methods = data.get("methods", ()) if isinstance(data, Mapping) else ()
+        for method in methods if isinstance(methods, list | tuple) else ():
+            for name in [method] if isinstance(method, str) else method if isinstance(method, Mapping) else ():
+                if name in _LATER_METHODS:
+                    raise ValueError(f"method `{name}` is not available in this version; remove it and use `shapley`")
+        return data
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if not self.splits or len(set(self.splits)) < len(self.splits):
+            raise ValueError("`splits` must name at least one split, each once")
+        names = [method.name for method in self.methods]
+        if not names or len(set(names)) < len(names):
+            raise ValueError("`methods` must list at least one method, each once")
+        if self.method("shapley") is None:
+            raise ValueError("`methods` must list `shapley`, beside which the others are computed")
+        if self.model.classes == "label" and self.label_key is None:
+            raise ValueError("`model.classes: label` explains the class in the label; set `label_key`")
+        return self
+
+    @property
+    def slice_features(self) -> list[str]:
+        """The features that `slicing_specs` names, sorted."""
+        return sorted({name for spec in self.slicing_specs for name in spec.features})
+
+    @property
+    def shapley(self) -> ShapleyConfig:
+        """The settings of the Shapley method."""
+        settings: ShapleyConfig = self.method("shapley")
+        return settings
+
+    def method(self, name: str) -> Any:
+        """The settings of the method with this name; None where it was not asked for."""
+        return next((method.settings for method in self.methods if method.name == name), None)
