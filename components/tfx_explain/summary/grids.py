@@ -105,7 +105,7 @@ def choose_grid(feature: str, values: npt.NDArray[Any], n_missing: int, size: in
     if values.dtype.kind not in "iufb":
         kept = np.argsort(-counts, kind="stable")[:size]
         left_out = len(distinct) - len(kept)
-        points, of_point = distinct[kept], counts[kept]
+        points, of_point = distinct[kept], counts[kept].astype(np.float64)
     else:
         points = distinct if len(distinct) <= size else _quantiles(values, size)
         of_point = _shared_out(distinct, counts, points)
