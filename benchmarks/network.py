@@ -57,11 +57,16 @@ def train_and_save(directory: Path) -> None:
     np.savez(directory / "weights.npz", *[weight.numpy() for weight in network.weights])
 
 
-def write_examples(directory: Path, n_rows: int, seed: int) -> None:
-    """Rows drawn from the data with a little noise, as gzipped TFRecords of tf.Examples."""
+def noisy_rows(n_rows: int, seed: int) -> np.ndarray:
+    """Rows drawn from the data with a little noise, (n_rows, 30) float32."""
     rng = np.random.default_rng(seed)
     x = features()
-    rows = x[rng.integers(len(x), size=n_rows)] + 0.1 * rng.normal(size=(n_rows, N_FEATURES)).astype(np.float32)
+    return x[rng.integers(len(x), size=n_rows)] + 0.1 * rng.normal(size=(n_rows, N_FEATURES)).astype(np.float32)
+
+
+def write_examples(directory: Path, n_rows: int, seed: int) -> None:
+    """`noisy_rows` as gzipped TFRecords of tf.Examples."""
+    rows = noisy_rows(n_rows, seed)
     columns = [pa.array(list(column[:, None]), pa.large_list(pa.float32())) for column in rows.T]
     directory.mkdir(parents=True)
     with tf.io.TFRecordWriter(str(directory / "data-00000-of-00001.gz"), "GZIP") as writer:

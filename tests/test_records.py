@@ -62,6 +62,9 @@ def test_records_are_read_as_tensorflow_wrote_them(tmp_path: Path) -> None:
     (tmp_path / "cut").write_bytes((tmp_path / "plain").read_bytes()[:-9])
     with pytest.raises(InputError, match=r"cut ends in the middle of a record"):
         list(records.read_records(str(tmp_path / "cut")))
+    (tmp_path / "text").write_text("age,income\n41,50000\n")
+    with pytest.raises(InputError, match=r"text is no TFRecord file, or is damaged"):
+        list(records.read_records(str(tmp_path / "text")))
 
 
 def test_lists_of_several_values_stay_lists() -> None:

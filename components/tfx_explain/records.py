@@ -48,6 +48,9 @@ PREDICTION = "prediction"
 BASE_VALUE = "base_value"
 COMPLETENESS_GAP = "completeness_gap"
 
+_MAX_RECORD_BYTES = 2**31
+"""The largest protocol buffer."""
+
 FloatArray = npt.NDArray[np.floating[Any]]
 
 
@@ -178,12 +181,18 @@ def dead_letter_examples(split: str, failures: Sequence[tuple[bytes, str]]) -> l
 
 
 def read_records(uri: str) -> Iterator[bytes]:
-    """The records of one TFRecord file, gzipped where its name ends in `.gz`."""
+    """The records of one TFRecord file, gzipped where its name ends in `.gz`.
+
+    Raises:
+      InputError: the file is cut off, or holds something else.
+    """
     with storage.open_stream(uri, "infer") as stream:
         while header := stream.read(12):
-            size = struct.unpack("<Q", header[:8])[0] if len(header) == 12 else -1
-            record = stream.read(size) if size >= 0 else b""
-            if len(record) != size or len(stream.read(4)) != 4:
+            size = struct.unpack("<Q", header[:8])[0] if len(header) == 12 else 0
+            if size > _MAX_RECORD_BYTES:
+                raise InputError(f"{uri} is no TFRecord file, or is damaged; write it again.")
+            record = stream.read(size)
+            if len(header) != 12 or len(record) != size or len(stream.read(4)) != 4:
                 raise InputError(f"{uri} ends in the middle of a record; write it again.")
             yield record
 

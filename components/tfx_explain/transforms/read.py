@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from tfx_explain import records
+from tfx_explain import records, storage
 from tfx_explain.rows import row_hashes
 
 ROWS_PER_BATCH = 1_024
@@ -36,12 +37,20 @@ class ReadExamples(beam.PTransform):
         self.split = split
 
     def expand(self, pipeline: beam.Pipeline) -> beam.pvalue.DoOutputsTuple:
+        # Beam's own source holds 16 MiB of each compressed file and passes records on one by one.
         return (
             pipeline
-            | "ReadRecords" >> beam.io.ReadFromTFRecord(self.pattern)
-            | "Batch" >> beam.BatchElements(min_batch_size=ROWS_PER_BATCH, max_batch_size=ROWS_PER_BATCH)
-            | "Decode" >> beam.FlatMap(_decode, self.split).with_outputs(FAILED, COUNTS, main="rows")
+            | "Files" >> beam.Create(storage.glob(self.pattern))
+            | "Spread" >> beam.Reshuffle()
+            | "Decode" >> beam.FlatMap(read_file, self.split).with_outputs(FAILED, COUNTS, main="rows")
         )
+
+
+def read_file(uri: str, split: str) -> Iterator[tuple[str, pa.RecordBatch] | beam.pvalue.TaggedOutput]:
+    """The rows of one file in batches, what could not be decoded, and counts."""
+    stream = records.read_records(uri)
+    while serialized := list(itertools.islice(stream, ROWS_PER_BATCH)):
+        yield from _decode(serialized, split)
 
 
 def _decode(serialized: Sequence[bytes], split: str) -> Iterator[tuple[str, pa.RecordBatch] | beam.pvalue.TaggedOutput]:
