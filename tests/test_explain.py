@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,16 +142,22 @@ def test_nonlinear_model_equals_enumeration(tmp_path: Path) -> None:
     np.testing.assert_allclose(attributions[[f"attribution_{name}" for name in names]], expected, atol=1e-6)
 
 
-def test_shards_change_no_bit_and_batches_only_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shards_and_processes_change_no_bit_and_batches_only_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Enough players for drawn coalitions, so that designs, background and chunks all have to be the same."""
     model, _ = nonlinear_model(tmp_path / "model", 16)
 
-    def table(num_shards: int) -> pd.DataFrame:
-        root = tmp_path / str(num_shards)
+    def table(num_shards: int, beam_args: Sequence[str] = ()) -> pd.DataFrame:
+        root = tmp_path / f"{num_shards} {len(beam_args)}"
         write_numeric(root / "examples", 16, 60, num_shards)
         config = {"background": {"num_rows": 5}, "max_examples": 50, "methods": [{"shapley": {"budget": 64}}]}
         explanation = tfx_explain.explain(
-            model=model, examples=str(root / "examples"), output_dir=str(root / "out"), config=config
+            model=model,
+            examples=str(root / "examples"),
+            output_dir=str(root / "out"),
+            config=config,
+            beam_args=beam_args,
         )
         assert explanation.manifest["method"]["shapley"]["estimator"] == "leverage"
         return explanation.attributions().sort_values("example_id").reset_index(drop=True)
@@ -158,6 +165,7 @@ def test_shards_change_no_bit_and_batches_only_the_last(tmp_path: Path, monkeypa
     reference = table(1)
     assert len(reference) == 50
     pd.testing.assert_frame_equal(reference, table(3), check_exact=True)
+    pd.testing.assert_frame_equal(reference, table(3, ["--direct_num_workers=2"]), check_exact=True)
     # Sums over coalitions run in another order where a batch has another length.
     monkeypatch.setattr(select, "ROWS_PER_BATCH", 7)
     pd.testing.assert_frame_equal(reference, table(7), rtol=1e-6, atol=1e-12)
