@@ -129,11 +129,17 @@ def _environment() -> jinja2.Environment:
         "percent": text.percent,
         "count": text.count,
         "data": _data,
+        "breakable": _breakable,
     }
     environment.globals |= {"swarm_width": WIDTH, "swarm_label_width": LABEL_WIDTH, "isfinite": math.isfinite}
     environment.globals |= {"overall": OVERALL, "false_discovery_rate": FALSE_DISCOVERY_RATE}
     environment.globals |= {"profile_width": PROFILE_WIDTH, "profile_height": PROFILE_HEIGHT}
     return environment
+
+
+def _breakable(name: str) -> Markup:
+    """A name that a narrow column may break after underscores."""
+    return Markup("_<wbr>").join(name.split("_"))
 
 
 def _data(value: float, shown: str | None = None) -> Markup:
