@@ -102,10 +102,10 @@ def test_memory_of_one_call_is_bounded(dense, tools, monkeypatch):
         return values(self, selected, piece)
 
     monkeypatch.setattr(engine_module.Bound, "values", spy)
-    design = tools.random_design(6, 50, n_blocks=2, n_coalitions=2000, n_rows=50)
+    design = tools.random_design(6, 50, n_blocks=2, n_coalitions=6000, n_rows=50)
     model.block_values(make(3, 1), make(50, 2), DENSE_PLAYERS, design)
-    assert max(rows_seen) <= 65_536
-    assert sum(rows_seen) >= 3 * 2 * 2000 * 50
+    assert max(rows_seen) <= 2**18
+    assert sum(rows_seen) >= 3 * 2 * 6000 * 50
 
 
 def test_no_coalitions_no_examples_no_players(dense, tools):

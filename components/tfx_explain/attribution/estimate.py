@@ -71,7 +71,7 @@ def attribute(
     totals = (outputs[None] - block_base[:, None]).reshape(design.n_blocks, n * n_outputs, 1)
 
     half, complement = _halves(values)
-    solved = _solve(design, _odd_parts(design, half, complement, totals), totals)
+    solved = _solve(design, half, complement, totals)
     attributions = np.einsum("g,gcd->cd", weights, solved.values)
     design_variance = np.einsum("g,gcd->cd", weights**2, solved.variance)
     total_variance = _variance_between_blocks(design, solved.values, attributions)
@@ -134,26 +134,26 @@ def _halves(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     return cases[:, :, : n_coalitions // 2], cases[:, :, n_coalitions // 2 :]
 
 
-def _odd_parts(design: Design, half: FloatArray, complement: FloatArray, totals: FloatArray) -> FloatArray:
-    """Odd parts (G, c, n_pairs) less those of the game that shares the total evenly: what is left sums to zero."""
-    share = design.coalitions[:, : half.shape[2]].mean(axis=2) - 0.5
-    odd = half - complement
-    odd *= 0.5
-    odd -= totals * share[:, None, :]
-    return odd
-
-
-def _solve(design: Design, odd: FloatArray, totals: FloatArray) -> _Solved:
-    even_share = totals / design.n_players
+def _solve(design: Design, half: FloatArray, complement: FloatArray, totals: FloatArray) -> _Solved:
+    """Attributions of each block; few passes over the values, which are many and leave no cache as they were."""
     if design.permutations is not None:
-        return _solve_permutations(design.permutations, odd, even_share)
+        return _solve_permutations(design.permutations, half, complement, totals)
     if design.linear_map is None or design.leverages is None:
         raise EstimationError("the design has neither a linear map nor permutations; make designs with `make_design`.")
+    coalitions = design.coalitions[:, : half.shape[2]]
+    # What an even share of the total gives each pair, as its odd part.
+    share = coalitions.mean(axis=2, keepdims=True) - 0.5
+    odd = np.subtract(half, complement)
+    odd *= 0.5
     centred = np.matmul(odd, design.linear_map.transpose(0, 2, 1))
+    centred -= totals * np.matmul(design.linear_map, share).transpose(0, 2, 1)
+    even_share = totals / design.n_players
     if design.estimator == "exact":
         return _Solved(centred + even_share, np.zeros_like(centred), np.inf)
     n_pairs = odd.shape[2]
-    odd -= np.matmul(centred, centre(design.coalitions[:, :n_pairs]).transpose(0, 2, 1))
+    # Fitted odd parts of players and of the even share in one product.
+    terms = np.concatenate([centre(coalitions), share], axis=2)
+    odd -= np.matmul(np.concatenate([centred, totals], axis=2), terms.transpose(0, 2, 1))
     # Where a pair determines its own fit there is no residual to speak of, and no variance either.
     scale = design.variance_factors / np.maximum(1 - design.leverages, _SMALLEST_RESIDUAL_SHARE)
     sensitivity = design.linear_map**2 * scale[:, None, :]
@@ -161,21 +161,24 @@ def _solve(design: Design, odd: FloatArray, totals: FloatArray) -> _Solved:
     return _Solved(centred + even_share, variance, n_pairs - design.n_players + 1.0)
 
 
-def _solve_permutations(permutations: npt.NDArray[np.int64], odd: FloatArray, even_share: FloatArray) -> _Solved:
-    """Attributions are differences of odd parts along each permutation; they are zero at both ends."""
+def _solve_permutations(
+    permutations: npt.NDArray[np.int64], half: FloatArray, complement: FloatArray, totals: FloatArray
+) -> _Solved:
+    """Attributions are differences of odd parts along each permutation, from -totals / 2 to totals / 2."""
     n_blocks, n_permutations, n_players = permutations.shape
-    path = odd.reshape(n_blocks, -1, n_permutations, n_players - 1)
-    ends = np.zeros_like(path[..., :1])
-    steps = np.diff(path, axis=3, prepend=ends, append=ends)
-    position = np.argsort(permutations, axis=2)[:, None]
-    per_permutation = np.take_along_axis(steps, position, axis=3)
-    values = per_permutation.mean(axis=2)
+    shape = (n_blocks, half.shape[1], n_permutations, n_players - 1)
+    path = np.empty((*shape[:3], n_players + 1))
+    np.subtract(half.reshape(shape), complement.reshape(shape), out=path[..., 1:-1])
+    path[..., 0], path[..., -1] = -totals, totals
+    steps = path[..., 1:] - path[..., :-1]
+    steps *= 0.5
+    per_permutation = np.take_along_axis(steps, np.argsort(permutations, axis=2)[:, None], axis=3)
     if n_permutations == 1:
-        return _Solved(values + even_share, np.zeros_like(values), 0.0)
+        return _Solved(per_permutation[:, :, 0], np.zeros((*per_permutation.shape[:2], n_players)), 0.0)
     variance = per_permutation.var(axis=2, ddof=1) / n_permutations
     if n_blocks * (n_permutations - 1) < _MIN_DOF:
         variance = np.full_like(variance, np.nan)
-    return _Solved(values + even_share, variance, n_permutations - 1.0)
+    return _Solved(per_permutation.mean(axis=2), variance, n_permutations - 1.0)
 
 
 def _interactions(design: Design, interaction_map: FloatArray, even: FloatArray) -> tuple[FloatArray, FloatArray]:

