@@ -87,6 +87,18 @@ class PartialDependenceConfig(Part):
     features: tuple[str, ...] | None = None
     grid_size: int = Field(20, ge=2, le=1_000, description="points per feature: quantiles, or most frequent levels")
     num_ice: int = Field(50, ge=0, le=1_000, description="curves of single examples to keep")
+    pairs: tuple[tuple[str, str], ...] = Field((), description="pairs of features to vary together, a surface each")
+    pair_grid_size: int = Field(10, ge=2, le=100, description="points of each feature of a pair")
+
+    @field_validator("pairs")
+    @classmethod
+    def _different(cls, pairs: Any) -> Any:
+        for index, (first, second) in enumerate(pairs):
+            if first == second:
+                raise ValueError(f"a pair names `{first}` twice; name two features")
+            if {first, second} in [set(pair) for pair in pairs[:index]]:
+                raise ValueError(f"the pair of `{first}` and `{second}` is listed twice; list it once")
+        return pairs
 
 
 class AccumulatedLocalEffectsConfig(Part):

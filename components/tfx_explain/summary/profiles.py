@@ -35,6 +35,9 @@ class Curve:
       centred_ci_high: (n_points,) upper end.
       n_examples_of_point: (n_points,) examples in the bin below each edge, for accumulated local effects; else
         `n_examples` each.
+      step: (n_points,) value less that of the point before; NaN at the first. It means something only along a line.
+      step_std_error: (n_points,) its standard error, from the examples' own steps: what they share in level and in
+        earlier points cancels. For accumulated local effects that of the bin's own mean.
     """
 
     n_examples: int
@@ -47,6 +50,8 @@ class Curve:
     centred_ci_low: Array
     centred_ci_high: Array
     n_examples_of_point: npt.NDArray[np.int64]
+    step: Array
+    step_std_error: Array
 
     def columns(self) -> dict[str, Any]:
         """The curve as table columns, a row per point."""
@@ -95,6 +100,7 @@ class PartialDependenceAccumulator:
         self.n_examples = 0
         self._level = WeightedMoments.empty(len(self.fractions), full=False)
         self._shape = WeightedMoments.empty(len(self.fractions), full=False)
+        self._steps = WeightedMoments.empty(len(self.fractions) - 1, full=False)
         self._ice = _SmallestHashes(num_ice, len(self.fractions))
 
     def add(
@@ -124,6 +130,7 @@ class PartialDependenceAccumulator:
         self.n_examples += len(values)
         self._level.add(values, w)
         self._shape.add(values - (values @ self.fractions)[:, None], w)
+        self._steps.add(np.diff(values, axis=1), w)
         if hashes is not None and example_ids is not None:
             self._ice.add(hashes[kept], example_ids[kept], values)
 
@@ -132,6 +139,7 @@ class PartialDependenceAccumulator:
         self.n_examples += other.n_examples
         self._level.merge(other._level)
         self._shape.merge(other._shape)
+        self._steps.merge(other._steps)
         self._ice.add(other._ice.hashes, other._ice.example_ids, other._ice.values)
 
     def result(self, confidence: float = 0.95) -> Curve:
@@ -141,6 +149,7 @@ class PartialDependenceAccumulator:
             self.n_examples,
             (self._level.mean_or_nan(), np.sqrt(self._level.covariance_of_mean())),
             (self._shape.mean_or_nan(), np.sqrt(self._shape.covariance_of_mean())),
+            (self._steps.mean_or_nan(), np.sqrt(self._steps.covariance_of_mean())),
             quantile,
             np.full(len(self.fractions), self.n_examples, np.int64),
         )
@@ -214,7 +223,7 @@ class AccumulatedLocalEffectsAccumulator:
         if total == 0:
             nothing = np.full(len(self.edges), np.nan)
             counted = np.zeros(len(self.edges), np.int64)
-            return _curve(0, (nothing, nothing), (nothing, nothing), np.nan, counted)
+            return _curve(0, (nothing, nothing), (nothing, nothing), (nothing[1:], nothing[1:]), np.nan, counted)
         mean, variance = self._bin_means()
         fractions = weight / total
         up_to = np.tri(len(self.edges), len(mean), -1)
@@ -229,7 +238,7 @@ class AccumulatedLocalEffectsAccumulator:
         pair = (centred @ mean, np.sqrt(centred**2 @ variance + of_fractions))
         quantile = t_quantile(0.5 + confidence / 2, n - np.count_nonzero(weight))
         counted = np.concatenate([[0], n_examples]).astype(np.int64)
-        return _curve(int(n_examples.sum()), pair, pair, quantile, counted)
+        return _curve(int(n_examples.sum()), pair, pair, (mean, np.sqrt(variance)), quantile, counted)
 
     def _bin_means(self) -> tuple[Array, Array]:
         """(n_bins,) mean change over each bin and the variance of that mean."""
@@ -281,11 +290,13 @@ def _curve(
     n_examples: int,
     level: tuple[Array, Array],
     shape: tuple[Array, Array],
+    steps: tuple[Array, Array],
     quantile: float,
     n_examples_of_point: npt.NDArray[np.int64],
 ) -> Curve:
-    """A curve from (value, standard error) of its level and of its shape."""
+    """A curve from (value, standard error) of its level, of its shape, and of the steps between its points."""
     (value, error), (centred, centred_error) = level, shape
+    step, step_error = (np.concatenate([[np.nan], part]) for part in steps)
     return Curve(
         n_examples=n_examples,
         value=value,
@@ -297,4 +308,6 @@ def _curve(
         centred_ci_low=centred - quantile * centred_error,
         centred_ci_high=centred + quantile * centred_error,
         n_examples_of_point=n_examples_of_point,
+        step=step,
+        step_std_error=step_error,
     )
