@@ -11,7 +11,6 @@ import tensorflow as tf
 import tfx_explain
 import worlds
 from tfx_explain import ConfigError, records
-from tfx_explain.transforms import select
 
 METHODS: list[dict[str, Any]] = [
     {"shapley": {}},
@@ -240,16 +239,3 @@ def test_missing_constant_and_listed_features_and_several_outputs(tmp_path: Path
     effects = explanation.profiles.query("method == 'accumulated_local_effects' and feature == 'number'")
     assert set(effects["output"]) == {"score[0]", "score[1]"}
     assert (effects["num_examples"] == rows["number"].notna().sum()).all()
-
-
-def test_shards_and_batches_change_no_curve(linear_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def table(name: str, num_shards: int) -> pd.DataFrame:
-        for seed, split in enumerate(("train", "eval")):
-            rows = [worlds.to_example(row) for row in worlds.make_rows(90, seed)]
-            worlds.write_records(tmp_path / name / f"Split-{split}", rows, num_shards)
-        return run(linear_model, str(tmp_path / name), tmp_path / f"{name}-out", max_examples=70).profiles
-
-    reference = table("reference", 1)
-    monkeypatch.setattr(select, "ROWS_PER_BATCH", 11)
-    other = table("five", 5)
-    pd.testing.assert_frame_equal(reference, other, check_exact=False, rtol=1e-9, atol=1e-12)

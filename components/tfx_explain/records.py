@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from tfx_bsl.coders import example_coder
 
 from tfx_explain import storage
@@ -32,6 +32,8 @@ INTERACTIONS = "interactions.parquet"
 PROFILES = "profiles.parquet"
 BASELINE_IMPORTANCE = "baseline_importance.parquet"
 SLICE_DIFFERENCES = "slice_differences.parquet"
+ATTRIBUTION_STATS = "attribution_stats/FeatureStats.pb"
+ALL_EXAMPLES = "All Examples"  # what TFDV calls the whole data among slices
 BACKGROUND = "background.parquet"
 BACKGROUND_WEIGHT = "__weight__"
 REPORT_EXAMPLES = "report_examples.parquet"
@@ -131,15 +133,15 @@ def attribution_batch(
       baseline_prediction: as `prediction`, of the baseline model.
     """
     columns: dict[str, pa.Array] = dict(zip(batch.schema.names, batch.columns, strict=True))
-    columns[EXAMPLE_ID] = _lists(np.array(list(example_ids), object)[:, None], pa.large_binary())
+    columns[EXAMPLE_ID] = lists(np.array(list(example_ids), object)[:, None], pa.large_binary())
     per_output = {PREDICTION: prediction, BASE_VALUE: base_value, COMPLETENESS_GAP: completeness_gap}
     per_player = {ATTRIBUTION_PREFIX: attributions, STD_ERROR_PREFIX: std_errors}
     if baseline_attributions is not None and baseline_prediction is not None:
         per_output[BASELINE_PREFIX + PREDICTION] = baseline_prediction
         per_player[BASELINE_PREFIX + ATTRIBUTION_PREFIX] = baseline_attributions
-    columns |= {name: _lists(values, pa.float32()) for name, values in per_output.items()}
+    columns |= {name: lists(values) for name, values in per_output.items()}
     for index, player in enumerate(players):
-        columns |= {prefix + player: _lists(values[:, index], pa.float32()) for prefix, values in per_player.items()}
+        columns |= {prefix + player: lists(values[:, index]) for prefix, values in per_player.items()}
     names = sorted(columns)
     return pa.RecordBatch.from_arrays([columns[name] for name in names], names=names)
 
@@ -154,13 +156,13 @@ def reserved_names(players: Sequence[str], *, baseline: bool = False) -> set[str
     return added | {prefix + player for player in players for prefix in prefixes}
 
 
-def _lists(values: npt.NDArray[Any], dtype: pa.DataType) -> pa.Array:
-    """A list column from an (n_rows, n_values) array."""
+def lists(values: npt.NDArray[Any], dtype: pa.DataType | None = None) -> pa.Array:
+    """A list column from an (n_rows, n_values) array; of float32 where no type is named."""
     n_rows, n_values = values.shape
     offsets = pa.array(np.arange(0, (n_rows + 1) * n_values, n_values, dtype=np.int64)[: n_rows + 1])
     flat = values.reshape(-1)
     return pa.LargeListArray.from_arrays(
-        offsets, pa.array(flat if flat.dtype == object else flat.astype(np.float32), dtype)
+        offsets, pa.array(flat if flat.dtype == object else flat.astype(np.float32), dtype or pa.float32())
     )
 
 
@@ -173,7 +175,7 @@ def dead_letter_examples(split: str, failures: Sequence[tuple[bytes, str]]) -> l
         "record": [record for record, _ in failures],
         "split": [split.encode()] * len(failures),
     }
-    arrays = [_lists(np.array(values, object)[:, None], pa.large_binary()) for values in columns.values()]
+    arrays = [lists(np.array(values, object)[:, None], pa.large_binary()) for values in columns.values()]
     return encode_examples(pa.RecordBatch.from_arrays(arrays, names=list(columns)))
 
 
@@ -289,6 +291,11 @@ def read_json(uri: str) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise InputError(f"{uri} is not JSON ({error}); write it again.") from None
     return dict(content)
+
+
+def read_statistics(uri: str) -> statistics_pb2.DatasetFeatureStatisticsList:
+    """Reads TFDV's statistics."""
+    return statistics_pb2.DatasetFeatureStatisticsList.FromString(storage.read_bytes(uri))
 
 
 def schema_features(uri: str) -> list[str]:

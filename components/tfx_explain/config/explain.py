@@ -108,6 +108,16 @@ class AccumulatedLocalEffectsConfig(Part):
     num_bins: int = Field(20, ge=1, le=1_000)
 
 
+class InteractionStrengthConfig(Part):
+    """Friedman's H: how much pairs of players do together that neither does by itself."""
+
+    top_k: int = Field(5, ge=2, le=50, description="as many pairs as this many players have, the most important ones")
+    players: tuple[str, ...] | None = Field(None, min_length=2, description="all pairs of these instead")
+    num_rows: int = Field(
+        300, ge=20, le=10_000, description="rows sampled; num_rows^2 / 4 model rows for each player and each pair"
+    )
+
+
 class Method(OneOf):
     """One thing to compute."""
 
@@ -115,12 +125,12 @@ class Method(OneOf):
     shapley: ShapleyConfig | None = None
     partial_dependence: PartialDependenceConfig | None = None
     accumulated_local_effects: AccumulatedLocalEffectsConfig | None = None
+    interaction_strength: InteractionStrengthConfig | None = None
 
 
 _LATER_METHODS = (
     "permutation_importance",
     "sage",
-    "interaction_strength",
     "integrated_gradients",
     "expected_gradients",
     "xrai",

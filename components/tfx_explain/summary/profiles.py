@@ -178,8 +178,11 @@ class AccumulatedLocalEffectsAccumulator:
 
     def __init__(self, edges: Sequence[float]) -> None:
         self.edges = np.asarray(edges, dtype=np.float64)
-        # Rows: examples, w, w^2, w x, w^2 x, w^2 x^2, w t, w t^2; x = change of the output over the bin, t = the place.
-        self._sums = np.zeros((8, len(self.edges) - 1))
+        n_bins = len(self.edges) - 1
+        # Rows: examples, w, w^2, w x, w t, w t^2; x = change of the output over the bin, t = the place in it.
+        self._sums = np.zeros((6, n_bins))
+        # Mean of x by w^2 and sum of w^2 (x - mean)^2: sums of squares would lose a small spread around a large change.
+        self._mean, self._scatter = np.zeros(n_bins), np.zeros(n_bins)
 
     def add(
         self,
@@ -208,13 +211,26 @@ class AccumulatedLocalEffectsAccumulator:
         w = _weights(weights, len(x))
         kept = np.isfinite(x) & (bins >= 0) & (w > 0)
         x, t, w = x[kept], t[kept], w[kept]
-        u = w**2
-        for row, terms in enumerate((np.ones_like(x), w, u, w * x, u * x, u * x**2, w * t, w * t**2)):
-            self._sums[row] += np.bincount(bins[kept], weights=terms, minlength=len(self.edges) - 1)
+        n_bins, bins = len(self.edges) - 1, bins[kept]
+
+        def per_bin(terms: Array) -> Array:
+            return np.bincount(bins, weights=terms, minlength=n_bins)
+
+        sums = np.stack([per_bin(terms) for terms in (np.ones_like(x), w, w**2, w * x, w * t, w * t**2)])
+        mean = per_bin(w**2 * x) / np.where(sums[2] > 0, sums[2], 1.0)
+        self._merge(sums, mean, per_bin(w**2 * (x - mean[bins]) ** 2))
 
     def merge(self, other: AccumulatedLocalEffectsAccumulator) -> None:
         """Adds everything that another accumulator of the same bins has seen."""
-        self._sums = self._sums + other._sums
+        self._merge(other._sums, other._mean, other._scatter)
+
+    def _merge(self, sums: Array, mean: Array, scatter: Array) -> None:
+        total = self._sums[2] + sums[2]
+        fraction = sums[2] / np.where(total > 0, total, 1.0)
+        shift = mean - self._mean
+        self._scatter = self._scatter + scatter + shift**2 * self._sums[2] * fraction
+        self._mean = self._mean + shift * fraction
+        self._sums = self._sums + sums
 
     def result(self, confidence: float = 0.95) -> Curve:
         """The curve at the edges; NaN where there were no examples, without errors where no bin had two."""
@@ -242,13 +258,13 @@ class AccumulatedLocalEffectsAccumulator:
 
     def _bin_means(self) -> tuple[Array, Array]:
         """(n_bins,) mean change over each bin and the variance of that mean."""
-        _, weight, weight_squared, sums, sums_squared, squares = self._sums[:6]
+        _, weight, weight_squared, sums = self._sums[:4]
         width = np.diff(self.edges)
         filled = weight > 0
         with np.errstate(divide="ignore", invalid="ignore"):
             mean = sums / weight
             n = np.where(filled, weight**2 / weight_squared, 0.0)
-            scatter = np.maximum(squares - 2 * mean * sums_squared + mean**2 * weight_squared, 0.0)
+            scatter = self._scatter + (self._mean - mean) ** 2 * weight_squared
             variance = scatter / weight**2 * n / (n - 1)
         centre = (self.edges[:-1] + self.edges[1:]) / 2
         slope = np.interp(centre, centre[filled], (mean / width)[filled])

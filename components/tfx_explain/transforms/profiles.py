@@ -15,6 +15,7 @@ from tfx_explain.models import Inputs, Model
 from tfx_explain.rows import HashArray
 from tfx_explain.summary import AccumulatedLocalEffectsAccumulator, IceCurves, PartialDependenceAccumulator
 from tfx_explain.summary.grids import Grid, Value
+from tfx_explain.transforms.designs import PointDesign
 from tfx_explain.transforms.profile_plan import (
     ACCUMULATED_LOCAL_EFFECTS,
     PARTIAL_DEPENDENCE,
@@ -60,15 +61,6 @@ class ProfiledRows:
             places=tuple(places[rows] for places in self.places),
             example_ids=self.example_ids[rows],
         )
-
-
-@dataclasses.dataclass(frozen=True)
-class _Design:
-    """One block per grid point, whose one coalition lacks the feature or the pair that the point is of."""
-
-    coalitions: npt.NDArray[np.bool_]
-    background_index: npt.NDArray[np.int32]
-    background_weight: FloatArray
 
 
 class Profiler:
@@ -130,11 +122,7 @@ class Profiler:
         if not sizes:
             return ()
         lacking = [np.isin(self.features, [grid.feature for grid in grids]) for grids in varied]
-        design = _Design(
-            coalitions=np.repeat(~np.array(lacking), sizes, axis=0)[:, None],
-            background_index=np.arange(sum(sizes), dtype=np.int32)[:, None],
-            background_weight=np.ones((sum(sizes), 1)),
-        )
+        design = PointDesign.of(np.repeat(np.array(lacking), sizes, axis=0))
         players = [(name,) for name in self.features]
         values = self.model.block_values(inputs, grid_inputs, players, design)[:, :, 0]
         kept = np.take_along_axis(values, outputs[:, None], axis=2)
