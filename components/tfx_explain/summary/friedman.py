@@ -100,8 +100,8 @@ def friedman_h(
     h = (np.nan, np.nan, np.nan)
     if together[0] > max(MIN_EXPLAINED_FRACTION * output_variance, _std_error(*together[1:])):
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratios = tuple(a / b for a, b in zip(interaction, together, strict=True))
-        h = _roots(ratios, quantile)
+            without = [a / b for a, b in zip(interaction[1:], together[1:], strict=True)]
+        h = _roots((interaction[0] / together[0], without[0], without[1]), quantile)
     return InteractionStrength(n_rows + n_points, value, (high - low) / (2 * quantile), low, high, *h)
 
 

@@ -214,7 +214,7 @@ class AccumulatedLocalEffectsAccumulator:
         n_bins, bins = len(self.edges) - 1, bins[kept]
 
         def per_bin(terms: Array) -> Array:
-            return np.bincount(bins, weights=terms, minlength=n_bins)
+            return np.asarray(np.bincount(bins, weights=terms, minlength=n_bins), np.float64)
 
         sums = np.stack([per_bin(terms) for terms in (np.ones_like(x), w, w**2, w * x, w * t, w * t**2)])
         mean = per_bin(w**2 * x) / np.where(sums[2] > 0, sums[2], 1.0)

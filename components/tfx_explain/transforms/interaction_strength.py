@@ -73,6 +73,7 @@ class MeasureInteractionStrength(beam.PTransform):
             ]
             | "Samples" >> beam.Flatten()
             | "Sample" >> beam.CombineGlobally(_MergeFn(config))
+            | "Kept" >> beam.Map(lambda kept: kept.result())
         )
         start = summaries.pipeline | beam.Create([None])
         chosen = start | "ChoosePairs" >> beam.Map(_choose_pairs, self.request, summaries=beam.pvalue.AsIter(summaries))
@@ -112,9 +113,6 @@ class _MergeFn(SmallestHashesFn):
     def add_input(self, accumulator: SmallestHashes, sample: SmallestHashes) -> SmallestHashes:
         accumulator.merge(sample)
         return accumulator
-
-    def extract_output(self, accumulator: SmallestHashes) -> pa.RecordBatch | None:
-        return accumulator.result()
 
 
 def _choose_pairs(_: None, request: ExplainRequest, *, summaries: Iterable[tuple[Key, Any]]) -> list[Pair]:
