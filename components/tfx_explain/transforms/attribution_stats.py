@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import apache_beam as beam
 import numpy as np
@@ -13,11 +13,14 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from tfx_explain import records, storage
 from tfx_explain.config import ExplainConfig
-from tfx_explain.rows import example_weights, take_rows
-from tfx_explain.slicing import SliceKey, slice_examples, slice_name
+from tfx_explain.rows import concat_rows, example_weights, take_rows
+from tfx_explain.slicing import slice_examples, slice_name
 from tfx_explain.transforms.explain import ExplainedExamples, ExplainedOutputs
 
 _SLICES = "__slices__"
+
+_BATCHES = 64
+"""Batches that TFDV gets as one: it spreads what it is given over 128 summaries of about 1 MB for each slice."""
 
 
 class WriteAttributionStats(beam.PTransform):
@@ -28,23 +31,14 @@ class WriteAttributionStats(beam.PTransform):
       players: their names.
       outputs: their names.
       config: says what to slice by, and which feature weights the rows.
-      num_examples: one dictionary, slice -> how many rows it has; slices that are too small have no statistics.
     """
 
-    def __init__(
-        self,
-        directory: str,
-        players: Sequence[str],
-        outputs: Sequence[str],
-        config: ExplainConfig,
-        num_examples: beam.PCollection,
-    ) -> None:
+    def __init__(self, directory: str, players: Sequence[str], outputs: Sequence[str], config: ExplainConfig) -> None:
         super().__init__()
         self.directory = directory
         self.players = tuple(players)
         self.outputs = tuple(outputs)
         self.config = config
-        self.num_examples = num_examples
 
     def expand(self, explained: beam.PCollection) -> beam.PCollection:
         """Adds the steps."""
@@ -53,12 +47,11 @@ class WriteAttributionStats(beam.PTransform):
         options = tfdv.StatsOptions(weight_feature=config.example_weight_key, **slicers)
         return (
             explained
-            | "Batch"
-            >> beam.Map(
-                attribution_columns, self.players, self.outputs, config, beam.pvalue.AsSingleton(self.num_examples)
-            )
+            | "Batch" >> beam.Map(attribution_columns, self.players, self.outputs, config)
+            | "Gather" >> beam.BatchElements(min_batch_size=_BATCHES, max_batch_size=_BATCHES)
+            | "Join" >> beam.Map(concat_rows)
             | "GenerateStatistics" >> tfdv.GenerateStatistics(options)
-            | "Write" >> beam.Map(write_stats, self.directory, config.example_weight_key)
+            | "Write" >> beam.Map(write_stats, self.directory, config)
         )
 
 
@@ -67,7 +60,6 @@ def attribution_columns(
     players: Sequence[str],
     outputs: Sequence[str],
     config: ExplainConfig,
-    num_examples: Mapping[SliceKey, int],
 ) -> pa.RecordBatch:
     """What statistics are made of: a column per player and output, predictions, weights, and each row's slices.
 
@@ -83,7 +75,7 @@ def attribution_columns(
         columns[config.example_weight_key] = records.lists(weights[:, None])
         rows = np.flatnonzero(weights > 0)
     if config.slice_features:
-        columns[_SLICES] = _slices_of_rows(explained.rows, config, num_examples)
+        columns[_SLICES] = _slices_of_rows(explained.rows, config)
     return take_rows(pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns)), rows)
 
 
@@ -100,14 +92,10 @@ def _named(
     return named
 
 
-def _slices_of_rows(rows: pa.RecordBatch, config: ExplainConfig, num_examples: Mapping[SliceKey, int]) -> pa.Array:
-    """The names of the slices that each row is in, of those that have tables."""
+def _slices_of_rows(rows: pa.RecordBatch, config: ExplainConfig) -> pa.Array:
+    """The names of the slices that each row is in."""
     specs = [spec for spec in config.slicing_specs if spec.features]
-    found = {
-        slice_name(key): members
-        for key, members in slice_examples(rows, specs).items()
-        if num_examples.get(key, 0) >= config.min_slice_examples
-    }
+    found = {slice_name(key): members for key, members in slice_examples(rows, specs).items()}
     place = np.concatenate([np.zeros(0, np.int64), *found.values()])
     name = np.repeat(np.array(list(found), object), [len(members) for members in found.values()])
     lengths = np.bincount(place, minlength=rows.num_rows)
@@ -128,17 +116,18 @@ def by_slice(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
         yield name.decode(), take_rows(own, place[names == name])
 
 
-def write_stats(
-    statistics: statistics_pb2.DatasetFeatureStatisticsList, directory: str, weight_key: str | None
-) -> None:
-    """Writes the statistics without what served to make them; the whole data first, then slices by name."""
+def write_stats(statistics: statistics_pb2.DatasetFeatureStatisticsList, directory: str, config: ExplainConfig) -> None:
+    """Writes the statistics without what served to make them; the whole data first, then large slices by name."""
     whole, *_ = sorted(statistics.datasets, key=lambda dataset: dataset.name not in ("", records.ALL_EXAMPLES))
     whole.name = records.ALL_EXAMPLES
     written = statistics_pb2.DatasetFeatureStatisticsList()
-    for dataset in sorted(statistics.datasets, key=lambda dataset: (dataset is not whole, dataset.name)):
+    large = [one for one in statistics.datasets if one is whole or one.num_examples >= config.min_slice_examples]
+    for dataset in sorted(large, key=lambda dataset: (dataset is not whole, dataset.name)):
         copied = written.datasets.add(name=dataset.name, num_examples=dataset.num_examples)
         copied.weighted_num_examples = dataset.weighted_num_examples
-        served = [feature for feature in dataset.features if feature.path.step[0] not in (_SLICES, weight_key)]
+        served = [
+            feature for feature in dataset.features if feature.path.step[0] not in (_SLICES, config.example_weight_key)
+        ]
         copied.features.extend(sorted(served, key=lambda feature: str(feature.path.step[0])))
     content = written.SerializeToString(deterministic=True)
     storage.write_bytes(storage.join(directory, records.ATTRIBUTION_STATS), content)

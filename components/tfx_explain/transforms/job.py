@@ -124,12 +124,10 @@ def build_job(pipeline: beam.Pipeline, request: ExplainRequest) -> None:
         slices = pipeline | "NoSlices" >> beam.Create([{}])
     everything = list(explained.values())
     _ = (everything[0] if len(everything) == 1 else everything | "AllExplained" >> beam.Flatten()) | (
-        "AttributionStats" >> WriteAttributionStats(request.explanation_dir, players, outputs, config, slices)
+        "AttributionStats" >> WriteAttributionStats(request.explanation_dir, players, outputs, config)
     )
     # Each split is summarised by itself: a runner may hold in memory what it flattens.
-    summaries = [
-        rows | f"Summarize[{split}]" >> Summarize(outputs, config, slices) for split, rows in explained.items()
-    ]
+    summaries = [rows | f"Summarize[{split}]" >> Summarize(outputs, config) for split, rows in explained.items()]
     summaries = summaries | "AllSummaries" >> beam.Flatten()
     if config.method(INTERACTION_STRENGTH) is not None:
         strengths = summaries | "InteractionStrength" >> MeasureInteractionStrength(request, explained)

@@ -180,22 +180,24 @@ def profile_table(accumulated: Mapping[tuple[str, str], ProfileAccumulator], pla
       accumulated: (slice, output) -> what was accumulated.
       plan: what was varied, where.
     """
-    frames = [_frame({})]
+    parts = []
     for (slice_key, output), profiles in accumulated.items():
         key = {"slice": slice_key, "output": output}
         for grid, dependence in zip(plan.grids, profiles.curves, strict=True):
             about = {**key, "method": PARTIAL_DEPENDENCE, "feature": grid.feature}
             about |= _points(grid.values, ordered=grid.ordered)
-            frames.append(_frame({**about, "kind": "curve", **_steps_of_line(dependence.result().columns(), about)}))
-            frames.append(_ice_frame(about, dependence.ice()))
+            parts.append(_columns({**about, "kind": "curve", **_steps_of_line(dependence.result().columns(), about)}))
+            parts.append(_ice_columns(about, dependence.ice()))
         for bins, effects in zip(plan.bins, profiles.effects, strict=True):
             about = {**key, "method": ACCUMULATED_LOCAL_EFFECTS, "feature": bins.feature}
             about |= _points(bins.edges, ordered=True)
-            frames.append(_frame({**about, "kind": "curve", **effects.result().columns()}))
+            parts.append(_columns({**about, "kind": "curve", **effects.result().columns()}))
         for (first, second), dependence in zip(plan.surfaces, profiles.surfaces, strict=True):
             about = {**key, "method": PARTIAL_DEPENDENCE, **_surface_points(first, second)}
-            frames.append(_frame({**about, "kind": "surface", **_steps_of_line(dependence.result().columns(), about)}))
-    return pd.concat(frames, ignore_index=True)
+            parts.append(_columns({**about, "kind": "surface", **_steps_of_line(dependence.result().columns(), about)}))
+    # One frame at the end: making hundreds of small ones takes seconds.
+    empty = {name: [np.zeros(0, kind)] for name, kind in _TYPES.items()}
+    return pd.DataFrame({name: np.concatenate(empty[name] + [part[name] for part in parts]) for name in _TYPES})
 
 
 def _steps_of_line(columns: dict[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,7 +218,7 @@ def _surface_points(first: Grid, second: Grid) -> dict[str, Any]:
     }
 
 
-def _ice_frame(about: Mapping[str, Any], ice: IceCurves) -> pd.DataFrame:
+def _ice_columns(about: Mapping[str, Any], ice: IceCurves) -> dict[str, npt.NDArray[Any]]:
     """Single curves of one feature, one after the other."""
     n_curves, n_points = ice.values.shape
     ids = np.array([example_id.decode("utf-8", "replace") for example_id in ice.example_ids], object)
@@ -224,7 +226,7 @@ def _ice_frame(about: Mapping[str, Any], ice: IceCurves) -> pd.DataFrame:
         name: np.tile(value, n_curves) if isinstance(value, np.ndarray) else value for name, value in about.items()
     }
     columns |= {"kind": "ice", "example_id": np.repeat(ids, n_points)}
-    return _frame({**columns, "value": ice.values.ravel(), "centred_value": ice.centred_values.ravel()})
+    return _columns({**columns, "value": ice.values.ravel(), "centred_value": ice.centred_values.ravel()})
 
 
 _TYPES = {
@@ -243,20 +245,18 @@ _TYPES = {
     "level_b": "object",
     "is_missing_b": "bool",
 }
+_BLANK = {"object": None, "float64": np.nan, "int64": 1, "bool": False}
 
 
-def _frame(columns: Mapping[str, Any]) -> pd.DataFrame:
-    """A table of all columns, those not given filled with what stands for nothing."""
-    if not columns:
-        return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in _TYPES.items()})
-    blank = {"object": None, "float64": np.nan, "int64": 1, "bool": False}
+def _columns(columns: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
+    """Every column of the table, those not given filled with what stands for nothing."""
     n_rows = len(columns["position"])
     made = {}
     for name, kind in _TYPES.items():
-        value = columns.get(name, -1 if name == "position_b" else blank[kind])
+        value = columns.get(name, -1 if name == "position_b" else _BLANK[kind])
         filled = value if isinstance(value, np.ndarray) else np.full(n_rows, value, object)
-        made[name] = pd.Series(filled).astype(kind)
-    return pd.DataFrame(made)
+        made[name] = filled.astype(kind)
+    return made
 
 
 def _points(values: Sequence[Value], *, ordered: bool) -> dict[str, Any]:
