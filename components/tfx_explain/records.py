@@ -133,15 +133,15 @@ def attribution_batch(
       baseline_prediction: as `prediction`, of the baseline model.
     """
     columns: dict[str, pa.Array] = dict(zip(batch.schema.names, batch.columns, strict=True))
-    columns[EXAMPLE_ID] = lists(np.array(list(example_ids), object)[:, None], pa.large_binary())
+    columns[EXAMPLE_ID] = _lists(np.array(list(example_ids), object)[:, None], pa.large_binary())
     per_output = {PREDICTION: prediction, BASE_VALUE: base_value, COMPLETENESS_GAP: completeness_gap}
     per_player = {ATTRIBUTION_PREFIX: attributions, STD_ERROR_PREFIX: std_errors}
     if baseline_attributions is not None and baseline_prediction is not None:
         per_output[BASELINE_PREFIX + PREDICTION] = baseline_prediction
         per_player[BASELINE_PREFIX + ATTRIBUTION_PREFIX] = baseline_attributions
-    columns |= {name: lists(values) for name, values in per_output.items()}
+    columns |= {name: _lists(values, pa.float32()) for name, values in per_output.items()}
     for index, player in enumerate(players):
-        columns |= {prefix + player: lists(values[:, index]) for prefix, values in per_player.items()}
+        columns |= {prefix + player: _lists(values[:, index], pa.float32()) for prefix, values in per_player.items()}
     names = sorted(columns)
     return pa.RecordBatch.from_arrays([columns[name] for name in names], names=names)
 
@@ -156,13 +156,13 @@ def reserved_names(players: Sequence[str], *, baseline: bool = False) -> set[str
     return added | {prefix + player for player in players for prefix in prefixes}
 
 
-def lists(values: npt.NDArray[Any], dtype: pa.DataType | None = None) -> pa.Array:
-    """A list column from an (n_rows, n_values) array; of float32 where no type is named."""
+def _lists(values: npt.NDArray[Any], dtype: pa.DataType) -> pa.Array:
+    """A list column from an (n_rows, n_values) array."""
     n_rows, n_values = values.shape
     offsets = pa.array(np.arange(0, (n_rows + 1) * n_values, n_values, dtype=np.int64)[: n_rows + 1])
     flat = values.reshape(-1)
     return pa.LargeListArray.from_arrays(
-        offsets, pa.array(flat if flat.dtype == object else flat.astype(np.float32), dtype or pa.float32())
+        offsets, pa.array(flat if flat.dtype == object else flat.astype(np.float32), dtype)
     )
 
 
@@ -175,7 +175,7 @@ def dead_letter_examples(split: str, failures: Sequence[tuple[bytes, str]]) -> l
         "record": [record for record, _ in failures],
         "split": [split.encode()] * len(failures),
     }
-    arrays = [lists(np.array(values, object)[:, None], pa.large_binary()) for values in columns.values()]
+    arrays = [_lists(np.array(values, object)[:, None], pa.large_binary()) for values in columns.values()]
     return encode_examples(pa.RecordBatch.from_arrays(arrays, names=list(columns)))
 
 

@@ -19,7 +19,7 @@ from tfx_explain.transforms.explain import ExplainedExamples, ExplainedOutputs
 
 _SLICES = "__slices__"
 
-_BATCHES = 64
+_BATCHES = 32
 """Batches that TFDV gets as one: it spreads what it is given over 128 summaries of about 1 MB for each slice."""
 
 
@@ -68,11 +68,11 @@ def attribution_columns(
     columns: dict[str, pa.Array] = {}
     for prefix, of_model in (("", explained.outputs), (records.BASELINE_PREFIX, explained.baseline)):
         if of_model is not None:
-            columns |= {prefix + name: records.lists(v) for name, v in _named(of_model, players, outputs).items()}
+            columns |= {prefix + name: _lists(v) for name, v in _named(of_model, players, outputs).items()}
     rows = np.arange(explained.rows.num_rows)
     if config.example_weight_key is not None:
         weights = example_weights(explained.rows, config.example_weight_key)
-        columns[config.example_weight_key] = records.lists(weights[:, None])
+        columns[config.example_weight_key] = _lists(weights)
         rows = np.flatnonzero(weights > 0)
     if config.slice_features:
         columns[_SLICES] = _slices_of_rows(explained.rows, config)
@@ -82,14 +82,20 @@ def attribution_columns(
 def _named(
     explained: ExplainedOutputs, players: Sequence[str], outputs: Sequence[str]
 ) -> dict[str, npt.NDArray[np.float64]]:
-    """Name -> (n_examples, 1) values."""
+    """Name -> (n_examples,) values."""
     named = {}
     for index, output in enumerate(outputs):
         suffix = f"/{output}" if len(outputs) > 1 else ""
         for player, values in zip(players, explained.attributions[..., index].T, strict=True):
-            named[f"{records.ATTRIBUTION_PREFIX}{player}{suffix}"] = values[:, None]
-        named[f"{records.PREDICTION}{suffix}"] = explained.prediction[:, [index]]
+            named[f"{records.ATTRIBUTION_PREFIX}{player}{suffix}"] = values
+        named[f"{records.PREDICTION}{suffix}"] = explained.prediction[:, index]
     return named
+
+
+def _lists(values: npt.NDArray[np.float64]) -> pa.Array:
+    """A list column of one value per row, as small as TFDV takes it."""
+    offsets = pa.array(np.arange(len(values) + 1, dtype=np.int32))
+    return pa.ListArray.from_arrays(offsets, pa.array(values.astype(np.float32)))
 
 
 def _slices_of_rows(rows: pa.RecordBatch, config: ExplainConfig) -> pa.Array:
