@@ -11,7 +11,6 @@ import tensorflow as tf
 import tfx_explain
 import worlds
 from tfx_explain import ConfigError, records
-from tfx_explain.transforms import select
 
 METHODS: list[dict[str, Any]] = [
     {"shapley": {}},
@@ -44,6 +43,10 @@ def test_linear_model_has_its_lines(explained: Any) -> None:
         assert set(points) <= set(trained[name])
         np.testing.assert_allclose(line["value"], prediction.mean() + weight * (points - rows[name].mean()), atol=1e-5)
         np.testing.assert_allclose(np.diff(line["centred_value"]), weight * np.diff(points), rtol=1e-6, atol=1e-6)
+        assert line["position"].tolist() == list(range(8))
+        assert np.isnan(line["step"].iloc[0])
+        np.testing.assert_allclose(line["step"].iloc[1:], weight * np.diff(points), rtol=1e-6, atol=1e-6)
+        assert (line["step_std_error"].iloc[1:] < 1e-6).all()
         spread = (prediction - weight * rows[name]).std() / np.sqrt(120)
         np.testing.assert_allclose(line["std_error"], spread, rtol=1e-5)
         effects = curve(explained, "accumulated_local_effects", name)
@@ -54,6 +57,7 @@ def test_linear_model_has_its_lines(explained: Any) -> None:
         np.testing.assert_allclose(effects["value"], weight * (edges - inside.mean()), atol=1e-5)
         np.testing.assert_allclose(line["centred_value"], weight * (points - trained[name].mean()), atol=1e-5)
         assert effects["num_examples_of_point"].sum() == 120
+        np.testing.assert_allclose(effects["step"].iloc[1:], np.diff(effects["value"]), atol=1e-9)
     assert (explained.profiles.query("kind == 'curve'")["num_examples"] == 120).all()
 
 
@@ -61,7 +65,7 @@ def test_text_has_a_level_each(explained: Any) -> None:
     levels = curve(explained, "partial_dependence", "race").set_index("level")
     assert sorted(levels.index) == ["a", "b"]
     assert levels["value"]["b"] - levels["value"]["a"] == pytest.approx(1.5, abs=1e-6)
-    assert levels["grid_value"].isna().all()
+    assert levels[["grid_value", "step", "step_std_error"]].isna().all(axis=None)
     left_out = explained.manifest["method"]["accumulated_local_effects"]["features_left_out"]
     assert list(left_out) == ["race"]
     assert "text" in left_out["race"]
@@ -78,6 +82,54 @@ def test_single_curves_are_those_of_the_rows_named(explained: Any) -> None:
         ]
         np.testing.assert_allclose(ice["value"], expected, rtol=1e-6)
         assert ice["std_error"].isna().all()
+
+
+def test_a_pair_has_a_surface(linear_model: str, linear_examples: str, tmp_path: Path) -> None:
+    """Of a linear model, the sum of the two lines; of a pair with a word, a line for each level."""
+    pairs = [["age", "income"], ["race", "debt"], ["age", "unused"]]
+    settings = {"features": [], "pairs": pairs, "pair_grid_size": 4}
+    explained = run(
+        linear_model, linear_examples, tmp_path / "out", methods=[{"shapley": {}}, {"partial_dependence": settings}]
+    )
+    rows = pd.DataFrame(worlds.make_rows(120, seed=2))
+    rows["race"] = rows["race"].map(worlds.RACE_EFFECT)
+    weights = {**worlds.LINEAR_WEIGHTS, "race": 1.0}
+    prediction = worlds.LINEAR_INTERCEPT + sum(weight * rows[name] for name, weight in weights.items())
+    assert set(explained.profiles["kind"]) == {"surface"}
+    for first, second in pairs[:2]:
+        surface = explained.profiles.query("feature == @first and feature_b == @second")
+        n_first, n_second = surface["position"].max() + 1, surface["position_b"].max() + 1
+        assert surface["position"].tolist() == np.repeat(np.arange(n_first), n_second).tolist()
+        assert surface["position_b"].tolist() == np.tile(np.arange(n_second), n_first).tolist()
+        a = surface["grid_value"] if first == "age" else surface["level"].map({"a": 0.0, "b": 1.5})
+        b = surface["grid_value_b"]
+        rest = prediction - weights[first] * rows[first] - weights[second] * rows[second]
+        np.testing.assert_allclose(
+            surface["value"], rest.mean() + weights[first] * a + weights[second] * b, rtol=1e-5, atol=1e-5
+        )
+        np.testing.assert_allclose(surface["std_error"], rest.std() / np.sqrt(120), rtol=1e-4)
+        assert surface["step"].isna().all()
+    method = explained.manifest["method"]["partial_dependence"]
+    assert method["pairs"] == {"age x income": 16, "race x debt": 8}
+    assert method["features_left_out"] == {"age x unused": "`unused`: the model does not read it"}
+    assert explained.manifest["counts"]["eval"]["profile_model_rows"] == 120 * (16 + 8)
+    assert explained.report().count("<figure>") == 2
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ([["age", "age"]], "a pair names `age` twice"),
+        ([["age", "debt"], ["debt", "age"]], "the pair of `debt` and `age` is listed twice"),
+        ([["age", "agee"]], "`methods.partial_dependence.pairs` names `agee`, which is no feature of the examples"),
+    ],
+)
+def test_unusable_pairs_are_one_sentence(
+    pairs: Any, message: str, linear_model: str, linear_examples: str, tmp_path: Path
+) -> None:
+    methods = [{"shapley": {}}, {"partial_dependence": {"pairs": pairs}}]
+    with pytest.raises(ConfigError, match=message):
+        run(linear_model, linear_examples, tmp_path / "out", methods=methods)
 
 
 def test_manifest_says_what_was_done_and_what_it_took(explained: Any) -> None:
@@ -181,21 +233,9 @@ def test_missing_constant_and_listed_features_and_several_outputs(tmp_path: Path
     np.testing.assert_allclose(words["value"], expected, rtol=1e-4, atol=1e-4)
     numbers = first[first["feature"] == "number"]
     assert numbers["is_missing"].tolist() == [False, False, False, True]
+    assert numbers["step"].isna().tolist() == [True, False, False, True]
     values = [*numbers["grid_value"][:-1], 5.0]
     np.testing.assert_allclose(numbers["value"], [(base + length * v).mean() for v in values], rtol=1e-4, atol=1e-4)
     effects = explanation.profiles.query("method == 'accumulated_local_effects' and feature == 'number'")
     assert set(effects["output"]) == {"score[0]", "score[1]"}
     assert (effects["num_examples"] == rows["number"].notna().sum()).all()
-
-
-def test_shards_and_batches_change_no_curve(linear_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def table(name: str, num_shards: int) -> pd.DataFrame:
-        for seed, split in enumerate(("train", "eval")):
-            rows = [worlds.to_example(row) for row in worlds.make_rows(90, seed)]
-            worlds.write_records(tmp_path / name / f"Split-{split}", rows, num_shards)
-        return run(linear_model, str(tmp_path / name), tmp_path / f"{name}-out", max_examples=70).profiles
-
-    reference = table("reference", 1)
-    monkeypatch.setattr(select, "ROWS_PER_BATCH", 11)
-    other = table("five", 5)
-    pd.testing.assert_frame_equal(reference, other, check_exact=False, rtol=1e-9, atol=1e-12)

@@ -58,8 +58,24 @@ class Explanation(_Described):
       the missing value is the level `(missing)` with `is_missing` true. `value`, `std_error`, `ci_low`, `ci_high`
       (95 %, Student t over examples) are in units of `output_space`; the same with `centred_` before them is less the
       mean over the feature's distribution: all that accumulated local effects have, so both are the same there.
-      `num_examples` of the curve; `num_examples_of_point`: of the bin below an edge, 0 for the first edge. Single
-      curves have no errors (NaN). Features left out and why, and how many rare levels, are in the manifest's `method`.
+      `num_examples` of the curve; `num_examples_of_point`: of the bin below an edge, 0 for the first edge. `step` is
+      the difference to the point before, where both lie on a line, and `step_std_error` its error, paired by example;
+      NaN at the first point, for levels and the missing value. Single curves have no errors (NaN). `kind` `surface` is
+      a pair of features varied together: `feature_b`, `position_b`, `grid_value_b`, `level_b`, `is_missing_b` say what
+      the second one is set to; `position_b` is -1 in all other rows. Features left out and why, and how many rare
+      levels, are in the manifest's `method`.
+    * `interactions.parquet`: one row per (slice, output, method, `player_a`, `player_b`): `index` names what was
+      measured, `value`, `std_error`, `ci_low`, `ci_high` (95 %), `num_examples`; only if any was asked for. Method
+      `shapley`, `index` `SII` or `Faith-SHAP`: `value` = mean |interaction| of single rows, `mean_signed`,
+      `mean_signed_std_error`. Method `interaction_strength`, `index` `H`, of the whole data: `value` = standard
+      deviation over rows of the joint partial dependence less those of the players alone, without the bias of noise, in
+      units of `output_space`; `h`, `h_ci_low`, `h_ci_high` the same as a part of the joint one's (Friedman's H), NaN
+      where that is too small. Columns that another method has are NaN.
+    * `attribution_stats/FeatureStats.pb`: statistics by TensorFlow Data Validation, as `tfdv.load_stats_binary` reads
+      them: a dataset `All Examples`, then one for each slice in the tables, over all splits. Features are
+      `attribution_<player>` and `prediction`, with `baseline_` before the baseline model's, and `/<output>` behind them
+      where there are several outputs; with `example_weight_key` they have weighted statistics too. Quantiles and
+      histograms are TFDV's approximations; they alone may depend on how the data is sharded.
     * `background.parquet`: the background rows as they were in the examples, plus `__weight__`.
     * `dead_letters/`: gzipped TFRecords of tf.Examples with `reason`, `split` and `record` (the bytes as read); only if
       there were any.

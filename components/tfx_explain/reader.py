@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 import pyarrow as pa
+from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from tfx_explain import records, storage
 from tfx_explain.errors import InputError
@@ -80,12 +81,13 @@ class ExplanationReader:
 
     @functools.cached_property
     def interactions(self) -> pd.DataFrame:
-        """Pairwise interactions, a row per slice, output and pair; columns as in `interactions.parquet`.
+        """Interactions, a row per slice, output, method and pair; columns as in `interactions.parquet`.
 
         Raises:
           InputError: none were asked for.
         """
-        return self._optional(records.INTERACTIONS, "set `interactions: 2` of the method `shapley`")
+        cure = "set `interactions: 2` of the method `shapley`, or list `interaction_strength` under `methods`,"
+        return self._optional(records.INTERACTIONS, cure)
 
     @functools.cached_property
     def slice_differences(self) -> pd.DataFrame:
@@ -120,6 +122,15 @@ class ExplanationReader:
         if not storage.exists(storage.join(self.uri, name)):
             raise InputError(f"{self.uri} has no {name}; {cure} and explain the model again.")
         return records.read_table(storage.join(self.uri, name))
+
+    @functools.cached_property
+    def attribution_stats(self) -> statistics_pb2.DatasetFeatureStatisticsList:
+        """TFDV's statistics of the attributions: a dataset for the whole data and one for each slice.
+
+        What `tensorflow_data_validation.load_stats_binary` gives for `attribution_stats/FeatureStats.pb`, so that
+        `visualize_statistics` shows it and `validate_statistics` compares it.
+        """
+        return records.read_statistics(storage.join(self.uri, records.ATTRIBUTION_STATS))
 
     @functools.cached_property
     def background(self) -> pd.DataFrame:

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from tfx_bsl.coders import example_coder
 
 from tfx_explain import storage
@@ -32,6 +32,8 @@ INTERACTIONS = "interactions.parquet"
 PROFILES = "profiles.parquet"
 BASELINE_IMPORTANCE = "baseline_importance.parquet"
 SLICE_DIFFERENCES = "slice_differences.parquet"
+ATTRIBUTION_STATS = "attribution_stats/FeatureStats.pb"
+ALL_EXAMPLES = "All Examples"  # what TFDV calls the whole data among slices
 BACKGROUND = "background.parquet"
 BACKGROUND_WEIGHT = "__weight__"
 REPORT_EXAMPLES = "report_examples.parquet"
@@ -298,6 +300,11 @@ def read_json(uri: str) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise InputError(f"{uri} is not JSON ({error}); write it again.") from None
     return dict(content)
+
+
+def read_statistics(uri: str) -> statistics_pb2.DatasetFeatureStatisticsList:
+    """Reads TFDV's statistics."""
+    return statistics_pb2.DatasetFeatureStatisticsList.FromString(storage.read_bytes(uri))
 
 
 def schema_features(uri: str) -> list[str]:

@@ -206,6 +206,23 @@ def test_one_row_has_a_curve_without_error_and_none_has_nothing() -> None:
         PartialDependenceAccumulator([1.0]).add(np.zeros((3, 1)), weights=[-1.0, 1.0, 1.0])
 
 
+def test_steps_are_paired_by_row_and_their_intervals_hold_the_truth() -> None:
+    """f = 10 x2 + (1 + x3) x1: the level differs far more between rows than the step from 0 to 1, which is 1."""
+    rng, hits = np.random.default_rng(7), 0
+    for _ in range(400):
+        x = np.concatenate([np.zeros((50, 1)), rng.normal(size=(50, 2))], axis=1)
+        curve = _dependence(
+            _curves(lambda r: 10 * r[..., 1] + (1 + r[..., 2]) * r[..., 0], x, 0, np.array([0.0, 1.0, 3.0]))
+        )
+        hits += abs(curve.step[1] - 1) <= 2.01 * curve.step_std_error[1]
+    assert np.isnan([curve.step[0], curve.step_std_error[0]]).all()
+    np.testing.assert_allclose(curve.step[1:], np.diff(curve.value))
+    slope = 1 + x[:, 2]
+    np.testing.assert_allclose(curve.step_std_error[1:], np.array([1, 2]) * slope.std(ddof=1) / np.sqrt(50))
+    assert curve.step_std_error[1] < curve.std_error[1] / 5
+    assert 0.92 <= hits / 400 <= 0.98
+
+
 # --- accumulated local effects --------------------------------------------------------------------------------------
 
 
@@ -254,6 +271,9 @@ def test_an_empty_bin_and_a_thin_one_leave_the_other_errors_known() -> None:
     assert np.isfinite(curve.std_error).all()
     assert np.diff(curve.value).tolist() == pytest.approx([2.0, 3.5, 5.0])
     assert curve.n_examples_of_point.tolist() == [0, 3, 0, 1]
+    # A step is the bin's own mean: 1, 2, 3 in the first bin, 5 in the last, and the middle one between them.
+    assert curve.step[1:].tolist() == pytest.approx([2.0, 3.5, 5.0])
+    assert curve.step_std_error[1] == pytest.approx(1 / np.sqrt(3))
     nothing = AccumulatedLocalEffectsAccumulator([0.0, 1.0]).result()
     assert np.isnan([*nothing.value, *nothing.std_error]).all()
 

@@ -87,6 +87,18 @@ class PartialDependenceConfig(Part):
     features: tuple[str, ...] | None = None
     grid_size: int = Field(20, ge=2, le=1_000, description="points per feature: quantiles, or most frequent levels")
     num_ice: int = Field(50, ge=0, le=1_000, description="curves of single examples to keep")
+    pairs: tuple[tuple[str, str], ...] = Field((), description="pairs of features to vary together, a surface each")
+    pair_grid_size: int = Field(10, ge=2, le=100, description="points of each feature of a pair")
+
+    @field_validator("pairs")
+    @classmethod
+    def _different(cls, pairs: Any) -> Any:
+        for index, (first, second) in enumerate(pairs):
+            if first == second:
+                raise ValueError(f"a pair names `{first}` twice; name two features")
+            if {first, second} in [set(pair) for pair in pairs[:index]]:
+                raise ValueError(f"the pair of `{first}` and `{second}` is listed twice; list it once")
+        return pairs
 
 
 class AccumulatedLocalEffectsConfig(Part):
@@ -96,6 +108,16 @@ class AccumulatedLocalEffectsConfig(Part):
     num_bins: int = Field(20, ge=1, le=1_000)
 
 
+class InteractionStrengthConfig(Part):
+    """Friedman's H: how much pairs of players do together that neither does by itself."""
+
+    top_k: int = Field(5, ge=2, le=50, description="as many pairs as this many players have, the most important ones")
+    players: tuple[str, ...] | None = Field(None, min_length=2, description="all pairs of these instead")
+    num_rows: int = Field(
+        300, ge=20, le=10_000, description="rows sampled; num_rows^2 / 4 model rows for each player and each pair"
+    )
+
+
 class Method(OneOf):
     """One thing to compute."""
 
@@ -103,12 +125,12 @@ class Method(OneOf):
     shapley: ShapleyConfig | None = None
     partial_dependence: PartialDependenceConfig | None = None
     accumulated_local_effects: AccumulatedLocalEffectsConfig | None = None
+    interaction_strength: InteractionStrengthConfig | None = None
 
 
 _LATER_METHODS = (
     "permutation_importance",
     "sage",
-    "interaction_strength",
     "integrated_gradients",
     "expected_gradients",
     "xrai",

@@ -31,6 +31,7 @@ class ReportData:
         `output`, `player`, `difference`, `rest_value`, `q_value`.
       baseline_importance: the same columns for the model that this one is compared with.
       profiles: as in `profiles.parquet`, if there are any.
+      interactions: as in `interactions.parquet`, if there are any.
       findings: of a validation, if there was one.
       blessed: its verdict.
       title: of the page.
@@ -45,6 +46,7 @@ class ReportData:
     blessed: bool | None = None
     title: str = "Model explanation"
     slice_differences: pd.DataFrame | None = None
+    interactions: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         """Checks the columns, and adds the optional ones that are absent.
@@ -79,7 +81,11 @@ class ReportData:
             examples = records.attribution_frames(records.read_rows(uri), players, outputs)
         tables = {
             name: records.read_table(uri)
-            for name, file in (("slice_differences", records.SLICE_DIFFERENCES), ("profiles", records.PROFILES))
+            for name, file in (
+                ("slice_differences", records.SLICE_DIFFERENCES),
+                ("profiles", records.PROFILES),
+                ("interactions", records.INTERACTIONS),
+            )
             if storage.exists(uri := storage.join(explanation_dir, file))
         }
         return cls(manifest=manifest, importance=importance, examples=examples, **tables)

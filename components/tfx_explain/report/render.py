@@ -15,11 +15,13 @@ from markupsafe import Markup
 
 from tfx_explain.report import story, text
 from tfx_explain.report.data import ReportData
+from tfx_explain.report.interactions import InteractionTable, interaction_tables
 from tfx_explain.report.profiles import HEIGHT as PROFILE_HEIGHT
 from tfx_explain.report.profiles import WIDTH as PROFILE_WIDTH
 from tfx_explain.report.profiles import ProfileSection, make_profiles
 from tfx_explain.report.ranking import Ranking, rank_players
 from tfx_explain.report.slices import FALSE_DISCOVERY_RATE, slice_tables
+from tfx_explain.report.surfaces import SurfaceSection, make_surfaces
 from tfx_explain.report.swarm import LABEL_WIDTH, WIDTH, Swarm, make_swarm
 from tfx_explain.report.waterfall import Waterfall, make_waterfalls
 from tfx_explain.slicing import OVERALL
@@ -43,6 +45,8 @@ class _Panel:
     swarm: Swarm | None
     waterfalls: Sequence[Waterfall]
     profiles: Sequence[ProfileSection]
+    surfaces: SurfaceSection | None
+    interactions: Sequence[InteractionTable]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,7 +166,10 @@ def _panels(data: ReportData) -> list[_Panel]:
         ranking = rank_players(rows, before, examples, players)
         drawn = examples is not None and len(panels) < MAX_PANELS
         names = [bar.player for bar in ranking.bars]
-        curves = None if data.profiles is None or len(panels) >= MAX_PANELS else _part(data.profiles, slice_key, output)
+        curves, pairs = (
+            None if table is None or len(panels) >= MAX_PANELS else _part(table, slice_key, output)
+            for table in (data.profiles, data.interactions)
+        )
         by_importance = [feature for name in names for feature in players.get(name, (name,))]
         panels.append(
             _Panel(
@@ -173,6 +180,8 @@ def _panels(data: ReportData) -> list[_Panel]:
                 swarm=make_swarm(examples, names, players) if drawn and examples is not None else None,
                 waterfalls=make_waterfalls(examples, names, players) if drawn and examples is not None else [],
                 profiles=[] if curves is None else make_profiles(curves, by_importance),
+                surfaces=None if curves is None else make_surfaces(curves),
+                interactions=[] if pairs is None else interaction_tables(pairs),
             )
         )
     return panels

@@ -35,6 +35,9 @@ class Curve:
       centred_ci_high: (n_points,) upper end.
       n_examples_of_point: (n_points,) examples in the bin below each edge, for accumulated local effects; else
         `n_examples` each.
+      step: (n_points,) value less that of the point before; NaN at the first. It means something only along a line.
+      step_std_error: (n_points,) its standard error, from the examples' own steps: what they share in level and in
+        earlier points cancels. For accumulated local effects that of the bin's own mean.
     """
 
     n_examples: int
@@ -47,6 +50,8 @@ class Curve:
     centred_ci_low: Array
     centred_ci_high: Array
     n_examples_of_point: npt.NDArray[np.int64]
+    step: Array
+    step_std_error: Array
 
     def columns(self) -> dict[str, Any]:
         """The curve as table columns, a row per point."""
@@ -95,6 +100,7 @@ class PartialDependenceAccumulator:
         self.n_examples = 0
         self._level = WeightedMoments.empty(len(self.fractions), full=False)
         self._shape = WeightedMoments.empty(len(self.fractions), full=False)
+        self._steps = WeightedMoments.empty(len(self.fractions) - 1, full=False)
         self._ice = _SmallestHashes(num_ice, len(self.fractions))
 
     def add(
@@ -124,6 +130,7 @@ class PartialDependenceAccumulator:
         self.n_examples += len(values)
         self._level.add(values, w)
         self._shape.add(values - (values @ self.fractions)[:, None], w)
+        self._steps.add(np.diff(values, axis=1), w)
         if hashes is not None and example_ids is not None:
             self._ice.add(hashes[kept], example_ids[kept], values)
 
@@ -132,6 +139,7 @@ class PartialDependenceAccumulator:
         self.n_examples += other.n_examples
         self._level.merge(other._level)
         self._shape.merge(other._shape)
+        self._steps.merge(other._steps)
         self._ice.add(other._ice.hashes, other._ice.example_ids, other._ice.values)
 
     def result(self, confidence: float = 0.95) -> Curve:
@@ -141,6 +149,7 @@ class PartialDependenceAccumulator:
             self.n_examples,
             (self._level.mean_or_nan(), np.sqrt(self._level.covariance_of_mean())),
             (self._shape.mean_or_nan(), np.sqrt(self._shape.covariance_of_mean())),
+            (self._steps.mean_or_nan(), np.sqrt(self._steps.covariance_of_mean())),
             quantile,
             np.full(len(self.fractions), self.n_examples, np.int64),
         )
@@ -169,8 +178,11 @@ class AccumulatedLocalEffectsAccumulator:
 
     def __init__(self, edges: Sequence[float]) -> None:
         self.edges = np.asarray(edges, dtype=np.float64)
-        # Rows: examples, w, w^2, w x, w^2 x, w^2 x^2, w t, w t^2; x = change of the output over the bin, t = the place.
-        self._sums = np.zeros((8, len(self.edges) - 1))
+        n_bins = len(self.edges) - 1
+        # Rows: examples, w, w^2, w x, w t, w t^2; x = change of the output over the bin, t = the place in it.
+        self._sums = np.zeros((6, n_bins))
+        # Mean of x by w^2 and sum of w^2 (x - mean)^2: sums of squares would lose a small spread around a large change.
+        self._mean, self._scatter = np.zeros(n_bins), np.zeros(n_bins)
 
     def add(
         self,
@@ -199,13 +211,26 @@ class AccumulatedLocalEffectsAccumulator:
         w = _weights(weights, len(x))
         kept = np.isfinite(x) & (bins >= 0) & (w > 0)
         x, t, w = x[kept], t[kept], w[kept]
-        u = w**2
-        for row, terms in enumerate((np.ones_like(x), w, u, w * x, u * x, u * x**2, w * t, w * t**2)):
-            self._sums[row] += np.bincount(bins[kept], weights=terms, minlength=len(self.edges) - 1)
+        n_bins, bins = len(self.edges) - 1, bins[kept]
+
+        def per_bin(terms: Array) -> Array:
+            return np.asarray(np.bincount(bins, weights=terms, minlength=n_bins), np.float64)
+
+        sums = np.stack([per_bin(terms) for terms in (np.ones_like(x), w, w**2, w * x, w * t, w * t**2)])
+        mean = per_bin(w**2 * x) / np.where(sums[2] > 0, sums[2], 1.0)
+        self._merge(sums, mean, per_bin(w**2 * (x - mean[bins]) ** 2))
 
     def merge(self, other: AccumulatedLocalEffectsAccumulator) -> None:
         """Adds everything that another accumulator of the same bins has seen."""
-        self._sums = self._sums + other._sums
+        self._merge(other._sums, other._mean, other._scatter)
+
+    def _merge(self, sums: Array, mean: Array, scatter: Array) -> None:
+        total = self._sums[2] + sums[2]
+        fraction = sums[2] / np.where(total > 0, total, 1.0)
+        shift = mean - self._mean
+        self._scatter = self._scatter + scatter + shift**2 * self._sums[2] * fraction
+        self._mean = self._mean + shift * fraction
+        self._sums = self._sums + sums
 
     def result(self, confidence: float = 0.95) -> Curve:
         """The curve at the edges; NaN where there were no examples, without errors where no bin had two."""
@@ -214,7 +239,7 @@ class AccumulatedLocalEffectsAccumulator:
         if total == 0:
             nothing = np.full(len(self.edges), np.nan)
             counted = np.zeros(len(self.edges), np.int64)
-            return _curve(0, (nothing, nothing), (nothing, nothing), np.nan, counted)
+            return _curve(0, (nothing, nothing), (nothing, nothing), (nothing[1:], nothing[1:]), np.nan, counted)
         mean, variance = self._bin_means()
         fractions = weight / total
         up_to = np.tri(len(self.edges), len(mean), -1)
@@ -229,17 +254,17 @@ class AccumulatedLocalEffectsAccumulator:
         pair = (centred @ mean, np.sqrt(centred**2 @ variance + of_fractions))
         quantile = t_quantile(0.5 + confidence / 2, n - np.count_nonzero(weight))
         counted = np.concatenate([[0], n_examples]).astype(np.int64)
-        return _curve(int(n_examples.sum()), pair, pair, quantile, counted)
+        return _curve(int(n_examples.sum()), pair, pair, (mean, np.sqrt(variance)), quantile, counted)
 
     def _bin_means(self) -> tuple[Array, Array]:
         """(n_bins,) mean change over each bin and the variance of that mean."""
-        _, weight, weight_squared, sums, sums_squared, squares = self._sums[:6]
+        _, weight, weight_squared, sums = self._sums[:4]
         width = np.diff(self.edges)
         filled = weight > 0
         with np.errstate(divide="ignore", invalid="ignore"):
             mean = sums / weight
             n = np.where(filled, weight**2 / weight_squared, 0.0)
-            scatter = np.maximum(squares - 2 * mean * sums_squared + mean**2 * weight_squared, 0.0)
+            scatter = self._scatter + (self._mean - mean) ** 2 * weight_squared
             variance = scatter / weight**2 * n / (n - 1)
         centre = (self.edges[:-1] + self.edges[1:]) / 2
         slope = np.interp(centre, centre[filled], (mean / width)[filled])
@@ -281,11 +306,13 @@ def _curve(
     n_examples: int,
     level: tuple[Array, Array],
     shape: tuple[Array, Array],
+    steps: tuple[Array, Array],
     quantile: float,
     n_examples_of_point: npt.NDArray[np.int64],
 ) -> Curve:
-    """A curve from (value, standard error) of its level and of its shape."""
+    """A curve from (value, standard error) of its level, of its shape, and of the steps between its points."""
     (value, error), (centred, centred_error) = level, shape
+    step, step_error = (np.concatenate([[np.nan], part]) for part in steps)
     return Curve(
         n_examples=n_examples,
         value=value,
@@ -297,4 +324,6 @@ def _curve(
         centred_ci_low=centred - quantile * centred_error,
         centred_ci_high=centred + quantile * centred_error,
         n_examples_of_point=n_examples_of_point,
+        step=step,
+        step_std_error=step_error,
     )

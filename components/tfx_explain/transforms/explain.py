@@ -205,7 +205,7 @@ def explain_examples(
     finite = np.all([_finite(one) for one in estimates], axis=0)
     good, failures = set_aside(batch, dict.fromkeys(np.flatnonzero(~finite).tolist(), _NOT_FINITE))
     # With `classes: predicted` the candidate chooses, so that both models are compared on one output.
-    chosen = _chosen_outputs(estimates[0].prediction[finite], good, config)
+    chosen = chosen_outputs(estimates[0].prediction[finite], good, config)
     outputs = [
         _outputs(one, background.weights @ values, finite, chosen)
         for one, values in zip(estimates, base, strict=True)
@@ -248,7 +248,7 @@ def _finite(estimates: Estimates) -> npt.NDArray[np.bool_]:
     return predicted & np.asarray(np.isfinite(estimates.values).all(axis=(1, 2)))
 
 
-def _chosen_outputs(prediction: FloatArray, rows: pa.RecordBatch, config: ExplainConfig) -> npt.NDArray[np.int64]:
+def chosen_outputs(prediction: FloatArray, rows: pa.RecordBatch, config: ExplainConfig) -> npt.NDArray[np.int64]:
     """The outputs that `model.classes` asks for, for each row: (n_examples, n_outputs) indices."""
     n_examples, n_outputs = prediction.shape
     classes = config.model.classes

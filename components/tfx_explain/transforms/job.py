@@ -16,9 +16,12 @@ from tfx_explain.report import render_explanation
 from tfx_explain.rows import SmallestHashes
 from tfx_explain.slicing import OVERALL, SliceKey
 from tfx_explain.summary.importance import ImportanceSummary
+from tfx_explain.transforms.attribution_stats import WriteAttributionStats
 from tfx_explain.transforms.background import Background
 from tfx_explain.transforms.designs import shapley_design
 from tfx_explain.transforms.explain import CheckExamples, ExplainExamples, output_names
+from tfx_explain.transforms.interaction_strength import METHOD as INTERACTION_STRENGTH
+from tfx_explain.transforms.interaction_strength import InteractionStrengths, MeasureInteractionStrength
 from tfx_explain.transforms.manifest import describe_run
 from tfx_explain.transforms.plan import ChooseBackground
 from tfx_explain.transforms.read import COUNTS, FAILED, ReadExamples
@@ -119,10 +122,17 @@ def build_job(pipeline: beam.Pipeline, request: ExplainRequest) -> None:
         slices = selected | "AllSelected" >> beam.Flatten() | "CountSlices" >> CountSlices(config)
     else:
         slices = pipeline | "NoSlices" >> beam.Create([{}])
+    everything = list(explained.values())
+    _ = (everything[0] if len(everything) == 1 else everything | "AllExplained" >> beam.Flatten()) | (
+        "AttributionStats" >> WriteAttributionStats(request.explanation_dir, players, outputs, config)
+    )
     # Each split is summarised by itself: a runner may hold in memory what it flattens.
-    summaries = [
-        rows | f"Summarize[{split}]" >> Summarize(outputs, config, slices) for split, rows in explained.items()
-    ]
+    summaries = [rows | f"Summarize[{split}]" >> Summarize(outputs, config) for split, rows in explained.items()]
+    summaries = summaries | "AllSummaries" >> beam.Flatten()
+    if config.method(INTERACTION_STRENGTH) is not None:
+        strengths = summaries | "InteractionStrength" >> MeasureInteractionStrength(request, explained)
+    else:
+        strengths = pipeline | "NoInteractionStrength" >> beam.Create([None])
     samples = [
         rows | f"ReportSample[{split}]" >> SampleForReport(players, config.id_key, config.seed)
         for split, rows in explained.items()
@@ -135,7 +145,8 @@ def build_job(pipeline: beam.Pipeline, request: ExplainRequest) -> None:
             _write_tables,
             request,
             background=beam.pvalue.AsSingleton(background),
-            summaries=beam.pvalue.AsIter(summaries | "AllSummaries" >> beam.Flatten()),
+            summaries=beam.pvalue.AsIter(summaries),
+            strengths=beam.pvalue.AsSingleton(strengths),
             slices=beam.pvalue.AsSingleton(slices),
             samples=beam.pvalue.AsIter(samples | "AllSamples" >> beam.Flatten()),
             counts=beam.pvalue.AsDict(counts | "AllCounts" >> beam.Flatten() | "Count" >> beam.CombinePerKey(sum)),
@@ -161,6 +172,7 @@ def _write_tables(
     *,
     background: Background,
     summaries: Iterable[tuple[Key, Any]],
+    strengths: InteractionStrengths | None,
     slices: Mapping[SliceKey, int],
     samples: Iterable[SmallestHashes],
     counts: Mapping[tuple[str, str], int],
@@ -180,7 +192,8 @@ def _write_tables(
     if accumulated:
         _check_weights(num_examples[OVERALL], config.example_weight_key)
         tables = Tables(directory, players, design.interaction_pairs, design.interaction_index)
-        tables.write(accumulated, background, merged(samples).result())
+        strength_table = None if strengths is None else strengths.table
+        tables.write(accumulated, background, merged(samples).result(), strength_table)
     results = {output: value.result() for (slice_key, output), value in importance.items() if slice_key == OVERALL}
     by_split: dict[str, dict[str, Any]] = {}
     for (split, what), n in sorted(counts.items()):
@@ -207,6 +220,7 @@ def _write_tables(
             },
             "slices": describe_slices(config, slices, num_examples),
             "profiles": {} if background.profiles is None else background.profiles.describe(request.config),
+            "strengths": {} if strengths is None else {INTERACTION_STRENGTH: dict(strengths.description)},
             "top_players": _top_players(players, results),
             "max_gap": max((result.max_completeness_gap for result in results.values()), default=0.0),
             "max_relative_gap": max((r.max_relative_completeness_gap for r in results.values()), default=0.0),

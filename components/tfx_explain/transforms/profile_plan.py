@@ -2,6 +2,8 @@
 
 The sample are the `N_SAMPLE` rows of the background split with the smallest hashes: the same rows however the data is
 sharded, so that all workers add to the same curves. Quantiles of so many rows are within 2 % of the true ones in rank.
+A mergeable quantile sketch would see all rows, but its answers depend on the order in which parts of it are merged, and
+with them every point of every curve; nor would it tell which levels text has, or how often a value is missing.
 """
 
 from __future__ import annotations
@@ -42,10 +44,12 @@ class ProfilePlan:
     Attributes:
       grids: of the features with a partial dependence curve.
       bins: of the features with accumulated local effects.
-      grid_rows: a row per grid point, grids one after the other: a real row with that feature's value replaced.
+      grid_rows: a row per grid point, grids one after the other: a real row with that feature's value replaced; then a
+        row per point of each surface, its second feature changing fastest.
       edge_rows: the same for the edges of the bins.
       left_out: method -> feature -> why it has no profile.
       n_rows: how many rows all this was chosen from.
+      surfaces: the grids of each pair of features that are varied together.
     """
 
     grids: tuple[Grid, ...]
@@ -54,6 +58,7 @@ class ProfilePlan:
     edge_rows: pa.RecordBatch
     left_out: Mapping[str, Mapping[str, str]]
     n_rows: int
+    surfaces: tuple[tuple[Grid, Grid], ...] = ()
 
     def describe(self, config: ExplainConfig) -> dict[str, Any]:
         """Method -> settings as resolved, for the manifest."""
@@ -64,6 +69,7 @@ class ProfilePlan:
                 **common,
                 "features": {grid.feature: _describe_grid(grid) for grid in self.grids},
                 "features_left_out": dict(self.left_out[PARTIAL_DEPENDENCE]),
+                "pairs": {_pair_name(a.feature, b.feature): len(a.values) * len(b.values) for a, b in self.surfaces},
                 "num_ice": config.method(PARTIAL_DEPENDENCE).num_ice,
                 "model_rows_per_example": self.grid_rows.num_rows,
             }
@@ -95,13 +101,18 @@ def check_features(config: ExplainConfig, known: Iterable[str]) -> None:
       ConfigError: there is such a feature.
     """
     there = sorted(set(known))
-    for method in METHODS:
-        for name in getattr(config.method(method), "features", None) or ():
+    for method, key in [*((method, "features") for method in METHODS), (PARTIAL_DEPENDENCE, "pairs")]:
+        for name in _names(getattr(config.method(method), key, None) or ()):
             if name not in there:
                 raise ConfigError(
-                    f"`methods.{method}.features` names `{name}`, which is no feature of the examples; "
+                    f"`methods.{method}.{key}` names `{name}`, which is no feature of the examples; "
                     f"name features, not groups: {', '.join(there)}."
                 )
+
+
+def _names(listed: Iterable[str | tuple[str, str]]) -> list[str]:
+    """The features in a list of features or of pairs of them."""
+    return [name for entry in listed for name in ([entry] if isinstance(entry, str) else entry)]
 
 
 def plan_profiles(
@@ -137,14 +148,49 @@ def plan_profiles(
                 bins.append(found)
             else:
                 left_out[method][name] = reason or _CONSTANT
+    surfaces = _plan_surfaces(rows, config, read, left_out[PARTIAL_DEPENDENCE])
+    varied = [{grid.feature: grid.values} for grid in grids] + [_crossed(*pair) for pair in surfaces]
     return ProfilePlan(
         grids=tuple(grids),
         bins=tuple(bins),
-        grid_rows=_replaced(rows, [(grid.feature, grid.values) for grid in grids]),
-        edge_rows=_replaced(rows, [(one.feature, one.edges) for one in bins]),
+        grid_rows=_replaced(rows, varied),
+        edge_rows=_replaced(rows, [{one.feature: one.edges} for one in bins]),
         left_out=left_out,
         n_rows=rows.num_rows,
+        surfaces=tuple(surfaces),
     )
+
+
+def _plan_surfaces(
+    rows: pa.RecordBatch, config: ExplainConfig, read: Sequence[str], left_out: dict[str, str]
+) -> list[tuple[Grid, Grid]]:
+    """The grids of the pairs asked for; says in `left_out` why one has none."""
+    settings = config.method(PARTIAL_DEPENDENCE)
+    surfaces = []
+    for pair in () if settings is None else settings.pairs:
+        grids: list[Grid] = []
+        for name in pair:
+            values, n_missing, reason = _values(rows, name) if name in read else (np.zeros(0), 0, _UNREAD)
+            grid = None if reason else choose_grid(name, values, n_missing, settings.pair_grid_size)
+            if grid is None:
+                left_out[_pair_name(*pair)] = f"`{name}`: {reason or _CONSTANT}"
+                break
+            grids.append(grid)
+        else:
+            surfaces.append((grids[0], grids[1]))
+    return surfaces
+
+
+def _pair_name(first: str, second: str) -> str:
+    return f"{first} x {second}"
+
+
+def _crossed(first: Grid, second: Grid) -> dict[str, Sequence[Value]]:
+    """Every point of the first with every point of the second, which changes fastest."""
+    return {
+        first.feature: [value for value in first.values for _ in second.values],
+        second.feature: [*second.values] * len(first.values),
+    }
 
 
 def single_values(batch: pa.RecordBatch, name: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]]:
@@ -165,14 +211,16 @@ def _values(rows: pa.RecordBatch, name: str) -> tuple[npt.NDArray[Any], int, str
     return single_values(rows, name)[0], int((lengths == 0).sum()), reason
 
 
-def _replaced(rows: pa.RecordBatch, replacements: Sequence[tuple[str, Sequence[Value]]]) -> pa.RecordBatch:
-    """The first row once for each of the values, with that value instead of its own."""
-    n_rows = sum(len(values) for _, values in replacements)
+def _replaced(rows: pa.RecordBatch, replacements: Sequence[Mapping[str, Sequence[Value]]]) -> pa.RecordBatch:
+    """The first row once for each of the values (of several features together, where so named) instead of its own."""
+    n_rows = sum(len(next(iter(values.values()))) for values in replacements)
     columns = {name: [column[0].as_py()] * n_rows for name, column in zip(rows.schema.names, rows.columns, strict=True)}
-    start = 0
-    for name, values in replacements:
-        columns[name][start : start + len(values)] = [None if value is None else [value] for value in values]
-        start += len(values)
+    start = end = 0
+    for together in replacements:
+        for name, values in together.items():
+            end = start + len(values)
+            columns[name][start:end] = [None if value is None else [value] for value in values]
+        start = end
     arrays = [pa.array(columns[field.name], field.type) for field in rows.schema]
     return pa.RecordBatch.from_arrays(arrays, schema=rows.schema)
 

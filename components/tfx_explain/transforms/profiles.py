@@ -14,7 +14,8 @@ import pyarrow as pa
 from tfx_explain.models import Inputs, Model
 from tfx_explain.rows import HashArray
 from tfx_explain.summary import AccumulatedLocalEffectsAccumulator, IceCurves, PartialDependenceAccumulator
-from tfx_explain.summary.grids import Value
+from tfx_explain.summary.grids import Grid, Value
+from tfx_explain.transforms.designs import PointDesign
 from tfx_explain.transforms.profile_plan import (
     ACCUMULATED_LOCAL_EFFECTS,
     PARTIAL_DEPENDENCE,
@@ -34,7 +35,8 @@ class ProfiledRows:
 
     Attributes:
       plan: what was varied, where.
-      curves: per grid of the plan, (n, n_points, n_outputs): output with the feature set to each point.
+      curves: per grid of the plan, (n, n_points, n_outputs): output with the feature set to each point; then per
+        surface the same, its points as in `ProfilePlan.grid_rows`.
       differences: per bins of the plan, (n, n_outputs): output at the upper edge of the example's bin less that at the
         lower.
       bins: per bins of the plan, (n,): the example's bin, -1 where it has none.
@@ -59,15 +61,6 @@ class ProfiledRows:
             places=tuple(places[rows] for places in self.places),
             example_ids=self.example_ids[rows],
         )
-
-
-@dataclasses.dataclass(frozen=True)
-class _Design:
-    """One block per grid point, whose one coalition lacks the feature that the point is of."""
-
-    coalitions: npt.NDArray[np.bool_]
-    background_index: npt.NDArray[np.int32]
-    background_weight: FloatArray
 
 
 class Profiler:
@@ -120,19 +113,16 @@ class Profiler:
     def _curves(
         self, inputs: Inputs, grid_inputs: Inputs, plan: ProfilePlan, outputs: npt.NDArray[np.int64]
     ) -> tuple[FloatArray, ...]:
-        """Every example with one feature at a time from a row that holds a grid point.
+        """Every example with one feature or pair at a time from a row that holds a point of its grid.
 
         Features that are players of their own, as they mostly are for Shapley values, share their prepared graph.
         """
-        sizes = [len(grid.values) for grid in plan.grids]
+        varied = [(grid,) for grid in plan.grids] + list(plan.surfaces)
+        sizes = [int(np.prod([len(grid.values) for grid in grids])) for grids in varied]
         if not sizes:
             return ()
-        lacking = np.repeat([self.features.index(grid.feature) for grid in plan.grids], sizes)
-        design = _Design(
-            coalitions=(np.arange(len(self.features)) != lacking[:, None])[:, None],
-            background_index=np.arange(len(lacking), dtype=np.int32)[:, None],
-            background_weight=np.ones((len(lacking), 1)),
-        )
+        lacking = [np.isin(self.features, [grid.feature for grid in grids]) for grids in varied]
+        design = PointDesign.of(np.repeat(np.array(lacking), sizes, axis=0))
         players = [(name,) for name in self.features]
         values = self.model.block_values(inputs, grid_inputs, players, design)[:, :, 0]
         kept = np.take_along_axis(values, outputs[:, None], axis=2)
@@ -163,11 +153,13 @@ class ProfileAccumulator:
 
     def __init__(self, plan: ProfilePlan, num_ice: int) -> None:
         self.curves = [PartialDependenceAccumulator(grid.fractions, num_ice) for grid in plan.grids]
+        products = [np.outer(first.fractions, second.fractions).ravel() for first, second in plan.surfaces]
+        self.surfaces = [PartialDependenceAccumulator(fractions.tolist()) for fractions in products]
         self.effects = [AccumulatedLocalEffectsAccumulator(bins.edges) for bins in plan.bins]
 
     def add(self, profiled: ProfiledRows, output: int, hashes: HashArray, weights: FloatArray | None = None) -> None:
         """Adds a batch for one output; `weights` of its rows, None = all 1."""
-        for dependence, curves in zip(self.curves, profiled.curves, strict=True):
+        for dependence, curves in zip([*self.curves, *self.surfaces], profiled.curves, strict=True):
             dependence.add(curves[..., output], weights, hashes, profiled.example_ids)
         varied = zip(self.effects, profiled.differences, profiled.bins, profiled.places, strict=True)
         for effects, differences, bins, places in varied:
@@ -175,7 +167,7 @@ class ProfileAccumulator:
 
     def merge(self, other: ProfileAccumulator) -> None:
         """Adds everything that another accumulator of the same plan has seen."""
-        for mine, theirs in zip(self.curves, other.curves, strict=True):
+        for mine, theirs in zip(self.curves + self.surfaces, other.curves + other.surfaces, strict=True):
             mine.merge(theirs)
         for ours, others in zip(self.effects, other.effects, strict=True):
             ours.merge(others)
@@ -188,22 +180,45 @@ def profile_table(accumulated: Mapping[tuple[str, str], ProfileAccumulator], pla
       accumulated: (slice, output) -> what was accumulated.
       plan: what was varied, where.
     """
-    frames = [_frame({})]
+    parts = []
     for (slice_key, output), profiles in accumulated.items():
         key = {"slice": slice_key, "output": output}
         for grid, dependence in zip(plan.grids, profiles.curves, strict=True):
             about = {**key, "method": PARTIAL_DEPENDENCE, "feature": grid.feature}
             about |= _points(grid.values, ordered=grid.ordered)
-            frames.append(_frame({**about, "kind": "curve", **dependence.result().columns()}))
-            frames.append(_ice_frame(about, dependence.ice()))
+            parts.append(_columns({**about, "kind": "curve", **_steps_of_line(dependence.result().columns(), about)}))
+            parts.append(_ice_columns(about, dependence.ice()))
         for bins, effects in zip(plan.bins, profiles.effects, strict=True):
             about = {**key, "method": ACCUMULATED_LOCAL_EFFECTS, "feature": bins.feature}
             about |= _points(bins.edges, ordered=True)
-            frames.append(_frame({**about, "kind": "curve", **effects.result().columns()}))
-    return pd.concat(frames, ignore_index=True)
+            parts.append(_columns({**about, "kind": "curve", **effects.result().columns()}))
+        for (first, second), dependence in zip(plan.surfaces, profiles.surfaces, strict=True):
+            about = {**key, "method": PARTIAL_DEPENDENCE, **_surface_points(first, second)}
+            parts.append(_columns({**about, "kind": "surface", **_steps_of_line(dependence.result().columns(), about)}))
+    # One frame at the end: making hundreds of small ones takes seconds.
+    empty = {name: [np.zeros(0, kind)] for name, kind in _TYPES.items()}
+    return pd.DataFrame({name: np.concatenate(empty[name] + [part[name] for part in parts]) for name in _TYPES})
 
 
-def _ice_frame(about: Mapping[str, Any], ice: IceCurves) -> pd.DataFrame:
+def _steps_of_line(columns: dict[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a curve with steps only between points that lie on a line."""
+    on_line = np.array([level is None for level in about["level"]]) & ("feature_b" not in about)
+    return columns | {name: np.where(on_line, columns[name], np.nan) for name in ("step", "step_std_error")}
+
+
+def _surface_points(first: Grid, second: Grid) -> dict[str, Any]:
+    """The points of a surface, the second feature changing fastest; its columns end in `_b`."""
+    one, other = (_points(grid.values, ordered=grid.ordered) for grid in (first, second))
+    n_first, n_second = len(first.values), len(second.values)
+    return {
+        "feature": first.feature,
+        "feature_b": second.feature,
+        **{name: np.repeat(value, n_second) for name, value in one.items()},
+        **{f"{name}_b": np.tile(value, n_first) for name, value in other.items()},
+    }
+
+
+def _ice_columns(about: Mapping[str, Any], ice: IceCurves) -> dict[str, npt.NDArray[Any]]:
     """Single curves of one feature, one after the other."""
     n_curves, n_points = ice.values.shape
     ids = np.array([example_id.decode("utf-8", "replace") for example_id in ice.example_ids], object)
@@ -211,7 +226,7 @@ def _ice_frame(about: Mapping[str, Any], ice: IceCurves) -> pd.DataFrame:
         name: np.tile(value, n_curves) if isinstance(value, np.ndarray) else value for name, value in about.items()
     }
     columns |= {"kind": "ice", "example_id": np.repeat(ids, n_points)}
-    return _frame({**columns, "value": ice.values.ravel(), "centred_value": ice.centred_values.ravel()})
+    return _columns({**columns, "value": ice.values.ravel(), "centred_value": ice.centred_values.ravel()})
 
 
 _TYPES = {
@@ -223,21 +238,25 @@ _TYPES = {
     **dict.fromkeys(("value", "std_error", "ci_low", "ci_high"), "float64"),
     **dict.fromkeys(("centred_value", "centred_std_error", "centred_ci_low", "centred_ci_high"), "float64"),
     **dict.fromkeys(("num_examples", "num_examples_of_point"), "int64"),
+    **dict.fromkeys(("step", "step_std_error"), "float64"),
+    "feature_b": "object",
+    "position_b": "int64",
+    "grid_value_b": "float64",
+    "level_b": "object",
+    "is_missing_b": "bool",
 }
+_BLANK = {"object": None, "float64": np.nan, "int64": 1, "bool": False}
 
 
-def _frame(columns: Mapping[str, Any]) -> pd.DataFrame:
-    """A table of all columns, those not given filled with what stands for nothing."""
-    if not columns:
-        return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in _TYPES.items()})
-    blank = {"object": None, "float64": np.nan, "int64": 1}
+def _columns(columns: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
+    """Every column of the table, those not given filled with what stands for nothing."""
     n_rows = len(columns["position"])
     made = {}
     for name, kind in _TYPES.items():
-        value = columns.get(name, blank.get(kind))
+        value = columns.get(name, -1 if name == "position_b" else _BLANK[kind])
         filled = value if isinstance(value, np.ndarray) else np.full(n_rows, value, object)
-        made[name] = pd.Series(filled).astype(kind)
-    return pd.DataFrame(made)
+        made[name] = filled.astype(kind)
+    return made
 
 
 def _points(values: Sequence[Value], *, ordered: bool) -> dict[str, Any]:

@@ -86,6 +86,7 @@ class ExplainRequest:
         read = features_read(models, seen - keys)
         players = choose_players(read, config.features)
         check_features(config, (seen - keys).union(read))
+        check_named_players(config, players)
         for split, rows in {**peeked, config.background.split: background}.items():
             _check_features(rows, split, models, players)
         for split, rows in peeked.items():
@@ -180,6 +181,20 @@ def _check_comparable(models: Sequence[Model], config: ExplainConfig) -> None:
         raise ConfigError(
             f"`model.classes` asks for output {max(classes)}, but the model has {models[0].n_outputs}, counted from 0."
         )
+
+
+def check_named_players(config: ExplainConfig, players: Iterable[str]) -> None:
+    """Refuses names of players that there are not.
+
+    Raises:
+      ConfigError: there is such a name.
+    """
+    there = list(players)
+    for name in getattr(config.method("interaction_strength"), "players", None) or ():
+        if name not in there:
+            raise ConfigError(
+                f"`methods.interaction_strength.players` names `{name}`; the players are {', '.join(there)}."
+            )
 
 
 def _check_features(

@@ -16,8 +16,8 @@ from tfx_explain.slicing import OVERALL, SliceKey, check_slice_count, in_spec, s
 class CountSlices(beam.PTransform):
     """(split, RecordBatch) rows to one dictionary: slice -> number of rows. The whole data is not among them.
 
-    Counting comes before explaining, so that slices by a feature that is different in every row are refused before they
-    cost anything, and slices that are too small never get an accumulator.
+    A feature that is different in every row is refused as soon as a worker has seen too many of its values. Nothing
+    else waits for the numbers.
     """
 
     def __init__(self, config: ExplainConfig) -> None:
@@ -66,16 +66,15 @@ def describe_slices(
     Args:
       config: says which slices were asked for, and how many rows they need.
       counted: slice -> rows before they were explained.
-      explained: name of the slice -> rows in the tables, for those that have any.
+      explained: name of the slice -> explained rows of positive weight.
     """
     least = config.min_slice_examples
     whole = {"slice": OVERALL, "features": {}, "num_examples": explained.get(OVERALL, 0)}
     included: list[dict[str, Any]] = [whole]
     too_small: list[dict[str, Any]] = []
-    for key, n_rows in sorted(counted.items()):
+    for key in sorted(counted):
         name = slice_name(key)
-        # Slices that were too small to begin with were never accumulated.
-        n = explained.get(name, 0) if n_rows >= least else n_rows
+        n = explained.get(name, 0)
         (included if n >= least else too_small).append({"slice": name, "features": dict(key), "num_examples": n})
     return {
         "included": included,

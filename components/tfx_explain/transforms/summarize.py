@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from tfx_explain.config import ExplainConfig, SlicingSpec
 from tfx_explain.rows import example_weights
-from tfx_explain.slicing import IntArray, SliceKey, slice_examples, slice_name
+from tfx_explain.slicing import IntArray, slice_examples, slice_name
 from tfx_explain.summary.importance import ImportanceAccumulator
 from tfx_explain.summary.interactions import InteractionAccumulator
 from tfx_explain.summary.moments import WeightedMoments
@@ -36,26 +36,24 @@ class Summarize(beam.PTransform):
 
     Tables: `importance`; `interactions` where they were asked for; with a baseline model `baseline`, its importance,
     and `difference`, the paired differences |attribution| - |baseline attribution| of each row; `profiles` where they
-    were asked for. Each has the whole data and the slices that were asked for.
+    were asked for. Each has the whole data and the slices that were asked for, also those that are too small: a step
+    that waited for their sizes would make the runner hold all explained rows in memory.
 
     Args:
       outputs: their names.
       config: says what to slice by, and which feature weights the rows.
-      num_examples: one dictionary, slice -> how many rows it has; slices that are too small are not summarised.
     """
 
-    def __init__(self, outputs: Sequence[str], config: ExplainConfig, num_examples: beam.PCollection) -> None:
+    def __init__(self, outputs: Sequence[str], config: ExplainConfig) -> None:
         super().__init__()
         self.outputs = tuple(outputs)
         self.config = config
-        self.num_examples = num_examples
 
     def expand(self, explained: beam.PCollection) -> beam.PCollection:
         """Adds the steps."""
         return (
             explained
-            | "ByKey"
-            >> beam.FlatMap(contributions, self.outputs, self.config, beam.pvalue.AsSingleton(self.num_examples))
+            | "ByKey" >> beam.FlatMap(contributions, self.outputs, self.config)
             | "Accumulate" >> beam.CombinePerKey(_AccumulateFn())
         )
 
@@ -74,7 +72,7 @@ Contribution = tuple[Callable[[], Any], tuple[Any, ...]]
 
 
 def contributions(
-    explained: ExplainedExamples, outputs: Sequence[str], config: ExplainConfig, num_examples: Mapping[SliceKey, int]
+    explained: ExplainedExamples, outputs: Sequence[str], config: ExplainConfig
 ) -> Iterator[tuple[Key, Contribution]]:
     """What a batch adds to the tables of each slice."""
     name = config.example_weight_key
@@ -82,10 +80,9 @@ def contributions(
     weights = np.ones(n_rows) if name is None else example_weights(explained.rows, name)
     everything = slice_examples(explained.rows, [SlicingSpec(), *config.slicing_specs])
     for key, rows in everything.items():
-        if not key or num_examples.get(key, 0) >= config.min_slice_examples:
-            for index, output in enumerate(outputs):
-                for table, contribution in _tables(explained, index, rows, weights[rows], num_ice(config)):
-                    yield (table, slice_name(key), output), contribution
+        for index, output in enumerate(outputs):
+            for table, contribution in _tables(explained, index, rows, weights[rows], num_ice(config)):
+                yield (table, slice_name(key), output), contribution
 
 
 def _tables(

@@ -45,16 +45,24 @@ class Tables:
     interaction_pairs: npt.NDArray[np.int32]
     interaction_index: str
 
-    def write(self, accumulated: Mapping[Key, Any], background: Background, examples: pa.RecordBatch | None) -> None:
-        """Writes every table of the explanation."""
+    def write(
+        self,
+        accumulated: Mapping[Key, Any],
+        background: Background,
+        examples: pa.RecordBatch | None,
+        strengths: pd.DataFrame | None = None,
+    ) -> None:
+        """Writes every table of the explanation; `strengths` are further rows of the interactions."""
         # The whole data comes before its slices.
         results = dict(sorted(accumulated.items(), key=lambda item: (item[0][1] != OVERALL, item[0])))
         importance = {key[1:]: value.result() for key, value in results.items() if key[0] == IMPORTANCE}
         self._write(records.IMPORTANCE, self.importance(importance))
         self._write(records.IMPORTANCE_COVARIANCE, self.covariance(importance))
         interactions = {key[1:]: value.result() for key, value in results.items() if key[0] == INTERACTIONS}
-        if interactions:
-            self._write(records.INTERACTIONS, self.interactions(interactions))
+        frames = [self.interactions(interactions)] if interactions else []
+        frames += [] if strengths is None or strengths.empty else [strengths]
+        if frames:
+            self._write(records.INTERACTIONS, pd.concat(frames, ignore_index=True))
         baseline = {key[1:]: value.result() for key, value in results.items() if key[0] == BASELINE}
         if baseline:
             differences = {key[1:]: value for key, value in results.items() if key[0] == DIFFERENCE}

@@ -1,0 +1,139 @@
+"""TFDV's statistics of the attributions, by TFDV's own transform, for the whole data and each slice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import apache_beam as beam
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import statistics_pb2
+
+from tfx_explain import records, storage
+from tfx_explain.config import ExplainConfig
+from tfx_explain.rows import concat_rows, example_weights, take_rows
+from tfx_explain.slicing import slice_examples, slice_name
+from tfx_explain.transforms.explain import ExplainedExamples, ExplainedOutputs
+
+_SLICES = "__slices__"
+
+_BATCHES = 32
+"""Batches that TFDV gets as one: it spreads what it is given over 128 summaries of about 1 MB for each slice."""
+
+
+class WriteAttributionStats(beam.PTransform):
+    """Writes the statistics of ExplainedExamples to `attribution_stats/FeatureStats.pb`.
+
+    Args:
+      directory: the explanation's.
+      players: their names.
+      outputs: their names.
+      config: says what to slice by, and which feature weights the rows.
+    """
+
+    def __init__(self, directory: str, players: Sequence[str], outputs: Sequence[str], config: ExplainConfig) -> None:
+        super().__init__()
+        self.directory = directory
+        self.players = tuple(players)
+        self.outputs = tuple(outputs)
+        self.config = config
+
+    def expand(self, explained: beam.PCollection) -> beam.PCollection:
+        """Adds the steps."""
+        config = self.config
+        slicers = {"experimental_slice_functions": [by_slice]} if config.slice_features else {}
+        options = tfdv.StatsOptions(weight_feature=config.example_weight_key, **slicers)
+        return (
+            explained
+            | "Batch" >> beam.Map(attribution_columns, self.players, self.outputs, config)
+            | "Gather" >> beam.BatchElements(min_batch_size=_BATCHES, max_batch_size=_BATCHES)
+            | "Join" >> beam.Map(concat_rows)
+            | "GenerateStatistics" >> tfdv.GenerateStatistics(options)
+            | "Write" >> beam.Map(write_stats, self.directory, config)
+        )
+
+
+def attribution_columns(
+    explained: ExplainedExamples,
+    players: Sequence[str],
+    outputs: Sequence[str],
+    config: ExplainConfig,
+) -> pa.RecordBatch:
+    """What statistics are made of: a column per player and output, predictions, weights, and each row's slices.
+
+    The columns are named as in attribution records; where there are several outputs, `/<output>` follows.
+    """
+    columns: dict[str, pa.Array] = {}
+    for prefix, of_model in (("", explained.outputs), (records.BASELINE_PREFIX, explained.baseline)):
+        if of_model is not None:
+            columns |= {prefix + name: _lists(v) for name, v in _named(of_model, players, outputs).items()}
+    rows = np.arange(explained.rows.num_rows)
+    if config.example_weight_key is not None:
+        weights = example_weights(explained.rows, config.example_weight_key)
+        columns[config.example_weight_key] = _lists(weights)
+        rows = np.flatnonzero(weights > 0)
+    if config.slice_features:
+        columns[_SLICES] = _slices_of_rows(explained.rows, config)
+    return take_rows(pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns)), rows)
+
+
+def _named(
+    explained: ExplainedOutputs, players: Sequence[str], outputs: Sequence[str]
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Name -> (n_examples,) values."""
+    named = {}
+    for index, output in enumerate(outputs):
+        suffix = f"/{output}" if len(outputs) > 1 else ""
+        for player, values in zip(players, explained.attributions[..., index].T, strict=True):
+            named[f"{records.ATTRIBUTION_PREFIX}{player}{suffix}"] = values
+        named[f"{records.PREDICTION}{suffix}"] = explained.prediction[:, index]
+    return named
+
+
+def _lists(values: npt.NDArray[np.float64]) -> pa.Array:
+    """A list column of one value per row, as small as TFDV takes it."""
+    offsets = pa.array(np.arange(len(values) + 1, dtype=np.int32))
+    return pa.ListArray.from_arrays(offsets, pa.array(values.astype(np.float32)))
+
+
+def _slices_of_rows(rows: pa.RecordBatch, config: ExplainConfig) -> pa.Array:
+    """The names of the slices that each row is in."""
+    specs = [spec for spec in config.slicing_specs if spec.features]
+    found = {slice_name(key): members for key, members in slice_examples(rows, specs).items()}
+    place = np.concatenate([np.zeros(0, np.int64), *found.values()])
+    name = np.repeat(np.array(list(found), object), [len(members) for members in found.values()])
+    lengths = np.bincount(place, minlength=rows.num_rows)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    names = pa.array(name[np.argsort(place, kind="stable")], pa.large_binary())
+    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), names)
+
+
+def by_slice(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """The rows of each slice, as TFDV asks for them."""
+    column = batch.column(batch.schema.get_field_index(_SLICES))
+    kept = [name for name in batch.schema.names if name != _SLICES]
+    own = pa.RecordBatch.from_arrays([batch.column(batch.schema.get_field_index(name)) for name in kept], names=kept)
+    lengths = np.diff(column.offsets.to_numpy())
+    place = np.repeat(np.arange(batch.num_rows), lengths)
+    names = np.array(column.flatten().to_pylist(), object)
+    for name in dict.fromkeys(names.tolist()):
+        yield name.decode(), take_rows(own, place[names == name])
+
+
+def write_stats(statistics: statistics_pb2.DatasetFeatureStatisticsList, directory: str, config: ExplainConfig) -> None:
+    """Writes the statistics without what served to make them; the whole data first, then large slices by name."""
+    whole, *_ = sorted(statistics.datasets, key=lambda dataset: dataset.name not in ("", records.ALL_EXAMPLES))
+    whole.name = records.ALL_EXAMPLES
+    written = statistics_pb2.DatasetFeatureStatisticsList()
+    large = [one for one in statistics.datasets if one is whole or one.num_examples >= config.min_slice_examples]
+    for dataset in sorted(large, key=lambda dataset: (dataset is not whole, dataset.name)):
+        copied = written.datasets.add(name=dataset.name, num_examples=dataset.num_examples)
+        copied.weighted_num_examples = dataset.weighted_num_examples
+        served = [
+            feature for feature in dataset.features if feature.path.step[0] not in (_SLICES, config.example_weight_key)
+        ]
+        copied.features.extend(sorted(served, key=lambda feature: str(feature.path.step[0])))
+    content = written.SerializeToString(deterministic=True)
+    storage.write_bytes(storage.join(directory, records.ATTRIBUTION_STATS), content)
