@@ -1,0 +1,225 @@
+"""What permutation importance and SAGE need to know before any row is explained, the same for all workers.
+
+Rows are spread over `N_CLUSTERS` clusters by their hashes. Each cluster has donor rows and permutations of its own, so
+that the spread between clusters holds their error too. Donors are rows of the background split, the `N_SAMPLE` of the
+smallest hashes: no row travels to another worker for them, and which they are depends on no sharding.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.types as pt
+
+from tfx_explain.config import ExplainConfig
+from tfx_explain.config.explain import LOSS_METHODS
+from tfx_explain.errors import ConfigError, InputError
+from tfx_explain.models import Model
+from tfx_explain.rows import HashArray, column_or_nulls, single_numbers
+from tfx_explain.summary.losses import LOG_LOSS, choose_metric, usable_labels
+from tfx_explain.transforms.designs import shapley_design
+
+PERMUTATION_IMPORTANCE, SAGE = LOSS_METHODS
+
+N_CLUSTERS = 64
+"""Enough for Student's t to be near normal, few enough to keep sums of each."""
+
+N_ORDERS = 4_096
+"""Permutations of SAGE; rows that share one are in one cluster."""
+
+N_PILOT = 256
+"""Rows on which the number of rows that SAGE needs is forecast."""
+
+_MIN_PILOT = 32
+_MAX_ORDERS_PER_ROW = 8
+# The forecast from a pilot of this size is off by about a tenth.
+_SAFETY = 1.2
+_FRACTION_STEPS = 2**20
+
+
+@dataclasses.dataclass(frozen=True)
+class LossPlan:
+    """Settings as resolved.
+
+    Attributes:
+      metrics: method -> loss, for the methods that were asked for.
+      players: method -> positions of the players that it is computed for.
+      donors: rows whose features others are given; None without permutation importance.
+      n_clusters: clusters of rows that share donors and permutations.
+      reuses_coalitions: whether SAGE is computed from the coalitions that Shapley values evaluate anyway.
+      orders_per_row: permutations that SAGE evaluates for a row, each with its reverse.
+      fraction: part of the rows that SAGE evaluates.
+      n_rows_needed: rows that bring SAGE to the error asked for, by a pilot's forecast; None where there was none.
+    """
+
+    metrics: Mapping[str, str]
+    players: Mapping[str, tuple[int, ...]]
+    donors: pa.RecordBatch | None
+    n_clusters: int
+    reuses_coalitions: bool
+    orders_per_row: int = 1
+    fraction: float = 1.0
+    n_rows_needed: float | None = None
+
+    def with_forecast(self, n_pilot: int, relative_error: float, aim: float) -> LossPlan:
+        """The plan with the number of rows that a pilot's error asks for; unchanged where that is not known."""
+        needed = n_pilot * (relative_error / aim) ** 2 * _SAFETY
+        known = n_pilot >= _MIN_PILOT and np.isfinite(needed)
+        return dataclasses.replace(self, n_rows_needed=float(needed)) if known else self
+
+    def for_rows(self, n_rows: int) -> LossPlan:
+        """The plan for so many rows: part of them where they are more than needed, else more permutations of each."""
+        if self.n_rows_needed is None or not n_rows:
+            return self
+        # A part that leaves few rows per cluster would leave the error itself unknown.
+        share = max(self.n_rows_needed, 4.0 * N_CLUSTERS) / n_rows
+        orders = int(np.clip(np.ceil(share), 1, _MAX_ORDERS_PER_ROW))
+        return dataclasses.replace(self, fraction=min(share, 1.0), orders_per_row=orders)
+
+    def chosen_rows(self, hashes: HashArray) -> npt.NDArray[np.bool_]:
+        """(n,) which rows SAGE evaluates."""
+        # Not the upper bits: rows may have been selected by those.
+        place = (hashes // np.uint64(N_CLUSTERS)) % np.uint64(_FRACTION_STEPS)
+        return np.asarray(place.astype(np.float64) < self.fraction * _FRACTION_STEPS)
+
+    def clusters(self, hashes: HashArray) -> npt.NDArray[np.int64]:
+        """(n,) the cluster of each row."""
+        return (hashes % np.uint64(self.n_clusters)).astype(np.int64)
+
+    def donors_of(self, hashes: HashArray, num_donors: int) -> npt.NDArray[np.int64]:
+        """(n, num_donors) rows of `donors`, different ones of the row's cluster while it has enough."""
+        n_donors = 0 if self.donors is None else self.donors.num_rows
+        clusters = self.clusters(hashes)
+        sizes = (n_donors - clusters + self.n_clusters - 1) // self.n_clusters
+        start = (hashes // np.uint64(N_CLUSTERS * _FRACTION_STEPS)).astype(np.int64) % sizes
+        within = (start[:, None] + np.arange(num_donors)) % sizes[:, None]
+        return np.asarray(clusters[:, None] + self.n_clusters * within)
+
+    def orders_of(self, hashes: HashArray) -> npt.NDArray[np.int64]:
+        """(n, orders_per_row) numbers of permutations, all of the row's cluster."""
+        first = (hashes % np.uint64(N_ORDERS)).astype(np.int64)
+        return (first[:, None] + self.n_clusters * np.arange(self.orders_per_row)) % N_ORDERS
+
+    def describe(self, config: ExplainConfig) -> dict[str, Any]:
+        """Method -> settings as resolved, for the manifest."""
+        described: dict[str, Any] = {}
+        if PERMUTATION_IMPORTANCE in self.metrics and self.donors is not None:
+            settings = config.method(PERMUTATION_IMPORTANCE)
+            described[PERMUTATION_IMPORTANCE] = {
+                "metric": self.metrics[PERMUTATION_IMPORTANCE],
+                "num_donors": settings.num_donors,
+                "donor_rows": self.donors.num_rows,
+            }
+        if SAGE in self.metrics:
+            described[SAGE] = {
+                "metric": self.metrics[SAGE],
+                "estimator": "exact" if self.reuses_coalitions else "permutation",
+                "max_relative_error": config.method(SAGE).max_relative_error,
+                "rows_needed": None if self.n_rows_needed is None else round(self.n_rows_needed),
+                "fraction_of_rows": self.fraction,
+                "permutations_per_row": 0 if self.reuses_coalitions else 2 * self.orders_per_row,
+            }
+        return described
+
+
+def wants_losses(config: ExplainConfig) -> bool:
+    """Whether any of the methods is asked for."""
+    return any(config.method(name) is not None for name in LOSS_METHODS)
+
+
+def needs_pilot(config: ExplainConfig, n_players: int, background_weights: npt.NDArray[np.float64]) -> bool:
+    """Whether SAGE evaluates rows of its own, as many as an error asks for."""
+    sage = config.method(SAGE)
+    exact = shapley_design(config, n_players, background_weights).estimator == "exact"
+    return sage is not None and sage.max_relative_error is not None and not exact
+
+
+def resolve_metrics(config: ExplainConfig, model: Model) -> dict[str, str]:
+    """Method -> loss, for the methods that were asked for.
+
+    Raises:
+      ConfigError: a loss does not fit the model's output.
+    """
+    metrics = {}
+    for name in LOSS_METHODS:
+        settings = config.method(name)
+        if settings is not None:
+            try:
+                metrics[name] = choose_metric(settings.metric, model.output_space, model.n_outputs)
+            except ConfigError as error:
+                raise ConfigError(f"method `{name}`: {error}") from None
+    return metrics
+
+
+def check_losses(config: ExplainConfig, model: Model, rows: pa.RecordBatch, split: str, players: Sequence[str]) -> None:
+    """Refuses losses that the output does not have, players that are not there, and labels that are none.
+
+    Args:
+      config: which methods.
+      model: what is explained.
+      rows: the first ones of a split.
+      split: its name.
+      players: their names.
+
+    Raises:
+      ConfigError: a loss does not fit the output, or there is no such player.
+      InputError: a label is of another kind than the loss needs.
+    """
+    metrics = resolve_metrics(config, model)
+    if not metrics:
+        return
+    for name in getattr(config.method(PERMUTATION_IMPORTANCE), "features", None) or ():
+        if name not in players:
+            raise ConfigError(
+                f"`methods.{PERMUTATION_IMPORTANCE}.features` names `{name}`, which is no player; "
+                f"players: {', '.join(players)}."
+            )
+    column = column_or_nulls(rows, str(config.label_key))
+    if not pt.is_null(column.type) and pt.is_large_binary(column.type.value_type):
+        raise InputError(
+            f"method `{next(iter(metrics))}` needs labels that are numbers, but `{config.label_key}` of split "
+            f"`{split}` is text; give the index of the class."
+        )
+    labels = single_numbers(rows, str(config.label_key))
+    labels = labels[np.isfinite(labels)]
+    outside = labels[~usable_labels(LOG_LOSS, labels, model.n_outputs)] if LOG_LOSS in metrics.values() else labels[:0]
+    if len(outside):
+        raise InputError(
+            f"the metric `log_loss` needs labels that are the index of a class, 0 to {max(model.n_outputs, 2) - 1}, "
+            f"but `{config.label_key}` is {outside[0]:g} in split `{split}`; correct the label, or choose another "
+            "metric."
+        )
+
+
+def plan_losses(
+    donors: pa.RecordBatch,
+    config: ExplainConfig,
+    model: Model,
+    players: Sequence[str],
+    background_weights: npt.NDArray[np.float64],
+) -> LossPlan:
+    """The plan before any pilot.
+
+    Args:
+      donors: sampled rows of the background split that the model can read, of finite output.
+      config: which methods, and their settings.
+      model: what is explained.
+      players: their names.
+      background_weights: of the background rows.
+    """
+    permutes = config.method(PERMUTATION_IMPORTANCE)
+    asked = None if permutes is None else permutes.features
+    permuted = tuple(i for i, name in enumerate(players) if asked is None or name in asked)
+    most = N_CLUSTERS if permutes is None else donors.num_rows // permutes.num_donors
+    return LossPlan(
+        metrics=resolve_metrics(config, model),
+        players={PERMUTATION_IMPORTANCE: permuted, SAGE: tuple(range(len(players)))},
+        donors=None if permutes is None else donors,
+        n_clusters=1 << (int(np.clip(most, 1, N_CLUSTERS)).bit_length() - 1),
+        reuses_coalitions=shapley_design(config, len(players), background_weights).estimator == "exact",
+    )
