@@ -157,7 +157,7 @@ def test_sage_by_permutations_agrees_with_enumeration(explained: Any, sampled: A
     assert (method["estimator"], explained[0].manifest["method"]["sage"]["estimator"]) == ("permutation", "exact")
     allowed = 3 * np.hypot(exact["std_error"], drawn["std_error"])
     assert (np.abs(exact["value"] - drawn["value"]) <= allowed + 1e-9).all()
-    assert method["rows_needed"] > 0
+    assert method["pilot_rows"] > 200
     assert method["relative_error"] == pytest.approx(drawn["std_error"].max() / np.ptp(drawn["value"]))
 
 
@@ -176,8 +176,12 @@ def test_model_rows_are_the_sum_of_the_parts_and_each_row_is_predicted_once(expl
     assert pool == 1_500
     assert n_predicted == 1_200 + 200 + pool + counts["permutation_importance_model_rows"]
     own = sampled.manifest["counts"]["eval"]
-    per_row = 2 * (len(NAMES) - 1) * 200 * sampled.manifest["method"]["sage"]["permutations_per_row"] / 2
-    assert own["sage_model_rows"] == own["sage_examples"] * per_row
+    sage = sampled.manifest["method"]["sage"]
+    per_row = (len(NAMES) - 1) * sage["permutations_per_row"]
+    assert own["sage_model_rows"] == per_row * (
+        own["sage_examples_on_whole_background"] * 200
+        + (own["sage_examples"] - own["sage_examples_on_whole_background"]) * sage["rough_background_rows"]
+    )
     assert own["model_rows"] == sum(
         [1_200 * sampled.manifest["method"]["shapley"]["model_rows_per_example"]]
         + [own[f"{method}_model_rows"] for method in ("permutation_importance", "sage")]

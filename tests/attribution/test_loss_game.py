@@ -57,7 +57,7 @@ def test_mean_over_all_permutations_is_exact_and_each_adds_up() -> None:
     for order in orders:
         own = np.tile(order, (len(table), 1))
         coalitions = order_coalitions(own)
-        assert coalitions.shape == (3, 2 * (D - 1), D)
+        assert coalitions.shape == (3, D - 1, D)
         values = solve_orders(own, at(table, coalitions), table[:, 0], table[:, -1])
         np.testing.assert_allclose(values.sum(axis=1), table[:, 0] - table[:, -1], atol=1e-12)
         total += values

@@ -4,7 +4,7 @@ The game of one example with label y is `w(S) = -loss(v(S), y)`, where v(S) is t
 the players in S kept. Its Shapley values, averaged over examples, are SAGE values.
 
 Source: I. Covert, S. Lundberg, S.-I. Lee, "Understanding global feature contributions with additive importance
-measures" (2020), equations 4 and 6; the reversed permutation beside each one is ours.
+measures" (2020), equations 4 and 6.
 """
 
 from __future__ import annotations
@@ -35,34 +35,25 @@ def draw_orders(seed: int, n_players: int, n_orders: int) -> Orders:
 
 
 def order_coalitions(orders: Orders) -> Coalitions:
-    """The coalitions that permutations and their reverses pass through.
-
-    Returns:
-      (n, 2 (d - 1), d): the first 1, 2, ..., d - 1 players of each permutation, then the complements of these, which
-      are the beginnings of its reverse.
-    """
+    """The coalitions that permutations pass through: the first 1, 2, ..., d - 1 players of each, (n, d - 1, d)."""
     position = np.argsort(orders, axis=1)
-    first = position[:, None, :] < np.arange(1, orders.shape[1])[:, None]
-    return np.concatenate([first, ~first], axis=1)
+    return np.asarray(position[:, None, :] < np.arange(1, orders.shape[1])[:, None])
 
 
 def solve_orders(orders: Orders, losses: FloatArray, empty: FloatArray, full: FloatArray) -> FloatArray:
-    """Mean of what each player takes off the loss as it joins, in a permutation and in its reverse.
+    """What each player takes off the loss as it joins.
 
     Args:
       orders: (n, d).
-      losses: (n, 2 (d - 1)) losses of `order_coalitions`.
+      losses: (n, d - 1) losses of `order_coalitions`.
       empty: (n,) losses without any player.
       full: (n,) losses with all of them.
 
     Returns:
       (n, d) unbiased estimates of the Shapley values of -loss; each row sums to empty - full.
     """
-    n_inner = orders.shape[1] - 1
-    ends = empty[:, None], full[:, None]
-    forward = -np.diff(np.hstack([ends[0], losses[:, :n_inner], ends[1]]), axis=1)
-    backward = np.diff(np.hstack([ends[1], losses[:, n_inner:], ends[0]]), axis=1)
-    return np.asarray(np.take_along_axis((forward + backward) / 2, np.argsort(orders, axis=1), axis=1))
+    steps = -np.diff(np.hstack([empty[:, None], losses, full[:, None]]), axis=1)
+    return np.asarray(np.take_along_axis(steps, np.argsort(orders, axis=1), axis=1))
 
 
 def attribute_losses(design: Design, losses: FloatArray, empty: FloatArray, full: FloatArray) -> FloatArray:

@@ -103,7 +103,7 @@ def build_job(pipeline: beam.Pipeline, request: ExplainRequest) -> None:
         selected.append(rows)
         ready[split] = rows
     if wants_losses(config):
-        background = background | "SettleLosses" >> SettleLosses(selected)
+        background = background | "SettleLosses" >> SettleLosses(selected, config.method("sage"))
 
     for split, rows in ready.items():
         done = rows | f"Explain[{split}]" >> beam.ParDo(

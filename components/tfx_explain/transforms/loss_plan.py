@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.types as pt
 
+from tfx_explain.attribution.two_level import Pilot, RoughBackground, choose_levels
 from tfx_explain.config import ExplainConfig
 from tfx_explain.config.explain import LOSS_METHODS
 from tfx_explain.errors import ConfigError, InputError
@@ -35,10 +36,11 @@ N_ORDERS = 4_096
 N_PILOT = 256
 """Rows on which the number of rows that SAGE needs is forecast."""
 
-_MIN_PILOT = 32
-_MAX_ORDERS_PER_ROW = 8
-# The forecast from a pilot of this size is off by about a tenth.
-_SAFETY = 1.2
+MIN_PILOT = 32
+
+# Two per cluster, so that nearly every cluster has one.
+_MIN_ROWS = 2 * N_CLUSTERS
+_MAX_ORDERS_PER_ROW = 16
 _FRACTION_STEPS = 2**20
 
 
@@ -52,9 +54,11 @@ class LossPlan:
       donors: rows whose features others are given; None without permutation importance.
       n_clusters: clusters of rows that share donors and permutations.
       reuses_coalitions: whether SAGE is computed from the coalitions that Shapley values evaluate anyway.
-      orders_per_row: permutations that SAGE evaluates for a row, each with its reverse.
+      orders_per_row: permutations that SAGE evaluates for a row; every second one is the reverse of the one before.
       fraction: part of the rows that SAGE evaluates.
-      n_rows_needed: rows that bring SAGE to the error asked for, by a pilot's forecast; None where there was none.
+      rough: the background rows that these meet; None = all.
+      full_fraction: part of the rows that SAGE evaluates with all background rows.
+      pilot: what a pilot says of the cost; None where there was none.
     """
 
     metrics: Mapping[str, str]
@@ -62,30 +66,33 @@ class LossPlan:
     donors: pa.RecordBatch | None
     n_clusters: int
     reuses_coalitions: bool
-    orders_per_row: int = 1
+    orders_per_row: int = 2
     fraction: float = 1.0
-    n_rows_needed: float | None = None
+    rough: RoughBackground | None = None
+    full_fraction: float = 1.0
+    pilot: Pilot | None = None
 
-    def with_forecast(self, n_pilot: int, relative_error: float, aim: float) -> LossPlan:
-        """The plan with the number of rows that a pilot's error asks for; unchanged where that is not known."""
-        needed = n_pilot * (relative_error / aim) ** 2 * _SAFETY
-        known = n_pilot >= _MIN_PILOT and np.isfinite(needed)
-        return dataclasses.replace(self, n_rows_needed=float(needed)) if known else self
-
-    def for_rows(self, n_rows: int) -> LossPlan:
-        """The plan for so many rows: part of them where they are more than needed, else more permutations of each."""
-        if self.n_rows_needed is None or not n_rows:
+    def for_rows(self, n_rows: int, n_background: int, aim: float | None) -> LossPlan:
+        """The plan for so many rows: part of them where fewer reach the error, else more permutations of each."""
+        if self.pilot is None or aim is None or not n_rows:
             return self
-        # A part that leaves few rows per cluster would leave the error itself unknown.
-        share = max(self.n_rows_needed, 4.0 * N_CLUSTERS) / n_rows
+        levels = choose_levels(self.pilot, n_background, n_rows, aim, _MIN_ROWS)
+        if levels.rough is not None:
+            fraction, full_fraction = levels.n_rough / n_rows, levels.n_full / n_rows
+            return dataclasses.replace(
+                self, orders_per_row=1, fraction=fraction, full_fraction=full_fraction, rough=levels.rough
+            )
+        share = levels.n_full / n_rows
         orders = int(np.clip(np.ceil(share), 1, _MAX_ORDERS_PER_ROW))
-        return dataclasses.replace(self, fraction=min(share, 1.0), orders_per_row=orders)
+        return dataclasses.replace(
+            self, fraction=min(share, 1.0), full_fraction=min(share, 1.0), orders_per_row=orders, rough=None
+        )
 
-    def chosen_rows(self, hashes: HashArray) -> npt.NDArray[np.bool_]:
-        """(n,) which rows SAGE evaluates."""
+    def chosen_rows(self, hashes: HashArray, fraction: float) -> npt.NDArray[np.bool_]:
+        """(n,) a part of the rows, which holds every smaller part."""
         # Not the upper bits: rows may have been selected by those.
         place = (hashes // np.uint64(N_CLUSTERS)) % np.uint64(_FRACTION_STEPS)
-        return np.asarray(place.astype(np.float64) < self.fraction * _FRACTION_STEPS)
+        return np.asarray(place.astype(np.float64) < fraction * _FRACTION_STEPS)
 
     def clusters(self, hashes: HashArray) -> npt.NDArray[np.int64]:
         """(n,) the cluster of each row."""
@@ -101,9 +108,9 @@ class LossPlan:
         return np.asarray(clusters[:, None] + self.n_clusters * within)
 
     def orders_of(self, hashes: HashArray) -> npt.NDArray[np.int64]:
-        """(n, orders_per_row) numbers of permutations, all of the row's cluster."""
+        """(n, orders_per_row) numbers of permutations, all of the row's cluster; those of pairs are equal."""
         first = (hashes % np.uint64(N_ORDERS)).astype(np.int64)
-        return (first[:, None] + self.n_clusters * np.arange(self.orders_per_row)) % N_ORDERS
+        return (first[:, None] + self.n_clusters * (np.arange(self.orders_per_row) // 2)) % N_ORDERS
 
     def describe(self, config: ExplainConfig) -> dict[str, Any]:
         """Method -> settings as resolved, for the manifest."""
@@ -120,9 +127,11 @@ class LossPlan:
                 "metric": self.metrics[SAGE],
                 "estimator": "exact" if self.reuses_coalitions else "permutation",
                 "max_relative_error": config.method(SAGE).max_relative_error,
-                "rows_needed": None if self.n_rows_needed is None else round(self.n_rows_needed),
+                "pilot_rows": 0 if self.pilot is None else self.pilot.n_examples,
                 "fraction_of_rows": self.fraction,
-                "permutations_per_row": 0 if self.reuses_coalitions else 2 * self.orders_per_row,
+                "fraction_of_rows_on_whole_background": self.full_fraction,
+                "rough_background_rows": 0 if self.rough is None else len(self.rough.rows),
+                "permutations_per_row": 0 if self.reuses_coalitions else self.orders_per_row,
             }
         return described
 

@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from tfx_explain.config import ExplainConfig
+from tfx_explain.config.explain import SageConfig
 from tfx_explain.errors import EmptySplitError
 from tfx_explain.models import Model
 from tfx_explain.rows import row_hashes, take_rows
 from tfx_explain.transforms.background import Background, choose_background, pool_size
-from tfx_explain.transforms.loss_plan import N_PILOT, SAGE, needs_pilot, plan_losses, wants_losses
+from tfx_explain.transforms.loss_plan import N_PILOT, needs_pilot, plan_losses, wants_losses
 from tfx_explain.transforms.losses import LossExplainer
 from tfx_explain.transforms.profile_plan import N_SAMPLE, plan_profiles, wants_profiles
 from tfx_explain.transforms.request import REST, ExplainRequest
@@ -120,16 +121,8 @@ def with_loss_plan(background: Background, sample: pa.RecordBatch, request: Expl
     # The last ones, which are the least likely to be in the background.
     pilot = finite[-N_PILOT:]
     rows = take_rows(sample, pilot)
-    found, _ = explainer.evaluate(rows, row_hashes(rows), background, plan, predictions[pilot])
-    contribution = found[SAGE].contribution(np.arange(len(pilot)), np.ones(len(pilot)))
-    if contribution is None:
-        return background
-    make, arguments = contribution
-    accumulator = make()
-    accumulator.add(*arguments)
-    summary = accumulator.result()
-    plan = plan.with_forecast(summary.n_examples, summary.relative_error, config.method(SAGE).max_relative_error)
-    return dataclasses.replace(background, losses=plan)
+    found = explainer.pilot(rows, row_hashes(rows), background, plan, predictions[pilot])
+    return dataclasses.replace(background, losses=dataclasses.replace(plan, pilot=found))
 
 
 class SettleLosses(beam.PTransform):
@@ -137,11 +130,13 @@ class SettleLosses(beam.PTransform):
 
     Args:
       rows: one PCollection per split.
+      sage: its settings, if it was asked for.
     """
 
-    def __init__(self, rows: list[beam.PCollection]) -> None:
+    def __init__(self, rows: list[beam.PCollection], sage: SageConfig | None) -> None:
         super().__init__()
         self.rows = rows
+        self.sage = sage
 
     def expand(self, background: beam.PCollection) -> beam.PCollection:
         n_rows = (
@@ -150,9 +145,11 @@ class SettleLosses(beam.PTransform):
             | "NumRows" >> beam.Map(lambda element: element[1].num_rows)
             | "Sum" >> beam.CombineGlobally(sum)
         )
-        return background | "Settle" >> beam.Map(_for_rows, beam.pvalue.AsSingleton(n_rows))
+        return background | "Settle" >> beam.Map(_for_rows, self.sage, beam.pvalue.AsSingleton(n_rows))
 
 
-def _for_rows(background: Background, n_rows: int) -> Background:
-    losses = None if background.losses is None else background.losses.for_rows(n_rows)
-    return dataclasses.replace(background, losses=losses)
+def _for_rows(background: Background, sage: SageConfig | None, n_rows: int) -> Background:
+    if background.losses is None or sage is None:
+        return background
+    plan = background.losses.for_rows(n_rows, len(background.weights), sage.max_relative_error)
+    return dataclasses.replace(background, losses=plan)
