@@ -15,6 +15,7 @@ from sklearn.inspection import permutation_importance
 import tfx_explain
 import worlds
 from tfx_explain import errors
+from tfx_explain.attribution.two_level import Levels, RoughBackground
 from tfx_explain.models import Model
 from tfx_explain.transforms import loss_plan, select
 
@@ -106,6 +107,19 @@ def sampled(model: str, examples: str, tmp_path_factory: pytest.TempPathFactory)
     return run(model, examples, tmp_path_factory.mktemp("out") / "out", methods=SAMPLED)
 
 
+def two_levels(patch: pytest.MonkeyPatch, n_full: int, n_rough: int) -> None:
+    """Has the plan evaluate some rows with 16 background rows only, whatever the pilot says."""
+    rough = RoughBackground(np.arange(16), np.full(16, 1 / 16))
+    patch.setattr(loss_plan, "choose_levels", lambda *_: Levels(n_full, n_rough, rough))
+
+
+@pytest.fixture(scope="module")
+def rough(model: str, examples: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        two_levels(patch, 500, 1_000)
+        return run(model, examples, tmp_path_factory.mktemp("out") / "out", methods=SAMPLED)
+
+
 def labelled() -> tuple[np.ndarray, np.ndarray]:
     rows = make_rows(1_200, 1)
     kept = [i for i, row in enumerate(rows) if row["y"] is not None]
@@ -137,7 +151,7 @@ def test_permutation_importance_is_that_of_scikit_learn(explained: Any) -> None:
     assert (table["std_error"].iloc[0] / table["value"].iloc[0]) < 0.1
 
 
-@pytest.mark.parametrize("which", ["explained", "sampled"])
+@pytest.mark.parametrize("which", ["explained", "sampled", "rough"])
 def test_sage_of_independent_features_is_their_variance(request: pytest.FixtureRequest, which: str) -> None:
     """Linear model, squared error: w^2 var. The plug-in estimate would be too large by the variance of a mean."""
     done = request.getfixturevalue(which)
@@ -161,7 +175,9 @@ def test_sage_by_permutations_agrees_with_enumeration(explained: Any, sampled: A
     assert method["relative_error"] == pytest.approx(drawn["std_error"].max() / np.ptp(drawn["value"]))
 
 
-def test_model_rows_are_the_sum_of_the_parts_and_each_row_is_predicted_once(explained: Any, sampled: Any) -> None:
+def test_model_rows_are_the_sum_of_the_parts_and_each_row_is_predicted_once(
+    explained: Any, sampled: Any, rough: Any
+) -> None:
     done, n_predicted = explained
     counts = done.manifest["counts"]["eval"]
     n_labelled = len(labelled()[0])
@@ -175,17 +191,19 @@ def test_model_rows_are_the_sum_of_the_parts_and_each_row_is_predicted_once(expl
     pool = done.manifest["method"]["permutation_importance"]["donor_rows"]
     assert pool == 1_500
     assert n_predicted == 1_200 + 200 + pool + counts["permutation_importance_model_rows"]
-    own = sampled.manifest["counts"]["eval"]
-    sage = sampled.manifest["method"]["sage"]
-    per_row = (len(NAMES) - 1) * sage["permutations_per_row"]
-    assert own["sage_model_rows"] == per_row * (
-        own["sage_examples_on_whole_background"] * 200
-        + (own["sage_examples"] - own["sage_examples_on_whole_background"]) * sage["rough_background_rows"]
-    )
-    assert own["model_rows"] == sum(
-        [1_200 * sampled.manifest["method"]["shapley"]["model_rows_per_example"]]
-        + [own[f"{method}_model_rows"] for method in ("permutation_importance", "sage")]
-    )
+    assert rough.manifest["method"]["sage"]["rough_background_rows"] == 16
+    for drawn in (sampled, rough):
+        own, sage = drawn.manifest["counts"]["eval"], drawn.manifest["method"]["sage"]
+        per_row = (len(NAMES) - 1) * sage["permutations_per_row"]
+        on_whole = own["sage_examples_on_whole_background"]
+        others = (own["sage_examples"] - on_whole) * sage["rough_background_rows"]
+        assert own["sage_model_rows"] == per_row * (on_whole * 200 + others)
+        assert own["model_rows"] == sum(
+            [1_200 * drawn.manifest["method"]["shapley"]["model_rows_per_example"]]
+            + [own[f"{method}_model_rows"] for method in ("permutation_importance", "sage")]
+        )
+    assert 400 < on_whole < 600
+    assert 800 < own["sage_examples"] < 1_170
 
 
 def test_slices_have_their_own_rows(explained: Any) -> None:
@@ -218,6 +236,11 @@ def test_other_tables_and_rules_see_attributions_only(explained: Any) -> None:
     with pytest.raises(errors.InputError, match="no importance by method `gain`; it has shapley, permutation"):
         done.importance_for(method="gain")
     assert tuple(done.manifest["method"]) == ("shapley", "permutation_importance", "sage")
+    report = done.report()
+    assert "Method by method" in report
+    assert "SAGE (squared error)" in report
+    figures = [row.value for row in done.importance_for(method="sage").itertuples()]
+    assert all(f'<data value="{value!r}">' in report for value in figures)
 
 
 def test_log_loss_sage_is_enumerated_from_the_background_itself(classifier: str, examples: str, tmp_path: Path) -> None:
@@ -262,7 +285,7 @@ def test_log_loss_sage_is_enumerated_from_the_background_itself(classifier: str,
 def test_shards_and_batches_change_no_figure(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, methods: Any
 ) -> None:
-    monkeypatch.setattr(loss_plan, "N_PILOT", 64)
+    two_levels(monkeypatch, 50, 80)
 
     def table(name: str, num_shards: int) -> pd.DataFrame:
         found = write(tmp_path / name, 150, 130, num_shards)

@@ -31,6 +31,7 @@ class ReportData:
         `output`, `player`, `difference`, `rest_value`, `q_value`.
       baseline_importance: the same columns for the model that this one is compared with.
       profiles: as in `profiles.parquet`, if there are any.
+      other_importance: the rows of `importance.parquet` of methods other than `shapley`, if there are any.
       findings: of a validation, if there was one.
       blessed: its verdict.
       title: of the page.
@@ -45,6 +46,7 @@ class ReportData:
     blessed: bool | None = None
     title: str = "Model explanation"
     slice_differences: pd.DataFrame | None = None
+    other_importance: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         """Checks the columns, and adds the optional ones that are absent.
@@ -82,6 +84,9 @@ class ReportData:
             for name, file in (("slice_differences", records.SLICE_DIFFERENCES), ("profiles", records.PROFILES))
             if storage.exists(uri := storage.join(explanation_dir, file))
         }
+        if "method" in importance:
+            tables["other_importance"] = importance[importance["method"] != records.SHAPLEY]
+            importance = importance[importance["method"] == records.SHAPLEY]
         return cls(manifest=manifest, importance=importance, examples=examples, **tables)
 
     @property

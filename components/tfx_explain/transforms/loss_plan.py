@@ -23,7 +23,7 @@ from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.models import Model
 from tfx_explain.rows import HashArray, column_or_nulls, single_numbers
 from tfx_explain.summary.losses import LOG_LOSS, choose_metric, usable_labels
-from tfx_explain.transforms.designs import shapley_design
+from tfx_explain.transforms.designs import evaluates_all_coalitions
 
 PERMUTATION_IMPORTANCE, SAGE = LOSS_METHODS
 
@@ -141,11 +141,12 @@ def wants_losses(config: ExplainConfig) -> bool:
     return any(config.method(name) is not None for name in LOSS_METHODS)
 
 
-def needs_pilot(config: ExplainConfig, n_players: int, background_weights: npt.NDArray[np.float64]) -> bool:
+def needs_pilot(config: ExplainConfig, n_players: int, n_background: int) -> bool:
     """Whether SAGE evaluates rows of its own, as many as an error asks for."""
     sage = config.method(SAGE)
-    exact = shapley_design(config, n_players, background_weights).estimator == "exact"
-    return sage is not None and sage.max_relative_error is not None and not exact
+    if sage is None or sage.max_relative_error is None:
+        return False
+    return not evaluates_all_coalitions(config, n_players, n_background)
 
 
 def resolve_metrics(config: ExplainConfig, model: Model) -> dict[str, str]:
@@ -210,7 +211,7 @@ def plan_losses(
     config: ExplainConfig,
     model: Model,
     players: Sequence[str],
-    background_weights: npt.NDArray[np.float64],
+    n_background: int,
 ) -> LossPlan:
     """The plan before any pilot.
 
@@ -219,7 +220,7 @@ def plan_losses(
       config: which methods, and their settings.
       model: what is explained.
       players: their names.
-      background_weights: of the background rows.
+      n_background: number of background rows.
     """
     permutes = config.method(PERMUTATION_IMPORTANCE)
     asked = None if permutes is None else permutes.features
@@ -230,5 +231,5 @@ def plan_losses(
         players={PERMUTATION_IMPORTANCE: permuted, SAGE: tuple(range(len(players)))},
         donors=None if permutes is None else donors,
         n_clusters=1 << (int(np.clip(most, 1, N_CLUSTERS)).bit_length() - 1),
-        reuses_coalitions=shapley_design(config, len(players), background_weights).estimator == "exact",
+        reuses_coalitions=evaluates_all_coalitions(config, len(players), n_background),
     )

@@ -38,9 +38,9 @@ FloatArray = npt.NDArray[np.float64]
 
 _LOSSES: tuple[str, ...] = ("loss_of_mean", "loss")
 
-# As many as the model's side takes in one call at most.
-_MODEL_ROWS_PER_CALL = 65_536
-_MAX_ROWS_PER_GROUP = 128
+# Groups of rows that go to the model's side together: larger ones save little time and are harder to fill.
+_MODEL_ROWS_PER_GROUP = 2**17
+_MAX_ROWS_PER_GROUP = 256
 _ROWS_PER_SOLVE = 128
 _ROUGH_ROWS = (4, 8, 16, 32)
 
@@ -247,7 +247,7 @@ class LossExplainer:
         rough_empty = empty if plan.rough is None else self._empty(some, background, metric, plan.rough)
         values, cheap = np.zeros((n, d)), np.zeros((n, d))
         used = np.arange(len(background.weights)) if instead is None else instead.rows
-        size = int(np.clip(_MODEL_ROWS_PER_CALL // max((d - 1) * len(used), 1), 1, _MAX_ROWS_PER_GROUP))
+        size = _group_size(d, len(used))
         for repeat in range(plan.orders_per_row):
             for part in _parts(n, size):
                 orders = self._orders_of(some.hashes[part], plan, repeat)
@@ -331,7 +331,7 @@ class LossExplainer:
         some = _Labelled(rows, self.model.inputs(batch).take(rows), labels[rows], hashes[rows], own)
         used = np.arange(len(background.weights))
         orders = self._orders_of(some.hashes, plan, 0)
-        size = int(np.clip(_MODEL_ROWS_PER_CALL // (orders.shape[1] * len(used)), 1, _MAX_ROWS_PER_GROUP))
+        size = _group_size(len(self.players), len(used))
         parts = [
             self._outputs(some.inputs, part, orders[part], background, used, size) for part in _parts(len(rows), size)
         ]
@@ -362,6 +362,10 @@ def _solve(
 ) -> FloatArray:
     """(n, d) values from (n, n_blocks, d - 1, K) outputs along each row's permutation."""
     return solve_orders(orders, loss_of_mean(metric, output_space, blocks, weights, labels), empty, own)
+
+
+def _group_size(n_players: int, n_background: int) -> int:
+    return int(np.clip(_MODEL_ROWS_PER_GROUP // max((n_players - 1) * n_background, 1), 1, _MAX_ROWS_PER_GROUP))
 
 
 def _parts(n: int, size: int) -> Iterator[npt.NDArray[np.int64]]:

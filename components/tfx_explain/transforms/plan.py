@@ -113,9 +113,9 @@ def with_loss_plan(background: Background, sample: pa.RecordBatch, request: Expl
     predictions = model.predict(model.inputs(sample))
     finite = np.flatnonzero(np.isfinite(predictions).all(axis=1))
     donors = take_rows(sample, finite)
-    plan = plan_losses(donors, config, model, tuple(request.players), background.weights)
+    plan = plan_losses(donors, config, model, tuple(request.players), len(background.weights))
     background = dataclasses.replace(background, losses=plan)
-    if not needs_pilot(config, n_players, background.weights):
+    if not needs_pilot(config, n_players, len(background.weights)):
         return background
     explainer = LossExplainer(model, request.players, config)
     # The last ones, which are the least likely to be in the background.
