@@ -17,7 +17,8 @@ def test_few_rows_stand_for_all_where_the_outputs_have_few_directions() -> None:
     rng = np.random.default_rng(0)
     values = 3.0 + rng.normal(size=(500, 2)) @ rng.normal(size=(2, 40))
     weights = rng.dirichlet(np.ones(40))
-    rough = representative_rows(values, weights, 12)
+    few, rough = representative_rows(values, weights, [3, 12])
+    assert len(few.rows) <= 3
     assert len(rough.rows) <= 12
     assert rough.weights.sum() == pytest.approx(1)
     assert (rough.weights > 0).all()
@@ -30,10 +31,10 @@ def test_all_rows_and_rows_that_are_all_the_same() -> None:
     rng = np.random.default_rng(1)
     weights = rng.dirichlet(np.ones(5))
     values = rng.normal(size=(200, 5))
-    rough = representative_rows(values, weights, 9)
+    (rough,) = representative_rows(values, weights, [9])
     np.testing.assert_allclose(values[:, rough.rows] @ rough.weights, values @ weights, atol=1e-3)
     for constant in (0.0, 2.0):
-        same = representative_rows(np.full((10, 5), constant), weights, 3)
+        (same,) = representative_rows(np.full((10, 5), constant), weights, [3])
         assert same.weights.sum() == pytest.approx(1)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -99,16 +100,16 @@ def choose_levels(pilot: Pilot, n_background: int, n_examples: int, aim: float, 
     return best
 
 
-def representative_rows(values: FloatArray, weights: FloatArray, n_rows: int) -> RoughBackground:
+def representative_rows(values: FloatArray, weights: FloatArray, sizes: Sequence[int]) -> list[RoughBackground]:
     """Background rows whose weighted mean output comes near that of all, chosen one after the other.
 
     Args:
       values: (m, B) outputs of m mixtures of examples with each background row.
       weights: (B,) of the rows, sum 1.
-      n_rows: how many to choose.
+      sizes: how many to choose, ascending.
 
     Returns:
-      The rows; fewer where more would bring nothing.
+      The rows for each size; fewer where more would bring nothing.
     """
     gram = values.T @ values
     constraint = _CONSTRAINT * (float(np.trace(gram)) / len(weights) or 1.0)
@@ -117,7 +118,8 @@ def representative_rows(values: FloatArray, weights: FloatArray, n_rows: int) ->
     scale = np.sqrt(np.diag(gram))
     chosen: list[int] = []
     found = np.zeros(len(weights))
-    for _ in range(min(n_rows, len(weights))):
+    of_sizes = {}
+    for size in range(1, min(sizes[-1], len(weights)) + 1):
         gain = (wanted - gram @ found) / scale
         gain[chosen] = -np.inf
         chosen.append(int(gain.argmax()))
@@ -126,5 +128,6 @@ def representative_rows(values: FloatArray, weights: FloatArray, n_rows: int) ->
         root = np.linalg.cholesky(part)
         found = np.zeros(len(weights))
         found[chosen] = nnls(root.T, np.linalg.solve(root, wanted[chosen]))[0]
-    kept = np.flatnonzero(found)
-    return RoughBackground(kept, found[kept] / found[kept].sum())
+        kept = np.flatnonzero(found)
+        of_sizes[size] = RoughBackground(kept, found[kept] / found[kept].sum())
+    return [of_sizes[min(size, len(weights))] for size in sizes]

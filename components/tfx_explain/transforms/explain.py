@@ -242,14 +242,9 @@ def explain_examples(
         counts["profile_model_rows"] = n_model_rows
     if losses is not None and background.losses is not None:
         values = estimates[0].coalition_values
-        found, done = losses.evaluate(
-            good,
-            explained.hashes,
-            background,
-            background.losses,
-            estimates[0].prediction[finite],
-            None if values is None else values.take(finite),
-        )
+        kept = None if values is None else values.take(finite)
+        prediction = estimates[0].prediction[finite]
+        found, done = losses.evaluate(good, explained.hashes, background, background.losses, prediction, kept)
         explained = dataclasses.replace(explained, losses=found)
         counts |= done
         counts["model_rows"] += sum(n for name, n in done.items() if name.endswith("_model_rows"))

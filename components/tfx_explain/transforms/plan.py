@@ -121,7 +121,7 @@ def with_loss_plan(background: Background, sample: pa.RecordBatch, request: Expl
     # The last ones, which are the least likely to be in the background.
     pilot = finite[-N_PILOT:]
     rows = take_rows(sample, pilot)
-    found = explainer.pilot(rows, row_hashes(rows), background, plan, predictions[pilot])
+    found = explainer.sage.pilot(rows, row_hashes(rows), background, plan, predictions[pilot])
     return dataclasses.replace(background, losses=dataclasses.replace(plan, pilot=found))
 
 
