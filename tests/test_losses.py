@@ -297,6 +297,28 @@ def test_shards_and_batches_change_no_figure(
     pd.testing.assert_frame_equal(reference, table("five", 5), check_exact=False, rtol=1e-9, atol=1e-9)
 
 
+def test_several_classes_are_judged_together(examples: str, tmp_path: Path) -> None:
+    spec = {name: tf.io.FixedLenFeature([], tf.float32) for name in NAMES}
+
+    def score(features: dict[str, Any]) -> Any:
+        return tf.nn.softmax(tf.stack([features["a"], features["b"] - features["c"], 0.0 * features["d"]], axis=1))
+
+    model = worlds.save_serving_model(tmp_path / "model", score, spec)
+    done = run(model, examples, tmp_path / "out", label_key="hit", max_examples=80)
+    for method in ("permutation_importance", "sage"):
+        table = done.importance_for(method=method)
+        assert set(table["output"]) == {"score"}
+        assert table.set_index("player")["value"]["d"] == pytest.approx(0, abs=1e-9)
+    assert len(done.outputs) == 3
+    x = done.attributions(output="score[0]")[list(NAMES)].to_numpy()
+    label = done.attributions(output="score[0]")["hit"].to_numpy()
+    logits = np.stack([x[:, 0], x[:, 1] - x[:, 2], 0 * x[:, 3]], axis=1)
+    expected = -special.log_softmax(logits, axis=1)[np.arange(len(x)), label].mean()
+    assert done.manifest["method"]["sage"]["mean_losses"]["loss"] == pytest.approx(expected, rel=1e-5)
+    assert len(x) == 80
+    assert "SAGE (log loss)" in done.report()
+
+
 REFUSED = {
     "log loss of a raw output": (
         {"methods": ["shapley", {"sage": {"metric": "log_loss"}}]},
