@@ -1,8 +1,8 @@
 """SAGE values of a network with 30 features and 128 background rows: time to one interval width, against sage.
 
 Both explain the log loss of the same probabilities on the same labelled rows, against the same background, each in its
-own process, warmed up, until the largest standard error is 2.5 % of the range of the values (sage's own default); ours is
-forecast by a pilot, sage's is checked after every 512 rows. The actual error says whether that width was honest: the
+own process, warmed up, until the largest standard error is 2.5 % of the range of the values (sage's own default); ours
+is forecast by a pilot, sage's is checked after every 512 rows. The actual error says whether that width was honest: the
 largest deviation of any of the 30 values from a run over all rows, along four permutations each, in parts of the same
 range. Ours is the time of the job's own steps: pilot, plain predictions, rows, summary.
 

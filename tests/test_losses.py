@@ -81,7 +81,6 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def run(model_dir: str, examples: str, output: Path, **config: Any) -> tfx_explain.ExplanationReader:
     settings = {"background": {"num_rows": 200}, "label_key": "y", "methods": METHODS, **config}
-    settings["features"] = {"include": list(NAMES)}
     return tfx_explain.explain(model=model_dir, examples=examples, output_dir=str(output), config=settings)
 
 

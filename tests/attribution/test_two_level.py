@@ -58,7 +58,7 @@ def test_a_rough_game_that_is_alike_saves_rows_and_reaches_the_error() -> None:
     assert levels.rough is not None
     assert forecast(levels, one) <= 0.02
     assert levels.n_rough * 8 + levels.n_full * 128 < 0.5 * 4.0 / 0.02**2 * 128
-    assert levels.n_full < levels.n_rough <= 100_000
+    assert levels.n_full < levels.n_rough <= 1.09 * 4.0 * 1.1 / 0.02**2
 
 
 def test_a_rough_game_that_is_not_alike_is_left_out() -> None:
