@@ -1,6 +1,7 @@
 """The network that benchmarks explain: 30 features, 64-32-1, trained on the breast cancer data of scikit-learn.
 
-Saved twice over: `raw` takes 30 named tensors, `serving_default` serialized tf.Examples. The logit is explained.
+Saved three times over: `raw` takes 30 named tensors, `serving_default` serialized tf.Examples, and both give the logit;
+`chance` takes 30 tensors and gives the probability.
 """
 
 from pathlib import Path
@@ -21,6 +22,12 @@ def features() -> np.ndarray:
     data = load_breast_cancer()
     x = (data.data - data.data.mean(0)) / data.data.std(0)
     return x[np.random.default_rng(0).permutation(len(x))].astype(np.float32)
+
+
+def labels() -> np.ndarray:
+    """The class of each of `features()`, 0 or 1; (n,)."""
+    target = load_breast_cancer().target
+    return target[np.random.default_rng(0).permutation(len(target))]
 
 
 def train_and_save(directory: Path) -> None:
@@ -44,6 +51,9 @@ def train_and_save(directory: Path) -> None:
     def from_tensors(**columns: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"score": network(tf.stack([columns[name] for name in NAMES], axis=1))}
 
+    def chance(**columns: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"chance": tf.sigmoid(from_tensors(**columns)["score"])}
+
     def from_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         spec = {name: tf.io.FixedLenFeature([], tf.float32) for name in NAMES}
         return from_tensors(**tf.io.parse_example(examples, spec))
@@ -52,8 +62,10 @@ def train_and_save(directory: Path) -> None:
     module = tf.Module()
     module.network = network
     module.raw = tf.function(from_tensors).get_concrete_function(**tensors)
+    module.chance = tf.function(chance).get_concrete_function(**tensors)
     module.serve = tf.function(from_examples).get_concrete_function(tf.TensorSpec([None], tf.string, name="examples"))
-    tf.saved_model.save(module, str(directory), signatures={"raw": module.raw, "serving_default": module.serve})
+    signatures = {"raw": module.raw, "chance": module.chance, "serving_default": module.serve}
+    tf.saved_model.save(module, str(directory), signatures=signatures)
     np.savez(directory / "weights.npz", *[weight.numpy() for weight in network.weights])
 
 

@@ -43,6 +43,14 @@ class Explanation(_Described):
       `mean_signed`, `mean_signed_std_error`, `rms`, `num_examples`. Slices are named by their values, features in
       alphabetical order: `overall`, `sex=female`, `island=Biscoe,sex=female`. With `example_weight_key` every mean is
       weighted, `num_examples` counts rows of positive weight, and `num_effective_examples` = (sum w)^2 / sum w^2.
+      `metric` says what `value` is: `mean_abs_attribution`, or for the methods below the loss (`log_loss` in nats,
+      `mse`, `mae`) of the whole output vector, so that `output` is the output's name without a class.
+      `permutation_importance`: mean increase of the loss when the player's features come from `num_donors` other rows.
+      `sage`: Shapley values of -loss(mean output over the background, taken in `output_space`), corrected for the size
+      of a sampled background. Their `std_error` is over clusters of rows that share donors and permutations, and
+      includes the error of both; it is given the background. They are of the model, not of the baseline model; rows
+      without a usable label are left out and counted (`counts`); shares, signed and squared figures are NaN. The
+      manifest's `method` has their mean losses: SAGE values sum to `loss_of_mean` - `loss`.
     * `importance_covariance.parquet`: `slice`, `output`, `method`, `player_a`, `player_b`, `covariance` of the means
       above (a <= b in the order of the players), from which the validator bounds shares and compares ranks.
     * `slice_differences.parquet`: each slice against all rows outside it, one row per (slice, output, method, player):

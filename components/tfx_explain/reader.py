@@ -56,20 +56,29 @@ class ExplanationReader:
         """Global importance, a row per slice, output, method and player; columns as in `importance.parquet`."""
         return records.read_table(storage.join(self.uri, records.IMPORTANCE))
 
-    def importance_for(self, *, slice: str = "overall", output: str | None = None) -> pd.DataFrame:
-        """The importance of one slice and output, most important first.
+    def importance_for(
+        self, *, slice: str = "overall", output: str | None = None, method: str = records.SHAPLEY
+    ) -> pd.DataFrame:
+        """The importance of one slice and output by one method, most important first.
 
         Args:
           slice: its name, as in the column `slice` and in the manifest: `overall`, `sex=female`.
-          output: one of `outputs`; may be left out when there is one.
+          output: one of `outputs`; may be left out when there is one, and for methods other than `shapley`, which
+            judge all outputs together.
+          method: `shapley`, `permutation_importance` or `sage`.
 
         Raises:
-          InputError: there is no such slice or output, or there are several outputs and none was named.
+          InputError: there is no such method, slice or output, or there are several outputs and none was named.
         """
-        output = self._one_output(output)
-        chosen = self.importance[(self.importance["slice"] == slice) & (self.importance["output"] == output)]
+        table = self.importance[self.importance["method"] == method]
+        if table.empty:
+            methods = ", ".join(dict.fromkeys(self.importance["method"]))
+            raise InputError(f"{self.uri} has no importance by method `{method}`; it has {methods}.")
+        if method == records.SHAPLEY:
+            table = table[table["output"] == self._one_output(output)]
+        chosen = table[table["slice"] == slice]
         if chosen.empty:
-            there = list(dict.fromkeys(self.importance["slice"]))
+            there = list(dict.fromkeys(table["slice"]))
             near = difflib.get_close_matches(slice, there, n=3, cutoff=0) if len(there) > _MAX_LISTED else there
             raise InputError(f"no slice `{slice}` among the {len(there)} in {self.uri}; there is {', '.join(near)}.")
         return chosen.sort_values("rank", kind="stable").reset_index(drop=True)

@@ -42,6 +42,9 @@ FINDINGS = "findings.json"
 DEAD_LETTERS = "dead_letters"
 ATTRIBUTIONS = "attributions"
 
+SHAPLEY = "shapley"
+"""The method of attributions, and of the importance that they give."""
+
 BASELINE_PREFIX = "baseline_"
 ATTRIBUTION_PREFIX = "attribution_"
 STD_ERROR_PREFIX = "std_error_"

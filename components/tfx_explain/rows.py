@@ -62,16 +62,23 @@ def column_or_nulls(batch: pa.RecordBatch, name: str) -> pa.Array:
     return batch.column(index) if index >= 0 else pa.nulls(batch.num_rows, pa.large_list(pa.float32()))
 
 
-def example_weights(batch: pa.RecordBatch, name: str) -> npt.NDArray[np.float64]:
-    """The rows' weights, (n_rows,); NaN where the feature is not exactly one finite number of 0 or more."""
+def single_numbers(batch: pa.RecordBatch, name: str) -> npt.NDArray[np.float64]:
+    """One value per row, (n_rows,); NaN where the feature is not exactly one finite number."""
     column = column_or_nulls(batch, name)
-    weights = np.full(batch.num_rows, np.nan)
+    numbers = np.full(batch.num_rows, np.nan)
     if pa.types.is_null(column.type) or pa.types.is_large_binary(column.type.value_type):
-        return weights
+        return numbers
     lengths = list_lengths(column)
     starts = (np.cumsum(lengths) - lengths)[lengths == 1]
-    weights[lengths == 1] = pc.list_flatten(column).to_numpy(zero_copy_only=False)[starts]
-    weights[~(np.isfinite(weights) & (weights >= 0))] = np.nan
+    numbers[lengths == 1] = pc.list_flatten(column).to_numpy(zero_copy_only=False)[starts]
+    numbers[~np.isfinite(numbers)] = np.nan
+    return numbers
+
+
+def example_weights(batch: pa.RecordBatch, name: str) -> npt.NDArray[np.float64]:
+    """The rows' weights, (n_rows,); NaN where the feature is not exactly one finite number of 0 or more."""
+    weights = single_numbers(batch, name)
+    weights[weights < 0] = np.nan
     return weights
 
 

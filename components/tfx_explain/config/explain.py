@@ -12,6 +12,7 @@ from tfx_explain.config.base import Config, OneOf, Part, SlicingSpec
 
 OutputSpace = Literal["logit", "probability", "raw"]
 Estimator = Literal["exact", "leverage", "permutation", "auto"]
+Metric = Literal["auto", "log_loss", "mse", "mae"]
 
 
 class BackgroundConfig(Part):
@@ -118,6 +119,37 @@ class InteractionStrengthConfig(Part):
     )
 
 
+class _LossConfig(Part):
+    """What methods that compare outputs with labels share."""
+
+    metric: Metric = Field("auto", description="log loss of log-odds and probabilities, squared error of other outputs")
+
+    @field_validator("metric", mode="before")
+    @classmethod
+    def _a_mean(cls, metric: Any) -> Any:
+        if metric == "auc":
+            raise ValueError("`auc` compares rows with each other, so it is no mean over rows; use `log_loss`")
+        return metric
+
+
+class PermutationImportanceConfig(_LossConfig):
+    """Mean increase of the loss when a player's features come from another row; `features: null` = all players."""
+
+    num_donors: int = Field(4, ge=1, le=100, description="other rows that each row takes the features from in turn")
+    features: tuple[str, ...] | None = None
+
+
+class SageConfig(_LossConfig):
+    """Shapley values of the loss (SAGE)."""
+
+    max_relative_error: float | None = Field(
+        0.025,
+        gt=0,
+        lt=1,
+        description="largest standard error / (largest - smallest value) aimed at; null = every explained row once",
+    )
+
+
 class Method(OneOf):
     """One thing to compute."""
 
@@ -126,15 +158,14 @@ class Method(OneOf):
     partial_dependence: PartialDependenceConfig | None = None
     accumulated_local_effects: AccumulatedLocalEffectsConfig | None = None
     interaction_strength: InteractionStrengthConfig | None = None
+    permutation_importance: PermutationImportanceConfig | None = None
+    sage: SageConfig | None = None
 
 
-_LATER_METHODS = (
-    "permutation_importance",
-    "sage",
-    "integrated_gradients",
-    "expected_gradients",
-    "xrai",
-)
+LOSS_METHODS = ("permutation_importance", "sage")
+"""Methods that need labels."""
+
+_LATER_METHODS = ("integrated_gradients", "expected_gradients", "xrai")
 
 
 class ExplainConfig(Config):
@@ -180,6 +211,9 @@ class ExplainConfig(Config):
             raise ValueError("`methods` must list `shapley`, beside which the others are computed")
         if self.model.classes == "label" and self.label_key is None:
             raise ValueError("`model.classes: label` explains the class in the label; set `label_key`")
+        for name in LOSS_METHODS:
+            if self.method(name) is not None and self.label_key is None:
+                raise ValueError(f"method `{name}` compares outputs with labels; set `label_key`")
         return self
 
     @property

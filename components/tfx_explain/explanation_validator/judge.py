@@ -93,7 +93,8 @@ def evidence_in(explanation: ExplanationReader, specs: Sequence[SlicingSpec]) ->
     """
     players = explanation.players + tuple(explanation.manifest["unused_features"])
     covariances = dict(list(explanation.importance_covariance.groupby(["slice", "output"])))
-    tables = dict(list(explanation.importance.groupby(["slice", "output"])))
+    importance = explanation.importance
+    tables = dict(list(importance[importance["method"] == records.SHAPLEY].groupby(["slice", "output"])))
     for name, n_examples in _wanted_slices(explanation, specs).items():
         for output in explanation.outputs:
             rows, n_effective = tables.get((name, output)), None

@@ -48,6 +48,7 @@ class GraphEngine:
         self._rows = min(_PREDICT_ROWS, rows_per_call(width, graph.n_weights()))
         self._predict = tf.function(self._forward, autograph=False)
         self._stages: dict[Any, list[_Stage]] = {}
+        self._last_bound: tuple[Inputs, Any, Bound] | None = None
         self._lock = threading.Lock()
 
     def predict(self, inputs: Inputs) -> npt.NDArray[np.float64]:
@@ -58,8 +59,13 @@ class GraphEngine:
             )
 
     def bind(self, background: Inputs, players: Sequence[Sequence[str]]) -> Bound:
-        """Fixes what absent features become and which features form a player."""
-        return Bound(self._stages_for(players, background), background, self._what)
+        """Fixes what absent features become and which features form a player; the last such is kept."""
+        key = tuple(tuple(names) for names in players)
+        last = self._last_bound
+        if last is None or last[0] is not background or last[1] != key:
+            last = (background, key, Bound(self._stages_for(players, background), background, self._what))
+            self._last_bound = last
+        return last[2]
 
     def _stages_for(self, players: Sequence[Sequence[str]], background: Inputs) -> list[_Stage]:
         """The ways to run the graph for these players, best first, made once."""
@@ -83,9 +89,17 @@ class Bound:
         self._backgrounds = [columns and stage.tensors(columns) for stage, columns in zip(stages, entered, strict=True)]
         self._finite = all(bool(finite_rows(columns, len(background)).all()) for columns in entered if columns)
         self.max_rows = stages[0].max_rows
+        self._last_prepared: tuple[Inputs, list[tuple[npt.NDArray[np.intp], Any]]] | None = None
 
     def prepare(self, examples: Inputs) -> list[tuple[npt.NDArray[np.intp], Any]]:
         """The examples in parts that are run alike: the rows of each part, and what `select` takes for them."""
+        last = self._last_prepared
+        if last is None or last[0] is not examples:
+            last = (examples, self._prepare(examples))
+            self._last_prepared = last
+        return last[1]
+
+    def _prepare(self, examples: Inputs) -> list[tuple[npt.NDArray[np.intp], Any]]:
         with model_errors(self._what):
             for stage, background in zip(self._stages, self._backgrounds, strict=True):
                 columns = background and stage.enter(examples)

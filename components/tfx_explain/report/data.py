@@ -32,6 +32,7 @@ class ReportData:
       baseline_importance: the same columns for the model that this one is compared with.
       profiles: as in `profiles.parquet`, if there are any.
       interactions: as in `interactions.parquet`, if there are any.
+      other_importance: the rows of `importance.parquet` of methods other than `shapley`, if there are any.
       findings: of a validation, if there was one.
       blessed: its verdict.
       title: of the page.
@@ -47,6 +48,7 @@ class ReportData:
     title: str = "Model explanation"
     slice_differences: pd.DataFrame | None = None
     interactions: pd.DataFrame | None = None
+    other_importance: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         """Checks the columns, and adds the optional ones that are absent.
@@ -88,6 +90,9 @@ class ReportData:
             )
             if storage.exists(uri := storage.join(explanation_dir, file))
         }
+        if "method" in importance:
+            tables["other_importance"] = importance[importance["method"] != records.SHAPLEY]
+            importance = importance[importance["method"] == records.SHAPLEY]
         return cls(manifest=manifest, importance=importance, examples=examples, **tables)
 
     @property

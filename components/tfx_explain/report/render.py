@@ -14,6 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from tfx_explain.report import story, text
+from tfx_explain.report.comparison import compare_methods
 from tfx_explain.report.data import ReportData
 from tfx_explain.report.interactions import InteractionTable, interaction_tables
 from tfx_explain.report.profiles import HEIGHT as PROFILE_HEIGHT
@@ -92,6 +93,7 @@ def render_report(data: ReportData) -> str:
             headline=story.headline(first.ranking, first.output if len(data.outputs) > 1 else None),
             panels=panels[:MAX_PANELS],
             more_panels=panels[MAX_PANELS:],
+            comparison=compare_methods(data, _unit(manifest)),
             slice_tables=slice_tables(data)[:MAX_PANELS],
             totals=story.row_totals(manifest),
             failures=story.failures(manifest),

@@ -16,6 +16,7 @@ from tfx_explain.config import BackgroundConfig
 from tfx_explain.errors import ModelError
 from tfx_explain.models import Model
 from tfx_explain.rows import column_or_nulls, list_lengths, row_hashes, take_rows
+from tfx_explain.transforms.loss_plan import LossPlan
 from tfx_explain.transforms.profile_plan import ProfilePlan
 
 _MEDOID_POOL_PER_ROW = 16
@@ -34,6 +35,7 @@ class Background:
       digest: identifies rows and weights.
       budget: coalitions per background row that a pilot found to be needed; None = as configured.
       profiles: where features are varied for profiles; None where none were asked for.
+      losses: what permutation importance and SAGE need; None where neither was asked for.
     """
 
     rows: pa.RecordBatch
@@ -43,6 +45,7 @@ class Background:
     baseline_predictions: npt.NDArray[np.float64] | None = None
     budget: int | None = None
     profiles: ProfilePlan | None = None
+    losses: LossPlan | None = None
 
     @property
     def base_values(self) -> npt.NDArray[np.float64]:

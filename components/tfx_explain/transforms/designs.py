@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.attribution import Design, choose_estimator, make_design
+from tfx_explain.attribution.choice import n_inner_coalitions
 from tfx_explain.config import ExplainConfig
 
 
@@ -46,13 +47,7 @@ def shapley_design(
       EstimationError: the estimator cannot work with this budget and these players.
     """
     settings = config.shapley
-    estimator, resolved = choose_estimator(
-        n_players,
-        settings.budget if budget is None else budget,
-        len(background_weights),
-        estimator=settings.estimator,
-        interactions=settings.interactions,
-    )
+    estimator, resolved = _resolve(config, n_players, len(background_weights), budget)
     return make_design(
         estimator,
         n_players=n_players,
@@ -60,5 +55,22 @@ def shapley_design(
         background_weights=background_weights,
         seed=config.seed,
         design_id=design_id,
+        interactions=settings.interactions,
+    )
+
+
+def evaluates_all_coalitions(config: ExplainConfig, n_players: int, n_background: int) -> bool:
+    """Whether the configured design evaluates every coalition."""
+    estimator, budget = _resolve(config, n_players, n_background, None)
+    return estimator == "exact" or budget >= n_inner_coalitions(n_players)
+
+
+def _resolve(config: ExplainConfig, n_players: int, n_background: int, budget: int | None) -> tuple[str, int]:
+    settings = config.shapley
+    return choose_estimator(
+        n_players,
+        settings.budget if budget is None else budget,
+        n_background,
+        estimator=settings.estimator,
         interactions=settings.interactions,
     )

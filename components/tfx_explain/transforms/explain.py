@@ -16,6 +16,8 @@ from tfx_explain.config import ExplainConfig
 from tfx_explain.models import Model
 from tfx_explain.rows import HashArray, column_or_nulls, example_weights, list_lengths, row_hashes, take_rows
 from tfx_explain.transforms.background import Background
+from tfx_explain.transforms.loss_plan import SAGE, wants_losses
+from tfx_explain.transforms.losses import LossExplainer, LossRows
 from tfx_explain.transforms.model_handle import ModelHandle
 from tfx_explain.transforms.profile_plan import wants_profiles
 from tfx_explain.transforms.profiles import ProfiledRows, Profiler
@@ -65,6 +67,7 @@ class ExplainedExamples:
       outputs: of the model.
       baseline: of the baseline model on the same rows and designs, if there is one.
       profiled: the rows with features varied, where profiles were asked for.
+      losses: method -> changes of the rows' losses, where they were asked for.
     """
 
     split: str
@@ -73,6 +76,7 @@ class ExplainedExamples:
     outputs: ExplainedOutputs
     baseline: ExplainedOutputs | None = None
     profiled: ProfiledRows | None = None
+    losses: Mapping[str, LossRows] = dataclasses.field(default_factory=dict)
 
 
 class CheckExamples(beam.DoFn):
@@ -115,7 +119,9 @@ def key_errors(batch: pa.RecordBatch, config: ExplainConfig, n_outputs: int) -> 
         bad = np.flatnonzero(np.isnan(example_weights(batch, config.example_weight_key)))
         text = f"the example weight `{config.example_weight_key}` is not one finite number of 0 or more"
         errors |= dict.fromkeys(bad.tolist(), text)
-    for what, name in (("id", config.id_key), ("label", config.label_key)):
+    # Otherwise only methods that compare outputs with labels need one, and they leave out rows that have none.
+    label = config.label_key if config.model.classes == "label" else None
+    for what, name in (("id", config.id_key), ("label", label)):
         if name is not None:
             lengths = list_lengths(column_or_nulls(batch, name))
             errors |= dict.fromkeys(
@@ -151,8 +157,13 @@ class ExplainExamples(beam.DoFn):
         """Loads the models."""
         models = [self.request.model] + [self.request.baseline_model] * (self.request.baseline_model is not None)
         self.explainers = [
-            RowExplainer(model.acquire(), self.request.players, self.request.config) for model in models if model
+            RowExplainer(model.acquire(), self.request.players, self.request.config, keep_coalitions=keep)
+            for model, keep in zip(models, (self.request.config.method(SAGE) is not None, False), strict=False)
+            if model
         ]
+        self.losses = None
+        if wants_losses(self.request.config):
+            self.losses = LossExplainer(self.request.model.acquire(), self.request.players, self.request.config)
         self.profiler = None
         if wants_profiles(self.request.config):
             features = [name for names in self.request.players.values() for name in names]
@@ -164,7 +175,7 @@ class ExplainExamples(beam.DoFn):
         """Explains one batch."""
         split, batch = element
         explained, failures, counts = explain_examples(
-            self.explainers, split, batch, background, self.request.config, self.profiler
+            self.explainers, split, batch, background, self.request.config, self.profiler, self.losses
         )
         for what, n in counts.items():
             yield beam.pvalue.TaggedOutput(COUNTS, ((split, what), n))
@@ -181,6 +192,7 @@ def explain_examples(
     background: Background,
     config: ExplainConfig,
     profiler: Profiler | None = None,
+    losses: LossExplainer | None = None,
 ) -> tuple[ExplainedExamples, list[tuple[bytes, str]], dict[str, int]]:
     """Attributions of each row.
 
@@ -191,6 +203,7 @@ def explain_examples(
       background: reference rows.
       config: which outputs to keep.
       profiler: of the model, where profiles were asked for.
+      losses: of the model, where methods that need labels were asked for.
 
     Returns:
       The explained rows; (record, reason) of those for which a model's output was not finite; what was done how often.
@@ -227,6 +240,14 @@ def explain_examples(
         explained = dataclasses.replace(explained, profiled=profiled)
         counts["model_rows"] += n_model_rows
         counts["profile_model_rows"] = n_model_rows
+    if losses is not None and background.losses is not None:
+        values = estimates[0].coalition_values
+        kept = None if values is None else values.take(finite)
+        prediction = estimates[0].prediction[finite]
+        found, done = losses.evaluate(good, explained.hashes, background, background.losses, prediction, kept)
+        explained = dataclasses.replace(explained, losses=found)
+        counts |= done
+        counts["model_rows"] += sum(n for name, n in done.items() if name.endswith("_model_rows"))
     return explained, failures, counts
 
 

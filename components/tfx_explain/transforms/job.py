@@ -22,8 +22,10 @@ from tfx_explain.transforms.designs import shapley_design
 from tfx_explain.transforms.explain import CheckExamples, ExplainExamples, output_names
 from tfx_explain.transforms.interaction_strength import METHOD as INTERACTION_STRENGTH
 from tfx_explain.transforms.interaction_strength import InteractionStrengths, MeasureInteractionStrength
+from tfx_explain.transforms.loss_plan import wants_losses
+from tfx_explain.transforms.losses import describe_losses
 from tfx_explain.transforms.manifest import describe_run
-from tfx_explain.transforms.plan import ChooseBackground
+from tfx_explain.transforms.plan import ChooseBackground, SettleLosses
 from tfx_explain.transforms.read import COUNTS, FAILED, ReadExamples
 from tfx_explain.transforms.request import ExplainRequest
 from tfx_explain.transforms.select import SelectExamples
@@ -80,7 +82,7 @@ def build_job(pipeline: beam.Pipeline, request: ExplainRequest) -> None:
     config = request.config
     players = tuple(request.players)
     outputs = output_names(request.model.acquire(), config)
-    failed, counts, selected, explained = [], [], [], {}
+    failed, counts, selected, ready, explained = [], [], [], {}, {}
 
     where = f"{config.background.split} (background)"
     candidates = pipeline | "ReadBackground" >> ReadExamples(request.background_pattern, where)
@@ -99,7 +101,14 @@ def build_job(pipeline: beam.Pipeline, request: ExplainRequest) -> None:
         rows = readable.rows
         if config.max_examples is not None:
             rows = rows | f"Select[{split}]" >> SelectExamples(config.max_examples, config.seed)
+        failed += [examples[FAILED], readable[FAILED]]
+        counts.append(examples[COUNTS])
         selected.append(rows)
+        ready[split] = rows
+    if wants_losses(config):
+        background = background | "SettleLosses" >> SettleLosses(selected, config.method("sage"))
+
+    for split, rows in ready.items():
         done = rows | f"Explain[{split}]" >> beam.ParDo(
             ExplainExamples(request), beam.pvalue.AsSingleton(background)
         ).with_outputs(FAILED, COUNTS, main="explained")
@@ -108,8 +117,8 @@ def build_job(pipeline: beam.Pipeline, request: ExplainRequest) -> None:
             | f"Encode[{split}]" >> beam.FlatMap(_encode, players, config.id_key)
             | f"WriteAttributions[{split}]" >> WriteRecords(storage.join(request.attributions_dir, f"Split-{split}"))
         )
-        failed += [examples[FAILED], readable[FAILED], done[FAILED]]
-        counts += [examples[COUNTS], done[COUNTS]]
+        failed.append(done[FAILED])
+        counts.append(done[COUNTS])
         explained[split] = done.explained
 
     failures = failed | "AllFailed" >> beam.Flatten()
@@ -221,6 +230,7 @@ def _write_tables(
             "slices": describe_slices(config, slices, num_examples),
             "profiles": {} if background.profiles is None else background.profiles.describe(request.config),
             "strengths": {} if strengths is None else {INTERACTION_STRENGTH: dict(strengths.description)},
+            "losses": describe_losses(accumulated, background.losses, config),
             "top_players": _top_players(players, results),
             "max_gap": max((result.max_completeness_gap for result in results.values()), default=0.0),
             "max_relative_gap": max((r.max_relative_completeness_gap for r in results.values()), default=0.0),

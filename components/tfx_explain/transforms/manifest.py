@@ -33,7 +33,7 @@ def describe_run(request: ExplainRequest, run: Mapping[str, Any], seconds: float
         "format_version": records.FORMAT_VERSION,
         "tfx_explain_version": __version__,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "method": {METHOD: run["design"], **run["profiles"], **run["strengths"]},
+        "method": {METHOD: run["design"], **run["profiles"], **run["losses"], **run["strengths"]},
         "config": json.loads(config.to_json()),
         "model": {
             "uri": request.model.model_dir,

@@ -9,9 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from tfx_explain.config import ExplainConfig
+from tfx_explain.config.explain import SageConfig
 from tfx_explain.errors import EmptySplitError
+from tfx_explain.models import Model
 from tfx_explain.rows import row_hashes, take_rows
 from tfx_explain.transforms.background import Background, choose_background, pool_size
+from tfx_explain.transforms.loss_plan import N_PILOT, needs_pilot, plan_losses, wants_losses
+from tfx_explain.transforms.losses import LossExplainer
 from tfx_explain.transforms.profile_plan import N_SAMPLE, plan_profiles, wants_profiles
 from tfx_explain.transforms.request import REST, ExplainRequest
 from tfx_explain.transforms.row_explainer import RowExplainer
@@ -33,7 +37,7 @@ class ChooseBackground(beam.PTransform):
         config = self.request.config
         n_pilot = _N_PILOT if config.shapley.max_relative_error is not None else 0
         n = pool_size(config.background) + n_pilot
-        if wants_profiles(config):
+        if wants_profiles(config) or wants_losses(config):
             n = max(n, N_SAMPLE)
         return (
             rows
@@ -65,6 +69,8 @@ def plan(rows: pa.RecordBatch | None, request: ExplainRequest) -> Background:
         read = [spec.name for spec in model.features] or features
         sample = rows.slice(0, N_SAMPLE)
         background = dataclasses.replace(background, profiles=plan_profiles(sample, config, explained, read))
+    if wants_losses(config):
+        background = with_loss_plan(background, rows.slice(0, N_SAMPLE), request, model)
     if config.shapley.max_relative_error is None:
         return background
     rest = rows.slice(size, _N_PILOT) if rows.num_rows >= size + _N_PILOT else rows.slice(0, _N_PILOT)
@@ -92,3 +98,58 @@ def pilot_budget(
         if larger is None:
             return budget
         budget = larger
+
+
+def with_loss_plan(background: Background, sample: pa.RecordBatch, request: ExplainRequest, model: Model) -> Background:
+    """The background with what permutation importance and SAGE need.
+
+    Args:
+      background: as chosen.
+      sample: rows of the background split in the order of their hashes, from which donors are taken.
+      request: which methods.
+      model: what is explained.
+    """
+    config, n_players = request.config, len(request.players)
+    predictions = model.predict(model.inputs(sample))
+    finite = np.flatnonzero(np.isfinite(predictions).all(axis=1))
+    donors = take_rows(sample, finite)
+    plan = plan_losses(donors, config, model, tuple(request.players), len(background.weights))
+    background = dataclasses.replace(background, losses=plan)
+    if not needs_pilot(config, n_players, len(background.weights)):
+        return background
+    explainer = LossExplainer(model, request.players, config)
+    # The last ones, which are the least likely to be in the background.
+    pilot = finite[-N_PILOT:]
+    rows = take_rows(sample, pilot)
+    found = explainer.sage.pilot(rows, row_hashes(rows), background, plan, predictions[pilot])
+    return dataclasses.replace(background, losses=dataclasses.replace(plan, pilot=found))
+
+
+class SettleLosses(beam.PTransform):
+    """The Background, told how many (split, RecordBatch) rows there are to explain.
+
+    Args:
+      rows: one PCollection per split.
+      sage: its settings, if it was asked for.
+    """
+
+    def __init__(self, rows: list[beam.PCollection], sage: SageConfig | None) -> None:
+        super().__init__()
+        self.rows = rows
+        self.sage = sage
+
+    def expand(self, background: beam.PCollection) -> beam.PCollection:
+        n_rows = (
+            self.rows
+            | "AllRows" >> beam.Flatten()
+            | "NumRows" >> beam.Map(lambda element: element[1].num_rows)
+            | "Sum" >> beam.CombineGlobally(sum)
+        )
+        return background | "Settle" >> beam.Map(_for_rows, self.sage, beam.pvalue.AsSingleton(n_rows))
+
+
+def _for_rows(background: Background, sage: SageConfig | None, n_rows: int) -> Background:
+    if background.losses is None or sage is None:
+        return background
+    plan = background.losses.for_rows(n_rows, len(background.weights), sage.max_relative_error)
+    return dataclasses.replace(background, losses=plan)

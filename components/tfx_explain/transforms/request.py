@@ -15,6 +15,7 @@ from tfx_explain.models import Model
 from tfx_explain.rows import column_or_nulls, example_weights, list_lengths
 from tfx_explain.slicing import check_slice_count, slice_examples
 from tfx_explain.transforms.designs import shapley_design
+from tfx_explain.transforms.loss_plan import check_losses
 from tfx_explain.transforms.model_handle import ModelHandle
 from tfx_explain.transforms.profile_plan import check_features
 
@@ -92,6 +93,7 @@ class ExplainRequest:
         for split, rows in peeked.items():
             _check_keys(rows, split, config)
             _check_slices(rows, split, config, schema_features or ())
+            check_losses(config, models[0], rows, split, tuple(players))
         n_background = config.background.num_rows
         shapley_design(config, len(players), np.full(n_background, 1 / n_background))
         return cls(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tfx_explain.attribution import Attributions, Design, attribute
+from tfx_explain.attribution.loss_game import JACKKNIFE_BLOCKS, merge_blocks
 from tfx_explain.config import ExplainConfig
 from tfx_explain.models import Inputs, Model
 from tfx_explain.rows import HashArray, take_rows
@@ -28,6 +29,41 @@ _MAX_ENUMERATED_PLAYERS = 14
 
 
 @dataclasses.dataclass(frozen=True)
+class CoalitionValues:
+    """Outputs of every coalition, from which Shapley values were made.
+
+    Attributes:
+      design: of the estimator `exact`.
+      values: (n, n_blocks, n_coalitions, K) means over blocks of the background.
+      weights: (n_blocks,) each block's share.
+      base: (n_blocks, K) mean outputs over the blocks themselves.
+    """
+
+    design: Design
+    values: FloatArray
+    weights: FloatArray
+    base: FloatArray
+
+    @classmethod
+    def of(cls, design: Design, values: FloatArray, base: FloatArray) -> CoalitionValues:
+        """Blocks of the design merged to as many as are needed.
+
+        Args:
+          design: of the estimator `exact`.
+          values: (n, design.n_blocks, n_coalitions, K).
+          base: (n_background, K) outputs of the background rows.
+        """
+        shares = design.background_weight.sum(axis=1)
+        of_blocks = np.einsum("gr,grk->gk", design.background_weight, base[design.background_index]) / shares[:, None]
+        merged, weights = merge_blocks(values, shares, JACKKNIFE_BLOCKS)
+        return cls(design, merged, weights, merge_blocks(of_blocks, shares, JACKKNIFE_BLOCKS, axis=0)[0])
+
+    def take(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> CoalitionValues:
+        """The given rows, (k,) integers or (n,) booleans."""
+        return dataclasses.replace(self, values=self.values[rows])
+
+
+@dataclasses.dataclass(frozen=True)
 class Estimates:
     """Attributions of n examples to d players for each of K outputs of a model, in units of its output space.
 
@@ -41,6 +77,7 @@ class Estimates:
       n_model_rows: what all of them cost together, the plain predictions not counted.
       n_refined: examples that were explained again with a larger budget.
       n_imprecise: examples whose error is still above `max_relative_error`.
+      coalition_values: what the values were made from, where that was asked for and every coalition was evaluated.
     """
 
     prediction: FloatArray
@@ -52,6 +89,7 @@ class Estimates:
     n_model_rows: int = 0
     n_refined: int = 0
     n_imprecise: int = 0
+    coalition_values: CoalitionValues | None = None
 
     def relative_error(self) -> FloatArray:
         """Estimated relative L2 error of each example's attributions, (n,), the worst of the outputs; 0 for 0 / 0."""
@@ -69,13 +107,22 @@ class RowExplainer:
       model: what is explained.
       players: name -> features; those that this model does not read have no effect on it.
       config: estimator, budget, seed.
+      keep_coalitions: whether the outputs of coalitions are passed on too, where all of them are evaluated.
     """
 
-    def __init__(self, model: Model, players: Mapping[str, Sequence[str]], config: ExplainConfig) -> None:
+    def __init__(
+        self,
+        model: Model,
+        players: Mapping[str, Sequence[str]],
+        config: ExplainConfig,
+        *,
+        keep_coalitions: bool = False,
+    ) -> None:
         read = {feature.name for feature in model.features} or {name for names in players.values() for name in names}
         self.model = model
         self.players = tuple(tuple(name for name in names if name in read) for names in players.values())
         self.config = config
+        self.keep_coalitions = keep_coalitions
         self._designs: dict[tuple[str, int | None, int], Design] = {}
         self._background_inputs: tuple[str, Inputs] | None = None
 
@@ -166,10 +213,14 @@ class RowExplainer:
     ) -> Estimates:
         """Every row explained with the same budget."""
         parts = []
+        kept = None
         for design_id, rows in self._by_design(hashes, background, budget):
             design = self._design(background, budget, design_id)
             values = self._block_values(take_rows(batch, rows), design, background)
             parts.append((rows, attribute(design, values, prediction[rows], base)))
+            if self.keep_coalitions and design.estimator == "exact":
+                # All rows share this design, so there is no other part.
+                kept = CoalitionValues.of(design, values, base)
         order = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
 
         def gathered(name: str) -> FloatArray:
@@ -183,6 +234,7 @@ class RowExplainer:
             completeness_gap=gathered("completeness_gap"),
             interactions=np.concatenate([_interactions(result) for _, result in parts])[order],
             n_model_rows=int(self._design(background, budget, 0).n_model_rows) * batch.num_rows,
+            coalition_values=kept,
         )
 
     def _block_values(self, rows: pa.RecordBatch, design: Design, background: Background) -> FloatArray:

@@ -36,8 +36,9 @@ class Summarize(beam.PTransform):
 
     Tables: `importance`; `interactions` where they were asked for; with a baseline model `baseline`, its importance,
     and `difference`, the paired differences |attribution| - |baseline attribution| of each row; `profiles` where they
-    were asked for. Each has the whole data and the slices that were asked for, also those that are too small: a step
-    that waited for their sizes would make the runner hold all explained rows in memory.
+    were asked for; one for each method that needs labels, of all outputs together. Each has the whole data and the
+    slices that were asked for, also those that are too small: a step that waited for their sizes would make the runner
+    hold all explained rows in memory.
 
     Args:
       outputs: their names.
@@ -83,6 +84,10 @@ def contributions(
         for index, output in enumerate(outputs):
             for table, contribution in _tables(explained, index, rows, weights[rows], num_ice(config)):
                 yield (table, slice_name(key), output), contribution
+        for method, losses in explained.losses.items():
+            loss_contribution = losses.contribution(rows, weights[rows])
+            if loss_contribution is not None:
+                yield (method, slice_name(key), losses.output), loss_contribution
 
 
 def _tables(

@@ -21,11 +21,12 @@ from tfx_explain.summary.moments import WeightedMoments
 from tfx_explain.summary.slices import compare_with_rest, false_discovery_q_values
 from tfx_explain.transforms.background import Background
 from tfx_explain.transforms.explain import ExplainedExamples, example_ids
+from tfx_explain.transforms.losses import loss_table
 from tfx_explain.transforms.profiles import profile_table
 from tfx_explain.transforms.select import SmallestHashesFn
 from tfx_explain.transforms.summarize import BASELINE, DIFFERENCE, IMPORTANCE, INTERACTIONS, PROFILES, Key
 
-METHOD = "shapley"
+METHOD = records.SHAPLEY
 N_REPORT_EXAMPLES = 400
 
 
@@ -56,7 +57,11 @@ class Tables:
         # The whole data comes before its slices.
         results = dict(sorted(accumulated.items(), key=lambda item: (item[0][1] != OVERALL, item[0])))
         importance = {key[1:]: value.result() for key, value in results.items() if key[0] == IMPORTANCE}
-        self._write(records.IMPORTANCE, self.importance(importance))
+        tables = [self.importance(importance)]
+        if background.losses is not None:
+            of_losses = {key: value for key, value in results.items() if key[0] in background.losses.metrics}
+            tables += loss_table(of_losses, self.players, background.losses)
+        self._write(records.IMPORTANCE, pd.concat(tables, ignore_index=True))
         self._write(records.IMPORTANCE_COVARIANCE, self.covariance(importance))
         interactions = {key[1:]: value.result() for key, value in results.items() if key[0] == INTERACTIONS}
         frames = [self.interactions(interactions)] if interactions else []
@@ -93,6 +98,7 @@ class Tables:
             columns: dict[str, Any] = {"slice": slice_key, "output": output, "method": METHOD, "player": self.players}
             columns |= summary.columns()
             columns |= {"num_examples": summary.n_examples, "num_effective_examples": summary.n_effective}
+            columns["metric"] = "mean_abs_attribution"
             if differences is not None:
                 moments = differences[slice_key, output]
                 columns["difference"] = moments.mean_or_nan()

@@ -1,0 +1,116 @@
+"""Methods side by side: what each of them calls important, in its own unit, as bars with intervals."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pandas as pd
+
+from tfx_explain.report.data import ReportData
+from tfx_explain.slicing import OVERALL
+
+MAX_PLAYERS = 20
+
+_HEADINGS = {
+    "shapley": "Mean |attribution|",
+    "permutation_importance": "Permutation importance",
+    "sage": "SAGE",
+}
+_LOSSES = {"log_loss": "log loss", "mse": "squared error", "mae": "absolute error"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One player by one method; places are percent of the width of the chart.
+
+    Attributes:
+      value: its importance; NaN where the method left it out.
+      ci_low: lower end of its interval.
+      ci_high: upper end.
+      left: where the bar starts.
+      length: of the bar.
+      whisker: left end and width of the interval; None where it is unknown.
+    """
+
+    value: float
+    ci_low: float
+    ci_high: float
+    left: float
+    length: float
+    whisker: tuple[float, float] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """All methods that were computed, over all rows.
+
+    Attributes:
+      headings: (method, unit) of each column.
+      rows: (player, a cell for each column), in the order of the first method.
+      n_hidden: players left out.
+    """
+
+    headings: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    n_hidden: int
+
+    @property
+    def longest_name(self) -> int:
+        """Letters in the longest name, for the width of its column."""
+        return max(len(player) for player, _ in self.rows)
+
+
+def compare_methods(data: ReportData, unit: str) -> Comparison | None:
+    """The columns of the comparison; None where there is no method beside `shapley`.
+
+    Attributions of several outputs have no common importance, so they are left out then.
+
+    Args:
+      data: what there is.
+      unit: of the attributions.
+    """
+    others = data.other_importance
+    if others is None or others.empty:
+        return None
+    columns: list[tuple[str, str, pd.DataFrame]] = []
+    own = data.importance[data.importance["slice"] == OVERALL]
+    if len(data.outputs) == 1 and not own.empty:
+        columns.append((_HEADINGS["shapley"], unit, own))
+    for method, rows in others[others["slice"] == OVERALL].groupby("method", sort=False):
+        metric = str(rows["metric"].iloc[0])
+        columns.append((_HEADINGS.get(str(method), str(method)), _LOSSES.get(metric, metric), rows))
+    if not columns:
+        return None
+    players = list(columns[0][2].sort_values("rank", kind="stable")["player"])
+    players += [name for _, _, rows in columns for name in rows["player"] if name not in players]
+    players = list(dict.fromkeys(players))
+    cells = [_cells(rows) for _, _, rows in columns]
+    blank = Cell(math.nan, math.nan, math.nan, 0.0, 0.0, None)
+    shown = players[:MAX_PLAYERS]
+    return Comparison(
+        headings=tuple((heading, unit) for heading, unit, _ in columns),
+        rows=tuple((player, tuple(column.get(player, blank) for column in cells)) for player in shown),
+        n_hidden=len(players) - len(shown),
+    )
+
+
+def _cells(rows: pd.DataFrame) -> dict[str, Cell]:
+    """Player -> cell, all on the scale of one method; a loss may fall, so the scale may start below 0."""
+    ends = rows[["value", "ci_low", "ci_high"]].to_numpy(np.float64)
+    low = min(float(np.nanmin([*ends.ravel(), 0.0])), 0.0)
+    width = max(float(np.nanmax([*ends.ravel(), 0.0])) - low, 1e-300)
+    cells = {}
+    for player, (value, ci_low, ci_high) in zip(rows["player"], ends.tolist(), strict=True):
+        left, right = sorted((0.0, value if math.isfinite(value) else 0.0))
+        known = math.isfinite(ci_low + ci_high)
+        cells[str(player)] = Cell(
+            value=value,
+            ci_low=ci_low,
+            ci_high=ci_high,
+            left=100 * (left - low) / width,
+            length=100 * (right - left) / width,
+            whisker=(100 * (ci_low - low) / width, 100 * (ci_high - ci_low) / width) if known else None,
+        )
+    return cells

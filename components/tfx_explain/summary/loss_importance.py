@@ -1,0 +1,154 @@
+"""Importance that is a mean over examples of a change of the loss, as a mergeable accumulator.
+
+Examples that share random numbers (donor rows, permutations) are in one cluster, and examples of different clusters
+share none. The spread between clusters then holds every error there is: of the examples and of the random numbers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tfx_explain.errors import InputError
+from tfx_explain.summary.ratio import Array, t_quantile
+
+
+@dataclasses.dataclass(frozen=True)
+class LossImportanceSummary:
+    """What a set of examples says about d players, in units of the loss.
+
+    Attributes:
+      n_examples: examples of positive weight.
+      n_effective: (sum w)^2 / sum w^2.
+      value: (d,) mean change of the loss; below 0 where a player makes the model worse.
+      std_error: (d,) its standard error; NaN below two clusters.
+      ci_low: (d,) lower end of its interval (Student t over clusters).
+      ci_high: (d,) upper end.
+      rank: (d,) 1 = largest; equal values share the best rank.
+      losses: mean losses by name.
+      relative_error: largest standard error / (largest - smallest value), which `sage` aims at; NaN where all values
+        are equal.
+    """
+
+    n_examples: int
+    n_effective: float
+    value: Array
+    std_error: Array
+    ci_low: Array
+    ci_high: Array
+    rank: npt.NDArray[np.int64]
+    losses: dict[str, float]
+    relative_error: float
+
+    def columns(self) -> dict[str, Any]:
+        """The figures as table columns, a row per player."""
+        names = ("value", "std_error", "ci_low", "ci_high", "rank")
+        return {
+            **{name: getattr(self, name) for name in names},
+            "num_examples": self.n_examples,
+            "num_effective_examples": self.n_effective,
+        }
+
+
+class LossImportanceAccumulator:
+    """Sums over the examples of one (slice, method), cluster by cluster.
+
+    What is estimated is a sum of terms, each a mean over examples of its own: all of them, or those that a costly
+    correction was computed for.
+
+    Args:
+      n_players: d.
+      loss_names: of the losses that are averaged beside the players.
+      n_clusters: C.
+      n_terms: T.
+
+    Source: cluster-robust (Taylor linearisation) variance of weighted means, W. G. Cochran, "Sampling Techniques"
+    (1977), section 9A; the degrees of freedom count clusters as if they were (sum W)^2 / sum W^2 of equal weight.
+
+    Example:
+      >>> accumulator = LossImportanceAccumulator(1, ("loss",), n_clusters=2)
+      >>> accumulator.add([[[1.0]], [[3.0]]], [[[0.5]], [[0.5]]], np.array([0, 1]))
+      >>> accumulator.result().value
+      array([2.])
+    """
+
+    def __init__(self, n_players: int, loss_names: tuple[str, ...], n_clusters: int, n_terms: int = 1) -> None:
+        self.n_players = n_players
+        self.loss_names = loss_names
+        self.n_examples = 0
+        self._weight_squared = 0.0
+        self._weights = np.zeros((n_terms, n_clusters))
+        self._sums = np.zeros((n_terms, n_clusters, n_players + len(loss_names)))
+
+    def add(
+        self,
+        values: npt.ArrayLike,
+        losses: npt.ArrayLike,
+        clusters: npt.NDArray[np.int64],
+        weights: npt.ArrayLike | None = None,
+    ) -> None:
+        """Adds n examples; those of weight 0 add nothing.
+
+        Args:
+          values: (n, T, d) change of the loss; NaN in the terms that an example has no part in, not in the first.
+          losses: (n, T, n_losses), NaN in the same terms.
+          clusters: (n,) each example's cluster.
+          weights: (n,) example weights >= 0; None = all 1.
+
+        Raises:
+          InputError: a shape does not fit, or a figure is not finite.
+        """
+        figures = np.concatenate([np.asarray(values, np.float64), np.asarray(losses, np.float64)], axis=2)
+        n_terms, _, n_columns = self._sums.shape
+        w = np.ones(len(figures)) if weights is None else np.asarray(weights, dtype=np.float64)
+        if figures.shape[1:] != (n_terms, n_columns) or w.shape != (len(figures),):
+            raise InputError(
+                f"the examples need {n_terms} terms of {self.n_players} values and {len(self.loss_names)} losses, and "
+                f"a weight each, got shapes {figures.shape} and {w.shape}."
+            )
+        if not np.isfinite(figures[:, 0]).all() or np.isinf(figures).any():
+            raise InputError("a change of the loss is not finite; leave out examples whose loss is unknown.")
+        self.n_examples += int((w > 0).sum())
+        self._weight_squared += float(w @ w)
+        for term in range(n_terms):
+            part = np.flatnonzero(~np.isnan(figures[:, term]).any(axis=1))
+            np.add.at(self._weights[term], clusters[part], w[part])
+            np.add.at(self._sums[term], clusters[part], figures[part, term] * w[part, None])
+
+    def merge(self, other: LossImportanceAccumulator) -> None:
+        """Adds everything that another accumulator of the same players, clusters and terms has seen."""
+        self.n_examples += other.n_examples
+        self._weight_squared += other._weight_squared
+        self._weights = self._weights + other._weights
+        self._sums = self._sums + other._sums
+
+    def result(self, confidence: float = 0.95) -> LossImportanceSummary:
+        """The summary of all examples so far; NaN where a term has none."""
+        totals = self._weights.sum(axis=1)
+        totals[totals == 0] = np.nan
+        of_terms = self._sums.sum(axis=1) / totals[:, None]
+        means, d = of_terms.sum(axis=0), self.n_players
+        value = means[:d]
+        # The fewest clusters of any term: the others are known better.
+        n_clusters = float((totals**2 / (self._weights**2).sum(axis=1)).min()) if np.isfinite(totals).all() else 0.0
+        std_error = np.full(d, np.nan)
+        if n_clusters > 1 + 1e-9:
+            residuals = self._sums[..., :d] - self._weights[..., None] * of_terms[:, None, :d]
+            of_clusters = (residuals / totals[:, None, None]).sum(axis=0)
+            std_error = np.sqrt((of_clusters**2).sum(axis=0) * n_clusters / (n_clusters - 1))
+        half_width = t_quantile(0.5 + confidence / 2, n_clusters - 1) * std_error
+        spread = float(np.ptp(value)) or np.nan
+        return LossImportanceSummary(
+            n_examples=self.n_examples,
+            n_effective=float(totals[0] ** 2 / self._weight_squared) if self._weight_squared else 0.0,
+            value=value,
+            std_error=std_error,
+            ci_low=value - half_width,
+            ci_high=value + half_width,
+            rank=np.asarray(1 + (value[None, :] > value[:, None]).sum(axis=1), dtype=np.int64),
+            losses=dict(zip(self.loss_names, means[d:].tolist(), strict=True)),
+            relative_error=float(std_error.max(initial=0.0)) / spread,
+        )

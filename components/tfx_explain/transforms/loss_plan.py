@@ -1,0 +1,235 @@
+"""What permutation importance and SAGE need to know before any row is explained, the same for all workers.
+
+Rows are spread over `N_CLUSTERS` clusters by their hashes. Each cluster has donor rows and permutations of its own, so
+that the spread between clusters holds their error too. Donors are rows of the background split, the `N_SAMPLE` of the
+smallest hashes: no row travels to another worker for them, and which they are depends on no sharding.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.types as pt
+
+from tfx_explain.attribution.two_level import Pilot, RoughBackground, choose_levels
+from tfx_explain.config import ExplainConfig
+from tfx_explain.config.explain import LOSS_METHODS
+from tfx_explain.errors import ConfigError, InputError
+from tfx_explain.models import Model
+from tfx_explain.rows import HashArray, column_or_nulls, single_numbers
+from tfx_explain.summary.losses import LOG_LOSS, choose_metric, usable_labels
+from tfx_explain.transforms.designs import evaluates_all_coalitions
+
+PERMUTATION_IMPORTANCE, SAGE = LOSS_METHODS
+
+N_CLUSTERS = 64
+"""Enough for Student's t to be near normal, few enough to keep sums of each."""
+
+N_ORDERS = 4_096
+"""Permutations of SAGE; rows that share one are in one cluster."""
+
+N_PILOT = 256
+"""Rows on which the number of rows that SAGE needs is forecast."""
+
+MIN_PILOT = 32
+
+# Two per cluster, so that nearly every cluster has one.
+_MIN_ROWS = 2 * N_CLUSTERS
+_MAX_ORDERS_PER_ROW = 16
+_FRACTION_STEPS = 2**20
+
+
+@dataclasses.dataclass(frozen=True)
+class LossPlan:
+    """Settings as resolved.
+
+    Attributes:
+      metrics: method -> loss, for the methods that were asked for.
+      players: method -> positions of the players that it is computed for.
+      donors: rows whose features others are given; None without permutation importance.
+      n_clusters: clusters of rows that share donors and permutations.
+      reuses_coalitions: whether SAGE is computed from the coalitions that Shapley values evaluate anyway.
+      orders_per_row: permutations that SAGE evaluates for a row; every second one is the reverse of the one before.
+      fraction: part of the rows that SAGE evaluates.
+      rough: the background rows that these meet; None = all.
+      full_fraction: part of the rows that SAGE evaluates with all background rows.
+      pilot: what a pilot says of the cost; None where there was none.
+    """
+
+    metrics: Mapping[str, str]
+    players: Mapping[str, tuple[int, ...]]
+    donors: pa.RecordBatch | None
+    n_clusters: int
+    reuses_coalitions: bool
+    orders_per_row: int = 2
+    fraction: float = 1.0
+    rough: RoughBackground | None = None
+    full_fraction: float = 1.0
+    pilot: Pilot | None = None
+
+    def for_rows(self, n_rows: int, n_background: int, aim: float | None) -> LossPlan:
+        """The plan for so many rows: part of them where fewer reach the error, else more permutations of each."""
+        if self.pilot is None or aim is None or not n_rows:
+            return self
+        levels = choose_levels(self.pilot, n_background, n_rows, aim, _MIN_ROWS)
+        if levels.rough is not None:
+            fraction, full_fraction = levels.n_rough / n_rows, levels.n_full / n_rows
+            return dataclasses.replace(
+                self, orders_per_row=1, fraction=fraction, full_fraction=full_fraction, rough=levels.rough
+            )
+        share = levels.n_full / n_rows
+        orders = int(np.clip(np.ceil(share), 1, _MAX_ORDERS_PER_ROW))
+        return dataclasses.replace(
+            self, fraction=min(share, 1.0), full_fraction=min(share, 1.0), orders_per_row=orders, rough=None
+        )
+
+    def chosen_rows(self, hashes: HashArray, fraction: float) -> npt.NDArray[np.bool_]:
+        """(n,) a part of the rows, which holds every smaller part."""
+        # Not the upper bits: rows may have been selected by those.
+        place = (hashes // np.uint64(N_CLUSTERS)) % np.uint64(_FRACTION_STEPS)
+        return np.asarray(place.astype(np.float64) < fraction * _FRACTION_STEPS)
+
+    def clusters(self, hashes: HashArray) -> npt.NDArray[np.int64]:
+        """(n,) the cluster of each row."""
+        return (hashes % np.uint64(self.n_clusters)).astype(np.int64)
+
+    def donors_of(self, hashes: HashArray, num_donors: int) -> npt.NDArray[np.int64]:
+        """(n, num_donors) rows of `donors`, different ones of the row's cluster while it has enough."""
+        n_donors = 0 if self.donors is None else self.donors.num_rows
+        clusters = self.clusters(hashes)
+        sizes = (n_donors - clusters + self.n_clusters - 1) // self.n_clusters
+        start = (hashes // np.uint64(N_CLUSTERS * _FRACTION_STEPS)).astype(np.int64) % sizes
+        within = (start[:, None] + np.arange(num_donors)) % sizes[:, None]
+        return np.asarray(clusters[:, None] + self.n_clusters * within)
+
+    def orders_of(self, hashes: HashArray) -> npt.NDArray[np.int64]:
+        """(n, orders_per_row) numbers of permutations, all of the row's cluster; those of pairs are equal."""
+        first = (hashes % np.uint64(N_ORDERS)).astype(np.int64)
+        return (first[:, None] + self.n_clusters * (np.arange(self.orders_per_row) // 2)) % N_ORDERS
+
+    def describe(self, config: ExplainConfig) -> dict[str, Any]:
+        """Method -> settings as resolved, for the manifest."""
+        described: dict[str, Any] = {}
+        if PERMUTATION_IMPORTANCE in self.metrics and self.donors is not None:
+            settings = config.method(PERMUTATION_IMPORTANCE)
+            described[PERMUTATION_IMPORTANCE] = {
+                "metric": self.metrics[PERMUTATION_IMPORTANCE],
+                "num_donors": settings.num_donors,
+                "donor_rows": self.donors.num_rows,
+            }
+        if SAGE in self.metrics:
+            described[SAGE] = {
+                "metric": self.metrics[SAGE],
+                "estimator": "exact" if self.reuses_coalitions else "permutation",
+                "max_relative_error": config.method(SAGE).max_relative_error,
+                "pilot_rows": 0 if self.pilot is None else self.pilot.n_examples,
+                "fraction_of_rows": self.fraction,
+                "fraction_of_rows_on_whole_background": self.full_fraction,
+                "rough_background_rows": 0 if self.rough is None else len(self.rough.rows),
+                "permutations_per_row": 0 if self.reuses_coalitions else self.orders_per_row,
+            }
+        return described
+
+
+def wants_losses(config: ExplainConfig) -> bool:
+    """Whether any of the methods is asked for."""
+    return any(config.method(name) is not None for name in LOSS_METHODS)
+
+
+def needs_pilot(config: ExplainConfig, n_players: int, n_background: int) -> bool:
+    """Whether SAGE evaluates rows of its own, as many as an error asks for."""
+    sage = config.method(SAGE)
+    if sage is None or sage.max_relative_error is None:
+        return False
+    return not evaluates_all_coalitions(config, n_players, n_background)
+
+
+def resolve_metrics(config: ExplainConfig, model: Model) -> dict[str, str]:
+    """Method -> loss, for the methods that were asked for.
+
+    Raises:
+      ConfigError: a loss does not fit the model's output.
+    """
+    metrics = {}
+    for name in LOSS_METHODS:
+        settings = config.method(name)
+        if settings is not None:
+            try:
+                metrics[name] = choose_metric(settings.metric, model.output_space, model.n_outputs)
+            except ConfigError as error:
+                raise ConfigError(f"method `{name}`: {error}") from None
+    return metrics
+
+
+def check_losses(config: ExplainConfig, model: Model, rows: pa.RecordBatch, split: str, players: Sequence[str]) -> None:
+    """Refuses losses that the output does not have, players that are not there, and labels that are none.
+
+    Args:
+      config: which methods.
+      model: what is explained.
+      rows: the first ones of a split.
+      split: its name.
+      players: their names.
+
+    Raises:
+      ConfigError: a loss does not fit the output, or there is no such player.
+      InputError: a label is of another kind than the loss needs.
+    """
+    metrics = resolve_metrics(config, model)
+    if not metrics:
+        return
+    for name in getattr(config.method(PERMUTATION_IMPORTANCE), "features", None) or ():
+        if name not in players:
+            raise ConfigError(
+                f"`methods.{PERMUTATION_IMPORTANCE}.features` names `{name}`, which is no player; "
+                f"players: {', '.join(players)}."
+            )
+    column = column_or_nulls(rows, str(config.label_key))
+    if not pt.is_null(column.type) and pt.is_large_binary(column.type.value_type):
+        raise InputError(
+            f"method `{next(iter(metrics))}` needs labels that are numbers, but `{config.label_key}` of split "
+            f"`{split}` is text; give the index of the class."
+        )
+    labels = single_numbers(rows, str(config.label_key))
+    labels = labels[np.isfinite(labels)]
+    outside = labels[~usable_labels(LOG_LOSS, labels, model.n_outputs)] if LOG_LOSS in metrics.values() else labels[:0]
+    if len(outside):
+        raise InputError(
+            f"the metric `log_loss` needs labels that are the index of a class, 0 to {max(model.n_outputs, 2) - 1}, "
+            f"but `{config.label_key}` is {outside[0]:g} in split `{split}`; correct the label, or choose another "
+            "metric."
+        )
+
+
+def plan_losses(
+    donors: pa.RecordBatch,
+    config: ExplainConfig,
+    model: Model,
+    players: Sequence[str],
+    n_background: int,
+) -> LossPlan:
+    """The plan before any pilot.
+
+    Args:
+      donors: sampled rows of the background split that the model can read, of finite output.
+      config: which methods, and their settings.
+      model: what is explained.
+      players: their names.
+      n_background: number of background rows.
+    """
+    permutes = config.method(PERMUTATION_IMPORTANCE)
+    asked = None if permutes is None else permutes.features
+    permuted = tuple(i for i, name in enumerate(players) if asked is None or name in asked)
+    most = N_CLUSTERS if permutes is None else donors.num_rows // permutes.num_donors
+    return LossPlan(
+        metrics=resolve_metrics(config, model),
+        players={PERMUTATION_IMPORTANCE: permuted, SAGE: tuple(range(len(players)))},
+        donors=None if permutes is None else donors,
+        n_clusters=1 << (int(np.clip(most, 1, N_CLUSTERS)).bit_length() - 1),
+        reuses_coalitions=evaluates_all_coalitions(config, len(players), n_background),
+    )

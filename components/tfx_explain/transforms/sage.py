@@ -1,0 +1,290 @@
+"""SAGE of batches of labelled rows: from coalitions that are there already, or along permutations."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tfx_explain.attribution.loss_game import (
+    JACKKNIFE_BLOCKS,
+    Orders,
+    attribute_losses,
+    draw_orders,
+    merge_blocks,
+    order_coalitions,
+    solve_orders,
+)
+from tfx_explain.attribution.two_level import Pilot, RoughBackground, RoughGame, representative_rows
+from tfx_explain.config import ExplainConfig
+from tfx_explain.models import Inputs, Model
+from tfx_explain.rows import HashArray, single_numbers
+from tfx_explain.summary.losses import loss, loss_of_mean, usable_labels
+from tfx_explain.transforms.background import Background
+from tfx_explain.transforms.loss_plan import MIN_PILOT, N_ORDERS, SAGE, LossPlan
+from tfx_explain.transforms.row_explainer import CoalitionValues
+
+FloatArray = npt.NDArray[np.float64]
+
+# Groups of rows that go to the model's side together: larger ones save little time and are harder to fill.
+_MODEL_ROWS_PER_GROUP = 2**16
+_MAX_ROWS_PER_GROUP = 256
+_ROWS_PER_SOLVE = 128
+_ROWS_PADDED = 1_024
+_ROUGH_ROWS = (4, 8, 12, 16, 24, 32)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Design:
+    """Blocks of one background row, each with its own coalitions."""
+
+    coalitions: npt.NDArray[np.bool_]
+    background_index: npt.NDArray[np.int32]
+    background_weight: FloatArray
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledRows:
+    """Rows with a label that a method can use.
+
+    Attributes:
+      rows: (n,) their positions in the batch.
+      inputs: what the model is fed for them.
+      labels: (n,).
+      hashes: (n,) of the rows.
+      loss: (n,) of the model's predictions.
+    """
+
+    rows: npt.NDArray[np.int64]
+    inputs: Inputs
+    labels: FloatArray
+    hashes: HashArray
+    loss: FloatArray
+
+    def take(self, chosen: npt.NDArray[np.bool_]) -> LabelledRows:
+        """Some of the rows, (n,) booleans."""
+        inputs = self.inputs.take(np.flatnonzero(chosen))
+        return LabelledRows(self.rows[chosen], inputs, self.labels[chosen], self.hashes[chosen], self.loss[chosen])
+
+
+class SageExplainer:
+    """SAGE of batches of rows, with one model.
+
+    Args:
+      model: what is explained.
+      players: their features, those that the model reads.
+      config: says how the background was chosen, and the seed.
+    """
+
+    def __init__(self, model: Model, players: Sequence[Sequence[str]], config: ExplainConfig) -> None:
+        self.model = model
+        self.players = tuple(tuple(names) for names in players)
+        self.config = config
+        self._background: tuple[str, Inputs] | None = None
+        self._orders: Orders | None = None
+
+    def evaluate(
+        self,
+        some: LabelledRows,
+        background: Background,
+        plan: LossPlan,
+        metric: str,
+        coalition_values: CoalitionValues | None,
+    ) -> tuple[FloatArray, FloatArray, int]:
+        """(n, T, d) Shapley values of -loss, (n, T, 2) losses, and the model rows it took.
+
+        With a rough background there are two terms: the rough values, and what they miss, NaN for rows that do not meet
+        the whole background.
+        """
+        if coalition_values is not None and plan.reuses_coalitions:
+            values, empty = self._enumerated(some, metric, coalition_values)
+            return values[:, None], np.stack([empty, some.loss], axis=1)[:, None], 0
+        if plan.rough is None:
+            values, empty, _, n_model_rows = self._drawn(some, background, plan, metric)
+            return values[:, None], np.stack([empty, some.loss], axis=1)[:, None], n_model_rows
+        n, full = len(some.rows), plan.chosen_rows(some.hashes, plan.full_fraction)
+        values, losses = np.full((n, 2, len(self.players)), np.nan), np.full((n, 2, 2), np.nan)
+        rough_empty = self._empty(some, background, metric, plan.rough)
+        real, empty, cheap, n_model_rows = self._drawn(some.take(full), background, plan, metric)
+        values[full, 0], values[full, 1] = cheap, real - cheap
+        losses[:, 0] = np.stack([rough_empty, some.loss], axis=1)
+        losses[full, 1] = np.stack([empty - rough_empty[full], np.zeros(len(empty))], axis=1)
+        only_rough = dataclasses.replace(plan, rough=None)
+        values[~full, 0], _, _, n_rough = self._drawn(some.take(~full), background, only_rough, metric, plan.rough)
+        return values, losses, n_model_rows + n_rough
+
+    def _enumerated(self, some: LabelledRows, metric: str, of_all: CoalitionValues) -> tuple[FloatArray, FloatArray]:
+        """(n, d) values and (n,) losses without any player, from the outputs of every coalition."""
+        of_rows = of_all.take(some.rows)
+        values, empty = np.zeros((len(some.rows), len(self.players))), np.zeros(len(some.rows))
+        base, weights = merge_blocks(of_rows.base, of_rows.weights, self._n_blocks, axis=0)
+        for part in _parts(len(some.rows), _ROWS_PER_SOLVE):
+            merged, _ = merge_blocks(of_rows.values[part], of_rows.weights, self._n_blocks)
+            judge = partial(loss_of_mean, metric, self.model.output_space)
+            empty[part] = judge(np.broadcast_to(base, (len(part), *base.shape)), weights, some.labels[part])
+            losses = judge(merged, weights, some.labels[part])
+            values[part] = attribute_losses(of_rows.design, losses, empty[part], some.loss[part])
+        return values, empty
+
+    def _drawn(
+        self,
+        some: LabelledRows,
+        background: Background,
+        plan: LossPlan,
+        metric: str,
+        instead: RoughBackground | None = None,
+    ) -> tuple[FloatArray, FloatArray, FloatArray, int]:
+        """Values from permutations, evaluated with the whole background or with a rough one instead.
+
+        Returns:
+          (n, d) values, (n,) losses without any player, (n, d) values of the plan's rough game from the same outputs
+          (zeros where it has none), and the model rows evaluated.
+        """
+        n, d = len(some.rows), len(self.players)
+        empty = self._empty(some, background, metric, instead)
+        rough_empty = empty if plan.rough is None else self._empty(some, background, metric, plan.rough)
+        values, cheap = np.zeros((n, d)), np.zeros((n, d))
+        used = np.arange(len(background.weights)) if instead is None else instead.rows
+        size = _group_size(d, len(used))
+        mixer = _Mixer(self.model, self.players, some.inputs, self._background_inputs(background, used), size)
+        for repeat in range(plan.orders_per_row):
+            for part in _parts(n, size):
+                orders = self._orders_of(some.hashes[part], plan, repeat)
+                outputs = mixer.outputs(part, orders)
+                solve = partial(_solve, orders, some.labels[part], some.loss[part], metric, self.model.output_space)
+                blocks, weights = self._blocks(outputs, background, instead)
+                values[part] += solve(blocks, weights, empty[part]) / plan.orders_per_row
+                if plan.rough is not None:
+                    rough = np.tensordot(plan.rough.weights, outputs[plan.rough.rows], axes=1)[:, None]
+                    cheap[part] += solve(rough, np.ones(1), rough_empty[part]) / plan.orders_per_row
+        return values, empty, cheap, n * plan.orders_per_row * (d - 1) * len(used)
+
+    @property
+    def _n_blocks(self) -> int:
+        """Rows that were chosen stand for themselves; only drawn ones are corrected for their number."""
+        return JACKKNIFE_BLOCKS if self.config.background.strategy == "sample" else 1
+
+    def _blocks(
+        self, outputs: FloatArray, background: Background, instead: RoughBackground | None
+    ) -> tuple[FloatArray, FloatArray]:
+        """(n, n_blocks, ..., K) means of (n_background, n, ..., K) outputs, and the blocks' weights."""
+        if instead is not None:
+            return np.tensordot(instead.weights, outputs, axes=1)[:, None], np.ones(1)
+        blocks, weights = merge_blocks(outputs, background.weights, self._n_blocks, axis=0)
+        return np.moveaxis(blocks, 0, 1), weights
+
+    def _empty(
+        self, some: LabelledRows, background: Background, metric: str, rough: RoughBackground | None
+    ) -> FloatArray:
+        """(n,) losses of the mean output over the background, or over a rough one."""
+        base = background.predictions if rough is None else background.predictions[rough.rows]
+        blocks, weights = self._blocks(base[:, None], background, rough)
+        blocks = np.broadcast_to(blocks, (len(some.rows), *blocks.shape[1:]))
+        return loss_of_mean(metric, self.model.output_space, blocks, weights, some.labels)
+
+    def _orders_of(self, hashes: HashArray, plan: LossPlan, repeat: int) -> Orders:
+        """(n, d) the permutation of each row with this number; odd numbers are reverses."""
+        if self._orders is None:
+            self._orders = draw_orders(self.config.seed, len(self.players), N_ORDERS)
+        orders = self._orders[plan.orders_of(hashes)[:, repeat]]
+        return orders[:, ::-1] if repeat % 2 else orders
+
+    def _background_inputs(self, background: Background, used: npt.NDArray[np.int64]) -> Inputs:
+        if self._background is None or self._background[0] != background.digest:
+            self._background = (background.digest, self.model.inputs(background.rows))
+        return self._background[1].take(used)
+
+    def pilot(
+        self, batch: pa.RecordBatch, hashes: HashArray, background: Background, plan: LossPlan, prediction: FloatArray
+    ) -> Pilot | None:
+        """What some rows say about the cost of SAGE by permutations; None where too few have a label.
+
+        Rough backgrounds are chosen on one half of the rows and judged on the other.
+        """
+        metric = plan.metrics[SAGE]
+        labels = single_numbers(batch, str(self.config.label_key))
+        rows = np.flatnonzero(usable_labels(metric, labels, self.model.n_outputs))
+        if len(rows) < MIN_PILOT:
+            return None
+        own = loss(metric, self.model.output_space, prediction[rows], labels[rows])
+        some = LabelledRows(rows, self.model.inputs(batch).take(rows), labels[rows], hashes[rows], own)
+        used = np.arange(len(background.weights))
+        orders = self._orders_of(some.hashes, plan, 0)
+        size = _group_size(len(self.players), len(used))
+        mixer = _Mixer(self.model, self.players, some.inputs, self._background_inputs(background, used), size)
+        parts = [mixer.outputs(part, orders[part]) for part in _parts(len(rows), size)]
+        outputs = np.concatenate(parts, axis=1)
+        solve = partial(_solve, orders, some.labels, own, metric, self.model.output_space)
+        real = solve(*self._blocks(outputs, background, None), self._empty(some, background, metric, None))
+        half = len(rows) // 2
+        mixtures = outputs[:, :half].reshape(len(used), -1).T
+        games = []
+        sizes = [size for size in _ROUGH_ROWS if 2 * size <= len(used)]
+        for rough in representative_rows(mixtures, background.weights, sizes) if sizes else []:
+            means = np.tensordot(rough.weights, outputs[rough.rows], axes=1)[:, None]
+            cheap = solve(means, np.ones(1), self._empty(some, background, metric, rough))[half:]
+            games.append(RoughGame(rough, cheap.var(axis=0, ddof=1), (real[half:] - cheap).var(axis=0, ddof=1)))
+        return Pilot(len(rows), float(np.ptp(real.mean(axis=0))), real.var(axis=0, ddof=1), tuple(games))
+
+
+class _Mixer:
+    """Mixes rows with background rows, each row along a permutation of its own.
+
+    Examples and background change places here: the model's side lets every block have its own coalitions, so each row
+    is a block, and what it lacks is what the background row keeps.
+
+    Args:
+      model: what evaluates the mixtures.
+      players: their features.
+      rows: what is mixed.
+      background: with what.
+      size: rows that are evaluated together.
+    """
+
+    def __init__(
+        self, model: Model, players: Sequence[Sequence[str]], rows: Inputs, background: Inputs, size: int
+    ) -> None:
+        self.model = model
+        self.players = players
+        self.background = background
+        self.size = size
+        # Few different shapes: each costs the model's side a compilation.
+        n_padded = -(-max(len(rows), 1) // _ROWS_PADDED) * _ROWS_PADDED
+        self.rows = rows.take(np.resize(np.arange(len(rows)), n_padded)) if len(rows) else rows
+
+    def outputs(self, part: npt.NDArray[np.int64], orders: Orders) -> FloatArray:
+        """(n_background, n, d - 1, K) outputs of at most `size` rows, (n,) positions, along orders (n, d)."""
+        filled = np.resize(np.arange(len(part)), self.size)
+        design = _Design(
+            coalitions=~order_coalitions(orders)[filled],
+            background_index=part[filled].astype(np.int32)[:, None],
+            background_weight=np.ones((self.size, 1)),
+        )
+        return self.model.block_values(self.background, self.rows, self.players, design)[:, : len(part)]
+
+
+def _solve(
+    orders: Orders,
+    labels: FloatArray,
+    own: FloatArray,
+    metric: str,
+    output_space: str,
+    blocks: FloatArray,
+    weights: FloatArray,
+    empty: FloatArray,
+) -> FloatArray:
+    """(n, d) values from (n, n_blocks, d - 1, K) outputs along each row's permutation."""
+    return solve_orders(orders, loss_of_mean(metric, output_space, blocks, weights, labels), empty, own)
+
+
+def _group_size(n_players: int, n_background: int) -> int:
+    return int(np.clip(_MODEL_ROWS_PER_GROUP // max((n_players - 1) * n_background, 1), 1, _MAX_ROWS_PER_GROUP))
+
+
+def _parts(n: int, size: int) -> Iterator[npt.NDArray[np.int64]]:
+    for start in range(0, n, size):
+        yield np.arange(start, min(start + size, n))
