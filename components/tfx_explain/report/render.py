@@ -24,7 +24,8 @@ from tfx_explain.report.swarm import LABEL_WIDTH, WIDTH, Swarm, make_swarm
 from tfx_explain.report.waterfall import Waterfall, make_waterfalls
 from tfx_explain.slicing import OVERALL
 from tfx_explain.summary import Finding, describe
-from tfx_explain.summary.wording import percent, percents
+from tfx_explain.summary.rules import FRACTIONS
+from tfx_explain.summary.wording import confidence, percent, percents
 
 MAX_PANELS = 6
 """More (slice, output) pairs than this are listed in one table instead of drawn: a page must stay readable."""
@@ -54,6 +55,7 @@ class _Judged:
     outcome: str
     rule: str
     figures: tuple[str, str, str, str]
+    confidence: str
     gauge: tuple[float, float, float, float] | None
 
 
@@ -191,10 +193,11 @@ def _judged(finding: Finding) -> _Judged:
     numbers = (finding.value, finding.ci_low, finding.ci_high, finding.threshold)
     value, low, high = (text.number(figure) for figure in numbers[:3])
     figures, gauge = (value, low, high, text.number(finding.threshold)), None
-    if finding.rule.endswith("_share"):
+    if finding.rule in FRACTIONS:
         value, low, high = percents(*numbers[:3], threshold=finding.threshold)
         figures = (value, low, high, percent(finding.threshold))
         end = min(1.0, 1.25 * max(numbers)) or 1.0
         if all(math.isfinite(figure) for figure in numbers):
             gauge = (numbers[0] * 100 / end, numbers[1] * 100 / end, numbers[2] * 100 / end, numbers[3] * 100 / end)
-    return _Judged(finding, mark, outcome, describe(finding.rule), figures, gauge)
+    sure_of = "" if finding.confidence is None else confidence(finding.confidence)
+    return _Judged(finding, mark, outcome, describe(finding.rule), figures, sure_of, gauge)
