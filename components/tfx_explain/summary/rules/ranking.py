@@ -107,7 +107,7 @@ def canary(
     found = at_least(difference, t_bounds(difference, std_error, evidence.degrees_of_freedom), 0.0, confidence)
     player = evidence.players[chosen[found.index]]
     message = _canary_sentence(evidence, found, player, feature, sure(confidence))
-    return decided("canary", settings, evidence, found, 0.0, message, [player, feature], confidence)
+    return decided("canary", settings, evidence, found, 0.0, message, [player], confidence)
 
 
 def _less_than_others(evidence: Evidence, bird: int, chosen: Sequence[int]) -> tuple[Array, Array]:
