@@ -1,4 +1,4 @@
-"""From a written explanation to findings: every rule finds its figures in the tables, and says so where they are not."""
+"""From a written explanation to findings: every rule finds its figures in the tables, or says what is not there."""
 
 import shutil
 from pathlib import Path

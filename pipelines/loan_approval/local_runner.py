@@ -26,6 +26,7 @@ from tfx_explain.errors import TfxExplainError
 HERE = Path(__file__).resolve().parent
 CLONE = HERE.parents[1]
 DEMO = CLONE / "demo"
+DATA, LEAKING_DATA = DEMO / "data", DEMO / "leaking_data"
 SERVING = DEMO / "serving"
 PIPELINE_NAME = "loan_approval"
 CANDIDATES = {
@@ -121,7 +122,8 @@ def _run_candidates(candidates: Mapping[str, Mapping[str, bool]], terminal: Text
     from loan_approval import data
 
     absl_logging.set_verbosity(absl_logging.INFO)
-    n_applications = data.write_csv(DEMO / "data")
+    n_applications = data.write_csv(DATA)
+    data.write_csv(LEAKING_DATA, leaks=True)
     print(
         f"{n_applications:,} mortgage applications, {len(candidates)} candidates, one policy: "
         f"{_shown(HERE / 'policy.yaml')}",
@@ -151,7 +153,7 @@ def _run(switches: Mapping[str, bool]) -> None:
         pipeline.create_pipeline(
             pipeline_name=PIPELINE_NAME,
             pipeline_root=str(DEMO / "artifacts"),
-            data_root=str(DEMO / "data"),
+            data_root=str(LEAKING_DATA if switches.get("sees_outcome") else DATA),
             serving_dir=str(SERVING),
             explain_config=ExplainConfig.from_file(HERE / "explain.yaml"),
             validation_config=ValidationConfig.from_file(HERE / "policy.yaml"),

@@ -31,7 +31,6 @@ NUMERIC = (
     "unverified_information",
     "industry_unemployment",
     "dependents",
-    "canary",
 )
 OUTCOME = "lender_action"
 

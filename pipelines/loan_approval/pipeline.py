@@ -42,7 +42,7 @@ def create_pipeline(
       explain_config: what to explain.
       validation_config: the policy on the explanation.
       sees_race: whether the candidate may read the applicant's race.
-      sees_outcome: whether it may read what the lender did, which leaks the label.
+      sees_outcome: whether it may read what the lender did, which leaks the label; needs data that have it.
       permutes_labels: whether it is trained on the labels of other applications, from which nothing can be learned.
       metadata_connection_config: ML Metadata of a local run; None where the orchestrator brings its own.
       beam_pipeline_args: how Beam runs; empty for the direct runner with its defaults.

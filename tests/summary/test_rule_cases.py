@@ -68,6 +68,19 @@ def test_the_bound_of_the_top_share_is_that_of_the_share():
     assert (top.value, top.ci_low, top.ci_high) == pytest.approx((alone.value, alone.ci_low, alone.ci_high))
 
 
+def test_importance_that_fades_leaves_shares_as_they_are():
+    full, faded = evidence(), evidence(means=(0.02, 0.01, 0.001))
+    share, importance = {"players": ["income"], "value": 0.5}, {"players": ["income", "age"], "value": 2.0}
+    assert judged("min_share", faded, **share).value == pytest.approx(judged("min_share", full, **share).value)
+    assert judged("min_importance", full, **importance).outcome == "pass"
+    finding = judged("min_importance", faded, **importance)
+    assert finding.outcome == "fail"
+    assert finding.message.startswith("income and age together move the output by 0.02")
+    phi = np.abs(np.random.default_rng(0).normal(size=(400, 3)) * (2.0, 1.0, 0.1))[:, :2].sum(axis=1)
+    finding = judged("min_importance", full, **importance)
+    assert finding.ci_low == pytest.approx(phi.mean() - stats.t(399).ppf(0.95) * stats.sem(phi))
+
+
 def test_the_canary_is_beaten_by_what_was_learned_and_not_by_what_is_not_read():
     found = evidence()
     finding = judged("canary", found, feature="noise")

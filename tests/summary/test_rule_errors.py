@@ -15,6 +15,8 @@ from tfx_explain.summary.slices import compare_with_rest
 
 ALPHA = 0.05
 RUNS = 2000
+HALF_NORMAL = math.sqrt(2 / math.pi)
+"""The mean of |x| for a standard normal x."""
 OFTEN = RUNS * ALPHA + 3 * math.sqrt(RUNS * ALPHA * (1 - ALPHA))
 """More mistakes than this do not happen to a rule that keeps its word."""
 
@@ -77,6 +79,7 @@ def stepping(rng, n, change):
 CASES = {
     "max_share": (importance, [0.95, 0.05], [0.92, 0.08], {"players": ["p1"], "value": 0.05}),
     "min_share": (importance, [0.95, 0.05], [0.97, 0.03], {"players": ["p1"], "value": 0.05}),
+    "min_importance": (importance, [1.0, 0.5], [0.8, 0.4], {"players": ["p0", "p1"], "value": 1.5 * HALF_NORMAL}),
     "max_top_share": (importance, [1.0, 1.0], [1.5, 1.0], {"value": 0.5}),
     "top_k_includes": (importance, [1.0, 0.5, 0.5, 0.5], [1.0, 0.5, 0.7, 0.4], {"players": ["p3"], "k": 2}),
     "canary": (importance, [0.2, 0.2, 1.0], [0.2, 0.15, 1.0], {"feature": "p0", "players": ["p1"]}),

@@ -64,7 +64,7 @@ def _crowded_top(rules: Sequence[Named]) -> str:
 def _important_canary(rules: Sequence[Named]) -> str:
     canaries = {settings.feature for name, settings in rules if name == "canary"}
     for name, settings in rules:
-        if name in ("min_share", "top_k_includes"):
+        if name in ("min_share", "min_importance", "top_k_includes"):
             both = canaries & set(settings.players)
             if both:
                 return f"`{min(both)}` is a canary, which must not matter, but `{name}` wants it to; take it out of one"

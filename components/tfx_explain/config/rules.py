@@ -26,6 +26,13 @@ class MinShareRule(Part):
     value: float = Field(ge=0, le=1)
 
 
+class MinImportanceRule(Part):
+    """Players must together move the output by at least this much, in units of the output."""
+
+    players: Players = Field(min_length=1)
+    value: float = Field(ge=0)
+
+
 class MaxTopShareRule(Part):
     """No single player may carry more than this share of the total importance."""
 

@@ -19,6 +19,7 @@ from tfx_explain.config.rules import (
     MaxSliceDifferenceRule,
     MaxTopShareRule,
     MinExamplesRule,
+    MinImportanceRule,
     MinShareRule,
     MonotonicRule,
     SignRule,
@@ -33,6 +34,7 @@ class Rule(OneOf):
     max_share: MaxShareRule | None = None
     min_share: MinShareRule | None = None
     max_top_share: MaxTopShareRule | None = None
+    min_importance: MinImportanceRule | None = None
     top_k_includes: TopKIncludesRule | None = None
     canary: CanaryRule | None = None
     sign: SignRule | None = None

@@ -21,12 +21,13 @@ from tfx_explain.summary.rules.effects import monotonic, sign
 from tfx_explain.summary.rules.policy import findings_of, is_blessed
 from tfx_explain.summary.rules.quality import max_completeness_gap, max_relative_std_error, min_examples
 from tfx_explain.summary.rules.ranking import canary, top_k_includes
-from tfx_explain.summary.rules.shares import max_share, max_top_share, min_share
+from tfx_explain.summary.rules.shares import max_share, max_top_share, min_importance, min_share
 
 RULES: Mapping[str, Callable[..., Finding]] = {
     "max_share": max_share,
     "min_share": min_share,
     "max_top_share": max_top_share,
+    "min_importance": min_importance,
     "top_k_includes": top_k_includes,
     "canary": canary,
     "sign": sign,
@@ -99,6 +100,7 @@ __all__ = [
     "max_slice_difference",
     "max_top_share",
     "min_examples",
+    "min_importance",
     "min_share",
     "monotonic",
     "sign",

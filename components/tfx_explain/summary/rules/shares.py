@@ -1,4 +1,4 @@
-"""Rules about shares of the importance."""
+"""Rules about how much players matter: shares of the importance, and importance itself."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 
 from tfx_explain.summary.evidence import Evidence, Finding, Outcome
 from tfx_explain.summary.ratio import Array, share_interval, t_quantile
-from tfx_explain.summary.rules.bounds import Bounds, at_most
+from tfx_explain.summary.rules.bounds import Bounds, at_least, at_most, t_bounds
 from tfx_explain.summary.rules.sentences import decided, make_finding, nothing_to_judge, them, too_close, undecided
 from tfx_explain.summary.shares import ShareTest
-from tfx_explain.summary.wording import percent, percents, sure
+from tfx_explain.summary.wording import joined, percent, percents, sure
 
 
 def max_share(
@@ -124,6 +124,45 @@ def max_top_share(evidence: Evidence, *, value: float, confidence: float = 0.95,
         + too_close(evidence, low, high, f"the {percent(value)} allowed of any one player", with_confidence),
     }[found.outcome]
     return decided("max_top_share", settings, evidence, found, value, message, [player], confidence)
+
+
+def min_importance(
+    evidence: Evidence, *, players: Sequence[str], value: float, confidence: float = 0.95, min_examples: int = 2
+) -> Finding:
+    """Together, these players must move the output by at least this much, in its own units.
+
+    The sum of their mean |attribution|, by Student's t. Shares say how players compare with each other and stay as they
+    are when all of them fade: a model that has learned nothing is told by its importances alone.
+
+    Args:
+      evidence: of one (slice, output).
+      players: names.
+      value: smallest allowed sum, in units of the output.
+      confidence: of each bound.
+      min_examples: fewer examples than this are `insufficient_evidence`.
+
+    Raises:
+      ConfigError: a player is unknown.
+    """
+    chosen = evidence.index(players)
+    settings = {"players": list(players), "value": value}
+    reason = nothing_to_judge(evidence, min_examples)
+    if reason:
+        return undecided("min_importance", settings, evidence, value, reason, players)
+    size = np.array([np.sum(np.asarray(evidence.mean_abs, np.float64)[chosen])])
+    variance = np.sum(np.asarray(evidence.mean_abs_covariance, np.float64)[np.ix_(chosen, chosen)])
+    bounds = t_bounds(size, np.sqrt(np.maximum([variance], 0.0)), evidence.degrees_of_freedom)
+    found = at_least(size, bounds, value, confidence)
+    shown, low, high = (f"{figure:.3g}" for figure in (found.value, found.low, found.high))
+    move = "moves" if len(players) == 1 else "together move"
+    start, with_confidence = f"{joined(players)} {move} the output by {shown} on average", sure(confidence)
+    message = {
+        "pass": f"{start} (at least {low} {with_confidence}), no less than the {value:g} required.",
+        "fail": f"{start} (at most {high} {with_confidence}), less than the {value:g} required: find out whether the "
+        "model has learned anything.",
+        "insufficient_evidence": start + too_close(evidence, low, high, f"the {value:g} required", with_confidence),
+    }[found.outcome]
+    return decided("min_importance", settings, evidence, found, value, message, players, confidence)
 
 
 def _share_bounds(evidence: Evidence) -> Bounds:
