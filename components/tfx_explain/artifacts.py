@@ -115,9 +115,10 @@ class ExplanationValidation(_Described):
 
     The directory holds:
 
-    * `findings.json`: `{"blessed": bool, "explanation_uri": ..., "findings": [...]}`; one finding per rule, slice and
-      output with `outcome` (pass, fail, insufficient_evidence), `value`, `ci_low`, `ci_high`, `threshold`, `message`,
-      `players` (whom it is about) and `confidence` (of the outcome; null where the figure is exact or unknown).
+    * `findings.json`: `{"blessed": bool, "explanation_uri": ..., "promise": how sure the findings are, "findings":
+      [...]}`; a finding per rule, slice and output with `outcome` (pass, fail, insufficient_evidence), `value`,
+      `ci_low`, `ci_high`, `threshold`, `message`, `players` (whom it is about) and `confidence` (of the outcome; null
+      where the figure is exact or unknown).
     * `BLESSED` or `NOT_BLESSED`: an empty file.
     * `verdict.html`: the findings for a person to read.
     """

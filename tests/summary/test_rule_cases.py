@@ -10,6 +10,7 @@ from scipy import stats
 from tfx_explain.errors import ConfigError
 from tfx_explain.summary import Evidence, Finding, ImportanceAccumulator, apply_rule, describe, findings_of
 from tfx_explain.summary.details import Interactions, SignedMeans, SliceContrast, Steps
+from tfx_explain.summary.rules import promise
 from tfx_explain.summary.wording import confidence
 
 PLAYERS = ("income", "age", "noise")
@@ -317,6 +318,16 @@ def test_findings_say_the_confidence_they_were_corrected_to():
     assert found[0].confidence == pytest.approx(1 - 0.05 / 3)
     assert found[1].confidence == 0.95
     assert "with 98.3 % confidence" in found[0].message
+
+
+def test_the_promise_says_what_was_corrected():
+    two = [of_p_value(0.5)(0.95)] * 2
+    assert "together are right with 95 % confidence, corrected for the 2 estimated findings (Holm)" in promise(
+        two, 0.95
+    )
+    assert "not corrected for the 2 estimated findings" in promise(two, 0.95, "none")
+    assert promise(two[:1], 0.95) == "The one estimated finding is right with 95 % confidence."
+    assert promise([of_p_value(None)(0.95)], 0.95) == "No finding rests on an estimate."
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from tfx_explain.report import render_verdict
 from tfx_explain.slicing import OVERALL, in_spec, spec_name, value_text
 from tfx_explain.summary.evidence import Evidence, Finding
 from tfx_explain.summary.ratio import Array
-from tfx_explain.summary.rules import BETWEEN_SLICES, apply_rule, findings_of, is_blessed
+from tfx_explain.summary.rules import BETWEEN_SLICES, apply_rule, findings_of, is_blessed, promise
 
 BLESSED = "BLESSED"
 NOT_BLESSED = "NOT_BLESSED"
@@ -34,24 +34,27 @@ class Verdict:
       blessed: whether the explanation meets the policy.
       findings: one for each rule, slice and output.
       explanation_uri: what was judged.
+      promise: how sure the findings are, in a sentence.
     """
 
     blessed: bool
     findings: tuple[Finding, ...]
     explanation_uri: str
+    promise: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The content of `findings.json`."""
         return {
             "blessed": self.blessed,
             "explanation_uri": self.explanation_uri,
+            "promise": self.promise,
             "findings": [finding.to_dict() for finding in self.findings],
         }
 
     def write(self, directory: str) -> None:
         """Writes findings, the page for people, and last the file that names the verdict."""
         records.write_json(storage.join(directory, records.FINDINGS), self.to_dict())
-        page = render_verdict(self.findings, blessed=self.blessed, about=self.explanation_uri)
+        page = render_verdict(self.findings, blessed=self.blessed, about=self.explanation_uri, note=self.promise)
         storage.write_bytes(storage.join(directory, VERDICT_REPORT), page.encode())
         write_blessing(directory, self.blessed)
 
@@ -76,7 +79,7 @@ def judge(explanation: ExplanationReader, config: ValidationConfig) -> Verdict:
     ]
     findings = tuple(findings_of(judgements, config.confidence, config.multiplicity))
     blessed = is_blessed(findings, on_insufficient_evidence=config.on_insufficient_evidence)
-    return Verdict(blessed, findings, explanation.uri)
+    return Verdict(blessed, findings, explanation.uri, promise(findings, config.confidence, config.multiplicity))
 
 
 def _judgement(rule: Rule, evidence: Evidence, min_examples: int, confidence: float) -> Finding:

@@ -101,7 +101,12 @@ def render_report(data: ReportData) -> str:
 
 
 def render_verdict(
-    findings: Sequence[Finding], *, blessed: bool, title: str = "Explanation validation", about: str = ""
+    findings: Sequence[Finding],
+    *,
+    blessed: bool,
+    title: str = "Explanation validation",
+    about: str = "",
+    note: str = "",
 ) -> str:
     """One HTML page with a verdict and its findings.
 
@@ -110,10 +115,11 @@ def render_verdict(
       blessed: the verdict.
       title: of the page.
       about: what was judged, for instance the explanation's URI.
+      note: what else there is to say of the findings, for instance how sure they are.
     """
     template = _environment().get_template("verdict.html.j2")
     judged = [_judged(finding) for finding in findings]
-    return str(template.render(findings=judged, blessed=blessed, title=title, about=about))
+    return str(template.render(findings=judged, blessed=blessed, title=title, about=about, note=note))
 
 
 @functools.cache
@@ -188,11 +194,16 @@ def _unit(manifest: Mapping[str, Any]) -> str:
     return {"logit": "log-odds", "probability": "probability"}.get(str(space), "units of the output")
 
 
+def _figure(value: float) -> str:
+    """A figure without a unit: counts in full."""
+    return text.count(int(value)) if value >= 1_000 and value.is_integer() else text.number(value)
+
+
 def _judged(finding: Finding) -> _Judged:
     mark, outcome = _OUTCOMES[finding.outcome]
     numbers = (finding.value, finding.ci_low, finding.ci_high, finding.threshold)
-    value, low, high = (text.number(figure) for figure in numbers[:3])
-    figures, gauge = (value, low, high, text.number(finding.threshold)), None
+    value, low, high, limit = (_figure(figure) for figure in numbers)
+    figures, gauge = (value, low, high, limit), None
     if finding.rule in FRACTIONS:
         value, low, high = percents(*numbers[:3], threshold=finding.threshold)
         figures = (value, low, high, percent(finding.threshold))

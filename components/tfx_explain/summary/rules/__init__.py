@@ -18,7 +18,7 @@ from tfx_explain.errors import ConfigError
 from tfx_explain.summary.evidence import Evidence, Finding
 from tfx_explain.summary.rules.contrasts import max_interaction, max_slice_difference
 from tfx_explain.summary.rules.effects import monotonic, sign
-from tfx_explain.summary.rules.policy import findings_of, is_blessed
+from tfx_explain.summary.rules.policy import findings_of, is_blessed, promise
 from tfx_explain.summary.rules.quality import max_completeness_gap, max_relative_std_error, min_examples
 from tfx_explain.summary.rules.ranking import canary, top_k_includes
 from tfx_explain.summary.rules.shares import max_share, max_top_share, min_importance, min_share
@@ -103,6 +103,7 @@ __all__ = [
     "min_importance",
     "min_share",
     "monotonic",
+    "promise",
     "sign",
     "top_k_includes",
 ]

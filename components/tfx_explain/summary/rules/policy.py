@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 from tfx_explain.summary.evidence import Finding
+from tfx_explain.summary.wording import sure
 
 Judgement = Callable[[float], Finding]
 """A rule on its evidence: from the confidence to the finding. More confidence never turns another outcome to `fail`."""
@@ -53,6 +54,18 @@ def findings_of(
         left -= len(suspects) - len(still)
         suspects = still
     return findings
+
+
+def promise(findings: Sequence[Finding], confidence: float, multiplicity: Multiplicity = "holm") -> str:
+    """How sure the findings of a policy are, in a sentence."""
+    n = sum(finding.confidence is not None for finding in findings)
+    if n < 2:
+        return f"The one estimated finding is right {sure(confidence)}." if n else "No finding rests on an estimate."
+    failures = {
+        "holm": f"all failures together are right {sure(confidence)}, corrected for the {n} estimated findings (Holm)",
+        "none": f"so is each failure, not corrected for the {n} estimated findings",
+    }[multiplicity]
+    return f"Each pass is right {sure(confidence)}; {failures}."
 
 
 def is_blessed(findings: Iterable[Finding], *, on_insufficient_evidence: str = "refuse") -> bool:

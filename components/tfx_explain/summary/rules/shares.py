@@ -159,7 +159,7 @@ def min_importance(
     message = {
         "pass": f"{start} (at least {low} {with_confidence}), no less than the {value:g} required.",
         "fail": f"{start} (at most {high} {with_confidence}), less than the {value:g} required: find out whether the "
-        "model has learned anything.",
+        f"model has learned anything from {them(players)}.",
         "insufficient_evidence": start + too_close(evidence, low, high, f"the {value:g} required", with_confidence),
     }[found.outcome]
     return decided("min_importance", settings, evidence, found, value, message, players, confidence)
