@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 
 import pytest
 
@@ -21,7 +22,9 @@ def said(tmp_path_factory):
     """Candidate -> what the terminal shows of it; the first candidate is what `make demo` shows as well."""
     root = tmp_path_factory.mktemp("demo")
     terminal = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch:
+    # The libraries' own warnings are none of ours: no code of the package runs here that other tests do not run too.
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         patch.setattr(local_runner, "DEMO", root)
         for name, directory in (("SERVING", "serving"), ("DATA", "data"), ("LEAKING_DATA", "leaking_data")):
             patch.setattr(local_runner, name, root / directory)

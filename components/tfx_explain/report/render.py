@@ -196,7 +196,7 @@ def _unit(manifest: Mapping[str, Any]) -> str:
 
 def _figure(value: float) -> str:
     """A figure without a unit: counts in full."""
-    return text.count(int(value)) if value >= 1_000 and value.is_integer() else text.number(value)
+    return text.count(int(value)) if value >= 1_000 and float(value).is_integer() else text.number(value)
 
 
 def _judged(finding: Finding) -> _Judged:
