@@ -85,14 +85,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--candidates", choices=list(CHOICES), default="two", help="`all` adds one trained on noise, one with a leak"
     )
     candidates = dict(list(CANDIDATES.items())[: CHOICES[parser.parse_args(arguments).candidates]])
-    started = time.monotonic()
     DEMO.mkdir(exist_ok=True)
-    lock = (DEMO / "lock").open("w", encoding="utf-8")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print(f"demo failed: another demo is writing to {_shown(DEMO)}; wait for it to end.")
-        return 1
+    with (DEMO / "lock").open("w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"demo failed: another demo is writing to {_shown(DEMO)}; wait for it to end.")
+            return 1
+        return _run_to_the_end(candidates)
+
+
+def _run_to_the_end(candidates: Mapping[str, Mapping[str, bool]]) -> int:
+    """The candidates, then how long it took or why it failed; returns the exit code."""
+    started = time.monotonic()
     terminal = _redirect_noise(DEMO / "log.txt")
     try:
         _run_candidates(candidates, terminal)
