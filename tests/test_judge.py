@@ -105,7 +105,7 @@ def test_precision_and_size_are_those_of_the_tables(explained: Any) -> None:
 
 def test_features_that_the_model_does_not_read_beat_no_canary(explained: Any) -> None:
     (all_read,) = findings(explained, {"canary": {"feature": "debt"}}).values()
-    assert all_read.players != ("unused",)
+    assert all_read.about != ("unused",)
     (unread,) = findings(explained, {"canary": {"feature": "unused"}}).values()
     assert unread.outcome == "insufficient_evidence"
 

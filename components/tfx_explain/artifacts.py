@@ -117,7 +117,7 @@ class ExplanationValidation(_Described):
 
     * `findings.json`: `{"blessed": bool, "explanation_uri": ..., "promise": how sure the findings are, "findings":
       [...]}`; a finding per rule, slice and output with `outcome` (pass, fail, insufficient_evidence), `value`,
-      `ci_low`, `ci_high`, `threshold`, `message`, `players` (whom it is about) and `confidence` (of the outcome; null
+      `ci_low`, `ci_high`, `threshold`, `message`, `about` (the players) and `confidence` (of the outcome; null
       where the figure is exact or unknown).
     * `BLESSED` or `NOT_BLESSED`: an empty file.
     * `verdict.html`: the findings for a person to read.

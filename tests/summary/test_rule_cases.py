@@ -55,7 +55,7 @@ def judged(rule, found, **settings):
 
 def test_a_leak_is_called_by_name():
     finding = judged("max_top_share", evidence(means=(20.0, 1.0, 0.1)), value=0.5)
-    assert (finding.outcome, finding.players) == ("fail", ("income",))
+    assert (finding.outcome, finding.about) == ("fail", ("income",))
     assert finding.message.startswith("income alone carries 9")
     assert finding.ci_low > 0.5
     assert judged("max_top_share", evidence(), value=0.9).outcome == "pass"
@@ -85,10 +85,10 @@ def test_importance_that_fades_leaves_shares_as_they_are():
 def test_the_canary_is_beaten_by_what_was_learned_and_not_by_what_is_not_read():
     found = evidence()
     finding = judged("canary", found, feature="noise")
-    assert (finding.outcome, finding.players) == ("pass", ("age",))
+    assert (finding.outcome, finding.about) == ("pass", ("age",))
     assert judged("canary", found, feature="noise", players=["race"]).outcome == "fail"
     worse = judged("canary", found, feature="age", players=["noise", "income"])
-    assert (worse.outcome, worse.players) == ("fail", ("noise",))
+    assert (worse.outcome, worse.about) == ("fail", ("noise",))
     assert "it matters less than noise with 95 % confidence" in worse.message
 
 
@@ -154,7 +154,7 @@ def test_a_curve_that_goes_the_wrong_way_is_found(step, direction, tolerance, ou
     finding = judged("monotonic", found, feature="income", direction=direction, tolerance=tolerance)
     assert finding.outcome == outcome
     assert finding.threshold == (-tolerance if direction == "increasing" else tolerance)
-    assert finding.players == ("income",)
+    assert finding.about == ("income",)
 
 
 def test_the_step_that_decides_is_named():
@@ -204,12 +204,12 @@ def test_interactions_are_parts_of_the_total_importance():
     found = with_interactions([0.5, 0.01, 0.02])
     total = found.mean_abs.sum()
     named = judged("max_interaction", found, players=["age", "income"], value=0.1)
-    assert (named.outcome, named.players) == ("fail", ("income", "age"))
+    assert (named.outcome, named.about) == ("fail", ("income", "age"))
     assert named.value == pytest.approx(0.5 / total)
     q, error = stats.t(399).ppf(0.95), math.sqrt(found.mean_abs_covariance.sum())
     assert named.ci_high == pytest.approx((0.5 + q * 0.01) / (total - q * error))
     assert named.ci_low == pytest.approx((0.5 - q * 0.01) / (total + q * error))
-    assert judged("max_interaction", found, value=0.1).players == ("income", "age")
+    assert judged("max_interaction", found, value=0.1).about == ("income", "age")
     assert judged("max_interaction", found, players=["age", "noise"], value=0.1).outcome == "pass"
     assert judged("max_interaction", found, players=["age", "race"], value=0.0).outcome == "pass"
 
@@ -229,7 +229,7 @@ def with_contrast(difference, std_error=0.05):
 def test_slices_may_differ_by_so_much_either_way():
     for difference in (0.5, -0.5):
         finding = judged("max_slice_difference", with_contrast([0.0, difference, 0.0, 0.0]), value=0.1)
-        assert (finding.outcome, finding.players) == ("fail", ("age",))
+        assert (finding.outcome, finding.about) == ("fail", ("age",))
         assert finding.value == pytest.approx(0.2)
         assert f"matters {'more' if difference > 0 else 'less'} in sex=f" in finding.message
     small = with_contrast([0.0, 0.1, 0.0, 0.0])
@@ -248,13 +248,13 @@ def test_the_error_of_importance_is_compared_with_the_largest_importance():
     found = evidence()
     worst = math.sqrt(np.diag(found.mean_abs_covariance).max()) / found.mean_abs.max()
     finding = judged("max_relative_std_error", found, value=0.1)
-    assert (finding.outcome, finding.players, finding.confidence) == ("pass", ("income",), None)
+    assert (finding.outcome, finding.about, finding.confidence) == ("pass", ("income",), None)
     assert finding.value == finding.ci_low == finding.ci_high == pytest.approx(worst)
     assert judged("max_relative_std_error", found, value=worst * 0.9).outcome == "fail"
     assert judged("max_relative_std_error", found, value=worst * 0.9, players=["noise"]).outcome == "pass"
     noisy = dataclasses.replace(found.signed, design_std_error=np.array([0, 1.0, 0, 0]))
     shared = judged("max_relative_std_error", dataclasses.replace(found, signed=noisy), value=0.1)
-    assert (shared.outcome, shared.players) == ("fail", ("age",))
+    assert (shared.outcome, shared.about) == ("fail", ("age",))
     noisy = dataclasses.replace(noisy, design_std_error=np.array([0, np.nan, 0, 0]))
     unknown = judged("max_relative_std_error", dataclasses.replace(found, signed=noisy), value=0.1)
     assert unknown.outcome == "insufficient_evidence"

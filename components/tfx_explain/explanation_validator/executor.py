@@ -95,11 +95,11 @@ def findings_to_anomalies(findings: tuple[Finding, ...]) -> anomalies_pb2.Anomal
     for finding in findings:
         if finding.outcome == "pass":
             continue
-        about = ", ".join(finding.players) or "all features"
+        about = ", ".join(finding.about) or "all features"
         key = f"{about} ({finding.rule}, {finding.slice_key}, {finding.output})"
         info = anomalies.anomaly_info[key]
-        if len(finding.players) == 1:
-            info.path.step.extend(finding.players)
+        if len(finding.about) == 1:
+            info.path.step.extend(finding.about)
         failed = finding.outcome == "fail"
         info.severity = anomalies_pb2.AnomalyInfo.ERROR if failed else anomalies_pb2.AnomalyInfo.WARNING
         info.short_description = f"{describe(finding.rule)} {'Not met.' if failed else 'Not shown.'}"

@@ -37,7 +37,7 @@ class Finding:
       ci_high: upper bound, likewise.
       threshold: what the figure was compared with.
       message: one sentence: the figure, its bounds, the threshold, and what to do.
-      players: whom the figure is about; empty where it is about none or all.
+      about: the players that the figure is about; empty where it is about none or all.
       confidence: of the outcome: more than the configured one where it was corrected for the number of findings. None
         where the figure is known exactly, or nothing could be judged.
     """
@@ -52,7 +52,7 @@ class Finding:
     ci_high: float
     threshold: float
     message: str
-    players: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
     confidence: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class Finding:
             others = {name: data[name] for name in ("rule", "settings", "output", "outcome", "message", "confidence")}
             fields: dict[str, Any] = {
                 "slice_key": data["slice"],
-                "players": tuple(data["players"]),
+                "about": tuple(data["about"]),
                 **others,
                 **figures,
             }

@@ -81,7 +81,7 @@ def _no_interaction(
     why = f"does not read {joined(unread)}" if unread else "reads a single player"
     message = f"The model {why}, so there is no interaction."
     figures, about = (0.0, 0.0, 0.0, value), players or ()
-    return make_finding("max_interaction", settings, evidence, "pass", figures, message, players=about)
+    return make_finding("max_interaction", settings, evidence, "pass", figures, message, about=about)
 
 
 def max_slice_difference(

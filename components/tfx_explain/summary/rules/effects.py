@@ -110,7 +110,7 @@ def monotonic(
     limit = -tolerance if direction == "increasing" else tolerance
     if feature in evidence.unused:
         message = f"The model does not read {feature}, so its output cannot go against {direction}."
-        return make_finding("monotonic", settings, evidence, "pass", (0.0, 0.0, 0.0, limit), message, players=[feature])
+        return make_finding("monotonic", settings, evidence, "pass", (0.0, 0.0, 0.0, limit), message, about=[feature])
     if evidence.steps is None:
         raise ConfigError(
             "rule `monotonic` needs profiles, which the explanation does not have; list `partial_dependence` or "

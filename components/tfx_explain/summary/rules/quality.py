@@ -75,7 +75,7 @@ def max_relative_std_error(
         "insufficient_evidence": f"The error that sampled coalitions leave in {player} is not known: raise the budget.",
     }[outcome]
     figures = (ratio, ratio, ratio, value)
-    return make_finding("max_relative_std_error", settings, evidence, outcome, figures, message, players=[player])
+    return make_finding("max_relative_std_error", settings, evidence, outcome, figures, message, about=[player])
 
 
 def min_examples(evidence: Evidence, *, value: int) -> Finding:

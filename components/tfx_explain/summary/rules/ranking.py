@@ -46,7 +46,7 @@ def top_k_includes(
     figures = (float(decisive.rank), float(decisive.low), float(decisive.high), float(k))
     about = [decisive.player]
     return make_finding(
-        "top_k_includes", settings, evidence, outcome, figures, message, players=about, confidence=confidence
+        "top_k_includes", settings, evidence, outcome, figures, message, about=about, confidence=confidence
     )
 
 

@@ -21,12 +21,12 @@ def make_finding(
     figures: tuple[float, float, float, float],
     message: str,
     *,
-    players: Sequence[str] = (),
+    about: Sequence[str] = (),
     confidence: float | None = None,
 ) -> Finding:
     """A finding; figures = value, lower bound, upper bound, threshold."""
     key = (evidence.slice_key, evidence.output)
-    return Finding(rule, settings, *key, outcome, *figures, message, tuple(players), confidence)
+    return Finding(rule, settings, *key, outcome, *figures, message, tuple(about), confidence)
 
 
 def undecided(
@@ -35,11 +35,11 @@ def undecided(
     evidence: Evidence,
     threshold: float,
     reason: str,
-    players: Sequence[str] | None,
+    about: Sequence[str] | None,
 ) -> Finding:
     """A finding where nothing can be judged, and why."""
     figures = (math.nan, math.nan, math.nan, threshold)
-    return make_finding(rule, settings, evidence, "insufficient_evidence", figures, reason, players=players or ())
+    return make_finding(rule, settings, evidence, "insufficient_evidence", figures, reason, about=about or ())
 
 
 def decided(
@@ -49,14 +49,12 @@ def decided(
     found: Decision,
     threshold: float,
     message: str,
-    players: Sequence[str],
+    about: Sequence[str],
     confidence: float,
 ) -> Finding:
     """A finding from what figures say of a demand on all of them."""
     figures = (found.value, found.low, found.high, threshold)
-    return make_finding(
-        rule, settings, evidence, found.outcome, figures, message, players=players, confidence=confidence
-    )
+    return make_finding(rule, settings, evidence, found.outcome, figures, message, about=about, confidence=confidence)
 
 
 def nothing_to_judge(evidence: Evidence, min_examples: int) -> str:

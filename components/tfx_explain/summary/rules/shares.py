@@ -92,7 +92,7 @@ def _finding(
     settings = {"players": list(players), "value": value}
     figures = (test.share, test.low, test.high, value)
     sure_of = None if reason else confidence
-    return make_finding(rule, settings, evidence, outcome, figures, message, players=players, confidence=sure_of)
+    return make_finding(rule, settings, evidence, outcome, figures, message, about=players, confidence=sure_of)
 
 
 def max_top_share(evidence: Evidence, *, value: float, confidence: float = 0.95, min_examples: int = 2) -> Finding:
