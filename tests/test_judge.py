@@ -70,7 +70,9 @@ def test_profiles_are_judged_step_by_step(explained: Any) -> None:
     rule = {"feature": "age", "direction": "increasing"}
     (rising,) = findings(explained, {"monotonic": rule}).values()
     assert (rising.outcome, rising.ci_low) == ("pass", pytest.approx(rising.value))
-    ages = explained.profiles.query("slice == 'overall' and feature == 'age' and kind == 'curve'")["grid_value"]
+    ages = explained.profiles.query(
+        "slice == 'overall' and method == 'partial_dependence' and feature == 'age' and kind == 'curve'"
+    )["grid_value"]
     assert rising.value == pytest.approx(0.5 * ages.diff().min(), rel=1e-4)
     falling = findings(explained, {"monotonic": {**rule, "direction": "decreasing"}}, slicing_specs=SLICES)
     assert {finding.outcome for finding in falling.values()} == {"fail"}
