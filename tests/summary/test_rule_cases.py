@@ -79,7 +79,7 @@ def test_importance_that_fades_leaves_shares_as_they_are():
     assert finding.message.startswith("income and age together move the output by 0.02")
     phi = np.abs(np.random.default_rng(0).normal(size=(400, 3)) * (2.0, 1.0, 0.1))[:, :2].sum(axis=1)
     finding = judged("min_importance", full, **importance)
-    assert finding.ci_low == pytest.approx(phi.mean() - stats.t(399).ppf(0.95) * stats.sem(phi))
+    assert finding.ci_low == pytest.approx(phi.mean() * math.exp(-stats.t(399).ppf(0.95) * stats.sem(phi) / phi.mean()))
 
 
 def test_the_canary_is_beaten_by_what_was_learned_and_not_by_what_is_not_read():

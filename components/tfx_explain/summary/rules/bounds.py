@@ -87,6 +87,22 @@ def t_bounds(value: Array, std_error: Array, degrees_of_freedom: npt.ArrayLike) 
     return bounds
 
 
+def log_bounds(value: Array, std_error: Array, degrees_of_freedom: npt.ArrayLike) -> Bounds:
+    """Student's t bounds of (k,) means of values that are never negative, taken on the scale of the logarithm.
+
+    Such values are skewed to the right: a mean that comes out small comes with an error that is too small as well, so
+    that plain bounds lie too low. The logarithm's curvature moves both up by about what the skew asks for.
+    """
+    freedom = np.asarray(degrees_of_freedom, np.float64)
+
+    def bounds(confidence: float) -> tuple[Array, Array]:
+        quantile = special.stdtrit(np.where(freedom > 0, freedom, np.nan), confidence)
+        factor = np.exp(quantile * std_error / np.where(value > 0, value, 1.0))
+        return value / factor, value * factor
+
+    return bounds
+
+
 def part_bounds(
     part: Array,
     std_error: Array,

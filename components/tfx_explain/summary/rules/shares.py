@@ -8,7 +8,7 @@ import numpy as np
 
 from tfx_explain.summary.evidence import Evidence, Finding, Outcome
 from tfx_explain.summary.ratio import Array, share_interval, t_quantile
-from tfx_explain.summary.rules.bounds import Bounds, at_least, at_most, t_bounds
+from tfx_explain.summary.rules.bounds import Bounds, at_least, at_most, log_bounds
 from tfx_explain.summary.rules.sentences import decided, make_finding, nothing_to_judge, them, too_close, undecided
 from tfx_explain.summary.shares import ShareTest
 from tfx_explain.summary.wording import joined, percent, percents, sure
@@ -131,8 +131,9 @@ def min_importance(
 ) -> Finding:
     """Together, these players must move the output by at least this much, in its own units.
 
-    The sum of their mean |attribution|, by Student's t. Shares say how players compare with each other and stay as they
-    are when all of them fade: a model that has learned nothing is told by its importances alone.
+    The sum of their mean |attribution|, with bounds on the scale of its logarithm. Shares say how players compare with
+    each other and stay as they are when all of them fade: a model that has learned nothing is told by its importances
+    alone.
 
     Args:
       evidence: of one (slice, output).
@@ -151,7 +152,7 @@ def min_importance(
         return undecided("min_importance", settings, evidence, value, reason, players)
     size = np.array([np.sum(np.asarray(evidence.mean_abs, np.float64)[chosen])])
     variance = np.sum(np.asarray(evidence.mean_abs_covariance, np.float64)[np.ix_(chosen, chosen)])
-    bounds = t_bounds(size, np.sqrt(np.maximum([variance], 0.0)), evidence.degrees_of_freedom)
+    bounds = log_bounds(size, np.sqrt(np.maximum([variance], 0.0)), evidence.degrees_of_freedom)
     found = at_least(size, bounds, value, confidence)
     shown, low, high = (f"{figure:.3g}" for figure in (found.value, found.low, found.high))
     move = "moves" if len(players) == 1 else "together move"
