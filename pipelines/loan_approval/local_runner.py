@@ -1,11 +1,15 @@
-"""Runs two candidates of the loan approval pipeline on this machine, under one policy; `make demo` calls it.
+"""Runs candidates of the loan approval pipeline on this machine, under one policy; `make demo` calls it.
 
-The first candidate sees the applicant's race, the second does not. Everything goes to `demo/` in the clone: the log of
-TFX and TensorFlow to `demo/log.txt`, so that the terminal shows the verdicts only.
+    python pipelines/loan_approval/local_runner.py                     two candidates: with and without race
+    python pipelines/loan_approval/local_runner.py --candidates all    also one trained on noise and one with a leak
+
+Everything goes to `demo/` in the clone: the log of TFX and TensorFlow to `demo/log.txt`, so that the terminal shows the
+verdicts only.
 """
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import json
 import logging
@@ -13,6 +17,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,9 +26,19 @@ from tfx_explain.errors import TfxExplainError
 HERE = Path(__file__).resolve().parent
 CLONE = HERE.parents[1]
 DEMO = CLONE / "demo"
+DATA, LEAKING_DATA = DEMO / "data", DEMO / "leaking_data"
 SERVING = DEMO / "serving"
 PIPELINE_NAME = "loan_approval"
-CANDIDATES = {"A sees race": True, "B does not see race": False}
+CANDIDATES = {
+    "A sees race": {"sees_race": True},
+    "B does not see race": {"sees_race": False},
+    "C is B trained on permuted labels": {"sees_race": False, "permutes_labels": True},
+    "D is B with a leaked label": {"sees_race": False, "sees_outcome": True},
+}
+"""What `create_pipeline` is told of each candidate."""
+
+CHOICES = {"two": 2, "all": len(CANDIDATES)}
+"""What `--candidates` may be, and how many of them are run."""
 
 
 class DemoError(Exception):
@@ -56,23 +71,36 @@ class Progress(logging.Handler):
             print(f"  {record.args[0]:30}{note:>8}", file=self._terminal, flush=True)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the demo.
 
+    Args:
+      arguments: of the command line; None = those of this process.
+
     Returns:
-      0 where both candidates got their verdict, whatever it is; else 1.
+      0 where every candidate got its verdict, whatever it is; else 1.
     """
-    started = time.monotonic()
+    parser = argparse.ArgumentParser(description="Train, explain and validate candidates of a loan approval model.")
+    parser.add_argument(
+        "--candidates", choices=list(CHOICES), default="two", help="`all` adds one trained on noise, one with a leak"
+    )
+    candidates = dict(list(CANDIDATES.items())[: CHOICES[parser.parse_args(arguments).candidates]])
     DEMO.mkdir(exist_ok=True)
-    lock = (DEMO / "lock").open("w", encoding="utf-8")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print(f"demo failed: another demo is writing to {_shown(DEMO)}; wait for it to end.")
-        return 1
+    with (DEMO / "lock").open("w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"demo failed: another demo is writing to {_shown(DEMO)}; wait for it to end.")
+            return 1
+        return _run_to_the_end(candidates)
+
+
+def _run_to_the_end(candidates: Mapping[str, Mapping[str, bool]]) -> int:
+    """The candidates, then how long it took or why it failed; returns the exit code."""
+    started = time.monotonic()
     terminal = _redirect_noise(DEMO / "log.txt")
     try:
-        _run_candidates(terminal)
+        _run_candidates(candidates, terminal)
     except Exception as error:  # noqa: BLE001 - the whole story goes to the log, the terminal gets its last sentence
         traceback.print_exc()
         print(f"demo failed: {_sentence(error)} Details: {_shown(DEMO / 'log.txt')}", file=terminal, flush=True)
@@ -90,7 +118,7 @@ def _redirect_noise(log_path: Path) -> TextIO:
     return terminal
 
 
-def _run_candidates(terminal: TextIO) -> None:
+def _run_candidates(candidates: Mapping[str, Mapping[str, bool]], terminal: TextIO) -> None:
     print("starting TFX ...", file=terminal, flush=True)
     sys.path.insert(0, str(HERE.parent))
     # TensorFlow writes to the terminal while it is imported, so this waits for the redirection.
@@ -99,17 +127,19 @@ def _run_candidates(terminal: TextIO) -> None:
     from loan_approval import data
 
     absl_logging.set_verbosity(absl_logging.INFO)
-    n_applications = data.write_csv(DEMO / "data")
+    n_applications = data.write_csv(DATA)
+    data.write_csv(LEAKING_DATA, leaks=True)
     print(
-        f"{n_applications:,} mortgage applications, two candidates, one policy: {_shown(HERE / 'policy.yaml')}",
+        f"{n_applications:,} mortgage applications, {len(candidates)} candidates, one policy: "
+        f"{_shown(HERE / 'policy.yaml')}",
         file=terminal,
     )
-    for name, sees_race in CANDIDATES.items():
+    for name, switches in candidates.items():
         print(f"\ncandidate {name}", file=terminal, flush=True)
         progress = Progress(terminal)
         absl_logging.get_absl_logger().addHandler(progress)
         try:
-            _run(sees_race)
+            _run(switches)
         finally:
             absl_logging.get_absl_logger().removeHandler(progress)
         if progress.failed:
@@ -118,7 +148,7 @@ def _run_candidates(terminal: TextIO) -> None:
     print(f"\nserving directory {_shown(SERVING)}: {', '.join(_served()) or 'empty'}", file=terminal)
 
 
-def _run(sees_race: bool) -> None:
+def _run(switches: Mapping[str, bool]) -> None:
     from tfx import v1 as tfx
 
     from loan_approval import pipeline
@@ -128,11 +158,11 @@ def _run(sees_race: bool) -> None:
         pipeline.create_pipeline(
             pipeline_name=PIPELINE_NAME,
             pipeline_root=str(DEMO / "artifacts"),
-            data_root=str(DEMO / "data"),
+            data_root=str(LEAKING_DATA if switches.get("sees_outcome") else DATA),
             serving_dir=str(SERVING),
             explain_config=ExplainConfig.from_file(HERE / "explain.yaml"),
             validation_config=ValidationConfig.from_file(HERE / "policy.yaml"),
-            sees_race=sees_race,
+            **switches,
             metadata_connection_config=_metadata(),
         )
     )

@@ -1,7 +1,9 @@
 """User code of the loan approval pipeline: features for Transform, the model for Trainer.
 
 `custom_config["sees_race"]` decides whether the candidate reads the applicant's race; where it is false, race is in no
-graph: neither the transformation nor the model has an input for it.
+graph: neither the transformation nor the model has an input for it. `sees_outcome` does the same for what the lender
+did, a leak of the label, and `permutes_labels` trains on labels that belong to other applications: two candidates that
+no policy should let through.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ NUMERIC = (
     "industry_unemployment",
     "dependents",
 )
+OUTCOME = "lender_action"
 
 SEED = 0
 HIDDEN_UNITS = (16, 8)
@@ -39,9 +42,15 @@ BATCH_SIZE = 128
 EPOCHS = 40
 
 
-def feature_names(sees_race: bool) -> tuple[str, ...]:
+def numeric_names(custom_config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The raw numbers that a candidate reads."""
+    return (*NUMERIC, OUTCOME) if custom_config["sees_outcome"] else NUMERIC
+
+
+def feature_names(custom_config: Mapping[str, Any]) -> tuple[str, ...]:
     """The raw features that a candidate reads."""
-    return (*NUMERIC, RACE) if sees_race else NUMERIC
+    numbers = numeric_names(custom_config)
+    return (*numbers, RACE) if custom_config["sees_race"] else numbers
 
 
 def preprocessing_fn(inputs: Mapping[str, tf.SparseTensor], custom_config: Mapping[str, Any]) -> dict[str, tf.Tensor]:
@@ -51,13 +60,13 @@ def preprocessing_fn(inputs: Mapping[str, tf.SparseTensor], custom_config: Mappi
 
     Args:
       inputs: the raw features, each sparse with at most one value per example.
-      custom_config: `sees_race` as the pipeline was built with.
+      custom_config: `sees_race` and `sees_outcome` as the pipeline was built with.
 
     Returns:
       Per feature float32 `(batch, 1)`, for race `(batch, RACES)`, and the label int64 `(batch, 1)`.
     """
     outputs = {LABEL: _dense(inputs[LABEL], 0)}
-    for name in NUMERIC:
+    for name in numeric_names(custom_config):
         values = tf.sparse.map_values(tf.cast, inputs[name], tf.float32)
         if name in LOGARITHMIC:
             values = tf.sparse.map_values(tf.math.log1p, values)
@@ -77,14 +86,16 @@ def run_fn(fn_args: Any) -> None:
     """Trains the model and exports it with the transformation inside.
 
     Args:
-      fn_args: as TFX's Trainer passes it; `custom_config` has `sees_race`.
+      fn_args: as TFX's Trainer passes it; `custom_config` has `sees_race`, `sees_outcome` and `permutes_labels`.
     """
     transform_output = tft.TFTransformOutput(fn_args.transform_output)
     features, labels = _training_data(fn_args, transform_output)
+    if fn_args.custom_config["permutes_labels"]:
+        labels = np.random.default_rng(SEED).permutation(labels)
     keras.utils.set_random_seed(SEED)
     model = build_model({name: values.shape[1] for name, values in features.items()})
     model.fit(features, labels, batch_size=BATCH_SIZE, epochs=EPOCHS, verbose=0)
-    export(model, transform_output, feature_names(fn_args.custom_config["sees_race"]), fn_args.serving_model_dir)
+    export(model, transform_output, feature_names(fn_args.custom_config), fn_args.serving_model_dir)
 
 
 def _training_data(fn_args: Any, transform_output: tft.TFTransformOutput) -> tuple[dict[str, np.ndarray], np.ndarray]:

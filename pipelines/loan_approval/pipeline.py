@@ -23,6 +23,8 @@ def create_pipeline(
     explain_config: ExplainConfig,
     validation_config: ValidationConfig,
     sees_race: bool,
+    sees_outcome: bool = False,
+    permutes_labels: bool = False,
     metadata_connection_config: metadata_store_pb2.ConnectionConfig | None = None,
     beam_pipeline_args: Sequence[str] = (),
     enable_cache: bool = True,
@@ -40,11 +42,18 @@ def create_pipeline(
       explain_config: what to explain.
       validation_config: the policy on the explanation.
       sees_race: whether the candidate may read the applicant's race.
+      sees_outcome: whether it may read what the lender did, which leaks the label; needs data that have it.
+      permutes_labels: whether it is trained on the labels of other applications, from which nothing can be learned.
       metadata_connection_config: ML Metadata of a local run; None where the orchestrator brings its own.
       beam_pipeline_args: how Beam runs; empty for the direct runner with its defaults.
       enable_cache: reuse results of equal executions.
     """
-    user_code = {"sees_race": sees_race, "module_digest": _module_digest()}
+    user_code = {
+        "sees_race": sees_race,
+        "sees_outcome": sees_outcome,
+        "permutes_labels": permutes_labels,
+        "module_digest": _module_digest(),
+    }
     example_gen = tfx.components.CsvExampleGen(input_base=data_root)
     examples = example_gen.outputs["examples"]
     statistics_gen = tfx.components.StatisticsGen(examples=examples)

@@ -53,6 +53,14 @@ def test_nothing_but_the_label_tells_the_label(cells, published):
     assert table.corrwith(published.approve).abs().max() < 0.5
 
 
+def test_only_the_faulty_export_has_what_the_lender_did(cells, published, tmp_path):
+    assert data.write_csv(tmp_path, leaks=True) == len(cells)
+    with (tmp_path / "applications.csv").open(encoding="utf-8", newline="") as file:
+        leaking = list(csv.DictReader(file))
+    assert [row.pop("lender_action") for row in leaking] == [str(action) for action in published.action]
+    assert leaking == cells
+
+
 @given(st.lists(st.sampled_from([None, *FLAGS]), min_size=1), st.sampled_from([0.0, np.nan]))
 def test_recoding_names_the_set_indicator_and_leaves_the_rest_missing(chosen, unset):
     rows = pd.DataFrame([{flag: 1.0 if flag == one else unset for flag in FLAGS} for one in chosen])

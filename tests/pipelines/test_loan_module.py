@@ -24,16 +24,23 @@ class Recorded(dict):
 def test_module_and_data_agree_on_names():
     assert set(module.NUMERIC) == set(data.COLUMNS)
     assert module.LABEL == data.LABEL
-    assert module.feature_names(sees_race=True) == (*module.NUMERIC, "race")
-    assert module.feature_names(sees_race=False) == module.NUMERIC
+    assert module.OUTCOME == data.OUTCOME
+    assert module.feature_names(sees(race=True)) == (*module.NUMERIC, "race")
+    assert module.feature_names(sees()) == module.NUMERIC
+    assert module.feature_names(sees(outcome=True)) == (*module.NUMERIC, "lender_action")
 
 
-@pytest.mark.parametrize("sees_race", [True, False])
-def test_a_candidate_transforms_its_own_features_only(sees_race):
+def sees(race=False, outcome=False):
+    """What a candidate is told."""
+    return {"sees_race": race, "sees_outcome": outcome, "permutes_labels": False, "module_digest": "0"}
+
+
+@pytest.mark.parametrize(("race", "outcome"), [(True, False), (False, False), (False, True)])
+def test_a_candidate_transforms_its_own_features_only(race, outcome):
     inputs = Recorded()
     with tf.Graph().as_default():
-        outputs = module.preprocessing_fn(inputs, {"sees_race": sees_race, "module_digest": "0"})
-    expected = {*data.COLUMNS, "approve"} | ({"race"} if sees_race else set())
+        outputs = module.preprocessing_fn(inputs, sees(race, outcome))
+    expected = {*data.COLUMNS, "approve"} | ({"race"} if race else set()) | ({"lender_action"} if outcome else set())
     assert inputs.asked == set(outputs) == expected
 
 

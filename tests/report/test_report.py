@@ -17,7 +17,15 @@ from tfx_explain.report import ReportData, render_explanation, render_report, re
 from tfx_explain.report.ranking import MAX_BARS
 from tfx_explain.report.render import MAX_PANELS
 from tfx_explain.report.slices import MAX_PLAYERS, MAX_SLICES
-from tfx_explain.summary import Evidence, Finding, ImportanceAccumulator, is_blessed, max_completeness_gap, max_share
+from tfx_explain.summary import (
+    Evidence,
+    Finding,
+    ImportanceAccumulator,
+    apply_rule,
+    is_blessed,
+    max_completeness_gap,
+    max_share,
+)
 
 _VOID = {"meta", "line", "circle", "rect", "br", "link", "img", "input", "hr"}
 EVIL = """<script>alert("x")</script>&amp;'"""
@@ -290,6 +298,25 @@ def test_findings_are_listed_failures_first_with_sentence_figure_and_threshold()
         assert {findings[1].value, findings[1].ci_low, findings[0].value} <= set(page.figures)
     assert "nothing was checked" in _Page(render_verdict([], blessed=False)).text
     assert "Blessed the one rule holds." in _Page(render_verdict(findings[:1], blessed=True)).text
+
+
+def test_every_kind_of_finding_shows_its_players_figures_and_confidence():
+    evidence = Evidence(("race", "income"), 5000, np.array([1.0, 9.0]), np.diag([0.001, 0.01]), 1e-9, unused=())
+    findings = [
+        apply_rule(rule, settings, evidence, confidence=0.99)
+        for rule, settings in (
+            ("max_top_share", {"value": 0.5}),
+            ("canary", {"feature": "income"}),
+            ("min_importance", {"players": ["race"], "value": 2.0}),
+            ("min_examples", {"value": 10_000}),
+        )
+    ]
+    page = _Page(render_verdict(findings, blessed=False, note="Each pass is right with 99 % confidence."))
+    assert "Threshold 50 % Rule max_top_share Confidence 99 % Players income" in page.text
+    assert "Rule canary Confidence 99 % Players race" in page.text
+    assert "Figure 5,000 Bounds 5,000 to 5,000 Threshold 10,000 Rule min_examples" in page.text
+    assert "Each pass is right with 99 % confidence." in page.text
+    assert {finding.value for finding in findings} <= set(page.figures)
 
 
 def test_an_explanation_directory_becomes_a_report(tmp_path):

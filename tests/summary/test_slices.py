@@ -53,6 +53,8 @@ def test_tests_agree_with_scipy():
     np.testing.assert_allclose(got.statistic, welch.statistic, rtol=1e-9)
     np.testing.assert_allclose(got.p_value, np.maximum(welch.pvalue, student.pvalue), rtol=1e-8)
     np.testing.assert_allclose(got.difference, values[inside].mean(0) - values[~inside].mean(0), rtol=1e-9)
+    np.testing.assert_allclose(got.difference / got.pooled_std_error, student.statistic, rtol=1e-9)
+    assert got.degrees_of_freedom.tolist() == [29.0] * 4
     assert (welch.pvalue > student.pvalue).any()
     assert (welch.pvalue < student.pvalue).any()
 

@@ -8,40 +8,23 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from tfx_explain.config.base import Config, OneOf, Part, SlicingSpec
-
-
-class MaxShareRule(Part):
-    """Players may together carry at most this share of the total importance."""
-
-    players: tuple[str, ...] = Field(min_length=1)
-    value: float = Field(ge=0, le=1)
-
-
-class MinShareRule(Part):
-    """Players must together carry at least this share of the total importance."""
-
-    players: tuple[str, ...] = Field(min_length=1)
-    value: float = Field(ge=0, le=1)
-
-
-class TopKIncludesRule(Part):
-    """Each of these players must be among the k most important."""
-
-    k: int = Field(ge=1)
-    players: tuple[str, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _they_fit(self) -> Self:
-        if len(self.players) > self.k:
-            raise ValueError(f"{len(self.players)} players cannot all be among the top {self.k}; raise `k`")
-        return self
-
-
-class MaxCompletenessGapRule(Part):
-    """No example's attributions may miss prediction - base value by more than value * (1 + |prediction|)."""
-
-    value: float = Field(ge=0)
+from tfx_explain.config.base import Config, OneOf, SlicingSpec
+from tfx_explain.config.contradictions import find_contradiction
+from tfx_explain.config.rules import (
+    CanaryRule,
+    MaxCompletenessGapRule,
+    MaxInteractionRule,
+    MaxRelativeStdErrorRule,
+    MaxShareRule,
+    MaxSliceDifferenceRule,
+    MaxTopShareRule,
+    MinExamplesRule,
+    MinImportanceRule,
+    MinShareRule,
+    MonotonicRule,
+    SignRule,
+    TopKIncludesRule,
+)
 
 
 class Rule(OneOf):
@@ -50,17 +33,31 @@ class Rule(OneOf):
     noun: ClassVar[str] = "rule"
     max_share: MaxShareRule | None = None
     min_share: MinShareRule | None = None
+    max_top_share: MaxTopShareRule | None = None
+    min_importance: MinImportanceRule | None = None
     top_k_includes: TopKIncludesRule | None = None
+    canary: CanaryRule | None = None
+    sign: SignRule | None = None
+    monotonic: MonotonicRule | None = None
+    max_interaction: MaxInteractionRule | None = None
+    max_slice_difference: MaxSliceDifferenceRule | None = None
     max_completeness_gap: MaxCompletenessGapRule | None = None
+    max_relative_std_error: MaxRelativeStdErrorRule | None = None
+    min_examples: MinExamplesRule | None = None
 
 
-_LATER_RULES = ("monotonic", "max_relative_std_error", "drift", "attribution_drift")
+_LATER_RULES = ("drift", "attribution_drift")
 
 
 class ValidationConfig(Config):
     """The policy that ExplanationValidator enforces."""
 
     confidence: float = Field(0.95, gt=0.5, lt=1)
+    multiplicity: Literal["holm", "none"] = Field(
+        "holm",
+        description="`holm`: over the whole policy a `fail` is false with a probability of at most 1 - confidence; "
+        "`none`: each finding on its own",
+    )
     on_insufficient_evidence: Literal["refuse", "bless"] = "refuse"
     rules: tuple[Rule, ...]
     slicing_specs: tuple[SlicingSpec, ...] = (SlicingSpec(),)
@@ -83,4 +80,10 @@ class ValidationConfig(Config):
             raise ValueError("`rules` is empty, so nothing would be checked; list at least one rule")
         if not self.slicing_specs:
             raise ValueError("`slicing_specs` is empty, so nothing would be checked; use [{}] for the whole data")
+        named = [(rule.name, rule.settings) for rule in self.rules]
+        if any(name == "max_slice_difference" for name, _ in named) and not any(s.features for s in self.slicing_specs):
+            raise ValueError("`max_slice_difference` compares slices with the rest; list some in `slicing_specs`")
+        contradiction = find_contradiction(named)
+        if contradiction:
+            raise ValueError(contradiction)
         return self

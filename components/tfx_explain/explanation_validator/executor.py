@@ -90,14 +90,16 @@ def _write_anomalies(verdict: Verdict, artifact: types.Artifact, splits: list[st
 
 
 def findings_to_anomalies(findings: tuple[Finding, ...]) -> anomalies_pb2.Anomalies:
-    """What did not pass: failures as errors, missing evidence as warnings, under the players that the rule names."""
+    """What did not pass: failures as errors, missing evidence as warnings, under the players that they are about."""
     anomalies = anomalies_pb2.Anomalies()
     for finding in findings:
         if finding.outcome == "pass":
             continue
-        about = ", ".join(finding.settings.get("players", ())) or "all features"
+        about = ", ".join(finding.about) or "all features"
         key = f"{about} ({finding.rule}, {finding.slice_key}, {finding.output})"
         info = anomalies.anomaly_info[key]
+        if len(finding.about) == 1:
+            info.path.step.extend(finding.about)
         failed = finding.outcome == "fail"
         info.severity = anomalies_pb2.AnomalyInfo.ERROR if failed else anomalies_pb2.AnomalyInfo.WARNING
         info.short_description = f"{describe(finding.rule)} {'Not met.' if failed else 'Not shown.'}"

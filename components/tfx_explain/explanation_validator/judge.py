@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tfx_explain import records, storage
-from tfx_explain.config import SlicingSpec, ValidationConfig
+from tfx_explain.config import Rule, SlicingSpec, ValidationConfig
 from tfx_explain.errors import ConfigError
+from tfx_explain.explanation_validator.details import Details
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.report import render_verdict
-from tfx_explain.slicing import in_spec, spec_name, value_text
+from tfx_explain.slicing import OVERALL, in_spec, spec_name, value_text
 from tfx_explain.summary.evidence import Evidence, Finding
 from tfx_explain.summary.ratio import Array
-from tfx_explain.summary.rules import apply_rule, is_blessed
+from tfx_explain.summary.rules import BETWEEN_SLICES, apply_rule, findings_of, is_blessed, promise
 
 BLESSED = "BLESSED"
 NOT_BLESSED = "NOT_BLESSED"
@@ -32,24 +34,27 @@ class Verdict:
       blessed: whether the explanation meets the policy.
       findings: one for each rule, slice and output.
       explanation_uri: what was judged.
+      promise: how sure the findings are, in a sentence.
     """
 
     blessed: bool
     findings: tuple[Finding, ...]
     explanation_uri: str
+    promise: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The content of `findings.json`."""
         return {
             "blessed": self.blessed,
             "explanation_uri": self.explanation_uri,
+            "promise": self.promise,
             "findings": [finding.to_dict() for finding in self.findings],
         }
 
     def write(self, directory: str) -> None:
         """Writes findings, the page for people, and last the file that names the verdict."""
         records.write_json(storage.join(directory, records.FINDINGS), self.to_dict())
-        page = render_verdict(self.findings, blessed=self.blessed, about=self.explanation_uri)
+        page = render_verdict(self.findings, blessed=self.blessed, about=self.explanation_uri, note=self.promise)
         storage.write_bytes(storage.join(directory, VERDICT_REPORT), page.encode())
         write_blessing(directory, self.blessed)
 
@@ -63,39 +68,50 @@ def judge(explanation: ExplanationReader, config: ValidationConfig) -> Verdict:
     """Applies every rule to every output of an explanation, in every slice that the policy asks for.
 
     Raises:
-      ConfigError: a rule names a player that neither the explanation nor the examples have, or the policy asks for
-        slices that were not explained.
+      ConfigError: a rule names a player that neither the explanation nor the examples have, or needs tables that the
+        explanation does not have, or the policy asks for slices that were not explained.
     """
-    findings = tuple(
-        apply_rule(
-            rule.name,
-            rule.settings.model_dump(),
-            evidence,
-            confidence=config.confidence,
-            min_examples=config.min_slice_examples,
-        )
-        for evidence in evidence_in(explanation, config.slicing_specs)
+    judgements = [
+        partial(_judgement, rule, evidence, config.min_slice_examples)
+        for evidence in evidence_in(explanation, config.slicing_specs, [rule.name for rule in config.rules])
         for rule in config.rules
-    )
+        if rule.name not in BETWEEN_SLICES or evidence.slice_key != OVERALL
+    ]
+    findings = tuple(findings_of(judgements, config.confidence, config.multiplicity))
     blessed = is_blessed(findings, on_insufficient_evidence=config.on_insufficient_evidence)
-    return Verdict(blessed, findings, explanation.uri)
+    return Verdict(blessed, findings, explanation.uri, promise(findings, config.confidence, config.multiplicity))
 
 
-def evidence_in(explanation: ExplanationReader, specs: Sequence[SlicingSpec]) -> Iterator[Evidence]:
+def _judgement(rule: Rule, evidence: Evidence, min_examples: int, confidence: float) -> Finding:
+    return apply_rule(rule.name, rule.settings.model_dump(), evidence, confidence=confidence, min_examples=min_examples)
+
+
+def evidence_in(
+    explanation: ExplanationReader, specs: Sequence[SlicingSpec], rules: Sequence[str] = ()
+) -> Iterator[Evidence]:
     """The evidence of each slice that is asked for, and output.
 
     Features that the examples have but the model does not read are part of it, with an importance of exactly 0: a
     policy can forbid a feature whether or not the model at hand reads it. Slices too small for tables of their own, or
     without any rows, are evidence of that many rows and unknown importance, so that no rule holds for them unseen.
 
+    Args:
+      explanation: what is judged.
+      specs: the slices.
+      rules: names of the rules that will judge the evidence; what none of them needs is left out.
+
     Raises:
       ConfigError: the slices were not explained.
     """
-    players = explanation.players + tuple(explanation.manifest["unused_features"])
+    details = Details(explanation, rules)
+    overall: dict[str, Evidence] = {}
+    unused = tuple(explanation.manifest["unused_features"])
+    players = explanation.players + unused
     covariances = dict(list(explanation.importance_covariance.groupby(["slice", "output"])))
     importance = explanation.importance
     tables = dict(list(importance[importance["method"] == records.SHAPLEY].groupby(["slice", "output"])))
-    for name, n_examples in _wanted_slices(explanation, specs).items():
+    wanted = _wanted_slices(explanation, specs)
+    for name, n_examples in {OVERALL: 0, **wanted}.items():
         for output in explanation.outputs:
             rows, n_effective = tables.get((name, output)), None
             mean_abs, covariance = np.full(len(players), np.nan), np.full((len(players), len(players)), np.nan)
@@ -105,7 +121,7 @@ def evidence_in(explanation: ExplanationReader, specs: Sequence[SlicingSpec]) ->
                     int(rows["num_examples"].iloc[0]),
                     float(rows["num_effective_examples"].iloc[0]),
                 )
-            yield Evidence(
+            evidence = Evidence(
                 players=players,
                 n_examples=n_examples,
                 mean_abs=mean_abs,
@@ -114,7 +130,11 @@ def evidence_in(explanation: ExplanationReader, specs: Sequence[SlicingSpec]) ->
                 slice_key=name,
                 output=output,
                 n_effective=n_effective,
+                unused=unused,
             )
+            overall.setdefault(output, evidence)
+            if name in wanted:
+                yield details.added_to(evidence, rows, overall[output])
 
 
 def _moments(players: Sequence[str], rows: pd.DataFrame, pairs: pd.DataFrame) -> tuple[Array, Array]:

@@ -27,7 +27,8 @@ from tfx_explain.report.swarm import LABEL_WIDTH, WIDTH, Swarm, make_swarm
 from tfx_explain.report.waterfall import Waterfall, make_waterfalls
 from tfx_explain.slicing import OVERALL
 from tfx_explain.summary import Finding, describe
-from tfx_explain.summary.wording import percent, percents
+from tfx_explain.summary.rules import FRACTIONS
+from tfx_explain.summary.wording import confidence, percent, percents
 
 MAX_PANELS = 6
 """More (slice, output) pairs than this are listed in one table instead of drawn: a page must stay readable."""
@@ -59,6 +60,7 @@ class _Judged:
     outcome: str
     rule: str
     figures: tuple[str, str, str, str]
+    confidence: str
     gauge: tuple[float, float, float, float] | None
 
 
@@ -105,7 +107,12 @@ def render_report(data: ReportData) -> str:
 
 
 def render_verdict(
-    findings: Sequence[Finding], *, blessed: bool, title: str = "Explanation validation", about: str = ""
+    findings: Sequence[Finding],
+    *,
+    blessed: bool,
+    title: str = "Explanation validation",
+    about: str = "",
+    note: str = "",
 ) -> str:
     """One HTML page with a verdict and its findings.
 
@@ -114,10 +121,11 @@ def render_verdict(
       blessed: the verdict.
       title: of the page.
       about: what was judged, for instance the explanation's URI.
+      note: what else there is to say of the findings, for instance how sure they are.
     """
     template = _environment().get_template("verdict.html.j2")
     judged = [_judged(finding) for finding in findings]
-    return str(template.render(findings=judged, blessed=blessed, title=title, about=about))
+    return str(template.render(findings=judged, blessed=blessed, title=title, about=about, note=note))
 
 
 @functools.cache
@@ -203,15 +211,21 @@ def _unit(manifest: Mapping[str, Any]) -> str:
     return {"logit": "log-odds", "probability": "probability"}.get(str(space), "units of the output")
 
 
+def _figure(value: float) -> str:
+    """A figure without a unit: counts in full."""
+    return text.count(int(value)) if value >= 1_000 and float(value).is_integer() else text.number(value)
+
+
 def _judged(finding: Finding) -> _Judged:
     mark, outcome = _OUTCOMES[finding.outcome]
     numbers = (finding.value, finding.ci_low, finding.ci_high, finding.threshold)
-    value, low, high = (text.number(figure) for figure in numbers[:3])
-    figures, gauge = (value, low, high, text.number(finding.threshold)), None
-    if finding.rule.endswith("_share"):
+    value, low, high, limit = (_figure(figure) for figure in numbers)
+    figures, gauge = (value, low, high, limit), None
+    if finding.rule in FRACTIONS:
         value, low, high = percents(*numbers[:3], threshold=finding.threshold)
         figures = (value, low, high, percent(finding.threshold))
         end = min(1.0, 1.25 * max(numbers)) or 1.0
         if all(math.isfinite(figure) for figure in numbers):
             gauge = (numbers[0] * 100 / end, numbers[1] * 100 / end, numbers[2] * 100 / end, numbers[3] * 100 / end)
-    return _Judged(finding, mark, outcome, describe(finding.rule), figures, gauge)
+    sure_of = "" if finding.confidence is None else confidence(finding.confidence)
+    return _Judged(finding, mark, outcome, describe(finding.rule), figures, sure_of, gauge)

@@ -12,6 +12,7 @@ import numpy as np
 from typing_extensions import Self
 
 from tfx_explain.errors import ConfigError, InputError
+from tfx_explain.summary.details import Interactions, SignedMeans, SliceContrast, Steps
 from tfx_explain.summary.importance import ImportanceSummary
 from tfx_explain.summary.ratio import Array
 
@@ -32,10 +33,13 @@ class Finding:
       outcome: `pass`, `fail`, or `insufficient_evidence` where the data show neither that the rule holds nor that it is
         broken.
       value: the figure that the rule is about; NaN where there is none.
-      ci_low: lower bound of the true figure, on its own right with the configured confidence.
+      ci_low: lower bound of the true figure, on its own right with `confidence`.
       ci_high: upper bound, likewise.
       threshold: what the figure was compared with.
       message: one sentence: the figure, its bounds, the threshold, and what to do.
+      about: the players that the figure is about; empty where it is about none or all.
+      confidence: of the outcome: more than the configured one where it was corrected for the number of findings. None
+        where the figure is known exactly, or nothing could be judged.
     """
 
     rule: str
@@ -48,6 +52,8 @@ class Finding:
     ci_high: float
     threshold: float
     message: str
+    about: tuple[str, ...] = ()
+    confidence: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; a figure that is not finite becomes None, `slice_key` is written as `slice`."""
@@ -64,8 +70,13 @@ class Finding:
         """
         try:
             figures = {name: math.nan if data[name] is None else float(data[name]) for name in _FIGURES}
-            texts = {name: data[name] for name in ("rule", "settings", "output", "outcome", "message")}
-            fields: dict[str, Any] = {"slice_key": data["slice"], **texts, **figures}
+            others = {name: data[name] for name in ("rule", "settings", "output", "outcome", "message", "confidence")}
+            fields: dict[str, Any] = {
+                "slice_key": data["slice"],
+                "about": tuple(data["about"]),
+                **others,
+                **figures,
+            }
         except KeyError as error:
             raise InputError(f"a finding has no {error}; write findings with `Finding.to_dict`.") from None
         return cls(**fields)
@@ -87,6 +98,11 @@ class Evidence:
       slice_key: the part of the data.
       output: the model output.
       n_effective: effective number of examples where they are weighted; None = n_examples.
+      unused: the players that the model does not read.
+      signed: mean attributions; None = not known.
+      interactions: of pairs of players; None = not computed.
+      steps: (method, feature) -> what its profile changes by; None = no profiles were computed.
+      contrast: the slice against all other rows; None = this is the whole data, or there were no slices.
     """
 
     players: tuple[str, ...]
@@ -97,6 +113,11 @@ class Evidence:
     slice_key: str = "overall"
     output: str = ""
     n_effective: float | None = None
+    unused: tuple[str, ...] = ()
+    signed: SignedMeans | None = None
+    interactions: Interactions | None = None
+    steps: Mapping[tuple[str, str], Steps] | None = None
+    contrast: SliceContrast | None = None
 
     def __post_init__(self) -> None:
         """Checks that the parts fit.
@@ -127,12 +148,18 @@ class Evidence:
             slice_key,
             output,
             summary.n_effective,
+            signed=SignedMeans(summary.mean_signed, summary.mean_signed_std_error, summary.mean_design_std_error),
         )
+
+    @property
+    def weighed_examples(self) -> float:
+        """The (effective) number of examples."""
+        return self.n_examples if self.n_effective is None else self.n_effective
 
     @property
     def degrees_of_freedom(self) -> float:
         """Of the covariances: the (effective) number of examples - 1."""
-        return (self.n_examples if self.n_effective is None else self.n_effective) - 1
+        return self.weighed_examples - 1
 
     def index(self, players: Sequence[str]) -> list[int]:
         """Positions of the named players, each once.

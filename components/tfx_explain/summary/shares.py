@@ -11,7 +11,7 @@ from typing_extensions import Self
 
 from tfx_explain.summary.evidence import Evidence, Outcome
 from tfx_explain.summary.ratio import share_interval, t_quantile
-from tfx_explain.summary.wording import about, count, joined, percent, percents
+from tfx_explain.summary.wording import about, count, joined, percent, percents, sure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,11 +76,11 @@ class ShareTest:
         if self.high == 0:
             return f"{carry} none of the importance"
         who = f"{carry} {share} of the importance"
-        sure = f"with {percent(confidence)} confidence"
+        with_confidence = sure(confidence)
         if self.difference + self.margin <= 0 or self.difference - self.margin >= 0:
             over = self.difference > 0 or (self.difference == 0 and limit == "required")
-            return f"{who} ({f'at least {low}' if over else f'at most {high}'} {sure})"
-        return f"{who} (between {low} and {high}), too close to the {percent(value)} {limit} to tell {sure}"
+            return f"{who} ({f'at least {low}' if over else f'at most {high}'} {with_confidence})"
+        return f"{who} (between {low} and {high}), too close to the {percent(value)} {limit} to tell {with_confidence}"
 
     def forecast(self, n_examples: int) -> str:
         """What it would take to tell, in words."""

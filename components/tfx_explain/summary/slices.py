@@ -27,16 +27,20 @@ class SliceDifference:
       rest_value: the same over the examples outside it.
       difference: value - rest_value.
       std_error: its standard error over examples, the two variances added.
+      pooled_std_error: the same where slice and rest are taken to spread alike, as in Student's test.
       statistic: Welch's t, difference / std_error; infinite where the error is 0 and the difference is not.
       p_value: of no difference, two-sided; NaN where slice or rest have fewer than `MIN_COMPARED` examples.
+      degrees_of_freedom: of the smaller one of slice and rest: its (effective) number of examples - 1.
     """
 
     value: Array
     rest_value: Array
     difference: Array
     std_error: Array
+    pooled_std_error: Array
     statistic: Array
     p_value: Array
+    degrees_of_freedom: Array
 
 
 def compare_with_rest(overall: WeightedMoments, part: WeightedMoments) -> SliceDifference:
@@ -58,7 +62,7 @@ def compare_with_rest(overall: WeightedMoments, part: WeightedMoments) -> SliceD
     inside = part.variances()
     if part.weight_squared >= overall.weight_squared:
         unknown = np.full_like(part.mean, np.nan)
-        return SliceDifference(inside.mean_or_nan(), *[unknown.copy() for _ in range(5)])
+        return SliceDifference(inside.mean_or_nan(), *[unknown.copy() for _ in range(7)])
     rest = overall.variances().without(inside)
     n_in, n_out = inside.n_effective, rest.n_effective
     rounding = _ROUNDING * np.maximum(inside.mean, rest.mean)
@@ -69,16 +73,26 @@ def compare_with_rest(overall: WeightedMoments, part: WeightedMoments) -> SliceD
         for variance in (inside.covariance_of_mean(), rest.covariance_of_mean())
     )
     if min(n_in, n_out) < MIN_COMPARED:
-        p_value = np.full_like(difference, np.nan)
+        p_value = pooled = np.full_like(difference, np.nan)
     else:
         with np.errstate(invalid="ignore"):
             degrees = (var_in + var_out) ** 2 / (var_in**2 / (n_in - 1) + var_out**2 / (n_out - 1))
         welch = _p_value(difference, var_in + var_out, np.nan_to_num(degrees, nan=n_in + n_out - 2))
-        pooled = ((n_in - 1) * n_in * var_in + (n_out - 1) * n_out * var_out) / (n_in + n_out - 2)
-        student = _p_value(difference, pooled * (1 / n_in + 1 / n_out), np.full_like(difference, n_in + n_out - 2))
+        spread = ((n_in - 1) * n_in * var_in + (n_out - 1) * n_out * var_out) / (n_in + n_out - 2)
+        pooled = spread * (1 / n_in + 1 / n_out)
+        student = _p_value(difference, pooled, np.full_like(difference, n_in + n_out - 2))
         p_value = np.maximum(welch, student)
     std_error = np.sqrt(var_in + var_out)
-    return SliceDifference(inside.mean, rest.mean, difference, std_error, _ratio(difference, std_error), p_value)
+    return SliceDifference(
+        value=inside.mean,
+        rest_value=rest.mean,
+        difference=difference,
+        std_error=std_error,
+        pooled_std_error=np.sqrt(pooled),
+        statistic=_ratio(difference, std_error),
+        p_value=p_value,
+        degrees_of_freedom=np.full_like(difference, min(n_in, n_out) - 1),
+    )
 
 
 def _ratio(difference: Array, std_error: Array) -> Array:

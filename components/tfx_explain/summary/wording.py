@@ -18,6 +18,23 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.6g} %"
 
 
+def confidence(level: float) -> str:
+    """A confidence in percent, its error to two digits and never too small: 1 - 0.05 / 7 is `99.28 %`."""
+    decimals = max(1 - math.floor(math.log10(100 * (1 - level))), 1)
+    shown = math.floor(100 * level * 10**decimals + 1e-6) / 10**decimals
+    return f"{shown:.{decimals}f}".rstrip("0").rstrip(".") + " %"
+
+
+def sure(level: float) -> str:
+    """`with 95 % confidence`."""
+    return f"with {confidence(level)} confidence"
+
+
+def signed(number: float) -> str:
+    """Three significant digits, always with a sign."""
+    return f"{number:+.3g}"
+
+
 def percents(*fractions: float, threshold: float) -> list[str]:
     """Fractions as percentages with equal decimals, at least one and enough that none reads as equal to a threshold."""
     known = [f for f in fractions if 0 < f < math.inf]

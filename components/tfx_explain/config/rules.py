@@ -1,0 +1,120 @@
+"""The settings of the rules that ValidationConfig lists; what each rule does is said in `tfx_explain.summary.rules`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+from typing_extensions import Self
+
+from tfx_explain.config.base import Part
+
+Players = tuple[str, ...]
+
+
+class MaxShareRule(Part):
+    """Players may together carry at most this share of the total importance."""
+
+    players: Players = Field(min_length=1)
+    value: float = Field(ge=0, le=1)
+
+
+class MinShareRule(Part):
+    """Players must together carry at least this share of the total importance."""
+
+    players: Players = Field(min_length=1)
+    value: float = Field(ge=0, le=1)
+
+
+class MinImportanceRule(Part):
+    """Players must together move the output by at least this much, in units of the output."""
+
+    players: Players = Field(min_length=1)
+    value: float = Field(ge=0)
+
+
+class MaxTopShareRule(Part):
+    """No single player may carry more than this share of the total importance."""
+
+    value: float = Field(ge=0, le=1)
+
+
+class TopKIncludesRule(Part):
+    """Each of these players must be among the k most important."""
+
+    k: int = Field(ge=1)
+    players: Players = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _they_fit(self) -> Self:
+        if len(self.players) > self.k:
+            raise ValueError(f"{len(self.players)} players cannot all be among the top {self.k}; raise `k`")
+        return self
+
+
+class CanaryRule(Part):
+    """No player may matter less than this random feature; `players: null` = all that the model reads."""
+
+    feature: str
+    players: Players | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _not_itself(self) -> Self:
+        if self.feature in (self.players or ()):
+            raise ValueError(f"the canary `{self.feature}` cannot matter more than itself; take it out of `players`")
+        return self
+
+
+class SignRule(Part):
+    """The mean attribution of each of these players must have this sign."""
+
+    players: Players = Field(min_length=1)
+    direction: Literal["positive", "negative"]
+
+
+class MonotonicRule(Part):
+    """The mean curve of a feature must not go against this direction by more than the tolerance at any step."""
+
+    feature: str
+    direction: Literal["increasing", "decreasing"]
+    tolerance: float = Field(0.0, ge=0, description="how far a step may go against it, in units of the output")
+    method: Literal["partial_dependence", "accumulated_local_effects"] | None = None
+
+
+class MaxInteractionRule(Part):
+    """The interaction of two players may be at most this part of the total importance; `players: null` = every pair."""
+
+    players: Players | None = None
+    value: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _two_of_them(self) -> Self:
+        if self.players is not None and len(set(self.players)) != 2:
+            raise ValueError("`players` of `max_interaction` names two different players, or null for every pair")
+        return self
+
+
+class MaxSliceDifferenceRule(Part):
+    """A player's importance in a slice may differ from that elsewhere by at most this part of the total importance."""
+
+    players: Players | None = Field(None, min_length=1)
+    value: float = Field(ge=0)
+
+
+class MaxCompletenessGapRule(Part):
+    """No example's attributions may miss prediction - base value by more than value * (1 + |prediction|)."""
+
+    value: float = Field(ge=0)
+
+
+class MaxRelativeStdErrorRule(Part):
+    """No player's importance may have a standard error above this part of the largest importance."""
+
+    players: Players | None = Field(None, min_length=1)
+    value: float = Field(gt=0)
+
+
+class MinExamplesRule(Part):
+    """At least this many (effective) examples must have been explained."""
+
+    value: int = Field(ge=1)

@@ -1,0 +1,144 @@
+"""From the tables of a written explanation to what some rules need beside importance."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tfx_explain import records, storage
+from tfx_explain.errors import InputError
+from tfx_explain.reader import ExplanationReader
+from tfx_explain.slicing import OVERALL
+from tfx_explain.summary.details import Interactions, SignedMeans, SliceContrast, Steps
+from tfx_explain.summary.evidence import Evidence
+from tfx_explain.summary.ratio import Array
+
+_NEEDS = {
+    "sign": "importance",
+    "max_relative_std_error": "importance",
+    "max_interaction": "interactions",
+    "monotonic": "profiles",
+    "max_slice_difference": "slice_differences",
+}
+"""Rule -> the table that it reads beside what all rules read."""
+
+_FILES = {
+    "interactions": records.INTERACTIONS,
+    "profiles": records.PROFILES,
+    "slice_differences": records.SLICE_DIFFERENCES,
+}
+
+
+class Details:
+    """What the rules of one policy need of an explanation beside importance; tables that no rule reads stay unread.
+
+    Args:
+      explanation: what is judged.
+      rules: their names.
+    """
+
+    def __init__(self, explanation: ExplanationReader, rules: Iterable[str]) -> None:
+        needed = {_NEEDS[rule] for rule in rules if rule in _NEEDS}
+        self._signed = "importance" in needed
+        self._tables: dict[str, dict[Any, pd.DataFrame]] = {}
+        for name in sorted(needed & set(_FILES)):
+            if storage.exists(storage.join(explanation.uri, _FILES[name])):
+                table = getattr(explanation, name)
+                table = (
+                    table[table["kind"] == "curve"] if name == "profiles" else table[table["method"] == records.SHAPLEY]
+                )
+                self._tables[name] = dict(list(table.groupby(["slice", "output"])))
+
+    def added_to(self, evidence: Evidence, importance: pd.DataFrame | None, overall: Evidence) -> Evidence:
+        """The evidence of one (slice, output) with its details.
+
+        Args:
+          evidence: what all rules read.
+          importance: its rows of the importance table; None where the slice is too small for tables.
+          overall: the evidence of the whole data for the same output.
+
+        Raises:
+          InputError: the explanation was written by an earlier version and lacks a column.
+        """
+        return dataclasses.replace(
+            evidence,
+            signed=_signed(evidence.players, importance) if self._signed and importance is not None else None,
+            interactions=self._interactions(evidence),
+            steps=self._steps(evidence),
+            contrast=self._contrast(evidence, overall),
+        )
+
+    def _rows(self, name: str, evidence: Evidence) -> pd.DataFrame | None:
+        """The slice's rows; empty where the slice has none, None where the explanation has no such table."""
+        tables = self._tables.get(name)
+        if tables is None:
+            return None
+        rows = tables.get((evidence.slice_key, evidence.output))
+        return next(iter(tables.values())).head(0) if rows is None and tables else rows
+
+    def _interactions(self, evidence: Evidence) -> Interactions | None:
+        rows = self._rows("interactions", evidence)
+        if rows is None:
+            return None
+        pairs = tuple(zip(rows["player_a"], rows["player_b"], strict=True))
+        return Interactions(pairs, rows["value"].to_numpy(float), rows["std_error"].to_numpy(float))
+
+    def _steps(self, evidence: Evidence) -> Mapping[tuple[str, str], Steps] | None:
+        rows = self._rows("profiles", evidence)
+        if rows is None:
+            return None
+        _require(rows, ("step", "step_std_error"), records.PROFILES)
+        curves = {key: _ordered(curve, evidence) for key, curve in rows.groupby(["method", "feature"])}
+        return {key: steps for key, steps in curves.items() if steps is not None}
+
+    def _contrast(self, evidence: Evidence, overall: Evidence) -> SliceContrast | None:
+        rows = self._rows("slice_differences", evidence)
+        if rows is None or rows.empty or evidence.slice_key == OVERALL:
+            return None
+        _require(rows, ("pooled_std_error", "degrees_of_freedom"), records.SLICE_DIFFERENCES)
+        error = np.maximum(rows["std_error"], rows["pooled_std_error"]).where(rows["p_value"].notna())
+        return SliceContrast(
+            difference=_by_player(evidence.players, rows["player"], rows["difference"]),
+            std_error=_by_player(evidence.players, rows["player"], error),
+            degrees_of_freedom=float(rows["degrees_of_freedom"].iloc[0]),
+            total=float(np.sum(overall.mean_abs)),
+            total_std_error=math.sqrt(max(float(np.sum(overall.mean_abs_covariance)), 0.0)),
+        )
+
+
+def _signed(players: Sequence[str], rows: pd.DataFrame) -> SignedMeans:
+    names = ("mean_signed", "mean_signed_std_error", "mean_design_std_error")
+    return SignedMeans(*(_by_player(players, rows["player"], rows[name]) for name in names))
+
+
+def _by_player(players: Sequence[str], names: pd.Series, values: pd.Series) -> Array:
+    """(d,) values in the order of the players; 0 for those that the model does not read."""
+    return pd.Series(values.to_numpy(float), names).reindex(list(players), fill_value=0.0).to_numpy()
+
+
+def _ordered(curve: pd.DataFrame, evidence: Evidence) -> Steps | None:
+    """The steps of a curve; None where its points are levels without an order."""
+    points = curve[curve["grid_value"].notna()].sort_values("position")
+    if points.empty or (len(points) > 1 and points["step"].isna().all()):
+        return None
+    # Weighted examples tell as much as fewer that weigh the same; how many in each bin is not in the table.
+    worth = evidence.weighed_examples / evidence.n_examples if evidence.n_examples else 0.0
+    return Steps(
+        points=points["grid_value"].to_numpy(float),
+        step=points["step"].to_numpy(float)[1:],
+        std_error=points["step_std_error"].to_numpy(float)[1:],
+        degrees_of_freedom=points["num_examples_of_point"].to_numpy(float)[1:] * worth - 1,
+    )
+
+
+def _require(rows: pd.DataFrame, columns: Sequence[str], file: str) -> None:
+    absent = [name for name in columns if name not in rows]
+    if absent:
+        raise InputError(
+            f"{file} has no column `{absent[0]}`, since an earlier version wrote it; explain the model again."
+        )

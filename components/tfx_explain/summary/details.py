@@ -1,0 +1,74 @@
+"""What only some rules need to know of one (slice, output), beside the importance of the players."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tfx_explain.summary.ratio import Array
+
+
+@dataclasses.dataclass(frozen=True)
+class SignedMeans:
+    """The direction of d players' attributions, all (d,), in units of the output.
+
+    Attributes:
+      mean: mean attribution.
+      std_error: its standard error over examples.
+      design_std_error: mean over examples of the error from sampled coalitions. Examples share coalitions, so it may
+        not average out; NaN where it is unknown.
+    """
+
+    mean: Array
+    std_error: Array
+    design_std_error: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Interactions:
+    """Pairwise interactions, in units of the output.
+
+    Attributes:
+      pairs: (n_pairs,) names of two players each.
+      mean_abs: (n_pairs,) mean |interaction|.
+      std_error: (n_pairs,) its standard error over examples.
+    """
+
+    pairs: tuple[tuple[str, str], ...]
+    mean_abs: Array
+    std_error: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Steps:
+    """A profile's changes from each point to the next, for a feature whose points have an order.
+
+    Attributes:
+      points: (n_steps + 1,) the values of the feature, ascending.
+      step: (n_steps,) change of the output, in its units.
+      std_error: (n_steps,) its standard error over examples; NaN where unknown.
+      degrees_of_freedom: (n_steps,) of that error.
+    """
+
+    points: Array
+    step: Array
+    std_error: Array
+    degrees_of_freedom: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class SliceContrast:
+    """A slice's importance less that of all other rows; d players, in units of the output.
+
+    Attributes:
+      difference: (d,) mean |attribution| in the slice less that outside it.
+      std_error: (d,) its standard error over examples; NaN where slice or rest are too small to be compared.
+      degrees_of_freedom: of that error.
+      total: importance of all players together, over all rows.
+      total_std_error: its standard error over examples.
+    """
+
+    difference: Array
+    std_error: Array
+    degrees_of_freedom: float
+    total: float
+    total_std_error: float

@@ -1,0 +1,180 @@
+"""From a written explanation to findings: every rule finds its figures in the tables, or says what is not there."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow_data_validation as tfdv
+
+import tfx_explain
+import worlds
+from tfx_explain import ConfigError, InputError, ValidationConfig, records
+from tfx_explain.explanation_validator.executor import findings_to_anomalies
+from tfx_explain.explanation_validator.judge import judge
+
+SLICES = [{}, {"feature_keys": ["race"]}]
+
+
+@pytest.fixture(scope="module")
+def explained(linear_model: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """An explanation with slices, interactions and profiles, whose curves have steps."""
+    root = tmp_path_factory.mktemp("judged")
+    for split, n in (("train", 60), ("eval", 200)):
+        worlds.write_records(root / f"Split-{split}", [worlds.to_example(row) for row in worlds.make_rows(n, n)])
+    config = {
+        "background": {"num_rows": 20},
+        "label_key": "approve",
+        "id_key": "application_id",
+        "slicing_specs": SLICES,
+        "methods": [{"shapley": {"interactions": 2}}, {"partial_dependence": {"features": ["age", "race"]}}],
+    }
+    explanation = tfx_explain.explain(
+        model=linear_model, examples=str(root), output_dir=str(root / "out"), config=config
+    )
+    profiles = with_steps(explanation.profiles)
+    records.write_table(str(root / "out" / records.PROFILES), profiles)
+    return tfx_explain.load(explanation.uri)
+
+
+def with_steps(profiles: pd.DataFrame) -> pd.DataFrame:
+    """The differences of neighbouring points; the model is linear, so each is known without error."""
+    if "step" in profiles:
+        return profiles
+    keys = ["slice", "output", "method", "feature", "kind", "example_id"]
+    profiles["step"] = profiles.groupby(keys, dropna=False)["value"].diff().where(profiles["grid_value"].notna())
+    profiles["step_std_error"] = profiles["step"] * 0.0
+    return profiles
+
+
+def findings(explanation: Any, *rules: Any, **config: Any) -> dict[str, Any]:
+    """Slice -> the finding of one rule."""
+    found = judge(explanation, ValidationConfig.from_dict({"rules": list(rules), **config})).findings
+    return {finding.slice_key: finding for finding in found}
+
+
+def test_signs_are_those_of_the_mean_attributions(explained: Any) -> None:
+    """The mean of race's attributions differs between the races by its effect, and points opposite ways."""
+    found = findings(explained, {"sign": {"players": ["race"], "direction": "positive"}}, slicing_specs=SLICES)
+    rows = explained.attributions()
+    for name, outcome in (("race=a", "fail"), ("race=b", "pass")):
+        attributions = rows.loc[rows["race"] == name[-1], "attribution_race"]
+        assert found[name].value == pytest.approx(attributions.mean(), rel=1e-5)
+        assert found[name].outcome == outcome
+
+
+def test_profiles_are_judged_step_by_step(explained: Any) -> None:
+    """The output rises with age by 0.5 each year, exactly."""
+    rule = {"feature": "age", "direction": "increasing"}
+    (rising,) = findings(explained, {"monotonic": rule}).values()
+    assert (rising.outcome, rising.ci_low) == ("pass", pytest.approx(rising.value))
+    ages = explained.profiles.query(
+        "slice == 'overall' and method == 'partial_dependence' and feature == 'age' and kind == 'curve'"
+    )["grid_value"]
+    assert rising.value == pytest.approx(0.5 * ages.diff().min(), rel=1e-4)
+    falling = findings(explained, {"monotonic": {**rule, "direction": "decreasing"}}, slicing_specs=SLICES)
+    assert {finding.outcome for finding in falling.values()} == {"fail"}
+    assert set(falling) == {"overall", "race=a", "race=b"}
+
+
+def test_interactions_of_a_linear_model_are_none(explained: Any) -> None:
+    (finding,) = findings(explained, {"max_interaction": {"value": 0.001}}).values()
+    assert (finding.outcome, finding.value) == ("pass", pytest.approx(0.0, abs=1e-5))
+    (unread,) = findings(explained, {"max_interaction": {"players": ["age", "unused"], "value": 0.0}}).values()
+    assert unread.outcome == "pass"
+    assert "does not read unused" in unread.message
+
+
+def test_slice_differences_are_those_of_the_table(explained: Any) -> None:
+    rule = {"max_slice_difference": {"players": ["race"], "value": 0.01}}
+    found = findings(explained, rule, slicing_specs=SLICES)
+    assert set(found) == {"race=a", "race=b"}
+    table = explained.slice_differences.set_index(["slice", "player"])
+    total = explained.importance_for()["value"].sum()
+    for name, finding in found.items():
+        assert finding.value == pytest.approx(abs(table.loc[(name, "race"), "difference"]) / total)
+
+
+def test_precision_and_size_are_those_of_the_tables(explained: Any) -> None:
+    (precise,) = findings(explained, {"max_relative_std_error": {"value": 0.5}}).values()
+    importance = explained.importance_for()
+    assert precise.value == pytest.approx(importance["std_error"].max() / importance["value"].max())
+    (enough,) = findings(explained, {"min_examples": {"value": 200}}).values()
+    assert (enough.outcome, enough.value) == ("pass", 200)
+
+
+def test_features_that_the_model_does_not_read_beat_no_canary(explained: Any) -> None:
+    (all_read,) = findings(explained, {"canary": {"feature": "debt"}}).values()
+    assert all_read.about != ("unused",)
+    (unread,) = findings(explained, {"canary": {"feature": "unused"}}).values()
+    assert unread.outcome == "insufficient_evidence"
+
+
+MISTAKES = {
+    "a player that is nowhere": ({"sign": {"players": ["rase"], "direction": "positive"}}, "did you mean `race`"),
+    "a canary that is nowhere": ({"canary": {"feature": "noise"}}, "names the player `noise`"),
+    "a feature without a profile": (
+        {"monotonic": {"feature": "income", "direction": "increasing"}},
+        r"profile of `income` .* \(it has: age\)",
+    ),
+    "a feature without an order": ({"monotonic": {"feature": "race", "direction": "increasing"}}, "ordered values"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_mistakes_get_one_sentence(case: str, explained: Any) -> None:
+    rule, message = MISTAKES[case]
+    with pytest.raises(ConfigError, match=message) as caught:
+        findings(explained, rule)
+    assert "\n" not in str(caught.value)
+
+
+def test_tables_that_are_not_there_are_asked_for(explained: Any, tmp_path: Path) -> None:
+    shutil.copytree(explained.uri, tmp_path / "bare")
+    for name in (records.PROFILES, records.INTERACTIONS):
+        (tmp_path / "bare" / name).unlink()
+    bare = tfx_explain.load(str(tmp_path / "bare"))
+    with pytest.raises(ConfigError, match="list `partial_dependence` or"):
+        findings(bare, {"monotonic": {"feature": "age", "direction": "increasing"}})
+    with pytest.raises(ConfigError, match="set `interactions: 2`"):
+        findings(bare, {"max_interaction": {"value": 0.1}})
+    old = explained.profiles.drop(columns="step")
+    records.write_table(str(tmp_path / "bare" / records.PROFILES), old)
+    with pytest.raises(InputError, match="no column `step`, since an earlier version wrote it"):
+        findings(tfx_explain.load(bare.uri), {"monotonic": {"feature": "age", "direction": "increasing"}})
+
+
+def test_failures_are_corrected_for_their_number_unless_told_otherwise(explained: Any) -> None:
+    share = explained.importance_for().set_index("player").loc["age"]
+    # So near the share that it is shown to be more on its own, but not among ten rules.
+    value = float(share["share"] - 2.0 * share["share_std_error"])
+    others = [{"max_share": {"players": ["race", p], "value": 1.0}} for p in ("age", "income", "debt", "unused")]
+    policy = {"rules": [{"max_share": {"players": ["age"], "value": value}}, *others], "slicing_specs": SLICES[:1]}
+    alone = judge(explained, ValidationConfig.from_dict({**policy, "multiplicity": "none"})).findings
+    together = judge(explained, ValidationConfig.from_dict(policy)).findings
+    assert (alone[0].outcome, alone[0].confidence) == ("fail", 0.95)
+    assert (together[0].outcome, together[0].confidence) == ("insufficient_evidence", pytest.approx(0.99))
+    assert [f.outcome for f in together[1:]] == ["pass"] * 4
+
+
+def test_anomalies_name_the_features(explained: Any) -> None:
+    policy = ValidationConfig.from_dict(
+        {
+            "rules": [
+                {"max_top_share": {"value": 0.2}},
+                {"monotonic": {"feature": "age", "direction": "decreasing"}},
+                {"min_examples": {"value": 1000}},
+                {"max_share": {"players": ["age", "race"], "value": 0.0}},
+            ]
+        }
+    )
+    found = judge(explained, policy).findings
+    anomalies = findings_to_anomalies(found)
+    top = explained.importance_for()["player"].iloc[0]
+    assert {tuple(info.path.step) for info in anomalies.anomaly_info.values()} == {(top,), ("age",), ()}
+    table = tfdv.utils.display_util.get_anomalies_dataframe(anomalies)
+    about = {str(name).strip("'").split(" (")[0] for name in table.index}
+    assert about == {top, "age", "all features", "age, race"}
+    assert not np.isin("", table["Anomaly long description"])
