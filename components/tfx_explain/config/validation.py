@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
 from tfx_explain.config.base import Config, OneOf, Part, SlicingSpec
+from tfx_explain.config.drift import AttributionDriftRule, DriftRule, expand_default
 
 
 class MaxShareRule(Part):
@@ -52,9 +53,11 @@ class Rule(OneOf):
     min_share: MinShareRule | None = None
     top_k_includes: TopKIncludesRule | None = None
     max_completeness_gap: MaxCompletenessGapRule | None = None
+    drift: DriftRule | None = None
+    attribution_drift: AttributionDriftRule | None = None
 
 
-_LATER_RULES = ("monotonic", "max_relative_std_error", "drift", "attribution_drift")
+_LATER_RULES = ("monotonic", "max_relative_std_error")
 
 
 class ValidationConfig(Config):
@@ -65,6 +68,11 @@ class ValidationConfig(Config):
     rules: tuple[Rule, ...]
     slicing_specs: tuple[SlicingSpec, ...] = (SlicingSpec(),)
     min_slice_examples: int = Field(50, ge=1)
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _default_drift(cls, rules: Any) -> Any:
+        return expand_default(rules)
 
     @model_validator(mode="before")
     @classmethod

@@ -29,7 +29,12 @@ from tfx_explain.summary.wording import percent, percents
 MAX_PANELS = 6
 """More (slice, output) pairs than this are listed in one table instead of drawn: a page must stay readable."""
 
-_OUTCOMES = {"pass": ("✓", "Pass"), "fail": ("✕", "Fail"), "insufficient_evidence": ("?", "Not enough evidence")}
+_OUTCOMES = {
+    "pass": ("✓", "Pass"),
+    "fail": ("✕", "Fail"),
+    "insufficient_evidence": ("?", "Not enough evidence"),
+    "skipped": ("–", "Skipped: no baseline"),
+}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from tfx_explain.errors import ConfigError
+from tfx_explain.summary.drift import DRIFT_RULES
 from tfx_explain.summary.evidence import Evidence, Finding, Outcome
 from tfx_explain.summary.ranks import RankInterval, rank_intervals
 from tfx_explain.summary.shares import ShareTest
@@ -158,7 +159,8 @@ RULES: Mapping[str, Callable[..., Finding]] = {
 
 def describe(rule: str) -> str:
     """The rule in one line, for reports; the name itself for a rule that is not known."""
-    text = (RULES[rule].__doc__ or "") if rule in RULES else ""
+    known = {**RULES, **DRIFT_RULES}
+    text = (known[rule].__doc__ or "") if rule in known else ""
     return text.strip().split("\n")[0] or rule
 
 
@@ -187,12 +189,14 @@ def apply_rule(
 def is_blessed(findings: Iterable[Finding], *, on_insufficient_evidence: str = "refuse") -> bool:
     """Whether findings bless a model: there is one, none is a `fail`, and doubts are blessed only on request.
 
+    Rules that were skipped for want of a baseline do not count against it, as Evaluator's change thresholds do not.
+
     Args:
       findings: of all rules, slices and outputs.
       on_insufficient_evidence: `refuse` or `bless`.
     """
     outcomes = [finding.outcome for finding in findings]
-    allowed = {"pass", "insufficient_evidence"} if on_insufficient_evidence == "bless" else {"pass"}
+    allowed = {"pass", "skipped"} | ({"insufficient_evidence"} if on_insufficient_evidence == "bless" else set())
     return bool(outcomes) and all(outcome in allowed for outcome in outcomes)
 
 
