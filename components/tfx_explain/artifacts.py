@@ -45,6 +45,10 @@ class Explanation(_Described):
       weighted, `num_examples` counts rows of positive weight, and `num_effective_examples` = (sum w)^2 / sum w^2.
     * `importance_covariance.parquet`: `slice`, `output`, `method`, `player_a`, `player_b`, `covariance` of the means
       above (a <= b in the order of the players), from which the validator bounds shares and compares ranks.
+    * `baseline_importance.parquet`: as `importance.parquet`, of the baseline model on the same rows and designs, with
+      `difference` = mean |attribution| of the model - of the baseline model and `difference_std_error`, paired by row;
+      only if there was a baseline model. `baseline_importance_covariance.parquet`: `covariance` as above, of the
+      baseline model, and `difference_covariance`, of those differences.
     * `slice_differences.parquet`: each slice against all rows outside it, one row per (slice, output, method, player):
       `value` = mean |attribution| in the slice, `rest_value` = outside it, `difference`, `std_error`, `statistic`
       (Welch's t), `p_value` (the larger one of Welch's and Student's t tests, two-sided), `q_value` (Benjamini and
@@ -114,8 +118,9 @@ class ExplanationValidation(_Described):
 
     The directory holds:
 
-    * `findings.json`: `{"blessed": bool, "explanation_uri": ..., "findings": [...]}`; one finding per rule, slice and
-      output with `outcome` (pass, fail, insufficient_evidence), `value`, `ci_low`, `ci_high`, `threshold`, `message`.
+    * `findings.json`: `{"blessed": bool, "explanation_uri": ..., "baseline_uri": ..., "findings": [...]}`; one finding
+      per rule, slice and output with `outcome` (pass, fail, insufficient_evidence, or skipped for want of a baseline),
+      `value`, `ci_low`, `ci_high`, `threshold`, `message`. `baseline_uri` is null without a baseline explanation.
     * `BLESSED` or `NOT_BLESSED`: an empty file.
     * `verdict.html`: the findings for a person to read.
     """

@@ -14,6 +14,7 @@ from tfx.types import artifact_utils
 from tfx_explain import storage
 from tfx_explain.config import ValidationConfig
 from tfx_explain.errors import InputError
+from tfx_explain.explanation_validator.baseline import NO_BASELINE
 from tfx_explain.explanation_validator.judge import Verdict, judge, write_blessing
 from tfx_explain.reader import load
 from tfx_explain.summary.evidence import Finding
@@ -21,6 +22,7 @@ from tfx_explain.summary.rules import describe
 
 _ANOMALIES_FILE = "SchemaDiff.pb"
 _BLESSED_PROPERTY = "blessed"
+_EXPLANATION_PROPERTY = "explanation_uri"
 
 
 class Executor(base_executor.BaseExecutor):
@@ -42,10 +44,11 @@ class Executor(base_executor.BaseExecutor):
         model = artifact_utils.get_single_instance(input_dict["model"])
         reader = load(explanation.uri)
         _check_same_model(reader.manifest["model"]["uri"], model.uri)
-        verdict = judge(reader, config)
+        baseline_uri, no_baseline = find_baseline(input_dict)
+        verdict = judge(reader, config, load(baseline_uri) if baseline_uri else None, no_baseline)
         validation = artifact_utils.get_single_instance(output_dict["validation"])
         verdict.write(validation.uri)
-        validation.describe({_BLESSED_PROPERTY: int(verdict.blessed), "explanation_uri": explanation.uri})
+        validation.describe({_BLESSED_PROPERTY: int(verdict.blessed), _EXPLANATION_PROPERTY: explanation.uri})
         anomalies = artifact_utils.get_single_instance(output_dict["anomalies"])
         _write_anomalies(verdict, anomalies, reader.manifest["examples"]["splits"])
         blessed = (
@@ -58,7 +61,7 @@ class Executor(base_executor.BaseExecutor):
         blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(blessed))
         blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri)
         blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
-        blessing.set_string_custom_property("explanation_uri", explanation.uri)
+        blessing.set_string_custom_property(_EXPLANATION_PROPERTY, explanation.uri)
 
 
 # Kubeflow v2 turns the model id of a blessing into a resource name only for subclasses of Evaluator's executor; without
@@ -72,6 +75,34 @@ def _check_same_model(explained: str, model: str) -> None:
             f"the explanation is of the model in {explained}, not of the one in {model}; "
             "wire `model` and `explanation` from the same Trainer."
         )
+
+
+def find_baseline(input_dict: dict[str, list[types.Artifact]]) -> tuple[str | None, str]:
+    """The explanation to compare with: `baseline_explanation`, else the one that `baseline_blessing` leads to.
+
+    Returns:
+      Its URI, and why there is none where there is none. A resolver that finds nothing, as on the first run, hands on an
+      empty list.
+
+    Raises:
+      ValueError: there are several explanations.
+    """
+    explanations = input_dict.get("baseline_explanation") or []
+    if explanations:
+        return str(artifact_utils.get_single_instance(explanations).uri), ""
+    blessings = input_dict.get("baseline_blessing") or []
+    if not blessings:
+        return None, NO_BASELINE
+    blessing = artifact_utils.get_single_instance(blessings)
+    if blessing.get_int_custom_property(_BLESSED_PROPERTY) != 1:
+        return None, f"the baseline blessing {blessing.uri} is of a model that was refused"
+    uri = blessing.get_string_custom_property(_EXPLANATION_PROPERTY)
+    if not uri:
+        return None, (
+            f"the baseline blessing {blessing.uri} leads to no explanation, because another component made it; let an "
+            "ExplanationValidator bless the model, after the Evaluator and with its blessing as `model_blessing`"
+        )
+    return str(uri), ""
 
 
 def _blessed_before(blessings: list[types.Artifact], needed: bool) -> bool:
@@ -93,7 +124,7 @@ def findings_to_anomalies(findings: tuple[Finding, ...]) -> anomalies_pb2.Anomal
     """What did not pass: failures as errors, missing evidence as warnings, under the players that the rule names."""
     anomalies = anomalies_pb2.Anomalies()
     for finding in findings:
-        if finding.outcome == "pass":
+        if finding.outcome in ("pass", "skipped"):
             continue
         about = ", ".join(finding.settings.get("players", ())) or "all features"
         key = f"{about} ({finding.rule}, {finding.slice_key}, {finding.output})"

@@ -12,9 +12,12 @@ import pandas as pd
 from tfx_explain import records, storage
 from tfx_explain.config import SlicingSpec, ValidationConfig
 from tfx_explain.errors import ConfigError
+from tfx_explain.explanation_validator.baseline import NO_BASELINE
+from tfx_explain.explanation_validator.drift import drift_findings
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.report import render_verdict
 from tfx_explain.slicing import in_spec, spec_name, value_text
+from tfx_explain.summary.drift import DRIFT_RULES
 from tfx_explain.summary.evidence import Evidence, Finding
 from tfx_explain.summary.ratio import Array
 from tfx_explain.summary.rules import apply_rule, is_blessed
@@ -32,17 +35,20 @@ class Verdict:
       blessed: whether the explanation meets the policy.
       findings: one for each rule, slice and output.
       explanation_uri: what was judged.
+      baseline_uri: the explanation it was compared with, if there was one.
     """
 
     blessed: bool
     findings: tuple[Finding, ...]
     explanation_uri: str
+    baseline_uri: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The content of `findings.json`."""
         return {
             "blessed": self.blessed,
             "explanation_uri": self.explanation_uri,
+            "baseline_uri": self.baseline_uri,
             "findings": [finding.to_dict() for finding in self.findings],
         }
 
@@ -59,10 +65,22 @@ def write_blessing(directory: str, blessed: bool) -> None:
     storage.write_bytes(storage.join(directory, BLESSED if blessed else NOT_BLESSED), b"")
 
 
-def judge(explanation: ExplanationReader, config: ValidationConfig) -> Verdict:
+def judge(
+    explanation: ExplanationReader,
+    config: ValidationConfig,
+    baseline: ExplanationReader | None = None,
+    no_baseline: str = NO_BASELINE,
+) -> Verdict:
     """Applies every rule to every output of an explanation, in every slice that the policy asks for.
 
+    Args:
+      explanation: what is judged.
+      config: the policy.
+      baseline: what rules about drift compare with; None = the baseline model in the explanation, or nothing.
+      no_baseline: why there is none, for people.
+
     Raises:
+      InputError: explanation and baseline cannot be compared.
       ConfigError: a rule names a player that neither the explanation nor the examples have, or the policy asks for
         slices that were not explained.
     """
@@ -76,9 +94,12 @@ def judge(explanation: ExplanationReader, config: ValidationConfig) -> Verdict:
         )
         for evidence in evidence_in(explanation, config.slicing_specs)
         for rule in config.rules
+        if rule.name not in DRIFT_RULES
     )
+    slices = list(_wanted_slices(explanation, config.slicing_specs))
+    findings += drift_findings(explanation, config, slices, baseline, no_baseline)
     blessed = is_blessed(findings, on_insufficient_evidence=config.on_insufficient_evidence)
-    return Verdict(blessed, findings, explanation.uri)
+    return Verdict(blessed, findings, explanation.uri, None if baseline is None else baseline.uri)
 
 
 def evidence_in(explanation: ExplanationReader, specs: Sequence[SlicingSpec]) -> Iterator[Evidence]:

@@ -143,7 +143,9 @@ def rank_reversal_bounds(comparison: Comparison, chosen: Sequence[int], confiden
     first, second = (np.asarray(chosen)[index] for index in np.triu_indices(len(chosen), 1))
     if not len(first):
         return Bounds(0.0, 0.0, 0.0)
-    gaps, errors = zip(*[_gaps(side, first, second) for side in (comparison.candidate, comparison.baseline)], strict=True)
+    gaps, errors = zip(
+        *[_gaps(side, first, second) for side in (comparison.candidate, comparison.baseline)], strict=True
+    )
 
     def reversed_by(quantile: float) -> Array:
         up = np.minimum(gaps[0] + quantile * errors[0], -gaps[1] + quantile * errors[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -83,15 +84,13 @@ def histogram_bounds(
       scale: total importance in the baseline: what `wasserstein` is divided by, and what zero is relative to.
       rng: of the draws.
     """
+    distance: Callable[[Array, Array], Array]
     if measure == "wasserstein":
         points = _grid(np.concatenate([ours[0], theirs[0]]))
         widths = np.diff(points, append=points[-1]) / (scale or 1.0)
         fractions = [_at_points(points, *side) for side in (ours, theirs)]
 
-        def distance(p: Array, q: Array) -> Array:
-            return np.asarray(np.abs(np.cumsum(p - q, axis=-1)) @ widths)
-
-        largest = float(widths.sum())
+        distance, largest = functools.partial(_area_between, widths=widths), float(widths.sum())
     else:
         bins = ReferenceBins.of(*theirs, zero=_ZERO * scale)
         fractions = [bins.fractions(*side) for side in (ours, theirs)]
@@ -106,6 +105,12 @@ def histogram_bounds(
 
 
 DISTANCES: Mapping[str, Callable[[Array, Array], Array]] = {"jensen_shannon": jensen_shannon, "l_infinity": l_infinity}
+
+
+def _area_between(ours: Array, theirs: Array, *, widths: Array) -> Array:
+    """The area between two distribution functions: how far one has to move to become the other, on average."""
+    return np.asarray(np.abs(np.cumsum(ours - theirs, axis=-1)) @ widths)
+
 
 _ZERO = 1e-6
 """Attributions below this fraction of all importance are zero: most models compute in 32-bit floats."""
