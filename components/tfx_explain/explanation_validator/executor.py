@@ -80,20 +80,20 @@ def _check_same_model(explained: str, model: str) -> None:
 def find_baseline(input_dict: dict[str, list[types.Artifact]]) -> tuple[str | None, str]:
     """The explanation to compare with: `baseline_explanation`, else the one that `baseline_blessing` leads to.
 
+    A resolver that finds nothing, as on the first run, hands on an empty list.
+
     Returns:
-      Its URI, and why there is none where there is none. A resolver that finds nothing, as on the first run, hands on an
-      empty list.
+      Its URI, and why there is none where there is none.
 
     Raises:
-      ValueError: there are several explanations.
+      InputError: there are several.
     """
-    explanations = input_dict.get("baseline_explanation") or []
-    if explanations:
-        return str(artifact_utils.get_single_instance(explanations).uri), ""
-    blessings = input_dict.get("baseline_blessing") or []
-    if not blessings:
+    explanation = _at_most_one(input_dict, "baseline_explanation")
+    if explanation is not None:
+        return str(explanation.uri), ""
+    blessing = _at_most_one(input_dict, "baseline_blessing")
+    if blessing is None:
         return None, NO_BASELINE
-    blessing = artifact_utils.get_single_instance(blessings)
     if blessing.get_int_custom_property(_BLESSED_PROPERTY) != 1:
         return None, f"the baseline blessing {blessing.uri} is of a model that was refused"
     uri = blessing.get_string_custom_property(_EXPLANATION_PROPERTY)
@@ -103,6 +103,13 @@ def find_baseline(input_dict: dict[str, list[types.Artifact]]) -> tuple[str | No
             "ExplanationValidator bless the model, after the Evaluator and with its blessing as `model_blessing`"
         )
     return str(uri), ""
+
+
+def _at_most_one(input_dict: dict[str, list[types.Artifact]], key: str) -> types.Artifact | None:
+    artifacts = input_dict.get(key) or []
+    if len(artifacts) > 1:
+        raise InputError(f"`{key}` is {len(artifacts)} artifacts, but only one can be compared with; wire the one.")
+    return artifacts[0] if artifacts else None
 
 
 def _blessed_before(blessings: list[types.Artifact], needed: bool) -> bool:

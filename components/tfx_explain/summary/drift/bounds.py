@@ -33,17 +33,27 @@ class Bounds:
 
 
 def bootstrap_bounds(
-    value: float, draws: Array, confidence: float, *, fail_confidence: float | None = None, largest: float = math.inf
+    value: float,
+    draws: Array,
+    confidence: float,
+    *,
+    noise: Array | None = None,
+    fail_confidence: float | None = None,
+    largest: float = math.inf,
 ) -> Bounds:
     """Bounds of a distance >= 0 from draws of it: the wider of the percentile and the basic bootstrap.
 
     A distance is biased upwards by noise. Drawn about estimates it is so twice, which makes the percentile's upper
     bound safe and its lower one not; for the basic bootstrap, which subtracts the bias, it is the other way round.
+    Where many parts did not change at all even that is not enough: such a part adds to the estimate, but no longer to
+    the bias about it. A norm is then bounded by the triangle inequality: the estimate is at most the true figure plus
+    the norm of the noise.
 
     Args:
       value: the estimate.
       draws: (n_draws,) of the same figure.
       confidence: of each bound.
+      noise: (n_draws,) norms of what was added to the estimates, where the figure is a norm.
       fail_confidence: of the lower bound where it is one of several; default: `confidence`.
       largest: what the figure cannot exceed.
 
@@ -53,11 +63,18 @@ def bootstrap_bounds(
     reflected_low = 2 * value - np.quantile(draws, fail_confidence or confidence)
     reflected_high = 2 * value - np.quantile(draws, 1 - confidence)
     lower, upper = min(low, reflected_low), max(high, reflected_high)
+    if noise is not None:
+        lower = min(lower, value - np.quantile(noise, fail_confidence or confidence))
     return Bounds(value, float(np.clip(lower, 0, value)), float(np.clip(upper, value, max(largest, value))))
 
 
 def share_bounds(
-    comparison: Comparison, chosen: Sequence[int], measure: Callable[[Array, Array], Array], confidence: float
+    comparison: Comparison,
+    chosen: Sequence[int],
+    measure: Callable[[Array, Array], Array],
+    confidence: float,
+    *,
+    is_norm: bool = False,
 ) -> Bounds:
     """Bounds of a distance between shares, by a parametric bootstrap of both importances.
 
@@ -66,11 +83,13 @@ def share_bounds(
       chosen: positions of the players that are measured; shares are of the total of all.
       measure: of `measures`.
       confidence: of each bound.
+      is_norm: whether the measure is a norm of the difference.
     """
     rng = generator("drift", comparison.slice_key, comparison.output)
-    ours, theirs = (shares(drawn)[:, chosen] for drawn in comparison.draws(N_DRAWS, rng))
-    value = measure(comparison.candidate.shares()[chosen], comparison.baseline.shares()[chosen])
-    return bootstrap_bounds(float(value), measure(ours, theirs), confidence, largest=1.0)
+    ours, theirs = (side.shares()[chosen] for side in (comparison.candidate, comparison.baseline))
+    drawn = [shares(values)[:, chosen] for values in comparison.draws(N_DRAWS, rng)]
+    noise = measure(drawn[0] - ours, drawn[1] - theirs) if is_norm else None
+    return bootstrap_bounds(float(measure(ours, theirs)), measure(*drawn), confidence, noise=noise, largest=1.0)
 
 
 def generator(*key: str) -> np.random.Generator:
@@ -106,39 +125,32 @@ def _exp(exponent: float) -> float:
 
 
 def sign_flip_bounds(comparison: Comparison, chosen: Sequence[int], confidence: float) -> Bounds:
-    """The largest mean effect that changed its direction, as a fraction of the baseline's total importance.
+    """The largest mean effect that changed its direction, as a fraction of all importance.
 
-    Where the mean attributions a and b of a player have different signs, what changed direction is min(|a|, |b|): an
-    effect that is zero within its error on either side has not flipped. The lower bound holds for all players together
-    (Bonferroni); the upper one need not, since one player alone can break a limit.
+    Where a player's mean attributions, as fractions a and b of either total, have different signs, what changed
+    direction is min(|a|, |b|): an effect that is zero within its error on either side has not flipped.
     """
-    total = comparison.baseline.total or comparison.candidate.total
-    if not total > 0:
-        return Bounds(0.0, 0.0, 0.0)
-    ours, theirs = comparison.candidate, comparison.baseline
-
-    def flipped(quantile: float) -> Array:
-        """What changed direction at least (quantile < 0), at most (> 0) or apparently (0), (d,)."""
-        shift = quantile * ours.mean_signed_std_error, quantile * theirs.mean_signed_std_error
-        up = np.minimum(ours.mean_signed + shift[0], -theirs.mean_signed + shift[1])
-        down = np.minimum(-ours.mean_signed + shift[0], theirs.mean_signed + shift[1])
-        return np.asarray(np.maximum(np.maximum(up, down), 0.0) / total)
-
-    sure = _quantile(comparison, 1 - (1 - confidence) / len(chosen))
-    return _largest(
-        [(comparison.players[i],) for i in chosen],
-        flipped(0.0)[chosen],
-        flipped(-sure)[chosen],
-        flipped(_quantile(comparison, confidence))[chosen],
+    effects, errors = zip(
+        *[_effects(side, chosen) for side in (comparison.candidate, comparison.baseline)], strict=True
     )
+    return _largest_reversal([(comparison.players[i],) for i in chosen], effects, errors, comparison, confidence)
+
+
+def _effects(side: Moments, chosen: Sequence[int]) -> tuple[Array, Array]:
+    """Mean attributions as fractions of all importance, and their standard errors."""
+    if not side.total > 0:
+        return np.zeros(len(chosen)), np.zeros(len(chosen))
+    effect = side.mean_signed[chosen] / side.total
+    # How attributions and the total vary together is not in the tables: the errors are added as if at worst.
+    error = side.mean_signed_std_error[chosen] + np.abs(effect) * side.total_std_error
+    return effect, error / side.total
 
 
 def rank_reversal_bounds(comparison: Comparison, chosen: Sequence[int], confidence: float) -> Bounds:
     """The largest margin by which two players changed places, as a fraction of all importance.
 
     Where i was above j by a share of g and is below it by h, they changed places by min(g, h): players that tie within
-    their errors on either side have not. The lower bound holds for all pairs together (Bonferroni), the upper one need
-    not.
+    their errors on either side have not.
     """
     first, second = (np.asarray(chosen)[index] for index in np.triu_indices(len(chosen), 1))
     if not len(first):
@@ -147,14 +159,37 @@ def rank_reversal_bounds(comparison: Comparison, chosen: Sequence[int], confiden
         *[_gaps(side, first, second) for side in (comparison.candidate, comparison.baseline)], strict=True
     )
 
+    names = [(comparison.players[i], comparison.players[j]) for i, j in zip(first, second, strict=True)]
+    return _largest_reversal(names, gaps, errors, comparison, confidence)
+
+
+def _largest_reversal(
+    names: Sequence[tuple[str, ...]],
+    figures: Sequence[Array],
+    errors: Sequence[Array],
+    comparison: Comparison,
+    confidence: float,
+) -> Bounds:
+    """The largest min(|a|, |b|) of m figures a of the candidate and b of the baseline that have different signs.
+
+    The lower bound holds for all m together (Bonferroni): any one that is called large is a false alarm. The upper one
+    needs no such thing, since one figure alone can break a limit, but it is the smaller one of two bounds, of a and of
+    b, and wrong where either is.
+    """
+
     def reversed_by(quantile: float) -> Array:
-        up = np.minimum(gaps[0] + quantile * errors[0], -gaps[1] + quantile * errors[1])
-        down = np.minimum(-gaps[0] + quantile * errors[0], gaps[1] + quantile * errors[1])
+        """What changed sign at least (quantile < 0), at most (> 0) or apparently (0), (m,)."""
+        ours, theirs = (quantile * error for error in errors)
+        up = np.minimum(figures[0] + ours, theirs - figures[1])
+        down = np.minimum(ours - figures[0], figures[1] + theirs)
         return np.asarray(np.maximum(np.maximum(up, down), 0.0))
 
-    names = [(comparison.players[i], comparison.players[j]) for i, j in zip(first, second, strict=True)]
-    sure = _quantile(comparison, 1 - (1 - confidence) / len(first))
-    return _largest(names, reversed_by(0.0), reversed_by(-sure), reversed_by(_quantile(comparison, confidence)))
+    error = 1 - confidence
+    values, lows = reversed_by(0.0), reversed_by(-_quantile(comparison, 1 - error / len(names)))
+    highs = reversed_by(_quantile(comparison, 1 - error / 2))
+    decisive = int(np.argmax(lows if lows.max() > 0 else values))
+    about = names[decisive] if values[decisive] > 0 else ()
+    return Bounds(float(values.max()), float(lows.max()), float(highs.max()), about)
 
 
 def _gaps(side: Moments, first: Array, second: Array) -> tuple[Array, Array]:
@@ -162,13 +197,6 @@ def _gaps(side: Moments, first: Array, second: Array) -> tuple[Array, Array]:
     share, covariance = side.shares(), side.share_covariance()
     variance = covariance[first, first] + covariance[second, second] - 2 * covariance[first, second]
     return share[first] - share[second], np.sqrt(np.maximum(variance, 0.0))
-
-
-def _largest(names: Sequence[tuple[str, ...]], values: Array, lows: Array, highs: Array) -> Bounds:
-    """The largest figure of several, and the bounds of the largest."""
-    decisive = int(np.argmax(lows if lows.max() > 0 else values if values.max() > 0 else highs))
-    about = names[decisive] if values[decisive] > 0 else ()
-    return Bounds(float(values.max()), float(lows.max()), float(highs.max()), about)
 
 
 def _quantile(comparison: Comparison, confidence: float) -> float:

@@ -116,9 +116,8 @@ class Comparison:
         mean = np.concatenate([self.candidate.mean_abs, self.baseline.mean_abs])
         values, vectors = np.linalg.eigh(self._joint_covariance())
         noise = rng.standard_normal((n_draws, 2 * d)) @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
-        for side, half in ((self.candidate, slice(0, d)), (self.baseline, slice(d, None))):
-            df = max(side.degrees_of_freedom, 1.0)
-            noise[:, half] *= np.sqrt(df / rng.chisquare(df, (n_draws, 1)))
+        degrees = max(min(self.candidate.degrees_of_freedom, self.baseline.degrees_of_freedom), 1.0)
+        noise *= np.sqrt(degrees / rng.chisquare(degrees, (n_draws, 1)))
         drawn = np.maximum(mean + noise, 0.0)
         return drawn[:, :d], drawn[:, d:]
 

@@ -39,8 +39,10 @@ class Measure:
     wording: Wording
 
 
-def _by_shares(measure: Callable[..., Any]) -> _Estimate:
-    return lambda comparison, chosen, confidence, k: share_bounds(comparison, chosen, measure, confidence)
+def _by_shares(measure: Callable[..., Any], *, is_norm: bool = False) -> _Estimate:
+    return lambda comparison, chosen, confidence, _: share_bounds(
+        comparison, chosen, measure, confidence, is_norm=is_norm
+    )
 
 
 def _changed_players(comparison: Comparison, chosen: Sequence[int], confidence: float, _: int) -> Bounds:
@@ -54,10 +56,12 @@ def _changed_players(comparison: Comparison, chosen: Sequence[int], confidence: 
 
 MEASURES: Mapping[str, Measure] = {
     "total_variation": Measure(
-        _by_shares(measures.total_variation), Wording("{} of the importance moved from some players to others")
+        _by_shares(measures.total_variation, is_norm=True),
+        Wording("{} of the importance moved from some players to others"),
     ),
     "l_infinity": Measure(
-        _by_shares(measures.l_infinity), Wording("the share of one player changed by {} of all importance")
+        _by_shares(measures.l_infinity, is_norm=True),
+        Wording("the share of one player changed by {} of all importance"),
     ),
     "ndcg": Measure(_by_shares(measures.ndcg_loss), Wording("1 - nDCG of the order of importance is {}")),
     "kendall_tau": Measure(
