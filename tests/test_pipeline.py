@@ -213,8 +213,3 @@ def test_inputs_of_later_versions_are_refused_when_the_pipeline_is_built() -> No
         tfx_explain.ConfigError, match="must be an ExplainConfig, its JSON or a RuntimeParameter, got dict"
     ):
         Explainer(examples=examples, model=model, explain_config={"splits": []})
-    explanation = tfx.dsl.Channel(type=tfx_explain.Explanation)
-    blessing = tfx.dsl.Channel(type=ModelBlessing)
-    for later in ({"baseline_blessing": blessing}, {"baseline_explanation": explanation}):
-        with pytest.raises(tfx_explain.ConfigError, match="is not available in this version"):
-            ExplanationValidator(explanation=explanation, model=model, validation_config=ALLOW, **later)

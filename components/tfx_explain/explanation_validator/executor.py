@@ -133,11 +133,28 @@ def findings_to_anomalies(findings: tuple[Finding, ...]) -> anomalies_pb2.Anomal
     for finding in findings:
         if finding.outcome in ("pass", "skipped"):
             continue
-        about = ", ".join(finding.settings.get("players", ())) or "all features"
-        key = f"{about} ({finding.rule}, {finding.slice_key}, {finding.output})"
+        about = ", ".join(finding.settings.get("players") or finding.about) or "all features"
+        rule = ": ".join([finding.rule, *[finding.settings["measure"]] * ("measure" in finding.settings)])
+        key = f"{about} ({rule}, {finding.slice_key}, {finding.output})"
         info = anomalies.anomaly_info[key]
         failed = finding.outcome == "fail"
         info.severity = anomalies_pb2.AnomalyInfo.ERROR if failed else anomalies_pb2.AnomalyInfo.WARNING
         info.short_description = f"{describe(finding.rule)} {'Not met.' if failed else 'Not shown.'}"
         info.description = finding.message
+        _add_measurement(anomalies, finding)
     return anomalies
+
+
+_TFDV_MEASURES = {
+    "jensen_shannon": anomalies_pb2.DriftSkewInfo.Measurement.JENSEN_SHANNON_DIVERGENCE,
+    "l_infinity": anomalies_pb2.DriftSkewInfo.Measurement.L_INFTY,
+}
+
+
+def _add_measurement(anomalies: anomalies_pb2.Anomalies, finding: Finding) -> None:
+    """The figure in TFDV's own terms, where it is one that TFDV's comparators know too."""
+    measure = finding.settings.get("measure")
+    if finding.rule == "attribution_drift" and measure in _TFDV_MEASURES and finding.about:
+        drift = anomalies.drift_skew_info.add()
+        drift.path.step.append(finding.about[0])
+        drift.drift_measurements.add(type=_TFDV_MEASURES[measure], value=finding.value, threshold=finding.threshold)

@@ -36,6 +36,7 @@ class Finding:
       ci_high: upper bound, likewise.
       threshold: what the figure was compared with.
       message: one sentence: the figure, its bounds, the threshold, and what to do.
+      about: the players that decide, where the rule names none.
     """
 
     rule: str
@@ -48,6 +49,7 @@ class Finding:
     ci_high: float
     threshold: float
     message: str
+    about: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; a figure that is not finite becomes None, `slice_key` is written as `slice`."""
@@ -65,7 +67,12 @@ class Finding:
         try:
             figures = {name: math.nan if data[name] is None else float(data[name]) for name in _FIGURES}
             texts = {name: data[name] for name in ("rule", "settings", "output", "outcome", "message")}
-            fields: dict[str, Any] = {"slice_key": data["slice"], **texts, **figures}
+            fields: dict[str, Any] = {
+                "slice_key": data["slice"],
+                **texts,
+                **figures,
+                "about": tuple(data.get("about", ())),
+            }
         except KeyError as error:
             raise InputError(f"a finding has no {error}; write findings with `Finding.to_dict`.") from None
         return cls(**fields)

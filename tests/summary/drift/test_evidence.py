@@ -58,10 +58,10 @@ def test_a_test_of_any_change_is_wrong_as_often_as_it_says(sample, judge):
 
 @pytest.mark.parametrize("signs", [None, "random"])
 def test_no_change_passes_the_default_rules(sample, judge, signs):
-    """At most 1 run in 20 of 100 may be refused; two players tie, and with random signs mean effects are 0."""
+    """At most 5 % of runs end unsure and none as a fail; two players tie, with random signs mean effects are 0."""
     rng, runs, refused = np.random.default_rng(9), 100, 0
     for _ in range(runs):
-        sides = [sample([0.3, 0.3, 0.2, 0.1, 0.1], 1000, rng) for _ in range(2)]
+        sides = [sample([0.3, 0.3, 0.2, 0.1, 0.1], 2000, rng) for _ in range(2)]
         if signs:
             sides = [phi * rng.choice([-1.0, 1.0], phi.shape) for phi in sides]
         outcomes = {judge(rule, *sides).outcome for rule in DEFAULT_DRIFT_RULES}

@@ -118,7 +118,8 @@ def attribution_drift(
     message = reason or DISTRIBUTION_MEASURES[measure].sentence(bounds, max, confidence)
     figures = (bounds.value, bounds.low, bounds.high, float(max))
     outcome = decide(bounds, max)
-    return Finding("attribution_drift", settings, comparison.slice_key, comparison.output, outcome, *figures, message)
+    where = comparison.slice_key, comparison.output
+    return Finding("attribution_drift", settings, *where, outcome, *figures, message, bounds.about)
 
 
 def _worst(comparison: DistributionComparison, chosen: Sequence[int], measure: str, confidence: float) -> Bounds:

@@ -134,7 +134,8 @@ def drift(
     outcome = decide(bounds, max)
     message = reason or MEASURES[measure].wording.sentence(bounds, max, confidence) + _movers(comparison, outcome)
     figures = (bounds.value, bounds.low, bounds.high, float(max))
-    return Finding("drift", settings, comparison.slice_key, comparison.output, outcome, *figures, message)
+    about = bounds.about
+    return Finding("drift", settings, comparison.slice_key, comparison.output, outcome, *figures, message, about)
 
 
 def _movers(comparison: Comparison, outcome: Outcome) -> str:
