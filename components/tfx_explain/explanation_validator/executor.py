@@ -134,7 +134,7 @@ def findings_to_anomalies(findings: tuple[Finding, ...]) -> anomalies_pb2.Anomal
         if finding.outcome in ("pass", "skipped"):
             continue
         about = ", ".join(finding.settings.get("players") or finding.about) or "all features"
-        rule = ": ".join([finding.rule, *[finding.settings["measure"]] * ("measure" in finding.settings)])
+        rule = ": ".join(filter(None, [finding.rule, finding.settings.get("measure")]))
         key = f"{about} ({rule}, {finding.slice_key}, {finding.output})"
         info = anomalies.anomaly_info[key]
         failed = finding.outcome == "fail"
