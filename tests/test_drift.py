@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from tfx.types.standard_artifacts import ModelBlessing
 
 import tfx_explain
 import worlds
-from tfx_explain import ExplainConfig, ValidationConfig
+from tfx_explain import ExplainConfig, ValidationConfig, records
 from tfx_explain.cli import main
-from tfx_explain.explanation_validator.executor import findings_to_anomalies
+from tfx_explain.explanation_validator.executor import find_baseline, findings_to_anomalies
 from tfx_explain.explanation_validator.judge import judge
 from tfx_explain.report import render_verdict
 
@@ -152,6 +153,48 @@ def test_validate_with_a_baseline_answers_by_exit_code(
     assert "holds no explanation" in capsys.readouterr().err
 
 
+def _blessing(blessed: int, explanation_uri: str | None) -> ModelBlessing:
+    blessing = ModelBlessing()
+    blessing.uri = "blessings/1"
+    blessing.set_int_custom_property("blessed", blessed)
+    if explanation_uri is not None:
+        blessing.set_string_custom_property("explanation_uri", explanation_uri)
+    return blessing
+
+
+def test_which_baseline_is_taken() -> None:
+    given = tfx_explain.Explanation()
+    given.uri = "given"
+    blessed = _blessing(1, "blessed-for")
+    assert find_baseline({"baseline_explanation": [given], "baseline_blessing": [blessed]}) == ("given", "")
+    assert find_baseline({"baseline_explanation": [], "baseline_blessing": [blessed]}) == ("blessed-for", "")
+    for nothing in ({}, {"baseline_explanation": [], "baseline_blessing": []}):
+        assert find_baseline(nothing) == (None, "there is no baseline yet, as on the first run")
+    uri, reason = find_baseline({"baseline_blessing": [_blessing(0, "refused-for")]})
+    assert (uri, reason) == (None, "the baseline blessing blessings/1 is of a model that was refused")
+    uri, reason = find_baseline({"baseline_blessing": [_blessing(1, None)]})
+    assert uri is None
+    assert "leads to no explanation, because another component made it" in reason
+    with pytest.raises(tfx_explain.InputError, match="`baseline_blessing` is 2 artifacts, but only one can be"):
+        find_baseline({"baseline_blessing": [blessed, blessed]})
+
+
+def test_a_slice_that_the_baseline_lacks_is_no_evidence(explained: dict[str, Any], tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(explained["before"].uri, other)
+    table = explained["before"].importance
+    records.write_table(str(other / records.IMPORTANCE), table[table["slice"] != "race=b"])
+    policy = ValidationConfig(
+        rules=[{"drift": {"measure": "ndcg", "max": 0.1}}], slicing_specs=[{"feature_keys": ["race"]}]
+    )
+    findings = judge(explained["after"], policy, tfx_explain.load(str(other))).findings
+    assert [(one.slice_key, one.outcome) for one in findings] == [
+        ("race=a", "pass"),
+        ("race=b", "insufficient_evidence"),
+    ]
+    assert findings[1].message.startswith("Its baseline has only 0 examples here and this rule needs 50")
+
+
 def test_records_that_are_gone_are_missed(explained: dict[str, Any], tmp_path: Path) -> None:
     moved = tmp_path / "moved"
     shutil.copytree(explained["before"].uri, moved)
@@ -179,6 +222,7 @@ def test_findings_are_shown_by_tfdv_and_on_the_page(explained: dict[str, Any]) -
     for finding in failed:
         assert finding.settings["measure"] in page
         assert finding.message.split(",")[0] in page
+    assert page.count('class="track gauge"') == len(verdict.findings)
 
 
 @pytest.fixture(scope="module")

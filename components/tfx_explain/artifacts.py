@@ -120,7 +120,8 @@ class ExplanationValidation(_Described):
 
     * `findings.json`: `{"blessed": bool, "explanation_uri": ..., "baseline_uri": ..., "findings": [...]}`; one finding
       per rule, slice and output with `outcome` (pass, fail, insufficient_evidence, or skipped for want of a baseline),
-      `value`, `ci_low`, `ci_high`, `threshold`, `message`. `baseline_uri` is null without a baseline explanation.
+      `value`, `ci_low`, `ci_high`, `threshold`, `message`, `about` (the players that decide a rule about drift; empty
+      for others). `baseline_uri` is null without a baseline explanation.
     * `BLESSED` or `NOT_BLESSED`: an empty file.
     * `verdict.html`: the findings for a person to read.
     """

@@ -202,4 +202,7 @@ def _judged(finding: Finding) -> _Judged:
         end = min(1.0, 1.25 * max(numbers)) or 1.0
         if all(math.isfinite(figure) for figure in numbers):
             gauge = (numbers[0] * 100 / end, numbers[1] * 100 / end, numbers[2] * 100 / end, numbers[3] * 100 / end)
+    elif finding.rule.endswith("drift") and all(math.isfinite(figure) for figure in numbers):
+        end = 1.25 * max(numbers) or 1.0
+        gauge = (numbers[0] * 100 / end, numbers[1] * 100 / end, numbers[2] * 100 / end, numbers[3] * 100 / end)
     return _Judged(finding, mark, outcome, describe(finding.rule), figures, gauge)
