@@ -42,6 +42,7 @@ MISTAKES: list[tuple[type, dict[str, Any], str]] = [
     (ValidationConfig, {}, "`rules`.*required"),
     (ValidationConfig, {"rules": []}, "nothing would be checked"),
     (ValidationConfig, {"rules": RULES, "slicing_specs": []}, "`slicing_specs` is empty, so nothing would be checked"),
+    (ValidationConfig, {"rules": [{"attribution_drift": {"measure": "disagreement", "max": 0.1}}]}, "against: model"),
     (ValidationConfig, {"rules": [{"drift": {"measure": "ndcg"}}]}, "`rules.0.drift.max`.*required"),
     (ValidationConfig, {"rules": [{"drift": {"measure": "psi", "max": 0.1}}]}, "`rules.0.drift.measure`.*got 'psi'"),
     (ValidationConfig, {"rules": [{"drift": {"measure": "importance_ratio", "max": 0.5}}]}, "`max` must be 1 or more"),

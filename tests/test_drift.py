@@ -264,3 +264,9 @@ def test_a_candidate_is_compared_with_the_baseline_model_on_the_same_rows(beside
     against_span = {"drift": {"measure": "ndcg", "max": 0.1, "against": "explanation"}}
     (finding,) = judge(beside, ValidationConfig(rules=[against_span])).findings
     assert finding.outcome == "skipped"
+    rows = ValidationConfig(rules=[{"attribution_drift": {"measure": "disagreement", "max": 0.1, "against": "model"}}])
+    (finding,) = judge(beside, rows).findings
+    ours = frame[[f"attribution_{player}" for player in beside.players]].to_numpy()
+    theirs = frame[[f"baseline_attribution_{player}" for player in beside.players]].to_numpy()
+    apart = np.abs(ours - theirs).sum() / (np.abs(ours) + np.abs(theirs)).sum()
+    assert (finding.outcome, finding.value) == ("fail", pytest.approx(apart, rel=1e-5))

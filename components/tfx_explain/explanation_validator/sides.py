@@ -110,7 +110,8 @@ def compare(ours: Side, theirs: Side, key: Key) -> Comparison:
 def compare_distributions(ours: Side, theirs: Side, key: Key) -> DistributionComparison:
     """Attributions against attributions."""
     players = ours.reader.players
-    return DistributionComparison(players, ours.attributions(key, players), theirs.attributions(key, players), *key)
+    samples = ours.attributions(key, players), theirs.attributions(key, players)
+    return DistributionComparison(players, *samples, *key, is_paired=theirs.reader is ours.reader)
 
 
 def _rows(table: pd.DataFrame, key: Key) -> pd.DataFrame:

@@ -9,7 +9,16 @@ import pytest
 from tfx_explain.config.drift import DEFAULT_DRIFT_RULES
 from tfx_explain.errors import ConfigError
 from tfx_explain.summary import describe
-from tfx_explain.summary.drift import Comparison, drift
+from tfx_explain.summary.drift import (
+    AttributionSample,
+    Comparison,
+    DistributionComparison,
+    attribution_drift,
+    drift,
+)
+from tfx_explain.summary.drift.bounds import bootstrap_bounds
+from tfx_explain.summary.drift.paired import disagreement_bounds
+from tfx_explain.summary.drift.z_tests import ZTests
 
 ALPHA = 0.05
 
@@ -137,3 +146,60 @@ def test_unknown_measures_and_players_are_named(moments, sample):
         drift(pair, measure="psi", max=0.1)
     with pytest.raises(ConfigError, match="names the player `rase`, which the explanation does not have; did you mean"):
         drift(pair, measure="ndcg", max=0.1, players=["rase"])
+
+
+def test_two_models_that_reverse_an_effect_for_every_row_disagree():
+    """Mean 0 and equal sizes on both sides: only pairs of rows tell. Half of all attribution is reversed here."""
+    rng = np.random.default_rng(17)
+    phi = rng.normal(size=(500, 1)) * [1.0, 1.0]
+    pair = AttributionSample(phi * [1, -1], np.ones(500)), AttributionSample(phi, np.ones(500))
+    comparison = DistributionComparison(("p0", "p1"), *pair, is_paired=True)
+    finding = attribution_drift(comparison, measure="disagreement", max=0.1)
+    assert (finding.outcome, finding.value, finding.about) == ("fail", pytest.approx(0.5), ("p1",))
+    assert attribution_drift(comparison, measure="jensen_shannon", max=0.1).outcome == "pass"
+    assert attribution_drift(comparison, measure="disagreement", max=0.1, players=["p0"]).outcome == "pass"
+    with pytest.raises(ConfigError, match="compares two models on the same rows"):
+        attribution_drift(DistributionComparison(("p0", "p1"), *pair), measure="disagreement", max=0.1)
+
+
+def test_bounds_of_disagreement_cover_as_often_as_they_say():
+    rng, runs, low, high = np.random.default_rng(18), 1000, 0, 0
+    weights = np.ones(300)
+    truth = math.sqrt(2) / 2  # a - b is N(0, 2), so E|a - b| = sqrt(2) E|a|
+    for _ in range(runs):
+        bounds = disagreement_bounds(rng.normal(size=(300, 1)), rng.normal(size=(300, 1)), weights, ["p0"], 1 - ALPHA)
+        low, high = low + (bounds.low > truth), high + (bounds.high < truth)
+    assert max(low, high) <= runs * ALPHA + _slack(runs), (low, high)
+    assert min(low, high) > 0
+
+
+@pytest.mark.parametrize("measure", ["sign_flips", "jensen_shannon"])
+def test_a_change_of_one_of_many_players_must_be_clearer(measure, judge, sample):
+    """Every player is a chance of a false alarm; what is certain of one of 20 is less than what is of it alone."""
+    rng = np.random.default_rng(19)
+    ours, theirs = rng.normal(0.1, 1, (200, 20)), rng.normal(-0.1, 1, (200, 20))
+    ours[:, 0] += 0.5
+    theirs[:, 0] -= 0.5
+    name = "drift" if measure == "sign_flips" else "attribution_drift"
+    alone = judge({name: {"measure": measure, "max": 0.0, "players": ["p0"]}}, ours, theirs)
+    among = judge({name: {"measure": measure, "max": 0.0}}, ours, theirs)
+    assert alone.value == among.value
+    assert alone.about == among.about == ("p0",)
+    assert 0 < among.ci_low < alone.ci_low
+
+
+def test_holm_counts_what_is_certain():
+    tests = ZTests(np.zeros(4), np.zeros(4), np.zeros(4), np.array([0.03, 0.001, 0.014, 0.04]))
+    # 0.001 <= 0.05 / 4, 0.014 <= 0.05 / 3, but 0.03 > 0.05 / 2.
+    assert tests.surely_changed(0.05) == 2
+    assert ZTests(*np.zeros((4, 3))).surely_changed(0.05) == 3
+
+
+def test_bootstrap_bounds_are_the_wider_of_two():
+    draws = np.arange(1001.0)
+    narrow = bootstrap_bounds(600.0, draws, 0.9)
+    assert (narrow.low, narrow.high) == pytest.approx((100, 1100))  # percentile below, 2 x 600 - 100 above
+    assert bootstrap_bounds(600.0, draws, 0.9, fail_confidence=0.99).low == pytest.approx(10)
+    assert bootstrap_bounds(600.0, draws, 0.9, noise=np.full(9, 550.0)).low == 50
+    assert bootstrap_bounds(600.0, draws, 0.9, largest=800).high == 800
+    assert bootstrap_bounds(400.0, draws, 0.9).low == 0

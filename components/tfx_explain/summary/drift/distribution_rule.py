@@ -15,6 +15,7 @@ from tfx_explain.summary.drift.classifier import N_FOLDS, classifier_bounds
 from tfx_explain.summary.drift.comparison import player_index
 from tfx_explain.summary.drift.deciding import Wording, decide
 from tfx_explain.summary.drift.histograms import histogram_bounds
+from tfx_explain.summary.drift.paired import disagreement_bounds
 from tfx_explain.summary.evidence import Finding
 from tfx_explain.summary.ratio import Array
 from tfx_explain.summary.wording import count
@@ -23,6 +24,7 @@ DISTRIBUTION_MEASURES: Mapping[str, Wording] = {
     "jensen_shannon": Wording("the Jensen-Shannon divergence of a player's attributions is {} bits", is_fraction=False),
     "l_infinity": Wording("{} of a player's attributions moved into one bin or out of it"),
     "wasserstein": Wording("the attributions of a player moved by {} of all importance on average"),
+    "disagreement": Wording("{} of the attributions of the same rows differ"),
     "classifier": Wording("a classifier tells attributions from the baseline's with an AUC of {}", is_fraction=False),
 }
 """What `attribution_drift: {measure: ...}` may be."""
@@ -54,6 +56,7 @@ class DistributionComparison:
       baseline: what it is compared with.
       slice_key: the part of the data.
       output: the model output.
+      is_paired: whether both are about the same rows, in the same order.
     """
 
     players: tuple[str, ...]
@@ -61,6 +64,7 @@ class DistributionComparison:
     baseline: AttributionSample
     slice_key: str = "overall"
     output: str = ""
+    is_paired: bool = False
 
     def __post_init__(self) -> None:
         """Checks that the parts fit.
@@ -87,9 +91,10 @@ def attribution_drift(
 
     Measures: `jensen_shannon` (bits, 0..1) and `l_infinity` (largest change of a bin), both on ten bins between
     quantiles of the baseline and one for zero; `wasserstein` (mean distance moved, as a fraction of the baseline's
-    total importance); `classifier` (AUC of a classifier on the attributions of all players at once, 0.5..1). All but
-    the last judge player by player; the finding's figures are those of the one that decides. The lower bound holds for
-    all players together (Bonferroni), the upper one need not, since one player alone can break the limit.
+    total importance); `classifier` (AUC of a classifier on the attributions of all players at once, 0.5..1);
+    `disagreement` (part of the attributions on which two models differ, row by row, 0..1). All but the last two judge
+    player by player; the finding's figures are those of the one that decides. Their lower bound holds for all players
+    together (Bonferroni), the upper one need not, since one player alone can break the limit.
 
     Args:
       comparison: of one (slice, output).
@@ -100,7 +105,7 @@ def attribution_drift(
       min_examples: fewer examples than this, on either side, are `insufficient_evidence`.
 
     Raises:
-      ConfigError: the measure or a player is unknown.
+      ConfigError: the measure or a player is unknown, or the measure is of pairs and the rows are different ones.
     """
     if measure not in DISTRIBUTION_MEASURES:
         known = ", ".join(DISTRIBUTION_MEASURES)
@@ -109,17 +114,27 @@ def attribution_drift(
     settings: dict[str, Any] = {"measure": measure, "max": max}
     settings |= {"players": list(players)} if players is not None else {}
     reason = _too_few(comparison, min_examples)
-    bounds = Bounds(math.nan, math.nan, math.nan)
-    if not reason and measure == "classifier":
-        ours, theirs = comparison.candidate.values[:, chosen], comparison.baseline.values[:, chosen]
-        bounds = classifier_bounds(ours, theirs, confidence)
-    elif not reason:
-        bounds = _worst(comparison, chosen, measure, confidence)
+    bounds = Bounds(math.nan, math.nan, math.nan) if reason else _bounds(comparison, chosen, measure, confidence)
     message = reason or DISTRIBUTION_MEASURES[measure].sentence(bounds, max, confidence)
     figures = (bounds.value, bounds.low, bounds.high, float(max))
     outcome = decide(bounds, max)
     where = comparison.slice_key, comparison.output
     return Finding("attribution_drift", settings, *where, outcome, *figures, message, bounds.about)
+
+
+def _bounds(comparison: DistributionComparison, chosen: Sequence[int], measure: str, confidence: float) -> Bounds:
+    ours, theirs = comparison.candidate.values[:, chosen], comparison.baseline.values[:, chosen]
+    if measure == "classifier":
+        return classifier_bounds(ours, theirs, confidence)
+    if measure == "disagreement":
+        if not comparison.is_paired:
+            raise ConfigError(
+                "`disagreement` compares two models on the same rows; give the rule `against: model` and the Explainer "
+                "a `baseline_model`."
+            )
+        names = [comparison.players[i] for i in chosen]
+        return disagreement_bounds(ours, theirs, comparison.candidate.weights, names, confidence)
+    return _worst(comparison, chosen, measure, confidence)
 
 
 def _worst(comparison: DistributionComparison, chosen: Sequence[int], measure: str, confidence: float) -> Bounds:
