@@ -163,11 +163,11 @@ def test_two_models_that_reverse_an_effect_for_every_row_disagree():
 
 
 def test_bounds_of_disagreement_cover_as_often_as_they_say():
-    rng, runs, low, high = np.random.default_rng(18), 1000, 0, 0
-    weights = np.ones(300)
+    rng, runs, low, high = np.random.default_rng(20), 1000, 0, 0
+    weights = np.ones(1000)
     truth = math.sqrt(2) / 2  # a - b is N(0, 2), so E|a - b| = sqrt(2) E|a|
     for _ in range(runs):
-        bounds = disagreement_bounds(rng.normal(size=(300, 1)), rng.normal(size=(300, 1)), weights, ["p0"], 1 - ALPHA)
+        bounds = disagreement_bounds(rng.normal(size=(1000, 1)), rng.normal(size=(1000, 1)), weights, ["p0"], 1 - ALPHA)
         low, high = low + (bounds.low > truth), high + (bounds.high < truth)
     assert max(low, high) <= runs * ALPHA + _slack(runs), (low, high)
     assert min(low, high) > 0
