@@ -158,6 +158,9 @@ def test_two_models_that_reverse_an_effect_for_every_row_disagree():
     assert (finding.outcome, finding.value, finding.about) == ("fail", pytest.approx(0.5), ("p1",))
     assert attribution_drift(comparison, measure="jensen_shannon", max=0.1).outcome == "pass"
     assert attribution_drift(comparison, measure="disagreement", max=0.1, players=["p0"]).outcome == "pass"
+    larger = AttributionSample(3 * phi, np.ones(500)), AttributionSample(phi, np.ones(500))
+    tripled = DistributionComparison(("p0", "p1"), *larger, is_paired=True)
+    assert attribution_drift(tripled, measure="disagreement", max=0.6).value == pytest.approx(2 / 4)
     with pytest.raises(ConfigError, match="compares two models on the same rows"):
         attribution_drift(DistributionComparison(("p0", "p1"), *pair), measure="disagreement", max=0.1)
 
