@@ -41,7 +41,7 @@ AT_THE_LIMIT = {
         {},
     ),
     "l_infinity": (_drift("l_infinity", 0.1), [0.4, 0.35, 0.25], [0.5, 0.3, 0.2], {}),
-    "rank_reversal": (_drift("rank_reversal", 0.1), [0.5, 0.4, 0.1], [0.3, 0.6, 0.1], {}),
+    "rank_reversal": (_drift("rank_reversal", 0.1), [0.5, 0.4, 0.1], [0.4, 0.5, 0.1], {}),
     "sign_flips": (_drift("sign_flips", 0.2), [0.7, 0.2, 0.1], [0.7, 0.2, 0.1], {"signs": [1, -1, 1]}),
     "importance_ratio": (_drift("importance_ratio", 2.0), [0.5, 0.3, 0.2], [0.5, 0.3, 0.2], {"size": 0.5}),
 }
