@@ -49,7 +49,17 @@ MISTAKES: list[tuple[type, dict[str, Any], str]] = [
     (ValidationConfig, {}, "`rules`.*required"),
     (ValidationConfig, {"rules": []}, "nothing would be checked"),
     (ValidationConfig, {"rules": RULES, "slicing_specs": []}, "`slicing_specs` is empty, so nothing would be checked"),
-    (ValidationConfig, {"rules": [{"drift": {"measure": "ndcg"}}]}, "rule `drift` is not available in this version"),
+    (ValidationConfig, {"rules": [{"attribution_drift": {"measure": "disagreement", "max": 0.1}}]}, "against: model"),
+    (ValidationConfig, {"rules": [{"drift": {"measure": "ndcg"}}]}, "`rules.0.drift.max`.*required"),
+    (ValidationConfig, {"rules": [{"drift": {"measure": "psi", "max": 0.1}}]}, "`rules.0.drift.measure`.*got 'psi'"),
+    (ValidationConfig, {"rules": [{"drift": {"measure": "importance_ratio", "max": 0.5}}]}, "`max` must be 1 or more"),
+    (ValidationConfig, {"rules": [{"drift": {"measure": "total_variation", "max": 1}}]}, "`max` must be below 1"),
+    (ValidationConfig, {"rules": [{"attribution_drift": {"measure": "classifier", "max": 0.1}}]}, "AUC between 0.5"),
+    (
+        ValidationConfig,
+        {"rules": [{"attribution_drift": {"measure": "l_infinity", "max": 2}}]},
+        "`max` must be below 1",
+    ),
     (ValidationConfig, {"rules": [{"max_shar": {}}]}, "unknown key `max_shar` under `rules.0`.*`max_share`"),
     (ValidationConfig, {"rules": [{"max_share": {"players": [], "value": 0.1}}]}, "`rules.0.max_share.players`"),
     (ValidationConfig, {"rules": [{"max_share": {"players": ["a"], "value": 5}}]}, "less than or equal to 1, got 5"),
@@ -115,3 +125,9 @@ def test_schema_is_json_and_names_every_key() -> None:
     schema = json.loads(json.dumps(ExplainConfig.json_schema()))
     assert set(schema["properties"]) == set(ExplainConfig.model_fields)
     assert schema["additionalProperties"] is False
+
+
+def test_default_drift_is_written_out() -> None:
+    config = ValidationConfig(rules=[{"drift": "default"}, *RULES])
+    assert [rule.name for rule in config.rules] == ["drift"] * 4 + ["attribution_drift", "max_share"]
+    assert ValidationConfig.from_json(config.to_json()) == config

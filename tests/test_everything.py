@@ -1,4 +1,4 @@
-"""One job with every method, slices, weights and a baseline model: no sharding changes a table, and statistics fit."""
+"""One job with every method that needs no labels, slices, weights and a baseline model: no sharding changes a table, and statistics fit."""
 
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ TABLES = {
     records.IMPORTANCE: ["slice", "output", "player"],
     records.IMPORTANCE_COVARIANCE: ["slice", "output", "player_a", "player_b"],
     records.BASELINE_IMPORTANCE: ["slice", "output", "player"],
+    records.BASELINE_IMPORTANCE_COVARIANCE: ["slice", "output", "player_a", "player_b"],
     records.INTERACTIONS: ["slice", "output", "index", "player_a", "player_b"],
     records.PROFILES: [
         *["slice", "output", "method", "kind", "feature", "feature_b", "example_id", "position", "position_b"]

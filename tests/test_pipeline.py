@@ -61,6 +61,8 @@ class Pipeline:
 
     def artifacts(self, type_name: str) -> list[Any]:
         with metadata.Metadata(self.metadata) as handle:
+            if type_name not in {kind.name for kind in handle.store.get_artifact_types()}:
+                return []
             kind = handle.store.get_artifact_type(type_name)
             found = handle.store.get_artifacts_by_type(type_name)
         live = [a for a in found if a.state == metadata_store_pb2.Artifact.LIVE]
@@ -96,6 +98,40 @@ class Pipeline:
             guarded = pusher("guarded")
         self.run([examples, model, resolver, recorded, explainer, validator, pusher("plain"), guarded])
 
+    def gated_run(self, tag: str, *, policy: ValidationConfig, evaluator_blesses: bool) -> None:
+        """The wiring with an Evaluator: policy first, Evaluator, blessing and Pusher inside the condition."""
+        examples, model = self.importers()
+        resolver = tfx.dsl.Resolver(
+            strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
+            model=tfx.dsl.Channel(type=Model),
+            model_blessing=tfx.dsl.Channel(type=ModelBlessing),
+        ).with_id("baseline")
+        recorded = recorder.RecordModel(path=str(self.root / f"baseline-{tag}"), model=resolver.outputs["model"])
+        explainer = Explainer(
+            examples=examples.outputs["result"], model=model.outputs["result"], explain_config=EXPLAIN
+        )
+        judged = {"explanation": explainer.outputs["explanation"], "model": model.outputs["result"]}
+        judged["validation_config"] = policy
+        validator = ExplanationValidator(
+            **judged, baseline_blessing=resolver.outputs["model_blessing"], bless_model=False
+        )
+        with tfx.dsl.Cond(validator.outputs["validation"].future()[0].custom_property("blessed") == 1):
+            evaluator = recorder.Judge(blessed=int(evaluator_blesses), model=model.outputs["result"])
+            blesser = ExplanationValidator(**judged, model_blessing=evaluator.outputs["blessing"]).with_id("Blesser")
+            pusher = tfx.components.Pusher(
+                model=model.outputs["result"],
+                model_blessing=blesser.outputs["blessing"],
+                push_destination=tfx.proto.PushDestination(
+                    filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(self.root / f"serving-{tag}"))
+                ),
+            )
+        self.run([examples, model, resolver, recorded, explainer, validator, evaluator, blesser, pusher])
+
+    def validation(self) -> dict[str, Any]:
+        """The newest findings of the first validator."""
+        found = [a for a in self.artifacts("tfx_explain.ExplanationValidation") if "/ExplanationValidator/" in a.uri]
+        return dict(json.loads(Path(found[-1].uri, "findings.json").read_text()))
+
     def baseline(self, tag: str) -> str:
         return (self.root / f"baseline-{tag}").read_text()
 
@@ -128,6 +164,64 @@ def test_only_blessed_models_are_pushed_or_become_the_baseline(pipeline: Pipelin
     assert [b.get_string_custom_property("explanation_uri") for b in blessings] == [e.uri for e in explanations]
     for blessing, name in zip(blessings, ("NOT_BLESSED", "BLESSED", "NOT_BLESSED"), strict=True):
         assert [path.name for path in Path(blessing.uri).iterdir()] == [name]
+
+
+def test_policy_and_evaluator_both_decide_and_the_last_blessed_explanation_is_the_baseline(pipeline: Pipeline) -> None:
+    allow = ValidationConfig(rules=[*ALLOW.rules, {"drift": {"measure": "ndcg", "max": 0.1}}])
+    refuse = ValidationConfig(rules=[*REFUSE.rules, {"drift": {"measure": "ndcg", "max": 0.1}}])
+    pipeline.gated_run("first", policy=allow, evaluator_blesses=True)
+    assert {f["outcome"] for f in pipeline.validation()["findings"] if f["rule"] == "drift"} == {"skipped"}
+    (first_model, first) = pipeline.artifacts("Model")[-1], pipeline.artifacts("tfx_explain.Explanation")[-1]
+    pipeline.gated_run("policy refuses", policy=refuse, evaluator_blesses=True)
+    pipeline.gated_run("evaluator refuses", policy=allow, evaluator_blesses=False)
+    pipeline.gated_run("both refuse", policy=refuse, evaluator_blesses=False)
+    tags = ("first", "policy refuses", "evaluator refuses", "both refuse")
+    assert [pipeline.pushed("serving", tag) for tag in tags] == [True, False, False, False]
+    assert [pipeline.baseline(tag) for tag in tags] == ["none", *[first_model.uri] * 3]
+    pipeline.gated_run("last", policy=allow, evaluator_blesses=True)
+    assert pipeline.pushed("serving", "last")
+    verdict = pipeline.validation()
+    assert verdict["baseline_uri"] == first.uri, "the refused models' explanations came between"
+    assert {f["outcome"] for f in verdict["findings"] if f["rule"] == "drift"} == {"pass"}
+
+    models = [model.id for model in pipeline.artifacts("Model")]
+    blessings: dict[int, dict[str, int]] = {model: {} for model in models}
+    for blessing in pipeline.artifacts("ModelBlessing"):
+        node = Path(blessing.uri).parts[-3]
+        of_model = blessing.get_int_custom_property("current_model_id")
+        blessings[of_model][node] = blessing.get_int_custom_property("blessed")
+    both = {"ExplanationValidator": 0, "Judge": 1, "Blesser": 1}
+    refused_by_policy = {"ExplanationValidator": 0}
+    refused_by_evaluator = {"ExplanationValidator": 0, "Judge": 0, "Blesser": 0}
+    expected = [both, refused_by_policy, refused_by_evaluator, refused_by_policy, both]
+    assert [blessings[model] for model in models] == expected
+
+
+def test_a_crash_of_the_validator_leaves_no_blessing(pipeline: Pipeline) -> None:
+    examples, model = pipeline.importers()
+    (pipeline.root / "empty").mkdir()
+    baseline = tfx.dsl.Importer(source_uri=str(pipeline.root / "empty"), artifact_type=tfx_explain.Explanation).with_id(
+        "BaselineImporter"
+    )
+    explainer = Explainer(examples=examples.outputs["result"], model=model.outputs["result"], explain_config=EXPLAIN)
+    validator = ExplanationValidator(
+        explanation=explainer.outputs["explanation"],
+        model=model.outputs["result"],
+        baseline_explanation=baseline.outputs["result"],
+        validation_config=ValidationConfig(rules=[{"drift": "default"}]),
+    )
+    pusher = tfx.components.Pusher(
+        model=model.outputs["result"],
+        model_blessing=validator.outputs["blessing"],
+        push_destination=tfx.proto.PushDestination(
+            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(pipeline.root / "serving"))
+        ),
+    )
+    with pytest.raises(Exception, match=r"empty holds no explanation: it has no manifest\.json"):
+        pipeline.run([examples, model, baseline, explainer, validator, pusher])
+    assert not (pipeline.root / "serving").exists()
+    assert not pipeline.artifacts("ModelBlessing")
+    assert not list((pipeline.root / "artifacts" / "ExplanationValidator").rglob("BLESSED"))
 
 
 def test_explanation_describes_itself_in_metadata(pipeline: Pipeline) -> None:
@@ -213,8 +307,3 @@ def test_inputs_of_later_versions_are_refused_when_the_pipeline_is_built() -> No
         tfx_explain.ConfigError, match="must be an ExplainConfig, its JSON or a RuntimeParameter, got dict"
     ):
         Explainer(examples=examples, model=model, explain_config={"splits": []})
-    explanation = tfx.dsl.Channel(type=tfx_explain.Explanation)
-    blessing = tfx.dsl.Channel(type=ModelBlessing)
-    for later in ({"baseline_blessing": blessing}, {"baseline_explanation": explanation}):
-        with pytest.raises(tfx_explain.ConfigError, match="is not available in this version"):
-            ExplanationValidator(explanation=explanation, model=model, validation_config=ALLOW, **later)

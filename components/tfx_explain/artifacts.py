@@ -53,6 +53,10 @@ class Explanation(_Described):
       manifest's `method` has their mean losses: SAGE values sum to `loss_of_mean` - `loss`.
     * `importance_covariance.parquet`: `slice`, `output`, `method`, `player_a`, `player_b`, `covariance` of the means
       above (a <= b in the order of the players), from which the validator bounds shares and compares ranks.
+    * `baseline_importance.parquet`: as `importance.parquet`, of the baseline model on the same rows and designs, with
+      `difference` = mean |attribution| of the model - of the baseline model and `difference_std_error`, paired by row;
+      only if there was a baseline model. `baseline_importance_covariance.parquet`: `covariance` as above, of the
+      baseline model, and `difference_covariance`, of those differences.
     * `slice_differences.parquet`: each slice against all rows outside it, one row per (slice, output, method, player):
       `value` = mean |attribution| in the slice, `rest_value` = outside it, `difference`, `std_error` (Welch's),
       `pooled_std_error` (Student's), `degrees_of_freedom` of the smaller side, `statistic` (Welch's t), `p_value` (the
@@ -139,10 +143,11 @@ class ExplanationValidation(_Described):
 
     The directory holds:
 
-    * `findings.json`: `{"blessed": bool, "explanation_uri": ..., "promise": how sure the findings are, "findings":
-      [...]}`; a finding per rule, slice and output with `outcome` (pass, fail, insufficient_evidence), `value`,
-      `ci_low`, `ci_high`, `threshold`, `message`, `about` (the players) and `confidence` (of the outcome; null
-      where the figure is exact or unknown).
+    * `findings.json`: `{"blessed": bool, "explanation_uri": ..., "baseline_uri": ..., "promise": how sure the findings
+      are, "findings": [...]}`; a finding per rule, slice and output with `outcome` (pass, fail,
+      insufficient_evidence, or skipped for want of a baseline), `value`, `ci_low`, `ci_high`, `threshold`, `message`,
+      `about` (the players) and `confidence` (of the outcome; null where the figure is exact or unknown).
+      `baseline_uri` is null without a baseline explanation.
     * `BLESSED` or `NOT_BLESSED`: an empty file.
     * `verdict.html`: the findings for a person to read.
     """

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tfx_explain import storage
 from tfx_explain.config import ValidationConfig
-from tfx_explain.errors import ConfigError, TfxExplainError
+from tfx_explain.errors import TfxExplainError
 from tfx_explain.explanation_validator.judge import judge
 from tfx_explain.reader import ExplanationReader, load
 from tfx_explain.records import REPORT
@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     validate = commands.add_parser("validate", parents=[common], help="judge an explanation by a policy")
     validate.add_argument("--explanation", required=True, metavar="DIR", help="what `explain` or Explainer wrote")
     validate.add_argument("--config", required=True, metavar="FILE", help="a ValidationConfig in YAML or JSON")
-    validate.add_argument("--baseline", metavar="DIR", help="an explanation to compare with (not available yet)")
+    validate.add_argument("--baseline", metavar="DIR", help="an explanation that rules about drift compare with")
     validate.set_defaults(run=_validate)
 
     report = commands.add_parser("report", parents=[common], help="write an explanation's report again")
@@ -127,9 +127,8 @@ def _summary(explanation: ExplanationReader) -> str:
 
 
 def _validate(options: argparse.Namespace) -> int:
-    if options.baseline is not None:
-        raise ConfigError("`--baseline` is not available in this version; leave it out.")
-    verdict = judge(load(options.explanation), ValidationConfig.from_file(options.config))
+    baseline = None if options.baseline is None else load(options.baseline)
+    verdict = judge(load(options.explanation), ValidationConfig.from_file(options.config), baseline)
     for finding in verdict.findings:
         _say(f"{finding.outcome.replace('_', ' '):<21}  {finding.rule:<21}  {finding.message}")
     _say("blessed" if verdict.blessed else "refused")

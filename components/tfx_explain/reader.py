@@ -127,6 +127,15 @@ class ExplanationReader:
         """
         return self._optional(records.BASELINE_IMPORTANCE, "give a `baseline_model`")
 
+    @functools.cached_property
+    def baseline_importance_covariance(self) -> pd.DataFrame:
+        """Covariances for the baseline model, and of the paired differences of both models.
+
+        Raises:
+          InputError: there was no baseline model.
+        """
+        return self._optional(records.BASELINE_IMPORTANCE_COVARIANCE, "give a `baseline_model`")
+
     def _optional(self, name: str, cure: str) -> pd.DataFrame:
         if not storage.exists(storage.join(self.uri, name)):
             raise InputError(f"{self.uri} has no {name}; {cure} and explain the model again.")

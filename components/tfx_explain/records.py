@@ -31,6 +31,7 @@ IMPORTANCE_COVARIANCE = "importance_covariance.parquet"
 INTERACTIONS = "interactions.parquet"
 PROFILES = "profiles.parquet"
 BASELINE_IMPORTANCE = "baseline_importance.parquet"
+BASELINE_IMPORTANCE_COVARIANCE = "baseline_importance_covariance.parquet"
 SLICE_DIFFERENCES = "slice_differences.parquet"
 ATTRIBUTION_STATS = "attribution_stats/FeatureStats.pb"
 ALL_EXAMPLES = "All Examples"  # what TFDV calls the whole data among slices

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
 from tfx_explain.config.base import Config, OneOf, SlicingSpec
 from tfx_explain.config.contradictions import find_contradiction
+from tfx_explain.config.drift import AttributionDriftRule, DriftRule, expand_default
 from tfx_explain.config.rules import (
     CanaryRule,
     MaxCompletenessGapRule,
@@ -44,9 +44,8 @@ class Rule(OneOf):
     max_completeness_gap: MaxCompletenessGapRule | None = None
     max_relative_std_error: MaxRelativeStdErrorRule | None = None
     min_examples: MinExamplesRule | None = None
-
-
-_LATER_RULES = ("drift", "attribution_drift")
+    drift: DriftRule | None = None
+    attribution_drift: AttributionDriftRule | None = None
 
 
 class ValidationConfig(Config):
@@ -63,16 +62,10 @@ class ValidationConfig(Config):
     slicing_specs: tuple[SlicingSpec, ...] = (SlicingSpec(),)
     min_slice_examples: int = Field(50, ge=1)
 
-    @model_validator(mode="before")
+    @field_validator("rules", mode="before")
     @classmethod
-    def _refuse_later(cls, data: Any) -> Any:
-        rules = data.get("rules", ()) if isinstance(data, Mapping) else ()
-        for rule in rules if isinstance(rules, list | tuple) else ():
-            for name in rule if isinstance(rule, Mapping) else ():
-                if name in _LATER_RULES:
-                    known = ", ".join(Rule.model_fields)
-                    raise ValueError(f"rule `{name}` is not available in this version; remove it (available: {known})")
-        return data
+    def _default_drift(cls, rules: Any) -> Any:
+        return expand_default(rules)
 
     @model_validator(mode="after")
     def _usable(self) -> Self:

@@ -76,17 +76,17 @@ class ExplanationValidator(base_component.BaseComponent):
           model: the model it explains; the one that is blessed.
           validation_config: a ValidationConfig, its JSON, or a RuntimeParameter that will hold its JSON.
           model_blessing: an earlier verdict on the model, say an Evaluator's; the model is blessed only if both do.
-          baseline_blessing: leads to the last blessed model's explanation. Not available in this version.
-          baseline_explanation: an explanation to compare with. Not available in this version.
+          baseline_blessing: of the last blessed model, as LatestBlessedModelStrategy finds it: leads to the explanation
+            that the model was blessed for. Where the resolver finds none, as on the first run, rules about drift are
+            skipped and say so.
+          baseline_explanation: any other explanation to compare with, say of another span. It comes before
+            `baseline_blessing`, and that before the Explainer's own `baseline_model`.
           bless_model: False leaves the blessing of the model to someone else: `blessing` is then never blessed, and
             `validation` alone holds the verdict.
 
         Raises:
-          ConfigError: the policy cannot work, or an input is not available in this version.
+          ConfigError: the policy cannot work.
         """
-        for name, given in (("baseline_blessing", baseline_blessing), ("baseline_explanation", baseline_explanation)):
-            if given is not None:
-                raise ConfigError(f"ExplanationValidator's `{name}` is not available in this version; leave it out.")
         if isinstance(validation_config, str):
             validation_config = ValidationConfig.from_json(validation_config)
         if isinstance(validation_config, ValidationConfig):
@@ -105,6 +105,8 @@ class ExplanationValidator(base_component.BaseComponent):
                 explanation=explanation,
                 model=model,
                 model_blessing=model_blessing,
+                baseline_blessing=baseline_blessing,
+                baseline_explanation=baseline_explanation,
                 validation=types.Channel(type=ExplanationValidation),
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),
                 anomalies=types.Channel(type=standard_artifacts.ExampleAnomalies),

@@ -14,6 +14,7 @@ from tfx.types import artifact_utils
 from tfx_explain import storage
 from tfx_explain.config import ValidationConfig
 from tfx_explain.errors import InputError
+from tfx_explain.explanation_validator.baseline import NO_BASELINE
 from tfx_explain.explanation_validator.judge import Verdict, judge, write_blessing
 from tfx_explain.reader import load
 from tfx_explain.summary.evidence import Finding
@@ -21,6 +22,7 @@ from tfx_explain.summary.rules import describe
 
 _ANOMALIES_FILE = "SchemaDiff.pb"
 _BLESSED_PROPERTY = "blessed"
+_EXPLANATION_PROPERTY = "explanation_uri"
 
 
 class Executor(base_executor.BaseExecutor):
@@ -42,10 +44,11 @@ class Executor(base_executor.BaseExecutor):
         model = artifact_utils.get_single_instance(input_dict["model"])
         reader = load(explanation.uri)
         _check_same_model(reader.manifest["model"]["uri"], model.uri)
-        verdict = judge(reader, config)
+        baseline_uri, no_baseline = find_baseline(input_dict)
+        verdict = judge(reader, config, load(baseline_uri) if baseline_uri else None, no_baseline)
         validation = artifact_utils.get_single_instance(output_dict["validation"])
         verdict.write(validation.uri)
-        validation.describe({_BLESSED_PROPERTY: int(verdict.blessed), "explanation_uri": explanation.uri})
+        validation.describe({_BLESSED_PROPERTY: int(verdict.blessed), _EXPLANATION_PROPERTY: explanation.uri})
         anomalies = artifact_utils.get_single_instance(output_dict["anomalies"])
         _write_anomalies(verdict, anomalies, reader.manifest["examples"]["splits"])
         blessed = (
@@ -58,7 +61,7 @@ class Executor(base_executor.BaseExecutor):
         blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(blessed))
         blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri)
         blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
-        blessing.set_string_custom_property("explanation_uri", explanation.uri)
+        blessing.set_string_custom_property(_EXPLANATION_PROPERTY, explanation.uri)
 
 
 # Kubeflow v2 turns the model id of a blessing into a resource name only for subclasses of Evaluator's executor; without
@@ -72,6 +75,41 @@ def _check_same_model(explained: str, model: str) -> None:
             f"the explanation is of the model in {explained}, not of the one in {model}; "
             "wire `model` and `explanation` from the same Trainer."
         )
+
+
+def find_baseline(input_dict: dict[str, list[types.Artifact]]) -> tuple[str | None, str]:
+    """The explanation to compare with: `baseline_explanation`, else the one that `baseline_blessing` leads to.
+
+    A resolver that finds nothing, as on the first run, hands on an empty list.
+
+    Returns:
+      Its URI, and why there is none where there is none.
+
+    Raises:
+      InputError: there are several.
+    """
+    explanation = _at_most_one(input_dict, "baseline_explanation")
+    if explanation is not None:
+        return str(explanation.uri), ""
+    blessing = _at_most_one(input_dict, "baseline_blessing")
+    if blessing is None:
+        return None, NO_BASELINE
+    if blessing.get_int_custom_property(_BLESSED_PROPERTY) != 1:
+        return None, f"the baseline blessing {blessing.uri} is of a model that was refused"
+    uri = blessing.get_string_custom_property(_EXPLANATION_PROPERTY)
+    if not uri:
+        return None, (
+            f"the baseline blessing {blessing.uri} leads to no explanation, because another component made it; let an "
+            "ExplanationValidator bless the model, after the Evaluator and with its blessing as `model_blessing`"
+        )
+    return str(uri), ""
+
+
+def _at_most_one(input_dict: dict[str, list[types.Artifact]], key: str) -> types.Artifact | None:
+    artifacts = input_dict.get(key) or []
+    if len(artifacts) > 1:
+        raise InputError(f"`{key}` is {len(artifacts)} artifacts, but only one can be compared with; wire the one.")
+    return artifacts[0] if artifacts else None
 
 
 def _blessed_before(blessings: list[types.Artifact], needed: bool) -> bool:
@@ -93,10 +131,11 @@ def findings_to_anomalies(findings: tuple[Finding, ...]) -> anomalies_pb2.Anomal
     """What did not pass: failures as errors, missing evidence as warnings, under the players that they are about."""
     anomalies = anomalies_pb2.Anomalies()
     for finding in findings:
-        if finding.outcome == "pass":
+        if finding.outcome in ("pass", "skipped"):
             continue
         about = ", ".join(finding.about) or "all features"
-        key = f"{about} ({finding.rule}, {finding.slice_key}, {finding.output})"
+        rule = ": ".join(filter(None, [finding.rule, finding.settings.get("measure")]))
+        key = f"{about} ({rule}, {finding.slice_key}, {finding.output})"
         info = anomalies.anomaly_info[key]
         if len(finding.about) == 1:
             info.path.step.extend(finding.about)
@@ -104,4 +143,20 @@ def findings_to_anomalies(findings: tuple[Finding, ...]) -> anomalies_pb2.Anomal
         info.severity = anomalies_pb2.AnomalyInfo.ERROR if failed else anomalies_pb2.AnomalyInfo.WARNING
         info.short_description = f"{describe(finding.rule)} {'Not met.' if failed else 'Not shown.'}"
         info.description = finding.message
+        _add_measurement(anomalies, finding)
     return anomalies
+
+
+_TFDV_MEASURES = {
+    "jensen_shannon": anomalies_pb2.DriftSkewInfo.Measurement.JENSEN_SHANNON_DIVERGENCE,
+    "l_infinity": anomalies_pb2.DriftSkewInfo.Measurement.L_INFTY,
+}
+
+
+def _add_measurement(anomalies: anomalies_pb2.Anomalies, finding: Finding) -> None:
+    """The figure in TFDV's own terms, where it is one that TFDV's comparators know too."""
+    measure = finding.settings.get("measure")
+    if finding.rule == "attribution_drift" and measure in _TFDV_MEASURES and finding.about:
+        drift = anomalies.drift_skew_info.add()
+        drift.path.step.append(finding.about[0])
+        drift.drift_measurements.add(type=_TFDV_MEASURES[measure], value=finding.value, threshold=finding.threshold)

@@ -13,10 +13,13 @@ import pandas as pd
 from tfx_explain import records, storage
 from tfx_explain.config import Rule, SlicingSpec, ValidationConfig
 from tfx_explain.errors import ConfigError
+from tfx_explain.explanation_validator.baseline import NO_BASELINE
 from tfx_explain.explanation_validator.details import Details
+from tfx_explain.explanation_validator.drift import drift_judgements
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.report import render_verdict
 from tfx_explain.slicing import OVERALL, in_spec, spec_name, value_text
+from tfx_explain.summary.drift import DRIFT_RULES
 from tfx_explain.summary.evidence import Evidence, Finding
 from tfx_explain.summary.ratio import Array
 from tfx_explain.summary.rules import BETWEEN_SLICES, apply_rule, findings_of, is_blessed, promise
@@ -35,12 +38,14 @@ class Verdict:
       findings: one for each rule, slice and output.
       explanation_uri: what was judged.
       promise: how sure the findings are, in a sentence.
+      baseline_uri: the explanation it was compared with, if there was one.
     """
 
     blessed: bool
     findings: tuple[Finding, ...]
     explanation_uri: str
     promise: str = ""
+    baseline_uri: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The content of `findings.json`."""
@@ -48,6 +53,7 @@ class Verdict:
             "blessed": self.blessed,
             "explanation_uri": self.explanation_uri,
             "promise": self.promise,
+            "baseline_uri": self.baseline_uri,
             "findings": [finding.to_dict() for finding in self.findings],
         }
 
@@ -64,10 +70,22 @@ def write_blessing(directory: str, blessed: bool) -> None:
     storage.write_bytes(storage.join(directory, BLESSED if blessed else NOT_BLESSED), b"")
 
 
-def judge(explanation: ExplanationReader, config: ValidationConfig) -> Verdict:
+def judge(
+    explanation: ExplanationReader,
+    config: ValidationConfig,
+    baseline: ExplanationReader | None = None,
+    no_baseline: str = NO_BASELINE,
+) -> Verdict:
     """Applies every rule to every output of an explanation, in every slice that the policy asks for.
 
+    Args:
+      explanation: what is judged.
+      config: the policy.
+      baseline: what rules about drift compare with; None = the baseline model in the explanation, or nothing.
+      no_baseline: why there is none, for people.
+
     Raises:
+      InputError: explanation and baseline cannot be compared.
       ConfigError: a rule names a player that neither the explanation nor the examples have, or needs tables that the
         explanation does not have, or the policy asks for slices that were not explained.
     """
@@ -75,11 +93,18 @@ def judge(explanation: ExplanationReader, config: ValidationConfig) -> Verdict:
         partial(_judgement, rule, evidence, config.min_slice_examples)
         for evidence in evidence_in(explanation, config.slicing_specs, [rule.name for rule in config.rules])
         for rule in config.rules
-        if rule.name not in BETWEEN_SLICES or evidence.slice_key != OVERALL
+        if rule.name not in DRIFT_RULES and (rule.name not in BETWEEN_SLICES or evidence.slice_key != OVERALL)
     ]
-    findings = tuple(findings_of(judgements, config.confidence, config.multiplicity))
-    blessed = is_blessed(findings, on_insufficient_evidence=config.on_insufficient_evidence)
-    return Verdict(blessed, findings, explanation.uri, promise(findings, config.confidence, config.multiplicity))
+    slices = list(_wanted_slices(explanation, config.slicing_specs))
+    compared, skipped = drift_judgements(explanation, config, slices, baseline, no_baseline)
+    findings = (*findings_of([*judgements, *compared], config.confidence, config.multiplicity), *skipped)
+    return Verdict(
+        blessed=is_blessed(findings, on_insufficient_evidence=config.on_insufficient_evidence),
+        findings=findings,
+        explanation_uri=explanation.uri,
+        promise=promise(findings, config.confidence, config.multiplicity),
+        baseline_uri=None if baseline is None else baseline.uri,
+    )
 
 
 def _judgement(rule: Rule, evidence: Evidence, min_examples: int, confidence: float) -> Finding:

@@ -27,13 +27,19 @@ from tfx_explain.report.swarm import LABEL_WIDTH, WIDTH, Swarm, make_swarm
 from tfx_explain.report.waterfall import Waterfall, make_waterfalls
 from tfx_explain.slicing import OVERALL
 from tfx_explain.summary import Finding, describe
+from tfx_explain.summary.drift import DRIFT_RULES
 from tfx_explain.summary.rules import FRACTIONS
 from tfx_explain.summary.wording import confidence, percent, percents
 
 MAX_PANELS = 6
 """More (slice, output) pairs than this are listed in one table instead of drawn: a page must stay readable."""
 
-_OUTCOMES = {"pass": ("✓", "Pass"), "fail": ("✕", "Fail"), "insufficient_evidence": ("?", "Not enough evidence")}
+_OUTCOMES = {
+    "pass": ("✓", "Pass"),
+    "fail": ("✕", "Fail"),
+    "insufficient_evidence": ("?", "Not enough evidence"),
+    "skipped": ("–", "Skipped: no baseline"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,5 +233,8 @@ def _judged(finding: Finding) -> _Judged:
         end = min(1.0, 1.25 * max(numbers)) or 1.0
         if all(math.isfinite(figure) for figure in numbers):
             gauge = (numbers[0] * 100 / end, numbers[1] * 100 / end, numbers[2] * 100 / end, numbers[3] * 100 / end)
+    elif finding.rule in DRIFT_RULES and all(math.isfinite(figure) for figure in numbers):
+        end = 1.25 * max(numbers) or 1.0
+        gauge = (numbers[0] * 100 / end, numbers[1] * 100 / end, numbers[2] * 100 / end, numbers[3] * 100 / end)
     sure_of = "" if finding.confidence is None else confidence(finding.confidence)
     return _Judged(finding, mark, outcome, describe(finding.rule), figures, sure_of, gauge)

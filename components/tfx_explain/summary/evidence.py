@@ -16,7 +16,7 @@ from tfx_explain.summary.details import Interactions, SignedMeans, SliceContrast
 from tfx_explain.summary.importance import ImportanceSummary
 from tfx_explain.summary.ratio import Array
 
-Outcome = Literal["pass", "fail", "insufficient_evidence"]
+Outcome = Literal["pass", "fail", "insufficient_evidence", "skipped"]
 
 _FIGURES = ("value", "ci_low", "ci_high", "threshold")
 
@@ -31,7 +31,7 @@ class Finding:
       slice_key: the part of the data.
       output: the model output.
       outcome: `pass`, `fail`, or `insufficient_evidence` where the data show neither that the rule holds nor that it is
-        broken.
+        broken; `skipped` where the rule compares with a baseline and there is none yet, as on a first run.
       value: the figure that the rule is about; NaN where there is none.
       ci_low: lower bound of the true figure, on its own right with `confidence`.
       ci_high: upper bound, likewise.

@@ -103,7 +103,7 @@ def _tables(
     if baseline is not None:
         yield BASELINE, (empty_importance, (*_importance_of(baseline, index, rows), weights))
         change = np.abs(ours.attributions[..., index][rows]) - np.abs(baseline.attributions[..., index][rows])
-        yield DIFFERENCE, (partial(WeightedMoments.empty, n_players, full=False), (change, weights))
+        yield DIFFERENCE, (partial(WeightedMoments.empty, n_players, full=True), (change, weights))
     if explained.profiled is not None:
         made_by = partial(ProfileAccumulator, explained.profiled.plan, n_ice)
         yield PROFILES, (made_by, (explained.profiled.take(rows), index, explained.hashes[rows], weights))

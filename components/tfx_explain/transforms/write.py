@@ -72,6 +72,7 @@ class Tables:
         if baseline:
             differences = {key[1:]: value for key, value in results.items() if key[0] == DIFFERENCE}
             self._write(records.BASELINE_IMPORTANCE, self.importance(baseline, differences))
+            self._write(records.BASELINE_IMPORTANCE_COVARIANCE, self.covariance(baseline, differences))
         compared = self.slice_differences({key[1:]: v for key, v in results.items() if key[0] == IMPORTANCE})
         if compared is not None:
             self._write(records.SLICE_DIFFERENCES, compared)
@@ -102,7 +103,7 @@ class Tables:
             if differences is not None:
                 moments = differences[slice_key, output]
                 columns["difference"] = moments.mean_or_nan()
-                columns["difference_std_error"] = np.sqrt(moments.covariance_of_mean())
+                columns["difference_std_error"] = np.sqrt(np.diag(moments.covariance_of_mean()))
             frames.append(pd.DataFrame(columns).sort_values("rank", kind="stable"))
         return pd.concat(frames, ignore_index=True)
 
@@ -125,12 +126,17 @@ class Tables:
         table.insert(table.columns.get_loc("p_value") + 1, "q_value", q_values)
         return table
 
-    def covariance(self, summaries: Mapping[tuple[str, str], ImportanceSummary]) -> pd.DataFrame:
-        """A row per slice, output and pair of players, each with itself too."""
+    def covariance(
+        self,
+        summaries: Mapping[tuple[str, str], ImportanceSummary],
+        differences: Mapping[tuple[str, str], WeightedMoments] | None = None,
+    ) -> pd.DataFrame:
+        """A row per slice, output and pair of players, each with itself too; with `differences` also theirs."""
         first, second = np.triu_indices(len(self.players))
-        return self._pairs(
-            first, second, {key: {"covariance": s.mean_abs_covariance[first, second]} for key, s in summaries.items()}
-        )
+        columns = {key: {"covariance": s.mean_abs_covariance[first, second]} for key, s in summaries.items()}
+        for key, moments in (differences or {}).items():
+            columns[key]["difference_covariance"] = moments.covariance_of_mean()[first, second]
+        return self._pairs(first, second, columns)
 
     def interactions(self, summaries: Mapping[tuple[str, str], InteractionSummary]) -> pd.DataFrame:
         """A row per slice, output and pair of players, strongest first."""

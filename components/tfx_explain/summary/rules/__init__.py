@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfx_explain.errors import ConfigError
+from tfx_explain.summary.drift import DRIFT_RULES
 from tfx_explain.summary.evidence import Evidence, Finding
 from tfx_explain.summary.rules.contrasts import max_interaction, max_slice_difference
 from tfx_explain.summary.rules.effects import monotonic, sign
@@ -49,7 +50,6 @@ EXACT: Mapping[str, tuple[str, ...]] = {
 BETWEEN_SLICES = frozenset({"max_slice_difference"})
 """Rules that compare a slice with the rest, so that they say nothing about the whole data."""
 
-
 FRACTIONS = frozenset(
     {"max_share", "min_share", "max_top_share", "max_interaction", "max_slice_difference", "max_relative_std_error"}
 )
@@ -58,7 +58,8 @@ FRACTIONS = frozenset(
 
 def describe(rule: str) -> str:
     """The first line of a rule's docstring: its text in reports; the name itself for a rule that is not known here."""
-    doc = RULES[rule].__doc__ if rule in RULES else None
+    known = {**RULES, **DRIFT_RULES}
+    doc = known[rule].__doc__ if rule in known else None
     return (doc or rule).strip().splitlines()[0]
 
 

@@ -71,10 +71,12 @@ def promise(findings: Sequence[Finding], confidence: float, multiplicity: Multip
 def is_blessed(findings: Iterable[Finding], *, on_insufficient_evidence: str = "refuse") -> bool:
     """Whether findings bless a model: there is one, none is a `fail`, and doubts are blessed only on request.
 
+    Rules that were skipped for want of a baseline do not count against it, as Evaluator's change thresholds do not.
+
     Args:
       findings: of all rules, slices and outputs.
       on_insufficient_evidence: `refuse` or `bless`.
     """
     outcomes = [finding.outcome for finding in findings]
-    allowed = {"pass", "insufficient_evidence"} if on_insufficient_evidence == "bless" else {"pass"}
+    allowed = {"pass", "skipped"} | ({"insufficient_evidence"} if on_insufficient_evidence == "bless" else set())
     return bool(outcomes) and all(outcome in allowed for outcome in outcomes)

@@ -1,0 +1,87 @@
+"""Rules that compare with a baseline explanation, and the set of them for those who ask for `drift: default`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+from typing_extensions import Self
+
+from tfx_explain.config.base import Part
+
+Against = Literal["explanation", "model"]
+
+
+class DriftRule(Part):
+    """Importance may not have moved further from the baseline than `max`, by a measure of `summary.drift`."""
+
+    measure: Literal[
+        "total_variation",
+        "l_infinity",
+        "ndcg",
+        "kendall_tau",
+        "top_k_overlap",
+        "rank_reversal",
+        "sign_flips",
+        "importance_ratio",
+        "z_score",
+    ]
+    max: float = Field(ge=0)
+    players: tuple[str, ...] | None = Field(None, min_length=1, description="which are measured; null = all")
+    k: int = Field(3, ge=1, description="size of the top, for `top_k_overlap`")
+    against: Against | None = Field(
+        None, description="a baseline explanation, or the Explainer's baseline model; null = the first there is"
+    )
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.measure == "importance_ratio" and self.max < 1:
+            raise ValueError("`importance_ratio` is a factor of at least 1, so `max` must be 1 or more")
+        if self.measure not in ("importance_ratio", "z_score") and self.max >= 1:
+            raise ValueError(f"`{self.measure}` is a fraction, so `max` must be below 1")
+        return self
+
+
+class AttributionDriftRule(Part):
+    """The distribution of no player's attributions may have moved further from the baseline's than `max`."""
+
+    measure: Literal["jensen_shannon", "l_infinity", "wasserstein", "classifier", "disagreement"]
+    max: float = Field(ge=0)
+    players: tuple[str, ...] | None = Field(None, min_length=1, description="which are measured; null = all")
+    against: Against | None = Field(
+        None, description="a baseline explanation, or the Explainer's baseline model; null = the first there is"
+    )
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.measure == "classifier" and not 0.5 <= self.max < 1:
+            raise ValueError("`classifier` is an AUC between 0.5 and 1, so `max` must be at least 0.5 and below 1")
+        if self.measure == "disagreement" and self.against != "model":
+            raise ValueError("`disagreement` compares two models on the same rows; set `against: model`")
+        if self.measure in ("jensen_shannon", "l_infinity", "disagreement") and self.max >= 1:
+            raise ValueError(f"`{self.measure}` is at most 1, so `max` must be below 1")
+        return self
+
+
+DEFAULT_DRIFT_RULES: tuple[Mapping[str, Mapping[str, Any]], ...] = (
+    {"drift": {"measure": "total_variation", "max": 0.1}},
+    {"drift": {"measure": "rank_reversal", "max": 0.02}},
+    {"drift": {"measure": "sign_flips", "max": 0.05}},
+    {"drift": {"measure": "importance_ratio", "max": 2.0}},
+    {"attribution_drift": {"measure": "jensen_shannon", "max": 0.1}},
+)
+"""What `rules: [drift: default]` stands for. Each sees what the others do not: shares that moved, players that changed
+places, effects that changed direction, importance that grew or shrank as a whole, and distributions that changed while
+their means did not."""
+
+
+def expand_default(rules: Any) -> Any:
+    """The rules with `drift: default` replaced by what it stands for; anything else as it is."""
+    if not isinstance(rules, list | tuple):
+        return rules
+    expanded: list[Any] = []
+    for rule in rules:
+        is_default = isinstance(rule, Mapping) and rule.get("drift") == "default" and len(rule) == 1
+        expanded += DEFAULT_DRIFT_RULES if is_default else [rule]
+    return expanded

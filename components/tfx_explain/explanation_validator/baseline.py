@@ -1,0 +1,55 @@
+"""What an explanation is compared with, and whether the two can be compared at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfx_explain.errors import InputError
+from tfx_explain.reader import ExplanationReader
+from tfx_explain.records import SHAPLEY
+
+NO_BASELINE = "there is no baseline yet, as on the first run"
+
+
+def check_comparable(explanation: ExplanationReader, baseline: ExplanationReader) -> None:
+    """Refuses a baseline whose figures are not about the same thing.
+
+    The models and the examples may differ, that is what is compared. The way the attributions were estimated may differ
+    too: it changes their errors, not what they are estimates of.
+
+    Raises:
+      InputError: method, output, output space, players, background or example weights differ.
+    """
+    ours, theirs = explanation.manifest, baseline.manifest
+    told = [
+        _told("method", SHAPLEY in ours["method"], SHAPLEY in theirs["method"], show=_explained),
+        _told("model output", ours["outputs"], theirs["outputs"], show=", ".join),
+        _told("output space", ours["model"]["output_space"], theirs["model"]["output_space"]),
+        _told("players", _players(ours), _players(theirs), show=lambda players: ", ".join(players)),
+        _told("background", ours["background"]["digest"], theirs["background"]["digest"], show=lambda d: d[:8]),
+        _told("example weights", _weight(ours), _weight(theirs)),
+    ]
+    differ = [text for text in told if text]
+    if differ:
+        raise InputError(
+            f"the explanation {explanation.uri} cannot be compared with the baseline {baseline.uri}, since they differ "
+            f"in {'; '.join(differ)}; explain both with one configuration and the same `background_examples`."
+        )
+
+
+def _told(what: str, ours: Any, theirs: Any, show: Any = str) -> str:
+    """The difference in words; empty where there is none."""
+    return "" if ours == theirs else f"{what} ({show(ours)} against {show(theirs)})"
+
+
+def _explained(by_method: bool) -> str:
+    return SHAPLEY if by_method else f"no {SHAPLEY}"
+
+
+def _players(manifest: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(sorted(features)) for name, features in manifest["players"].items()}
+
+
+def _weight(manifest: dict[str, Any]) -> str | None:
+    key: str | None = manifest["config"]["example_weight_key"]
+    return key

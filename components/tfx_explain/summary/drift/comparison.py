@@ -1,0 +1,164 @@
+"""What rules about drift compare: the importance of the same players in two explanations."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tfx_explain.errors import ConfigError, InputError
+from tfx_explain.summary.ratio import Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Moments:
+    """The importance of d players in one explanation, in units of the model's output.
+
+    Attributes:
+      n_examples: examples behind the means.
+      n_effective: (sum w)^2 / sum w^2; equals n_examples without weights.
+      mean_abs: (d,) mean |attribution|.
+      covariance: (d, d) of those means over examples.
+      mean_signed: (d,) mean attribution.
+      mean_signed_std_error: (d,) its standard error.
+    """
+
+    n_examples: int
+    n_effective: float
+    mean_abs: Array
+    covariance: Array
+    mean_signed: Array
+    mean_signed_std_error: Array
+
+    @classmethod
+    def unknown(cls, n_players: int, n_examples: int = 0) -> Moments:
+        """The moments of a part of the data that has no table: too few rows, or none."""
+        unknown = np.full(n_players, np.nan)
+        return cls(n_examples, n_examples, unknown, np.full((n_players, n_players), np.nan), unknown, unknown)
+
+    @property
+    def total(self) -> float:
+        """Sum of all mean |attribution|."""
+        return float(self.mean_abs.sum())
+
+    @property
+    def total_std_error(self) -> float:
+        """Standard error of `total`."""
+        return float(np.sqrt(max(self.covariance.sum(), 0.0)))
+
+    @property
+    def degrees_of_freedom(self) -> float:
+        """Of the covariances."""
+        return self.n_effective - 1
+
+    def is_known(self) -> bool:
+        """Whether every figure is a number."""
+        parts = (self.mean_abs, self.covariance, self.mean_signed, self.mean_signed_std_error)
+        return all(np.isfinite(part).all() for part in parts)
+
+    def shares(self) -> Array:
+        """(d,) shares of the total; 0 where there is none."""
+        return np.asarray(shares(self.mean_abs))
+
+    def share_covariance(self) -> Array:
+        """(d, d) covariance of the shares by the delta method; 0 where there is no total."""
+        if not self.total > 0:
+            return np.zeros_like(self.covariance)
+        contrast = np.eye(len(self.mean_abs)) - self.shares()[:, None]
+        return np.asarray(contrast @ self.covariance @ contrast.T / self.total**2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """A candidate's importance against a baseline's, in one (slice, output).
+
+    Attributes:
+      players: (d,) names, those of both.
+      candidate: what is judged.
+      baseline: what it is compared with.
+      slice_key: the part of the data.
+      output: the model output.
+      difference_covariance: (d, d) covariance of mean |candidate| - mean |baseline| where both are about the same
+        rows; None where the rows are different ones.
+    """
+
+    players: tuple[str, ...]
+    candidate: Moments
+    baseline: Moments
+    slice_key: str = "overall"
+    output: str = ""
+    difference_covariance: Array | None = None
+
+    def __post_init__(self) -> None:
+        """Checks that the parts fit.
+
+        Raises:
+          InputError: they do not.
+        """
+        for side in (self.candidate, self.baseline):
+            if np.shape(side.mean_abs) != (len(self.players),):
+                raise InputError(f"importance of {np.shape(side.mean_abs)} players cannot be of {len(self.players)}.")
+
+    def index(self, players: Sequence[str] | None) -> list[int]:
+        """Positions of the named players; of all where None.
+
+        Raises:
+          ConfigError: a name is not among the players.
+        """
+        return player_index(self.players, players)
+
+    def draws(self, n_draws: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """What both importances might have been estimated as: (n_draws, d) each, multivariate t about the estimates."""
+        d = len(self.players)
+        mean = np.concatenate([self.candidate.mean_abs, self.baseline.mean_abs])
+        values, vectors = np.linalg.eigh(self._joint_covariance())
+        noise = rng.standard_normal((n_draws, 2 * d)) @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
+        degrees = max(min(self.candidate.degrees_of_freedom, self.baseline.degrees_of_freedom), 1.0)
+        noise *= np.sqrt(degrees / rng.chisquare(degrees, (n_draws, 1)))
+        drawn = np.maximum(mean + noise, 0.0)
+        return drawn[:, :d], drawn[:, d:]
+
+    def _joint_covariance(self) -> Array:
+        """(2d, 2d) of candidate and baseline."""
+        ours, theirs = self.candidate.covariance, self.baseline.covariance
+        cross = np.zeros_like(ours)
+        if self.difference_covariance is not None:
+            # Only the symmetric part follows from the differences; it is all that differences of the two depend on.
+            cross = (ours + theirs - self.difference_covariance) / 2
+        return np.block([[ours, cross], [cross.T, theirs]])
+
+    def difference_std_error(self) -> Array:
+        """(d,) standard error of mean |candidate| - mean |baseline|."""
+        variance = np.diag(self.candidate.covariance) + np.diag(self.baseline.covariance)
+        if self.difference_covariance is not None:
+            variance = np.diag(self.difference_covariance)
+        return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
+
+
+def shares(importance: npt.ArrayLike) -> Array:
+    """Importances (..., d) >= 0 as fractions of their sum; 0 where the sum is 0."""
+    values = np.asarray(importance, dtype=np.float64)
+    total = values.sum(axis=-1, keepdims=True)
+    return np.asarray(np.divide(values, total, out=np.zeros_like(values), where=total > 0))
+
+
+def player_index(known: Sequence[str], players: Sequence[str] | None) -> list[int]:
+    """Positions of the named players, each once; of all where None.
+
+    Raises:
+      ConfigError: a name is not among the players.
+    """
+    if players is None:
+        return list(range(len(known)))
+    for name in players:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean `{near[0]}`? " if near else ""
+            raise ConfigError(
+                f"a drift rule names the player `{name}`, which the explanation does not have; {hint}"
+                f"players: {', '.join(known)}."
+            )
+    return [list(known).index(name) for name in dict.fromkeys(players)]

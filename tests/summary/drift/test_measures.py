@@ -1,0 +1,153 @@
+"""Distances and distributions against the libraries that define them."""
+
+import numpy as np
+import pytest
+from scipy import spatial, stats
+from sklearn.metrics import ndcg_score, roc_auc_score
+from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
+
+from tfx_explain.summary.drift import histograms, measures
+from tfx_explain.summary.drift.classifier import auc, classifier_bounds
+from tfx_explain.summary.drift.comparison import Comparison, shares
+from tfx_explain.summary.drift.histograms import ReferenceBins, histogram_bounds
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(5)
+
+
+@pytest.fixture
+def pairs(rng):
+    """(40, 7) shares twice."""
+    return shares(rng.lognormal(size=(40, 7))), shares(rng.lognormal(size=(40, 7)))
+
+
+def test_ndcg_is_that_of_scikit_learn(pairs):
+    ours, theirs = pairs
+    expected = [1 - ndcg_score([b], [a]) for a, b in zip(ours, theirs, strict=True)]
+    np.testing.assert_allclose(measures.ndcg_loss(ours, theirs), expected, atol=1e-12)
+
+
+def test_ndcg_of_the_published_example():
+    """SageMaker Clarify's documentation: a reversed order; and its blind spots, which are why it never judges alone."""
+    live, before = np.array([0.5, 0.45, 0.05]), np.array([0.45, 0.5, 0.05])
+    assert measures.ndcg_loss(live, before) == pytest.approx(1 - 0.977, abs=2e-3)
+    assert measures.ndcg_loss(np.array([0.4, 0.35, 0.25]), np.array([0.9, 0.06, 0.04])) == 0
+
+
+def test_kendall_distance_is_that_of_scipy(pairs):
+    ours, theirs = pairs
+    expected = [(1 - stats.kendalltau(a, b).statistic) / 2 for a, b in zip(ours, theirs, strict=True)]
+    np.testing.assert_allclose(measures.kendall_distance(ours, theirs), expected, atol=1e-12)
+
+
+def test_kendall_distance_is_the_same_in_blocks(pairs, monkeypatch):
+    expected = measures.kendall_distance(*pairs)
+    monkeypatch.setattr(measures, "_MAX_CELLS", 50)
+    np.testing.assert_array_equal(measures.kendall_distance(*pairs), expected)
+
+
+def test_total_variation_is_the_largest_difference_of_any_set(pairs):
+    ours, theirs = pairs[0][0], pairs[1][0]
+    subsets = np.array([[i >> j & 1 for j in range(7)] for i in range(128)])
+    assert measures.total_variation(ours, theirs) == pytest.approx((subsets @ (ours - theirs)).max())
+    assert measures.l_infinity(ours, theirs) == pytest.approx(np.abs(ours - theirs).max())
+
+
+def test_top_k_loss_counts_who_left():
+    ours, theirs = np.array([0.4, 0.3, 0.2, 0.1]), np.array([0.1, 0.3, 0.4, 0.2])
+    assert [measures.top_k_loss(ours, theirs, k) for k in (1, 2, 3, 4, 9)] == pytest.approx([1, 0.5, 1 / 3, 0, 0])
+
+
+def test_jensen_shannon_is_that_of_scipy(pairs):
+    ours, theirs = pairs
+    expected = [spatial.distance.jensenshannon(a, b, base=2) ** 2 for a, b in zip(ours, theirs, strict=True)]
+    np.testing.assert_allclose(histograms.jensen_shannon(ours, theirs), expected, atol=1e-12)
+
+
+def test_jensen_shannon_is_that_of_tfdv_on_the_same_bins(rng):
+    import tensorflow_data_validation as tfdv
+
+    fractions = shares(rng.lognormal(size=(2, 6)))
+    ours, theirs = (_numeric_statistics(np.round(part * 10_000)) for part in fractions)
+    counts = [np.round(part * 10_000) for part in fractions]
+    schema = schema_pb2.Schema()
+    feature = schema.feature.add(name="attribution_income", type=schema_pb2.FLOAT)
+    feature.drift_comparator.jensen_shannon_divergence.threshold = 1e-4
+    found = tfdv.validate_statistics(ours, schema, previous_statistics=theirs)
+    (measurement,) = found.drift_skew_info[0].drift_measurements
+    expected = histograms.jensen_shannon(*[part / part.sum() for part in counts])
+    assert measurement.value == pytest.approx(expected, rel=1e-6)
+
+
+def _numeric_statistics(counts):
+    """TFDV's statistics of one numeric feature with these counts in bins of width 1."""
+    statistics = statistics_pb2.DatasetFeatureStatisticsList()
+    dataset = statistics.datasets.add(num_examples=int(counts.sum()))
+    feature = dataset.features.add(type=statistics_pb2.FeatureNameStatistics.FLOAT)
+    feature.path.step.append("attribution_income")
+    numeric = feature.num_stats
+    numeric.min, numeric.max = 0.0, float(len(counts))
+    numeric.common_stats.num_non_missing = int(counts.sum())
+    numeric.common_stats.min_num_values = numeric.common_stats.max_num_values = 1
+    histogram = numeric.histograms.add(type=statistics_pb2.Histogram.STANDARD)
+    for i, count in enumerate(counts):
+        histogram.buckets.add(low_value=i, high_value=i + 1, sample_count=count)
+    return statistics
+
+
+def test_wasserstein_is_that_of_scipy(rng):
+    ours, theirs = rng.normal(size=300), 0.3 + 1.5 * rng.normal(size=200)
+    weights = rng.uniform(0.5, 2, 300), rng.uniform(0.5, 2, 200)
+    exact = stats.wasserstein_distance(ours, theirs, *weights)
+    sides = (ours, weights[0]), (theirs, weights[1])
+    got = histogram_bounds(*sides, "wasserstein", 0.95, 0.95, scale=2.0, rng=rng).value
+    # On 256 of 500 points: closer than the width of a step.
+    assert got == pytest.approx(exact / 2, rel=0.02)
+    few = (ours[:100].round(1), weights[0][:100]), (theirs[:100].round(1), weights[1][:100])
+    exact = stats.wasserstein_distance(few[0][0], few[1][0], few[0][1], few[1][1])
+    assert histogram_bounds(*few, "wasserstein", 0.95, 0.95, scale=1.0, rng=rng).value == pytest.approx(exact)
+
+
+def test_bins_hold_equal_parts_of_the_baseline_and_zero_is_apart(rng):
+    values = np.concatenate([rng.normal(size=1000), np.zeros(500), np.full(10, 1e-9)])
+    bins = ReferenceBins.of(values, np.ones(len(values)), zero=1e-8)
+    fractions = bins.fractions(values, np.ones(len(values)))
+    assert fractions[0] == pytest.approx(510 / 1510)
+    np.testing.assert_allclose(fractions[1:], 100 / 1510)
+    far = bins.fractions(np.array([-1e9, 1e9]), np.ones(2))
+    assert far[1] == far[-1] == 0.5
+    constant = ReferenceBins.of(np.ones(50), np.ones(50))
+    np.testing.assert_array_equal(constant.fractions(np.array([0.5, 1.0, 2.0, 0.0]), np.ones(4)), [0.25, 0.5, 0.25])
+
+
+def test_auc_is_that_of_scikit_learn_with_the_error_of_the_bootstrap(rng):
+    positive, negative = (rng.normal(0.5, 1, 80).round(1), rng.normal(0, 1, 120).round(1))
+    label = np.r_[np.ones(80), np.zeros(120)]
+    area, variance = auc(positive, negative)
+    assert area == pytest.approx(roc_auc_score(label, np.r_[positive, negative]))
+    drawn = [auc(rng.choice(positive, 80), rng.choice(negative, 120))[0] for _ in range(1000)]
+    assert variance**0.5 == pytest.approx(np.std(drawn), rel=0.1)
+
+
+def test_the_classifier_sees_spread_and_does_not_depend_on_order(rng):
+    ours, theirs = rng.normal(size=(400, 3)), rng.normal(size=(500, 3))
+    assert classifier_bounds(ours, theirs, 0.95).low == 0.5
+    ours[:, 1] *= 2
+    seen = classifier_bounds(ours, theirs, 0.95)
+    assert seen.low > 0.55
+    assert classifier_bounds(ours[::-1], rng.permutation(theirs), 0.95) == seen
+    assert classifier_bounds(np.zeros((20, 2)), np.zeros((20, 2)), 0.95).value == 0.5
+
+
+def test_draws_have_the_covariance_of_paired_differences(rng, moments):
+    common = rng.normal(size=(400, 2))
+    ours, theirs = 5 + common + 0.1 * rng.normal(size=(400, 2)), 5 + common
+    covariance = np.cov((ours - theirs).T) / 400
+    pair = Comparison(("a", "b"), moments(ours), moments(theirs), difference_covariance=covariance)
+    first, second = pair.draws(20_000, rng)
+    np.testing.assert_allclose(np.cov((first - second).T), covariance, rtol=0.05, atol=0.05 * covariance.max())
+    np.testing.assert_allclose(pair.difference_std_error(), np.sqrt(np.diag(covariance)))
+    apart = Comparison(("a", "b"), moments(ours), moments(theirs))
+    assert (apart.difference_std_error() > 5 * pair.difference_std_error()).all()
