@@ -1,4 +1,7 @@
-"""One job with every method that needs no labels, slices, weights and a baseline model: no sharding changes a table, and statistics fit."""
+"""One job with every method that needs no labels, slices, weights and a baseline model.
+
+No sharding changes a table, and the statistics of the attributions fit.
+"""
 
 from pathlib import Path
 from typing import Any

@@ -10,6 +10,8 @@ from tfx import v1 as tfx
 
 import worlds
 from tfx_explain.cli import main
+from tfx_explain.config.explain import Method
+from tfx_explain.config.validation import Rule
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -69,6 +71,15 @@ def test_commands_and_program_run_as_written(workplace: Path, capsys: pytest.Cap
         assert capsys.readouterr().err == ""
     assert (workplace / "explanation" / "report.html").exists()
     exec(blocks("python")[1], {})
+
+
+def test_every_method_rule_and_benchmark_is_named() -> None:
+    benchmarks = {path.name for path in (ROOT / "benchmarks").glob("*.py") if "__main__" in path.read_text()}
+    benchmarks -= {"shap_peer.py", "sage_peer.py"}
+    for name in {*Method.model_fields, *Rule.model_fields, *benchmarks}:
+        assert f"`{name}" in README, name
+    for script in re.findall(r"pipelines/[a-z_/]+\.py", README):
+        assert (ROOT / script).exists(), script
 
 
 def test_picture_and_links_are_there() -> None:
