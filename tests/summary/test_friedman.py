@@ -1,5 +1,7 @@
 """Friedman's H on functions whose interactions are known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -145,7 +147,8 @@ def test_rows_that_have_no_output_are_left_out_and_too_few_give_nothing() -> Non
     first[2, 3] = np.nan
     kept = [0, 1, 3, 4, 5]
     found = friedman_h(joint, first, second, output_variance=1.0)
-    assert found == friedman_h(joint[kept], first[kept], second[kept], output_variance=1.0)
+    without = friedman_h(joint[kept], first[kept], second[kept], output_variance=1.0)
+    np.testing.assert_array_equal(dataclasses.astuple(found), dataclasses.astuple(without))
     assert found.n_examples == 10
     nothing = friedman_h(joint[:2], joint[:2], joint[:2], output_variance=1.0)
     assert np.isnan([nothing.value, nothing.std_error, nothing.ci_high, nothing.h]).all()
