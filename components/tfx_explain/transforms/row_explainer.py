@@ -22,6 +22,10 @@ FloatArray = npt.NDArray[np.float64]
 _MAX_DESIGNS = 8
 _MIN_DESIGNS = 2
 _DESIGN_ELEMENTS = 2**22
+# Blocks have coalitions of their own: where a row sees many, few designs already make the mean over rows differ.
+_DISTINCT_BLOCKS = 128
+# 32 MiB of coalition values at a time, however large budget and background are.
+_VALUE_ELEMENTS = 2**22
 _SAFETY = 1.2
 _MAX_COALITIONS_PER_PLAYER = 64
 _MAX_DOUBLINGS = 16
@@ -57,6 +61,11 @@ class CoalitionValues:
         of_blocks = np.einsum("gr,grk->gk", design.background_weight, base[design.background_index]) / shares[:, None]
         merged, weights = merge_blocks(values, shares, JACKKNIFE_BLOCKS)
         return cls(design, merged, weights, merge_blocks(of_blocks, shares, JACKKNIFE_BLOCKS, axis=0)[0])
+
+    @classmethod
+    def joined(cls, parts: Sequence[CoalitionValues]) -> CoalitionValues:
+        """The rows of all parts, which share a design, one after the other."""
+        return dataclasses.replace(parts[0], values=np.concatenate([part.values for part in parts]))
 
     def take(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> CoalitionValues:
         """The given rows, (k,) integers or (n,) booleans."""
@@ -212,15 +221,14 @@ class RowExplainer:
         budget: int | None,
     ) -> Estimates:
         """Every row explained with the same budget."""
-        parts = []
-        kept = None
+        parts, kept = [], []
         for design_id, rows in self._by_design(hashes, background, budget):
             design = self._design(background, budget, design_id)
             values = self._block_values(take_rows(batch, rows), design, background)
             parts.append((rows, attribute(design, values, prediction[rows], base)))
             if self.keep_coalitions and design.estimator == "exact":
-                # All rows share this design, so there is no other part.
-                kept = CoalitionValues.of(design, values, base)
+                # All rows share this design, so these parts are in the order of the rows.
+                kept.append(CoalitionValues.of(design, values, base))
         order = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
 
         def gathered(name: str) -> FloatArray:
@@ -234,7 +242,7 @@ class RowExplainer:
             completeness_gap=gathered("completeness_gap"),
             interactions=np.concatenate([_interactions(result) for _, result in parts])[order],
             n_model_rows=int(self._design(background, budget, 0).n_model_rows) * batch.num_rows,
-            coalition_values=kept,
+            coalition_values=CoalitionValues.joined(kept) if kept else None,
         )
 
     def _block_values(self, rows: pa.RecordBatch, design: Design, background: Background) -> FloatArray:
@@ -245,12 +253,16 @@ class RowExplainer:
     def _by_design(
         self, hashes: HashArray, background: Background, budget: int | None
     ) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-        n_designs = design_count(self._design(background, budget, 0))
+        """The rows of each design, no more at a time than memory has room for."""
+        design = self._design(background, budget, 0)
+        n_designs = design_count(design)
+        per_row = max(1, design.n_blocks * design.n_coalitions * self.model.n_outputs)
+        size = max(1, _VALUE_ELEMENTS // per_row)
         design_ids = (hashes % np.uint64(n_designs)).astype(np.int64)
         for design_id in range(n_designs):
             rows = np.flatnonzero(design_ids == design_id)
-            if len(rows):
-                yield design_id, rows
+            for start in range(0, len(rows), size):
+                yield design_id, rows[start : start + size]
 
     def _design(self, background: Background, budget: int | None, design_id: int) -> Design:
         key = (background.digest, budget, design_id)
@@ -273,7 +285,8 @@ def design_count(design: Design) -> int:
     if design.estimator == "exact":
         return 1
     elements = max(design.coalitions.size // 8, 1 if design.linear_map is None else design.linear_map.size)
-    return max(_MIN_DESIGNS, min(_MAX_DESIGNS, _DESIGN_ELEMENTS // elements))
+    wanted = min(_MAX_DESIGNS, -(-_DISTINCT_BLOCKS // design.n_blocks))
+    return max(_MIN_DESIGNS, min(wanted, _DESIGN_ELEMENTS // elements))
 
 
 def _interactions(result: Attributions) -> FloatArray:
