@@ -1,0 +1,139 @@
+"""The last step of the job, run once by one worker: tables, and what the manifest needs to know of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tfx_explain import records, storage
+from tfx_explain.attribution import Design
+from tfx_explain.errors import InputError
+from tfx_explain.rows import SmallestHashes
+from tfx_explain.slicing import OVERALL, SliceKey
+from tfx_explain.summary.importance import ImportanceSummary
+from tfx_explain.transforms.background import Background
+from tfx_explain.transforms.designs import shapley_design
+from tfx_explain.transforms.interaction_strength import METHOD as INTERACTION_STRENGTH
+from tfx_explain.transforms.interaction_strength import InteractionStrengths
+from tfx_explain.transforms.losses import describe_losses
+from tfx_explain.transforms.request import ExplainRequest
+from tfx_explain.transforms.slices import describe_slices
+from tfx_explain.transforms.summarize import IMPORTANCE, Key, merged
+from tfx_explain.transforms.write import Tables
+
+RUN = "run.json"
+"""What the workers found out, for the manifest; gone when the run ends."""
+
+_N_TOP = 10
+
+
+def write_tables(
+    request: ExplainRequest,
+    *,
+    background: Background,
+    summaries: Iterable[tuple[Key, Any]],
+    strengths: InteractionStrengths | None,
+    slices: Mapping[SliceKey, int],
+    samples: Iterable[SmallestHashes],
+    counts: Mapping[tuple[str, str], int],
+    failures: Mapping[tuple[str, str], int],
+) -> None:
+    """Writes the tables and `run.json`.
+
+    Args:
+      request: what was asked for.
+      background: the rows that stood in for absent features, and what was settled with them.
+      summaries: accumulators by table, slice and output; several with one key are merged.
+      strengths: of interactions, where they were asked for.
+      slices: slice -> rows before they were explained.
+      samples: rows for the report.
+      counts: (split, what) -> n.
+      failures: (split, reason) -> n.
+
+    Raises:
+      InputError: every row has a weight of 0.
+    """
+    players, config, directory = tuple(request.players), request.config, request.explanation_dir
+    accumulated = _merged_by_key(summaries)
+    design = shapley_design(config, len(players), background.weights, budget=background.budget)
+    importance = {key[1:]: value for key, value in accumulated.items() if key[0] == IMPORTANCE}
+    num_examples = {slice_key: value.n_examples for (slice_key, _), value in importance.items()}
+    # Rows that failed, or have a weight of 0, may have left too few.
+    small = {name for name, n in num_examples.items() if name != OVERALL and n < config.min_slice_examples}
+    accumulated = {key: value for key, value in accumulated.items() if key[1] not in small}
+    if accumulated:
+        _check_weights(num_examples[OVERALL], config.example_weight_key)
+        tables = Tables(directory, players, design.interaction_pairs, design.interaction_index)
+        strength_table = None if strengths is None else strengths.table
+        tables.write(accumulated, background, merged(samples).result(), strength_table)
+    results = {output: value.result() for (slice_key, output), value in importance.items() if slice_key == OVERALL}
+    run = {
+        "counts": _counts_by_split(counts),
+        "failures": _reasons_by_split(failures),
+        "background": _describe_background(background),
+        "design": _describe_design(design),
+        "slices": describe_slices(config, slices, num_examples),
+        "profiles": {} if background.profiles is None else background.profiles.describe(config),
+        "strengths": {} if strengths is None else {INTERACTION_STRENGTH: dict(strengths.description)},
+        "losses": describe_losses(accumulated, background.losses, config),
+        "top_players": _top_players(players, results),
+        "max_gap": max((result.max_completeness_gap for result in results.values()), default=0.0),
+        "max_relative_gap": max((r.max_relative_completeness_gap for r in results.values()), default=0.0),
+    }
+    records.write_json(storage.join(directory, RUN), run)
+
+
+def _merged_by_key(summaries: Iterable[tuple[Key, Any]]) -> dict[Key, Any]:
+    together: dict[Key, Any] = {}
+    for key, accumulator in summaries:
+        together[key] = accumulator if key not in together else merged([together[key], accumulator])
+    return together
+
+
+def _counts_by_split(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, Any]]:
+    by_split: dict[str, dict[str, Any]] = {}
+    for (split, what), n in sorted(counts.items()):
+        by_split.setdefault(split, {})[what] = f"{n % 2**64:016x}" if what == "digest" else n
+    return by_split
+
+
+def _reasons_by_split(failures: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    """Split -> reason -> n, most frequent first."""
+    by_split: dict[str, dict[str, int]] = {}
+    for (split, reason), n in sorted(failures.items(), key=lambda item: (item[0][0], -item[1], item[0][1])):
+        by_split.setdefault(split, {})[reason] = n
+    return by_split
+
+
+def _describe_background(background: Background) -> dict[str, Any]:
+    return {
+        "num_rows": background.rows.num_rows,
+        "digest": background.digest,
+        "base_values": background.base_values.tolist(),
+    }
+
+
+def _describe_design(design: Design) -> dict[str, Any]:
+    return {
+        "estimator": design.estimator,
+        "coalitions_per_background_row": design.n_coalitions,
+        "background_blocks": design.n_blocks,
+        "model_rows_per_example": design.n_model_rows,
+        "interaction_index": design.interaction_index,
+    }
+
+
+def _check_weights(n_weighted: int, weight: str | None) -> None:
+    if not n_weighted:
+        raise InputError(
+            f"every explained row has an example weight `{weight}` of 0, so there is nothing to average; "
+            "give some rows a positive weight."
+        )
+
+
+def _top_players(players: Sequence[str], results: Mapping[str, ImportanceSummary]) -> list[str]:
+    """The most important players of the first output, most important first."""
+    first = next(iter(sorted(results)), None)
+    return [] if first is None else [players[i] for i in np.argsort(results[first].rank, kind="stable")[:_N_TOP]]
