@@ -14,6 +14,7 @@ Named = tuple[str, Any]
 
 _LIMITS = {"value", "max", "k", "tolerance"}
 _OPPOSITES = {"sign": ("players", "positive", "negative"), "monotonic": ("feature", "increasing", "decreasing")}
+_ROUNDING = 1e-9
 _SHARE_RULES = ("max_share", "min_share", "max_top_share")
 
 
@@ -85,22 +86,20 @@ def _impossible_shares(rules: Sequence[Named]) -> str:
 
 
 def _possible(rules: Sequence[Named]) -> bool:
-    """Whether there are shares of the named players, and of others without limit, that meet these rules."""
+    """Whether there are shares of the named players, and of others without limit, that meet these rules.
+
+    Shares and what each rule leaves over are non-negative and meet linear equations, or come as near as they can.
+    """
     named = sorted(set(itertools.chain.from_iterable(getattr(settings, "players", ()) for _, settings in rules)))
     largest = min((settings.value for name, settings in rules if name == "max_top_share"), default=1.0)
-    rows, limits = [np.zeros(len(named) + 1)], [0.0]
+    bounds = [(1.0, {player}, largest) for player in named]
     for name, settings in rules:
         if name != "max_top_share":
-            sense = 1.0 if name == "max_share" else -1.0
-            rows.append(np.array([sense * (player in settings.players) for player in named] + [0.0]))
-            limits.append(sense * settings.value)
-    bounds = [(0.0, largest)] * len(named) + [(0.0, 1.0)]
-    total = np.ones((1, len(named) + 1))
-    found = optimize.linprog(
-        np.zeros(len(named) + 1), A_ub=np.array(rows), b_ub=np.array(limits), A_eq=total, b_eq=[1.0], bounds=bounds
-    )
-    # 2 = infeasible; anything else that is no solution must not refuse a policy.
-    return bool(found.status != 2)
+            bounds.append((1.0 if name == "max_share" else -1.0, set(settings.players), settings.value))
+    sums = np.array([[1.0] * (len(named) + 1), *([p in players for p in named] + [0] for _, players, _ in bounds)])
+    left_over = np.vstack([np.zeros(len(bounds)), np.diag([sense for sense, _, _ in bounds])])
+    _, distance = optimize.nnls(np.hstack([sums, left_over]), np.array([1.0, *(value for _, _, value in bounds)]))
+    return bool(distance < _ROUNDING)
 
 
 def _whom(settings: Any) -> str:
