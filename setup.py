@@ -45,6 +45,7 @@ setup(
         "pydantic>=2",
         "pyyaml",
         "scipy",
+        "threadpoolctl",
         "typing-extensions",
     ],
     extras_require={

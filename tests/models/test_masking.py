@@ -13,10 +13,11 @@ import pytest
 import tensorflow as tf
 
 from tfx_explain.errors import InputError
+from tfx_explain.models import chunks as chunks_module
 from tfx_explain.models import engine as engine_module
 from tfx_explain.models import host as host_module
 from tfx_explain.models import load_model
-from tfx_explain.models.chunks import Chunks, plan_chunks
+from tfx_explain.models.chunks import Chunks, plan_chunks, tile_size
 from tfx_explain.models.features import Ragged
 from tfx_explain.models.hoist import hoist, unhoisted
 
@@ -67,6 +68,27 @@ def test_chunks_change_nothing(request, kind, max_rows, tools, monkeypatch):
     np.testing.assert_allclose(model.block_values(x, b, players, design), expected, rtol=2e-6)
 
 
+@pytest.mark.parametrize("n_block_rows", [1, 3])
+@pytest.mark.parametrize("rows_per_tile", [1, 20, 45])
+def test_tiles_of_a_compiled_call_change_nothing(dense, dense_dir, n_block_rows, rows_per_tile, tools, monkeypatch):
+    _, make = dense
+    x, b = make(7, 1), make(9, 2)
+    design = tools.random_design(6, 9, n_blocks=4, n_coalitions=5, n_rows=n_block_rows)
+    expected = load_model(dense_dir).block_values(x, b, DENSE_PLAYERS, design)
+    monkeypatch.setattr(chunks_module, "_ROWS_PER_TILE", rows_per_tile)
+    found = load_model(dense_dir).block_values(x, b, DENSE_PLAYERS, design)
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, expected, rtol=2e-6)
+
+
+def test_tiles_divide_what_they_are_tiles_of_or_are_not_worth_it():
+    assert tile_size(45, 5_800) == 5
+    assert tile_size(100, 480) == 50
+    assert tile_size(3, 10) == 3  # all at once is still small
+    assert tile_size(101, 2_000) == 101  # a tile of one would be too small
+    assert tile_size(7, 100_000) == 1
+
+
 @pytest.mark.parametrize(
     ("design", "max_rows", "expected"),
     [
@@ -75,6 +97,9 @@ def test_chunks_change_nothing(request, kind, max_rows, tools, monkeypatch):
         ((4, 10, 5), 150, Chunks(1, 2, 10)),
         ((4, 10, 5), 49, Chunks(1, 1, 5)),
         ((4, 10, 5), 1, Chunks(1, 1, 1)),
+        # Five examples make a tile of 32,768 rows.
+        ((100, 58, 1), 2**18, Chunks(45, 100, 58)),
+        ((100, 58, 1), 2**18 - 5_800, Chunks(40, 100, 58)),
     ],
 )
 def test_chunks_are_even_and_as_large_as_allowed(design, max_rows, expected):

@@ -73,12 +73,10 @@ def attribute(
     half, complement = _halves(values)
     solved = _solve(design, half, complement, totals)
     attributions = np.einsum("g,gcd->cd", weights, solved.values)
-    design_variance = np.einsum("g,gcd->cd", weights**2, solved.variance)
     total_variance = _variance_between_blocks(design, solved.values, attributions)
     separated = solved.dof > 0
     n_effective = (weights**2).sum() ** 2 / (weights**4).sum()
-    if not separated:
-        design_variance = total_variance
+    design_variance = np.einsum("g,gcd->cd", weights**2, solved.variance) if separated else total_variance
 
     def per_example(per_case: FloatArray) -> FloatArray:
         return np.ascontiguousarray(per_case.reshape(n, n_outputs, per_case.shape[1]).transpose(0, 2, 1))
@@ -167,17 +165,19 @@ def _solve_permutations(
     """Attributions are differences of odd parts along each permutation, from -totals / 2 to totals / 2."""
     n_blocks, n_permutations, n_players = permutations.shape
     shape = (half.shape[1], n_blocks, n_permutations, n_players - 1)
-    path = np.empty((*shape[:3], n_players + 1))
     first, second, ends = (array.transpose(1, 0, 2) for array in (half, complement, totals))
-    np.subtract(first.reshape(shape), second.reshape(shape), out=path[..., 1:-1])
-    path[..., 0], path[..., -1] = -ends, ends
-    steps = path[..., 1:] - path[..., :-1]
+    odd = np.subtract(first.reshape(shape), second.reshape(shape))
+    steps = np.empty((*shape[:3], n_players))
+    np.subtract(odd[..., 1:], odd[..., :-1], out=steps[..., 1:-1])
+    np.add(odd[..., 0], ends, out=steps[..., 0])
+    np.subtract(ends, odd[..., -1], out=steps[..., -1])
     steps *= 0.5
     # From the order of each permutation to that of the players; `take` on flat rows is the fastest way there.
     place = np.argsort(permutations, axis=2) + n_players * np.arange(n_blocks * n_permutations).reshape(n_blocks, -1, 1)
     per_permutation = steps.reshape(len(steps), -1).take(place.ravel(), axis=1).reshape(steps.shape).swapaxes(0, 1)
     if n_permutations == 1:
-        return _Solved(per_permutation[:, :, 0], np.zeros((*per_permutation.shape[:2], n_players)), 0.0)
+        unknown = np.broadcast_to(0.0, (*per_permutation.shape[:2], n_players))
+        return _Solved(per_permutation[:, :, 0], unknown, 0.0)
     variance = per_permutation.var(axis=2, ddof=1) / n_permutations
     if n_blocks * (n_permutations - 1) < _MIN_DOF:
         variance = np.full_like(variance, np.nan)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tfx_explain.errors import ModelError
-from tfx_explain.models.chunks import padded_range, rows_per_call
+from tfx_explain.models.chunks import padded_range, rows_per_call, tile_size
 from tfx_explain.models.compilation import can_compile
 from tfx_explain.models.features import Column, Inputs, Ragged, take_rows
 from tfx_explain.models.graph import FrozenGraph, Port
@@ -38,6 +38,7 @@ class GraphEngine:
     """
 
     fixed_shapes = True
+    is_thread_safe = True
 
     def __init__(self, graph: FrozenGraph, n_outputs: int, what: str) -> None:
         self._graph = graph
@@ -126,7 +127,7 @@ class Bound:
         masks = np.where(present, _ALL_BITS, np.int32(0))
         return tf.constant(masks), tf.constant(index, tf.int32), tf.constant(weight, tf.float64)
 
-    def values(self, selected: Any, piece: Any) -> npt.NDArray[np.float64]:
+    def values(self, selected: Any, piece: Any) -> npt.NDArray[np.floating[Any]]:
         """Outputs of mixed rows, averaged over each block's background rows.
 
         Args:
@@ -134,12 +135,11 @@ class Bound:
           piece: what `piece` made of n_blocks times n_coalitions coalitions.
 
         Returns:
-          (n_examples, n_blocks, n_coalitions, n_outputs) float64.
+          (n_examples, n_blocks, n_coalitions, n_outputs).
         """
         stage, background, examples, compiled = selected
         with model_errors(self._what):
-            out = stage.masked(compiled, examples, background, *piece).numpy()
-        return np.asarray(out, np.float64)
+            return np.asarray(stage.masked(compiled, examples, background, *piece).numpy())
 
 
 class _Stage:
@@ -150,11 +150,12 @@ class _Stage:
         self._entry_ports, self._hoisted = entry_ports, hoisted
         self._ports, self._owners, self._n_outputs = graph.ports, hoisted.owners, n_outputs
         self._forward = forward_function(graph)
+        self._output_dtype = graph.import_graph().get_tensor_by_name(graph.output).dtype
         width = sum(int(np.prod(port.spec.shape)) for port in graph.ports)
         self.max_rows = rows_per_call(width, graph.n_weights())
         self._entry_rows = entry_rows
         self.compiles = can_compile(graph)
-        self._compiled: Any = tf.function(functools.partial(self._mix, _select_bits), autograph=False, jit_compile=True)
+        self._compiled: Any = tf.function(self._mix_tiles, autograph=False, jit_compile=True)
         self._mixed: Any = tf.function(functools.partial(self._mix, _select), autograph=False)
 
     def enter(self, inputs: Inputs) -> list[Column] | None:
@@ -181,6 +182,20 @@ class _Stage:
                 self.compiles = False
         return self._mixed(*args)
 
+    def _mix_tiles(self, examples: list[Any], background: list[Any], masks: Any, index: Any, weight: Any) -> Any:
+        """`_mix` in a loop over parts of the examples or, of a single one, over parts of the blocks."""
+        n, n_blocks, per_block = examples[0].shape[0], masks.shape[0], masks.shape[1] * index.shape[1]
+        dtype, design = self._values_dtype(index), [masks, index, weight]
+        tile = tile_size(n, n_blocks * per_block)
+
+        def mix(own: list[Any]) -> Any:
+            def mix_blocks(part: list[Any]) -> Any:
+                return self._mix(_select_bits, own, background, *part)
+
+            return _in_tiles(mix_blocks, design, tile_size(n_blocks, per_block) if tile == 1 else n_blocks, dtype)
+
+        return tf.reshape(_in_tiles(mix, examples, tile, dtype), [n, *masks.shape[:2], self._n_outputs])
+
     def _mix(
         self,
         select: Callable[..., Any],
@@ -199,8 +214,24 @@ class _Stage:
                 feeds.append(_mix_dense(select, own, other, keep, index, lattice))
             else:
                 feeds.append(_mix_ragged(own, other, keep, index, lattice))
-        outputs = tf.reshape(tf.cast(self._forward(feeds), tf.float64), [*lattice, self._n_outputs])
+        dtype = self._values_dtype(index)
+        outputs = tf.reshape(tf.cast(self._forward(feeds), dtype), [*lattice, self._n_outputs])
+        if lattice[3] == 1:
+            return outputs[:, :, :, 0]
         return tf.reduce_sum(outputs * weight[None, :, None, :, None], axis=3)
+
+    def _values_dtype(self, index: Any) -> Any:
+        """Where a block has one row there is nothing to average, and a float32 output loses nothing by staying one."""
+        is_single = index.shape[1] == 1 and self._output_dtype == tf.float32
+        return tf.float32 if is_single else tf.float64
+
+
+def _in_tiles(run: Callable[[list[Any]], Any], tensors: list[Any], size: int, dtype: Any) -> Any:
+    """(n_tiles, ...) what `run` makes of `size` rows of the tensors after the other."""
+    parts = [tf.reshape(tensor, [-1, size, *tensor.shape[1:]]) for tensor in tensors]
+    if parts[0].shape[0] == 1:
+        return run(tensors)
+    return tf.map_fn(run, parts, fn_output_signature=dtype)
 
 
 def _select(keep: Any, own: Any, other: Any) -> Any:

@@ -24,6 +24,7 @@ class HostEngine:
     """
 
     fixed_shapes = False
+    is_thread_safe = False
 
     def __init__(self, call: Callable[[Inputs], Any], what: str) -> None:
         self._call = call

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tfx_explain.errors import InputError
-from tfx_explain.models.chunks import Design, block_weights, padded_range, plan_chunks
+from tfx_explain.models.chunks import Chunks, Design, block_weights, padded_range, plan_chunks
 from tfx_explain.models.features import FeatureSpec, Inputs, Reader
 from tfx_explain.models.repeats import Masks, differing_players, distinct_values, enumerated_masks, is_worth_it
 
@@ -22,9 +22,15 @@ _MIN_LISTED_ROWS = 1_024
 
 
 class Engine(Protocol):
-    """What evaluates plain and mixed rows."""
+    """What evaluates plain and mixed rows.
+
+    Attributes:
+      fixed_shapes: whether calls want the same number of rows each time.
+      is_thread_safe: whether several threads may call at once.
+    """
 
     fixed_shapes: bool
+    is_thread_safe: bool
 
     def predict(self, inputs: Inputs) -> npt.NDArray[np.float64]:
         """(n, n_outputs) outputs."""
@@ -36,7 +42,7 @@ class Engine(Protocol):
 class Model:
     """A model that can be asked what it predicts, with any features taken from background rows instead.
 
-    Made by `load_model`. Safe to share between threads.
+    Made by `load_model`.
 
     Attributes:
       features: what the model reads, sorted by name. Empty where that cannot be known (serialised examples parsed out
@@ -47,6 +53,7 @@ class Model:
       output_space_note: why that is not the space asked for; empty where it is.
       access: how the model is called: "parse_cut" (feature tensors, past the parse op), "tensors" (feature tensors, as
         its signature wants them), "serialized" (re-encoded tf.Examples) or "module" (Python).
+      is_thread_safe: whether several threads may call it at once; a Python model is not taken to be.
     """
 
     def __init__(
@@ -70,6 +77,7 @@ class Model:
         self.output_space = output_space
         self.output_space_note = output_space_note
         self.access = access
+        self.is_thread_safe = engine.is_thread_safe
 
     def row_errors(self, batch: pa.RecordBatch) -> dict[int, str]:
         """The rows this model cannot take, each with a one-sentence reason."""
@@ -90,6 +98,11 @@ class Model:
           ModelError: the model fails on these inputs.
         """
         return self._engine.predict(inputs) if len(inputs) else np.zeros((0, self.n_outputs))
+
+    def examples_per_call(self, background: Inputs, players: Sequence[Sequence[str]], design: Design) -> int:
+        """How many examples `block_values` gives the model at once; other numbers than multiples of it waste some."""
+        chunks = _chunks(design, self._engine.bind(background, players))
+        return chunks.n_examples
 
     def block_values(
         self, examples: Inputs, background: Inputs, players: Sequence[Sequence[str]], design: Design
@@ -134,8 +147,7 @@ class Model:
         """Evaluates every example with every coalition and background row of its block."""
         coalitions, index = np.asarray(design.coalitions, bool), np.asarray(design.background_index)
         n_blocks, n_coalitions, _ = coalitions.shape
-        chunks = plan_chunks(n_blocks, n_coalitions, index.shape[1], bound.max_rows)
-        weight = block_weights(design)
+        chunks, weight = _chunks(design, bound), block_weights(design)
         places, pieces = [], []
         for g in range(0, n_blocks, chunks.n_blocks):
             blocks = padded_range(g, chunks.n_blocks, n_blocks)
@@ -189,6 +201,11 @@ class Model:
             piece = bound.piece(present[part, None, :], rows[part, None], np.ones((size, 1)))
             parts.append(bound.values(selected, piece)[0, :, 0])
         return np.concatenate(parts)[: len(rows)]
+
+
+def _chunks(design: Design, bound: Any) -> Chunks:
+    n_blocks, n_coalitions, _ = np.shape(design.coalitions)
+    return plan_chunks(n_blocks, n_coalitions, np.shape(design.background_index)[1], bound.max_rows)
 
 
 def _next_power_of_two(n: int) -> int:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from threadpoolctl import ThreadpoolController
 
 from tfx_explain.attribution import Attributions, Design, attribute
 from tfx_explain.attribution.loss_game import JACKKNIFE_BLOCKS, merge_blocks
@@ -24,8 +29,11 @@ _MIN_DESIGNS = 2
 _DESIGN_ELEMENTS = 2**22
 # Blocks have coalitions of their own: where a row sees many, few designs already make the mean over rows differ.
 _DISTINCT_BLOCKS = 128
-# 32 MiB of coalition values at a time, however large budget and background are.
-_VALUE_ELEMENTS = 2**22
+_PARTS_AT_ONCE = 2
+# Arrays of so few rows stay in the cache, and in memory that is used again.
+_ROWS_PER_SOLVE = 64
+# 8 MiB of coalition values at a time in each part, however large budget and background are.
+_VALUE_ELEMENTS = 2**20
 _SAFETY = 1.2
 _MAX_COALITIONS_PER_PLAYER = 64
 _MAX_DOUBLINGS = 16
@@ -107,6 +115,14 @@ class Estimates:
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(error == 0, 0.0, error / size)
         return np.asarray(ratio.max(axis=1))
+
+
+class _Part(NamedTuple):
+    """Some rows of a batch, by their positions, and what was found for them."""
+
+    rows: npt.NDArray[np.int64]
+    found: Attributions
+    coalition_values: CoalitionValues | None
 
 
 class RowExplainer:
@@ -221,18 +237,13 @@ class RowExplainer:
         budget: int | None,
     ) -> Estimates:
         """Every row explained with the same budget."""
-        parts, kept = [], []
-        for design_id, rows in self._by_design(hashes, background, budget):
-            design = self._design(background, budget, design_id)
-            values = self._block_values(take_rows(batch, rows), design, background)
-            parts.append((rows, attribute(design, values, prediction[rows], base)))
-            if self.keep_coalitions and design.estimator == "exact":
-                # All rows share this design, so these parts are in the order of the rows.
-                kept.append(CoalitionValues.of(design, values, base))
-        order = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
+        parts = self._parts(batch, hashes, prediction, background, base, budget)
+        # All rows share the design whose coalitions are kept, so these parts are in the order of the rows.
+        kept = [part.coalition_values for part in parts if part.coalition_values is not None]
+        order = np.argsort(np.concatenate([part.rows for part in parts]), kind="stable")
 
         def gathered(name: str) -> FloatArray:
-            return np.asarray(np.concatenate([getattr(result, name) for _, result in parts])[order])
+            return np.asarray(np.concatenate([getattr(part.found, name) for part in parts])[order])
 
         return Estimates(
             prediction=prediction,
@@ -240,15 +251,53 @@ class RowExplainer:
             design_std_error=gathered("design_std_error"),
             background_std_error=gathered("background_std_error"),
             completeness_gap=gathered("completeness_gap"),
-            interactions=np.concatenate([_interactions(result) for _, result in parts])[order],
+            interactions=np.concatenate([_interactions(part.found) for part in parts])[order],
             n_model_rows=int(self._design(background, budget, 0).n_model_rows) * batch.num_rows,
             coalition_values=CoalitionValues.joined(kept) if kept else None,
         )
 
-    def _block_values(self, rows: pa.RecordBatch, design: Design, background: Background) -> FloatArray:
+    def _parts(
+        self,
+        batch: pa.RecordBatch,
+        hashes: HashArray,
+        prediction: FloatArray,
+        background: Background,
+        base: FloatArray,
+        budget: int | None,
+    ) -> list[_Part]:
+        """The batch in parts that share a design, explained.
+
+        Two parts are worked on at a time: while the attributions of one are made, the model has the other.
+        """
+        background_inputs = self._inputs_of(background)
+
+        def explain(part: tuple[npt.NDArray[np.int64], Design]) -> list[_Part]:
+            rows, design = part
+            inputs = self.model.inputs(take_rows(batch, rows))
+            values = self.model.block_values(inputs, background_inputs, self.players, design)
+            done = []
+            for start in range(0, len(rows), _ROWS_PER_SOLVE):
+                piece = slice(start, start + _ROWS_PER_SOLVE)
+                found = attribute(design, values[piece], prediction[rows[piece]], base)
+                keep = self.keep_coalitions and design.estimator == "exact"
+                kept = CoalitionValues.of(design, values[piece], base) if keep else None
+                done.append(_Part(rows[piece], found, kept))
+            return done
+
+        parts = [
+            (rows, self._design(background, budget, design_id))
+            for design_id, rows in self._by_design(hashes, background, budget)
+        ]
+        if len(parts) < _PARTS_AT_ONCE or not self.model.is_thread_safe:
+            return list(itertools.chain.from_iterable(map(explain, parts)))
+        # Threads of the linear algebra would wait for cores that the model keeps busy.
+        with _thread_pools().limit(limits=1, user_api="blas"), ThreadPoolExecutor(_PARTS_AT_ONCE) as threads:
+            return list(itertools.chain.from_iterable(threads.map(explain, parts)))
+
+    def _inputs_of(self, background: Background) -> Inputs:
         if self._background_inputs is None or self._background_inputs[0] != background.digest:
             self._background_inputs = (background.digest, self.model.inputs(background.rows))
-        return self.model.block_values(self.model.inputs(rows), self._background_inputs[1], self.players, design)
+        return self._background_inputs[1]
 
     def _by_design(
         self, hashes: HashArray, background: Background, budget: int | None
@@ -258,6 +307,8 @@ class RowExplainer:
         n_designs = design_count(design)
         per_row = max(1, design.n_blocks * design.n_coalitions * self.model.n_outputs)
         size = max(1, _VALUE_ELEMENTS // per_row)
+        per_call = self.model.examples_per_call(self._inputs_of(background), self.players, design)
+        size -= size % per_call if size > per_call else 0
         design_ids = (hashes % np.uint64(n_designs)).astype(np.int64)
         for design_id in range(n_designs):
             rows = np.flatnonzero(design_ids == design_id)
@@ -271,6 +322,12 @@ class RowExplainer:
                 self.config, len(self.players), background.weights, design_id=design_id, budget=budget
             )
         return self._designs[key]
+
+
+@functools.cache
+def _thread_pools() -> ThreadpoolController:
+    """Those of the libraries that are loaded; looking for them takes some milliseconds."""
+    return ThreadpoolController()
 
 
 def _largest_budget(design: Design) -> int:
