@@ -44,13 +44,15 @@ class Explanation(_Described):
       alphabetical order: `overall`, `sex=female`, `island=Biscoe,sex=female`. With `example_weight_key` every mean is
       weighted, `num_examples` counts rows of positive weight, and `num_effective_examples` = (sum w)^2 / sum w^2.
       `metric` says what `value` is: `mean_abs_attribution`, or for the methods below the loss (`log_loss` in nats,
-      `mse`, `mae`) of the whole output vector, so that `output` is the output's name without a class.
-      `permutation_importance`: mean increase of the loss when the player's features come from `num_donors` other rows.
+      `mse`, `mae`) of the whole output vector, so that `output` is the output's name without a class, or `auc`.
+      `permutation_importance`: mean increase of the loss when the player's features come from `num_donors` other rows;
+      for `auc` how far the AUC falls, over all of their scores. A slice with labels of one class only has no rows then.
       `sage`: Shapley values of -loss(mean output over the background, taken in `output_space`), corrected for the size
       of a sampled background. Their `std_error` is over clusters of rows that share donors and permutations, and
       includes the error of both; it is given the background. They are of the model, not of the baseline model; rows
       without a usable label are left out and counted (`counts`); shares, signed and squared figures are NaN. The
-      manifest's `method` has their mean losses: SAGE values sum to `loss_of_mean` - `loss`.
+      manifest's `method` has their mean losses: SAGE values sum to `loss_of_mean` - `loss`. For AUC it has `auc` of the
+      model, `max_binning_error` (scores are counted in bins; no value is off by more) and `slices_of_one_class`.
     * `importance_covariance.parquet`: `slice`, `output`, `method`, `player_a`, `player_b`, `covariance` of the means
       above (a <= b in the order of the players), from which the validator bounds shares and compares ranks.
     * `baseline_importance.parquet`: as `importance.parquet`, of the baseline model on the same rows and designs, with

@@ -18,7 +18,7 @@ _HEADINGS = {
     "permutation_importance": "Permutation importance",
     "sage": "SAGE",
 }
-_LOSSES = {"log_loss": "log loss", "mse": "squared error", "mae": "absolute error"}
+_LOSSES = {"log_loss": "log loss", "mse": "squared error", "mae": "absolute error", "auc": "AUC"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tfx_explain.models import Model
 from tfx_explain.rows import HashArray, column_or_nulls, example_weights, list_lengths, row_hashes, take_rows
 from tfx_explain.transforms.background import Background
 from tfx_explain.transforms.loss_plan import SAGE, wants_losses
-from tfx_explain.transforms.losses import LossExplainer, LossRows
+from tfx_explain.transforms.losses import LossExplainer, MethodRows
 from tfx_explain.transforms.model_handle import ModelHandle
 from tfx_explain.transforms.profile_plan import wants_profiles
 from tfx_explain.transforms.profiles import ProfiledRows, Profiler
@@ -76,7 +76,7 @@ class ExplainedExamples:
     outputs: ExplainedOutputs
     baseline: ExplainedOutputs | None = None
     profiled: ProfiledRows | None = None
-    losses: Mapping[str, LossRows] = dataclasses.field(default_factory=dict)
+    losses: Mapping[str, MethodRows] = dataclasses.field(default_factory=dict)
 
 
 class CheckExamples(beam.DoFn):

@@ -113,7 +113,7 @@ def with_loss_plan(background: Background, sample: pa.RecordBatch, request: Expl
     predictions = model.predict(model.inputs(sample))
     finite = np.flatnonzero(np.isfinite(predictions).all(axis=1))
     donors = take_rows(sample, finite)
-    plan = plan_losses(donors, config, model, tuple(request.players), len(background.weights))
+    plan = plan_losses(donors, predictions[finite], config, model, tuple(request.players), len(background.weights))
     background = dataclasses.replace(background, losses=plan)
     if not needs_pilot(config, n_players, len(background.weights)):
         return background
