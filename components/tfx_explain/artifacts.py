@@ -49,16 +49,17 @@ class Explanation(_Described):
       for `auc` how far the AUC falls, over all of their scores. A slice with labels of one class only has no rows then.
       `sage`: Shapley values of -loss(mean output over the background, taken in `output_space`), corrected for the size
       of a sampled background. Their `std_error` is over clusters of rows that share donors and permutations, and
-      includes the error of both; it is given the background. They are of the model, not of the baseline model; rows
-      without a usable label are left out and counted (`counts`); shares, signed and squared figures are NaN. The
-      manifest's `method` has their mean losses: SAGE values sum to `loss_of_mean` - `loss`. For AUC it has `auc` of the
-      model, `max_binning_error` (scores are counted in bins; no value is off by more) and `slices_of_one_class`.
+      includes the error of both; it is given the background. Rows without a usable label are left out and counted
+      (`counts`); shares, signed and squared figures are NaN. The manifest's `method` has their mean losses: SAGE values
+      sum to `loss_of_mean` - `loss`. For AUC it has `auc` of the model, `max_binning_error` (scores are counted in
+      bins; no value is off by more) and `slices_of_one_class`.
     * `importance_covariance.parquet`: `slice`, `output`, `method`, `player_a`, `player_b`, `covariance` of the means
       above (a <= b in the order of the players), from which the validator bounds shares and compares ranks.
-    * `baseline_importance.parquet`: as `importance.parquet`, of the baseline model on the same rows and designs, with
-      `difference` = mean |attribution| of the model - of the baseline model and `difference_std_error`, paired by row;
-      only if there was a baseline model. `baseline_importance_covariance.parquet`: `covariance` as above, of the
-      baseline model, and `difference_covariance`, of those differences.
+    * `baseline_importance.parquet`: as `importance.parquet`, of the baseline model on the same rows, designs, donors
+      and permutations, with `difference` = `value` of the model - of the baseline model, `difference_std_error`,
+      `difference_ci_low` and `difference_ci_high` (95 %), paired by row; only if there was a baseline model.
+      `baseline_importance_covariance.parquet`: `covariance` as above, of the baseline model, and
+      `difference_covariance`, of those differences.
     * `slice_differences.parquet`: each slice against all rows outside it, one row per (slice, output, method, player):
       `value` = mean |attribution| in the slice, `rest_value` = outside it, `difference`, `std_error` (Welch's),
       `pooled_std_error` (Student's), `degrees_of_freedom` of the smaller side, `statistic` (Welch's t), `p_value` (the

@@ -37,7 +37,7 @@ class ClusteredEstimates:
             return np.full(self.value.shape, np.nan)
         return np.asarray(np.sqrt((self.residuals**2).sum(axis=0) * self.n_clusters / (self.n_clusters - 1)))
 
-    def interval(self, confidence: float) -> tuple[Array, Array]:
+    def interval(self, confidence: float = 0.95) -> tuple[Array, Array]:
         """Ends of the two-sided intervals, (d,) each, by Student's t over clusters."""
         half_width = t_quantile(0.5 + confidence / 2, self.n_clusters - 1) * self.std_error
         return self.value - half_width, self.value + half_width

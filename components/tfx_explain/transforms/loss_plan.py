@@ -28,6 +28,9 @@ from tfx_explain.transforms.designs import evaluates_all_coalitions
 
 PERMUTATION_IMPORTANCE, SAGE = LOSS_METHODS
 
+BASELINE_METHODS = {method: f"baseline_{method}" for method in LOSS_METHODS}
+"""Method -> the name of what it says of the baseline model."""
+
 N_CLUSTERS = 64
 """Enough for Student's t to be near normal, few enough to keep sums of each."""
 
@@ -60,7 +63,7 @@ class LossPlan:
       rough: the background rows that these meet; None = all.
       full_fraction: part of the rows that SAGE evaluates with all background rows.
       pilot: what a pilot says of the cost; None where there was none.
-      score_edges: of the bins that scores are counted in; None without AUC.
+      score_edges: of the bins that scores of each model, the candidate first, are counted in; none without AUC.
     """
 
     metrics: Mapping[str, str]
@@ -73,7 +76,11 @@ class LossPlan:
     rough: RoughBackground | None = None
     full_fraction: float = 1.0
     pilot: Pilot | None = None
-    score_edges: npt.NDArray[np.float64] | None = None
+    score_edges: tuple[npt.NDArray[np.float64], ...] = ()
+
+    def of_baseline(self) -> LossPlan:
+        """The same for the baseline model, which meets the same donors and permutations."""
+        return dataclasses.replace(self, score_edges=self.score_edges[1:])
 
     def for_rows(self, n_rows: int, n_background: int, aim: float | None) -> LossPlan:
         """The plan for so many rows: part of them where fewer reach the error, else more permutations of each."""
@@ -212,7 +219,7 @@ def check_losses(config: ExplainConfig, model: Model, rows: pa.RecordBatch, spli
 
 def plan_losses(
     donors: pa.RecordBatch,
-    predictions: npt.NDArray[np.float64],
+    predictions: Sequence[npt.NDArray[np.float64]],
     config: ExplainConfig,
     model: Model,
     players: Sequence[str],
@@ -221,8 +228,8 @@ def plan_losses(
     """The plan before any pilot.
 
     Args:
-      donors: sampled rows of the background split that the model can read, of finite output.
-      predictions: (n, K) outputs of those rows.
+      donors: sampled rows of the background split that the models can read, of finite outputs.
+      predictions: (n, K) outputs of those rows by the model, then by the baseline model if there is one.
       config: which methods, and their settings.
       model: what is explained.
       players: their names.
@@ -239,5 +246,5 @@ def plan_losses(
         donors=None if permutes is None else donors,
         n_clusters=1 << (int(np.clip(most, 1, N_CLUSTERS)).bit_length() - 1),
         reuses_coalitions=evaluates_all_coalitions(config, len(players), n_background),
-        score_edges=choose_score_edges(predictions) if AUC in metrics.values() else None,
+        score_edges=tuple(choose_score_edges(one) for one in predictions) if AUC in metrics.values() else (),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -64,10 +65,19 @@ class LossRows:
     clusters: npt.NDArray[np.int64]
     n_clusters: int
 
+    @property
+    def known(self) -> npt.NDArray[np.bool_]:
+        """(n,) whether there is a label and every figure is finite."""
+        figures = np.concatenate([self.values, self.losses], axis=2)
+        return np.asarray(np.isfinite(figures[:, 0]).all(axis=1) & ~np.isinf(figures).any(axis=(1, 2)))
+
+    def only(self, known: npt.NDArray[np.bool_]) -> LossRows:
+        """The same with all other rows left out, (n,) booleans."""
+        return dataclasses.replace(self, values=np.where(known[:, None, None], self.values, np.nan))
+
     def contribution(self, rows: npt.NDArray[np.int64], weights: FloatArray) -> Any:
         """What some rows add to an accumulator, as `summarize.Contribution`; None where all of them are left out."""
-        figures = np.concatenate([self.values[rows], self.losses[rows]], axis=2)
-        known = np.isfinite(figures[:, 0]).all(axis=1) & ~np.isinf(figures).any(axis=(1, 2))
+        known = self.known[rows]
         kept = rows[known]
         if not len(kept):
             return None
@@ -98,6 +108,10 @@ class ScoredRows:
     n_bins: int
     n_clusters: int
 
+    def only(self, known: npt.NDArray[np.bool_]) -> ScoredRows:
+        """The same with all other rows left out, (n,) booleans."""
+        return dataclasses.replace(self, known=self.known & known)
+
     def contribution(self, rows: npt.NDArray[np.int64], weights: FloatArray) -> Any:
         """What some rows add to an accumulator, as `summarize.Contribution`; None where all of them are left out."""
         known = self.known[rows]
@@ -106,3 +120,12 @@ class ScoredRows:
             return None
         empty = partial(AucImportanceAccumulator, self.bins.shape[1] - 1, self.n_bins, self.n_clusters)
         return empty, (self.bins[kept], self.labels[kept], self.clusters[kept], weights[known])
+
+
+MethodRows = LossRows | ScoredRows
+
+
+def paired(ours: Mapping[str, MethodRows], theirs: Mapping[str, MethodRows]) -> tuple[dict[str, MethodRows], ...]:
+    """What two models' methods say of the rows that both know, so that differences are of the same rows."""
+    known = {method: rows.known & theirs[method].known for method, rows in ours.items()}
+    return tuple({method: side[method].only(both) for method, both in known.items()} for side in (ours, theirs))

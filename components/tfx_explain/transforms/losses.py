@@ -19,15 +19,14 @@ from tfx_explain.summary.auc_importance import AucImportanceAccumulator
 from tfx_explain.summary.loss_importance import LossImportanceAccumulator
 from tfx_explain.summary.losses import AUC, loss, usable_labels
 from tfx_explain.transforms.background import Background
-from tfx_explain.transforms.loss_plan import PERMUTATION_IMPORTANCE, SAGE, LossPlan
-from tfx_explain.transforms.loss_rows import LabelledRows, LossRows, ScoredRows
+from tfx_explain.transforms.loss_plan import BASELINE_METHODS, PERMUTATION_IMPORTANCE, SAGE, LossPlan
+from tfx_explain.transforms.loss_rows import LabelledRows, LossRows, MethodRows, ScoredRows
 from tfx_explain.transforms.permutation import PermutationExplainer
 from tfx_explain.transforms.row_explainer import CoalitionValues
 from tfx_explain.transforms.sage import SageExplainer
 
 FloatArray = npt.NDArray[np.float64]
 
-MethodRows = LossRows | ScoredRows
 MethodAccumulator = LossImportanceAccumulator | AucImportanceAccumulator
 
 _LOSSES: tuple[str, ...] = ("loss_of_mean", "loss")
@@ -100,12 +99,12 @@ class LossExplainer:
     def _permute(self, some: LabelledRows, plan: LossPlan, clusters: npt.NDArray[np.int64]) -> MethodRows:
         """Permutation importance of the rows by whichever metric it has."""
         metric = plan.metrics[PERMUTATION_IMPORTANCE]
-        if plan.score_edges is None:
+        if metric != AUC:
             values = self.permutation.changes(some, plan, metric)
             return self._of_losses(some, values[:, None], _LOSSES[1:], some.loss[:, None, None], plan, clusters)
         bins, finite = self.permutation.bins(some, plan)
         parts = [_spread(part, some.rows, len(clusters), 0) for part in (bins, some.labels.astype(np.int64), finite)]
-        sizes = (len(plan.score_edges) + 1, plan.n_clusters)
+        sizes = (len(plan.score_edges[0]) + 1, plan.n_clusters)
         return ScoredRows(self.model.output_name, parts[0], parts[1], parts[2], clusters, *sizes)
 
     def _of_losses(
@@ -130,26 +129,36 @@ def _spread(values: npt.NDArray[Any], rows: npt.NDArray[np.int64], n: int, missi
 
 
 def loss_table(
-    accumulated: Mapping[tuple[str, str, str], MethodAccumulator],
+    accumulated: Mapping[tuple[str, str, str], Any],
     players: Sequence[str],
     plan: LossPlan,
+    *,
+    of_baseline: bool = False,
 ) -> list[pd.DataFrame]:
-    """The rows of `importance.parquet` that these methods add.
+    """The rows of `importance.parquet` that these methods add, or of `baseline_importance.parquet`.
 
     Args:
-      accumulated: (method, slice, output) -> figures.
+      accumulated: (table, slice, output) -> figures; those of other methods may be among them.
       players: names of all of them.
       plan: says which losses were used, and for which players.
+      of_baseline: whether the figures of the baseline model are meant, with paired differences to them.
     """
+    tables = {BASELINE_METHODS[method] if of_baseline else method: method for method in plan.metrics}
     frames = []
-    for (method, slice_key, output), accumulator in accumulated.items():
-        summary = accumulator.result()
+    for (table, slice_key, output), accumulator in accumulated.items():
+        if table not in tables:
+            continue
+        method, summary = tables[table], accumulator.result()
         # A slice may have none of the few rows that meet the whole background, or rows of one class only.
         if not np.isfinite(summary.value).all():
             continue
         names = [players[i] for i in plan.players[method]]
         about = {"slice": slice_key, "output": output, "method": method, "player": names}
         columns = {**about, **summary.columns(), "metric": plan.metrics[method]}
+        if of_baseline:
+            change = accumulated[method, slice_key, output].estimates() - accumulator.estimates()
+            columns |= {"difference": change.value, "difference_std_error": change.std_error}
+            columns["difference_ci_low"], columns["difference_ci_high"] = change.interval()
         frames.append(pd.DataFrame(columns).sort_values("rank", kind="stable"))
     return frames
 
@@ -176,10 +185,14 @@ def describe_losses(accumulated: Mapping[Any, Any], plan: LossPlan | None, confi
                 f"method `{method}` found no explained row with a usable label `{config.label_key}`; give some rows "
                 "one, or leave the method out."
             )
-        if plan.metrics[method] == AUC:
-            entry |= {**summary.losses, "slices_of_one_class": _slices_of_one_class(of_slices, method, config)}
-        else:
-            entry["mean_losses"] = summary.losses
+        is_auc = plan.metrics[method] == AUC
+        if is_auc:
+            entry["slices_of_one_class"] = _slices_of_one_class(of_slices, method, config)
+        entry |= summary.losses if is_auc else {"mean_losses": summary.losses}
+        for key, theirs in accumulated.items():
+            if key[:2] == (BASELINE_METHODS[method], OVERALL):
+                losses = theirs.result().losses
+                entry["baseline_model"] = losses if is_auc else {"mean_losses": losses}
         entry["num_examples"] = summary.n_examples
         error = summary.relative_error
         entry["relative_error"] = error if np.isfinite(error) else None

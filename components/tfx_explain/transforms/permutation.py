@@ -44,7 +44,7 @@ class PermutationExplainer:
 
     def bins(self, some: LabelledRows, plan: LossPlan) -> tuple[ScoreBins, npt.NDArray[np.bool_]]:
         """(n, 1 + d, num_donors) bins of the model's own scores and of those with donors, and if all are finite."""
-        edges = np.zeros(0) if plan.score_edges is None else plan.score_edges
+        edges = plan.score_edges[0]
         shape = (1 + len(plan.players[PERMUTATION_IMPORTANCE]), self._num_donors)
         # A player that the model does not read leaves its scores where they are.
         bins = np.tile(bin_scores(edges, some.prediction[:, :1, None]), (1, *shape))

@@ -18,6 +18,7 @@ from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.importance import ImportanceAccumulator, ImportanceSummary
 from tfx_explain.summary.interactions import InteractionSummary
 from tfx_explain.summary.moments import WeightedMoments
+from tfx_explain.summary.ratio import t_quantile
 from tfx_explain.summary.slices import compare_with_rest, false_discovery_q_values
 from tfx_explain.transforms.background import Background
 from tfx_explain.transforms.explain import ExplainedExamples, example_ids
@@ -59,8 +60,7 @@ class Tables:
         importance = {key[1:]: value.result() for key, value in results.items() if key[0] == IMPORTANCE}
         tables = [self.importance(importance)]
         if background.losses is not None:
-            of_losses = {key: value for key, value in results.items() if key[0] in background.losses.metrics}
-            tables += loss_table(of_losses, self.players, background.losses)
+            tables += loss_table(results, self.players, background.losses)
         self._write(records.IMPORTANCE, pd.concat(tables, ignore_index=True))
         self._write(records.IMPORTANCE_COVARIANCE, self.covariance(importance))
         interactions = {key[1:]: value.result() for key, value in results.items() if key[0] == INTERACTIONS}
@@ -71,7 +71,10 @@ class Tables:
         baseline = {key[1:]: value.result() for key, value in results.items() if key[0] == BASELINE}
         if baseline:
             differences = {key[1:]: value for key, value in results.items() if key[0] == DIFFERENCE}
-            self._write(records.BASELINE_IMPORTANCE, self.importance(baseline, differences))
+            tables = [self.importance(baseline, differences)]
+            if background.losses is not None:
+                tables += loss_table(results, self.players, background.losses, of_baseline=True)
+            self._write(records.BASELINE_IMPORTANCE, pd.concat(tables, ignore_index=True))
             self._write(records.BASELINE_IMPORTANCE_COVARIANCE, self.covariance(baseline, differences))
         compared = self.slice_differences({key[1:]: v for key, v in results.items() if key[0] == IMPORTANCE})
         if compared is not None:
@@ -104,6 +107,9 @@ class Tables:
                 moments = differences[slice_key, output]
                 columns["difference"] = moments.mean_or_nan()
                 columns["difference_std_error"] = np.sqrt(np.diag(moments.covariance_of_mean()))
+                half_width = t_quantile(0.975, moments.n_effective - 1) * columns["difference_std_error"]
+                columns["difference_ci_low"] = columns["difference"] - half_width
+                columns["difference_ci_high"] = columns["difference"] + half_width
             frames.append(pd.DataFrame(columns).sort_values("rank", kind="stable"))
         return pd.concat(frames, ignore_index=True)
 
