@@ -12,6 +12,7 @@ from scipy import special, stats
 
 import tfx_explain
 import worlds
+from tfx_explain import errors
 from tfx_explain.attribution.two_level import Levels, RoughBackground
 from tfx_explain.transforms import loss_plan, select
 from tfx_explain.transforms.loss_rows import LossRows, ScoredRows, paired
@@ -220,3 +221,97 @@ def test_shards_and_batches_change_no_figure(
     reference = table("reference", 1)
     monkeypatch.setattr(select, "ROWS_PER_BATCH", 13)
     pd.testing.assert_frame_equal(reference, table("five", 5), check_exact=False, rtol=1e-9, atol=1e-9)
+
+
+PROFILES = [
+    "shapley",
+    {"partial_dependence": {"grid_size": 6, "num_ice": 3, "pairs": [["a", "c"]], "pair_grid_size": 3}},
+    {"accumulated_local_effects": {"num_bins": 5}},
+]
+CURVE = ["value", "std_error", "ci_low", "ci_high", "centred_value", "centred_std_error", "step", "step_std_error"]
+POINT = ["slice", "method", "kind", "feature", "position", "position_b"]
+
+
+@pytest.fixture(scope="module")
+def profiled(
+    candidate: str, baseline: str, examples: str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tfx_explain.ExplanationReader]:
+    """The candidate beside the baseline, each by itself, the other way round, and the candidate beside itself."""
+    pairs = {"both": (candidate, baseline), "candidate": (candidate, None), "baseline": (baseline, None)}
+    pairs |= {"turned": (baseline, candidate), "same": (candidate, candidate)}
+    directory = tmp_path_factory.mktemp("out")
+    settings = {"methods": PROFILES, "max_examples": 300, "example_weight_key": "weight"}
+    return {name: run(*models, examples, directory / name, **settings) for name, models in pairs.items()}
+
+
+def by_point(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["kind"] != "ice"].set_index(POINT).sort_index()
+
+
+def test_profiles_of_both_models_are_those_they_have_alone(profiled: dict[str, tfx_explain.ExplanationReader]) -> None:
+    both = profiled["both"]
+    pd.testing.assert_frame_equal(both.profiles, profiled["candidate"].profiles)
+    theirs, alone = by_point(both.baseline_profiles), by_point(profiled["baseline"].profiles)
+    assert set(both.baseline_profiles["kind"]) == {"curve", "surface"}
+    assert list(both.baseline_profiles.columns[: len(both.profiles.columns)]) == list(both.profiles.columns)
+    assert set(alone.index.get_level_values("feature")) == {"a", "b"}
+    for name in CURVE:
+        np.testing.assert_allclose(theirs.loc[alone.index, name], alone[name], rtol=1e-6, atol=1e-6)
+    with pytest.raises(errors.InputError, match=r"no baseline_profiles.parquet; give a `baseline_model`"):
+        _ = profiled["candidate"].baseline_profiles
+    counts = both.manifest["counts"]["eval"]
+    assert counts["profile_model_rows"] == profiled["candidate"].manifest["counts"]["eval"]["profile_model_rows"]
+    # Two of the five features that change along their bins are read.
+    n_rows, points = counts["explained"], both.manifest["method"]["partial_dependence"]["model_rows_per_example"]
+    assert counts["baseline_profile_model_rows"] == n_rows * (points + 2 * 2)
+
+
+def test_differences_of_profiles_are_paired(profiled: dict[str, tfx_explain.ExplanationReader]) -> None:
+    """Both models are linear in log-odds, so centred curves differ by the same in every row: without error."""
+    ours, theirs = by_point(profiled["both"].profiles), by_point(profiled["both"].baseline_profiles)
+    assert list(ours.index) == list(theirs.index)
+    for prefix in ("", "centred_"):
+        expected = ours[f"{prefix}value"] - theirs[f"{prefix}value"]
+        np.testing.assert_allclose(theirs[f"{prefix}difference"], expected, rtol=1e-6, atol=1e-6)
+        low, high = (theirs[f"{prefix}difference_ci_{end}"] for end in ("low", "high"))
+        assert (low <= theirs[f"{prefix}difference"]).all()
+        assert (theirs[f"{prefix}difference"] <= high).all()
+    dependence = theirs.xs(("overall", "partial_dependence", "curve"))
+    np.testing.assert_allclose(dependence["centred_difference_std_error"], 0, atol=1e-6)
+    assert (dependence["difference_std_error"] > 0.001).all()
+    slopes = {"a": 0.0, "b": -0.5, "c": 0.5}
+    for name, slope in slopes.items():
+        line = dependence.loc[name]
+        expected = slope * (line["grid_value"] - line["grid_value"].iloc[0])
+        np.testing.assert_allclose(line["difference"] - line["difference"].iloc[0], expected, atol=1e-5)
+
+
+def test_a_feature_that_one_model_does_not_read_is_flat(profiled: dict[str, tfx_explain.ExplanationReader]) -> None:
+    flat = [profiled["both"].baseline_profiles, profiled["turned"].profiles]
+    for table in flat:
+        curves = table[table["feature"].isin(UNREAD) & (table["kind"] == "curve")]
+        assert set(curves["method"]) == {"partial_dependence", "accumulated_local_effects"}
+        np.testing.assert_allclose(curves[["centred_value", "centred_std_error"]], 0, atol=1e-9)
+    steep = profiled["turned"].baseline_profiles.query("feature == 'c' and kind == 'curve' and slice == 'overall'")
+    assert np.ptp(steep["centred_value"]) > 0.5
+
+
+def test_profiles_of_the_same_model_differ_by_nothing(profiled: dict[str, tfx_explain.ExplanationReader]) -> None:
+    same = profiled["same"]
+    table = same.baseline_profiles
+    names = [f"{prefix}{name}" for prefix in ("", "centred_") for name in DIFFERENCES]
+    assert (table[names].to_numpy() == 0).all()
+    ours = same.profiles.query("kind != 'ice'").reset_index(drop=True)
+    pd.testing.assert_frame_equal(table[list(ours.columns)], ours)
+
+
+def test_shards_change_no_profile(
+    candidate: str, baseline: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def table(name: str, num_shards: int) -> pd.DataFrame:
+        written = write(tmp_path / name, 150, 130, num_shards)
+        return run(candidate, baseline, written, tmp_path / f"{name}-out", methods=PROFILES).baseline_profiles
+
+    reference = table("reference", 1)
+    monkeypatch.setattr(select, "ROWS_PER_BATCH", 13)
+    pd.testing.assert_frame_equal(reference, table("five", 5), check_exact=False, rtol=1e-6, atol=1e-6)

@@ -67,7 +67,7 @@ class ExplainedExamples:
       hashes: (n_examples,) content hashes.
       outputs: of the model.
       baseline: of the baseline model on the same rows and designs, if there is one.
-      profiled: the rows with features varied, where profiles were asked for.
+      profiled: the rows with features varied, where profiles were asked for: by the model, then by the baseline model.
       losses: method -> what it says of the rows, for methods that need labels, where they were asked for.
       baseline_losses: the same of the baseline model, with the same donors and permutations.
     """
@@ -77,7 +77,7 @@ class ExplainedExamples:
     hashes: HashArray
     outputs: ExplainedOutputs
     baseline: ExplainedOutputs | None = None
-    profiled: ProfiledRows | None = None
+    profiled: tuple[ProfiledRows, ...] = ()
     losses: Mapping[str, MethodRows] = dataclasses.field(default_factory=dict)
     baseline_losses: Mapping[str, MethodRows] = dataclasses.field(default_factory=dict)
 
@@ -163,10 +163,8 @@ class ExplainExamples(beam.DoFn):
         keep = config.method(SAGE) is not None
         self.explainers = [RowExplainer(model, players, config, keep_coalitions=keep) for model in models]
         self.losses = [LossExplainer(model, players, config) for model in models if wants_losses(config)]
-        self.profiler = None
-        if wants_profiles(self.request.config):
-            features = [name for names in self.request.players.values() for name in names]
-            self.profiler = Profiler(self.request.model.acquire(), features)
+        features = [name for names in players.values() for name in names]
+        self.profilers = [Profiler(model, features) for model in models if wants_profiles(config)]
 
     def process(
         self, element: tuple[str, pa.RecordBatch], background: Background
@@ -174,7 +172,7 @@ class ExplainExamples(beam.DoFn):
         """Explains one batch."""
         split, batch = element
         explained, failures, counts = explain_examples(
-            self.explainers, split, batch, background, self.request.config, self.profiler, self.losses
+            self.explainers, split, batch, background, self.request.config, self.profilers, self.losses
         )
         for what, n in counts.items():
             yield beam.pvalue.TaggedOutput(COUNTS, ((split, what), n))
@@ -190,7 +188,7 @@ def explain_examples(
     batch: pa.RecordBatch,
     background: Background,
     config: ExplainConfig,
-    profiler: Profiler | None = None,
+    profilers: Sequence[Profiler] = (),
     losses: Sequence[LossExplainer] = (),
 ) -> tuple[ExplainedExamples, list[tuple[bytes, str]], dict[str, int]]:
     """Attributions of each row.
@@ -201,7 +199,7 @@ def explain_examples(
       batch: rows without `row_errors`.
       background: reference rows.
       config: which outputs to keep.
-      profiler: of the model, where profiles were asked for.
+      profilers: of the models as well, where profiles were asked for.
       losses: of the models as well, where methods that need labels were asked for.
 
     Returns:
@@ -233,17 +231,17 @@ def explain_examples(
         counts["above_max_relative_error"] = sum(one.n_imprecise for one in estimates)
     baseline = outputs[1] if len(outputs) > 1 else None
     explained = ExplainedExamples(split, good, hashes[finite], outputs[0], baseline)
-    if profiler is not None and background.profiles is not None:
+    done: dict[str, int] = {}
+    if profilers and background.profiles is not None:
         ids = example_ids(good, explained.hashes, config.id_key)
-        profiled, n_model_rows = profiler.profile(good, background.profiles, chosen, ids)
-        explained = dataclasses.replace(explained, profiled=profiled)
-        counts["model_rows"] += n_model_rows
-        counts["profile_model_rows"] = n_model_rows
+        profiled = [profiler.profile(good, background.profiles, chosen, ids) for profiler in profilers]
+        explained = dataclasses.replace(explained, profiled=tuple(rows for rows, _ in profiled))
+        done |= {f"{side}profile_model_rows": n for side, (_, n) in zip(("", "baseline_"), profiled, strict=False)}
     if losses and background.losses is not None:
-        explained, done = _with_losses(explained, losses, estimates, finite, background)
-        counts |= done
-        counts["model_rows"] += sum(n for name, n in done.items() if name.endswith("_model_rows"))
-    return explained, failures, counts
+        explained, of_losses = _with_losses(explained, losses, estimates, finite, background)
+        done |= of_losses
+    counts["model_rows"] += sum(n for name, n in done.items() if name.endswith("_model_rows"))
+    return explained, failures, counts | done
 
 
 def _with_losses(

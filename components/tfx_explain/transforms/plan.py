@@ -17,7 +17,7 @@ from tfx_explain.transforms.background import Background, choose_background, poo
 from tfx_explain.transforms.loss_plan import N_PILOT, needs_pilot, plan_losses, wants_losses
 from tfx_explain.transforms.losses import LossExplainer
 from tfx_explain.transforms.profile_plan import N_SAMPLE, plan_profiles, wants_profiles
-from tfx_explain.transforms.request import REST, ExplainRequest
+from tfx_explain.transforms.request import REST, ExplainRequest, features_read
 from tfx_explain.transforms.row_explainer import RowExplainer
 from tfx_explain.transforms.select import SmallestHashesFn
 
@@ -66,7 +66,7 @@ def plan(rows: pa.RecordBatch | None, request: ExplainRequest) -> Background:
     background = choose_background(model, rows.slice(0, size), config.background, features, baseline)
     if wants_profiles(config):
         explained = [name for player, names in request.players.items() if player != REST for name in names]
-        read = [spec.name for spec in model.features] or features
+        read = features_read([model] if baseline is None else [model, baseline], features)
         sample = rows.slice(0, N_SAMPLE)
         background = dataclasses.replace(background, profiles=plan_profiles(sample, config, explained, read))
     if wants_losses(config):

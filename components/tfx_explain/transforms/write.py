@@ -23,9 +23,18 @@ from tfx_explain.summary.slices import compare_with_rest, false_discovery_q_valu
 from tfx_explain.transforms.background import Background
 from tfx_explain.transforms.explain import ExplainedExamples, example_ids
 from tfx_explain.transforms.losses import loss_table
-from tfx_explain.transforms.profiles import profile_table
+from tfx_explain.transforms.profiles import baseline_profile_table, profile_table
 from tfx_explain.transforms.select import SmallestHashesFn
-from tfx_explain.transforms.summarize import BASELINE, DIFFERENCE, IMPORTANCE, INTERACTIONS, PROFILES, Key
+from tfx_explain.transforms.summarize import (
+    BASELINE,
+    BASELINE_PROFILES,
+    DIFFERENCE,
+    IMPORTANCE,
+    INTERACTIONS,
+    PROFILE_DIFFERENCES,
+    PROFILES,
+    Key,
+)
 
 METHOD = records.SHAPLEY
 N_REPORT_EXAMPLES = 400
@@ -82,6 +91,13 @@ class Tables:
         if background.profiles is not None:
             profiles = {key[1:]: value for key, value in results.items() if key[0] == PROFILES}
             self._write(records.PROFILES, profile_table(profiles, background.profiles))
+            theirs, change = (
+                {key[1:]: value for key, value in results.items() if key[0] == table}
+                for table in (BASELINE_PROFILES, PROFILE_DIFFERENCES)
+            )
+            if theirs:
+                of_baseline = baseline_profile_table(theirs, change, background.profiles)
+                self._write(records.BASELINE_PROFILES, of_baseline)
         rows = pa.Table.from_batches([background.rows])
         weighted = rows.append_column(records.BACKGROUND_WEIGHT, pa.array(background.weights))
         self._write(records.BACKGROUND, weighted)
