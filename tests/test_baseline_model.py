@@ -177,6 +177,8 @@ def test_what_a_model_does_not_read_is_zero(compared: dict[str, tfx_explain.Expl
     assert len(permuted) == 9
     assert (permuted[["value", "std_error", "ci_low", "ci_high"]].to_numpy() == 0).all()
     np.testing.assert_allclose(unread["value"], 0, atol=1e-6)
+    assert "Dotted lines mark the baseline model." in compared["both"].report()
+    assert "Dotted lines mark the baseline model." not in compared["candidate"].report()
     assert (permuted.query("player == 'c'")["difference"] > 0).all()
 
 
@@ -257,6 +259,8 @@ def test_profiles_of_both_models_are_those_they_have_alone(profiled: dict[str, t
     assert set(alone.index.get_level_values("feature")) == {"a", "b"}
     for name in CURVE:
         np.testing.assert_allclose(theirs.loc[alone.index, name], alone[name], rtol=1e-6, atol=1e-6)
+    assert both.report().count('class="curve baseline"') == 2 * len(NAMES)
+    assert "Dashed lines" not in profiled["candidate"].report()
     with pytest.raises(errors.InputError, match=r"no baseline_profiles.parquet; give a `baseline_model`"):
         _ = profiled["candidate"].baseline_profiles
     counts = both.manifest["counts"]["eval"]
