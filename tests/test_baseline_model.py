@@ -203,6 +203,8 @@ def test_the_manifest_counts_both_models(compared: dict[str, tfx_explain.Explana
     n_permuted = before["permutation_importance_model_rows"]
     assert counts["baseline_permutation_importance_model_rows"] == n_permuted * 2 // 5
     assert counts["baseline_sage_model_rows"] == before["sage_model_rows"]
+    methods = ("permutation_importance", "sage")
+    assert set(counts) - set(before) == {f"baseline_{method}_model_rows" for method in methods}
     shapley = before["model_rows"] - n_permuted - before["sage_model_rows"]
     assert counts["model_rows"] == 2 * shapley + n_permuted * 7 // 5 + 2 * before["sage_model_rows"]
 

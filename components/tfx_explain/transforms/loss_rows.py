@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,7 @@ class LossRows:
     clusters: npt.NDArray[np.int64]
     n_clusters: int
 
-    @property
+    @functools.cached_property
     def known(self) -> npt.NDArray[np.bool_]:
         """(n,) whether there is a label and every figure is finite."""
         figures = np.concatenate([self.values, self.losses], axis=2)
@@ -82,7 +82,7 @@ class LossRows:
         if not len(kept):
             return None
         _, n_terms, n_players = self.values.shape
-        empty = partial(LossImportanceAccumulator, n_players, self.loss_names, self.n_clusters, n_terms)
+        empty = functools.partial(LossImportanceAccumulator, n_players, self.loss_names, self.n_clusters, n_terms)
         return empty, (self.values[kept], self.losses[kept], self.clusters[kept], weights[known])
 
 
@@ -118,7 +118,7 @@ class ScoredRows:
         kept = rows[known]
         if not len(kept):
             return None
-        empty = partial(AucImportanceAccumulator, self.bins.shape[1] - 1, self.n_bins, self.n_clusters)
+        empty = functools.partial(AucImportanceAccumulator, self.bins.shape[1] - 1, self.n_bins, self.n_clusters)
         return empty, (self.bins[kept], self.labels[kept], self.clusters[kept], weights[known])
 
 
