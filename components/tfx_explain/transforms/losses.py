@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError
-from tfx_explain.models import Model
+from tfx_explain.models import Inputs, Model
 from tfx_explain.rows import HashArray, single_numbers
 from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.auc_importance import AucImportanceAccumulator
@@ -78,23 +78,33 @@ class LossExplainer:
         for method, metric in plan.metrics.items():
             usable = usable_labels(metric, labels, self.model.n_outputs)
             kept = usable & plan.chosen_rows(hashes, plan.fraction) if method == SAGE else usable
-            rows = np.flatnonzero(kept)
-            outputs, of_rows = prediction[rows], labels[rows]
-            own = np.full(len(rows), np.nan)
-            if metric != AUC:
-                own = loss(metric, self.model.output_space, outputs, of_rows)
-            some = LabelledRows(rows, inputs.take(rows), of_rows, hashes[rows], outputs, own)
+            some = self._labelled(np.flatnonzero(kept), metric, inputs, labels, hashes, prediction)
             if method == PERMUTATION_IMPORTANCE:
                 found[method] = self._permute(some, plan, clusters)
-                n_model_rows = self.permutation.n_model_rows(len(rows), plan)
+                n_model_rows = self.permutation.n_model_rows(len(some.rows), plan)
             else:
                 values, losses, n_model_rows = self.sage.evaluate(some, background, plan, metric, coalition_values)
                 found[method] = self._of_losses(some, values, _LOSSES, losses, plan, clusters)
                 counts[f"{method}_examples_on_whole_background"] = int(np.isfinite(losses[:, -1, 0]).sum())
-            counts[f"{method}_examples"] = len(rows)
+            counts[f"{method}_examples"] = len(some.rows)
             counts[f"{method}_model_rows"] = n_model_rows
             counts[f"{method}_without_usable_label"] = int((~usable).sum())
         return found, counts
+
+    def _labelled(
+        self,
+        rows: npt.NDArray[np.int64],
+        metric: str,
+        inputs: Inputs,
+        labels: FloatArray,
+        hashes: HashArray,
+        prediction: FloatArray,
+    ) -> LabelledRows:
+        outputs, of_rows = prediction[rows], labels[rows]
+        own = np.full(len(rows), np.nan)
+        if metric != AUC:
+            own = loss(metric, self.model.output_space, outputs, of_rows)
+        return LabelledRows(rows, inputs.take(rows), of_rows, hashes[rows], outputs, own)
 
     def _permute(self, some: LabelledRows, plan: LossPlan, clusters: npt.NDArray[np.int64]) -> MethodRows:
         """Permutation importance of the rows by whichever metric it has."""

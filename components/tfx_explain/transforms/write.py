@@ -23,6 +23,7 @@ from tfx_explain.summary.slices import compare_with_rest, false_discovery_q_valu
 from tfx_explain.transforms.background import Background
 from tfx_explain.transforms.explain import ExplainedExamples, example_ids
 from tfx_explain.transforms.losses import loss_table
+from tfx_explain.transforms.profile_plan import ProfilePlan
 from tfx_explain.transforms.profiles import baseline_profile_table, profile_table
 from tfx_explain.transforms.select import SmallestHashesFn
 from tfx_explain.transforms.summarize import (
@@ -89,20 +90,21 @@ class Tables:
         if compared is not None:
             self._write(records.SLICE_DIFFERENCES, compared)
         if background.profiles is not None:
-            profiles = {key[1:]: value for key, value in results.items() if key[0] == PROFILES}
-            self._write(records.PROFILES, profile_table(profiles, background.profiles))
-            theirs, change = (
-                {key[1:]: value for key, value in results.items() if key[0] == table}
-                for table in (BASELINE_PROFILES, PROFILE_DIFFERENCES)
-            )
-            if theirs:
-                of_baseline = baseline_profile_table(theirs, change, background.profiles)
-                self._write(records.BASELINE_PROFILES, of_baseline)
+            self._write_profiles(results, background.profiles)
         rows = pa.Table.from_batches([background.rows])
         weighted = rows.append_column(records.BACKGROUND_WEIGHT, pa.array(background.weights))
         self._write(records.BACKGROUND, weighted)
         if examples is not None:
             self._write(records.REPORT_EXAMPLES, pa.Table.from_batches([examples]))
+
+    def _write_profiles(self, results: Mapping[Key, Any], plan: ProfilePlan) -> None:
+        ours, theirs, change = (
+            {key[1:]: value for key, value in results.items() if key[0] == table}
+            for table in (PROFILES, BASELINE_PROFILES, PROFILE_DIFFERENCES)
+        )
+        self._write(records.PROFILES, profile_table(ours, plan))
+        if theirs:
+            self._write(records.BASELINE_PROFILES, baseline_profile_table(theirs, change, plan))
 
     def _write(self, name: str, table: pd.DataFrame | pa.Table) -> None:
         records.write_table(storage.join(self.directory, name), table)
