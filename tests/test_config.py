@@ -22,8 +22,8 @@ MISTAKES: list[tuple[type, dict[str, Any], str]] = [
     (ExplainConfig, {"methods": ["shapley", "sage"]}, "method `sage` compares outputs with labels; set `label_key`"),
     (
         ExplainConfig,
-        {"label_key": "y", "methods": ["shapley", {"permutation_importance": {"metric": "auc"}}]},
-        "`auc` compares rows with each other, so it is no mean over rows; use `log_loss`",
+        {"label_key": "y", "methods": ["shapley", {"sage": {"metric": "auc"}}]},
+        "`auc` compares rows with each other, so it is no mean over rows, which SAGE needs; use `log_loss`",
     ),
     (ExplainConfig, {"methods": [{"permutation_importance": {"num_donors": 0}}]}, "num_donors`.*or equal to 1"),
     (ExplainConfig, {"methods": [{}]}, "exactly one key"),

@@ -31,15 +31,15 @@ CONFIG: dict[str, Any] = {
         {"interaction_strength": {"num_rows": 60}},
     ],
 }
+PROFILE_KEYS = ["slice", "output", "method", "kind", "feature", "feature_b", "example_id", "position", "position_b"]
 TABLES = {
     records.IMPORTANCE: ["slice", "output", "player"],
     records.IMPORTANCE_COVARIANCE: ["slice", "output", "player_a", "player_b"],
     records.BASELINE_IMPORTANCE: ["slice", "output", "player"],
     records.BASELINE_IMPORTANCE_COVARIANCE: ["slice", "output", "player_a", "player_b"],
     records.INTERACTIONS: ["slice", "output", "index", "player_a", "player_b"],
-    records.PROFILES: [
-        *["slice", "output", "method", "kind", "feature", "feature_b", "example_id", "position", "position_b"]
-    ],
+    records.PROFILES: PROFILE_KEYS,
+    records.BASELINE_PROFILES: PROFILE_KEYS,
     records.SLICE_DIFFERENCES: ["slice", "output", "player"],
 }
 
@@ -180,5 +180,5 @@ def test_reading_happens_once_whatever_is_computed(explained: Any) -> None:
     assert list(method) == ["shapley", "partial_dependence", "accumulated_local_effects", "interaction_strength"]
     assert (counts["read"], counts["explained"]) == (305, 240)
     profiled = sum(method[name]["model_rows_per_example"] for name in list(method)[1:3]) * 240
-    assert counts["profile_model_rows"] == profiled
-    assert counts["model_rows"] == 2 * 240 * method["shapley"]["model_rows_per_example"] + profiled
+    assert counts["profile_model_rows"] == counts["baseline_profile_model_rows"] == profiled
+    assert counts["model_rows"] == 2 * (240 * method["shapley"]["model_rows_per_example"] + profiled)

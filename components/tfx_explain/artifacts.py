@@ -44,19 +44,22 @@ class Explanation(_Described):
       alphabetical order: `overall`, `sex=female`, `island=Biscoe,sex=female`. With `example_weight_key` every mean is
       weighted, `num_examples` counts rows of positive weight, and `num_effective_examples` = (sum w)^2 / sum w^2.
       `metric` says what `value` is: `mean_abs_attribution`, or for the methods below the loss (`log_loss` in nats,
-      `mse`, `mae`) of the whole output vector, so that `output` is the output's name without a class.
-      `permutation_importance`: mean increase of the loss when the player's features come from `num_donors` other rows.
+      `mse`, `mae`) of the whole output vector, so that `output` is the output's name without a class, or `auc`.
+      `permutation_importance`: mean increase of the loss when the player's features come from `num_donors` other rows;
+      for `auc` how far the AUC falls, over all of their scores. A slice with labels of one class only has no rows then.
       `sage`: Shapley values of -loss(mean output over the background, taken in `output_space`), corrected for the size
       of a sampled background. Their `std_error` is over clusters of rows that share donors and permutations, and
-      includes the error of both; it is given the background. They are of the model, not of the baseline model; rows
-      without a usable label are left out and counted (`counts`); shares, signed and squared figures are NaN. The
-      manifest's `method` has their mean losses: SAGE values sum to `loss_of_mean` - `loss`.
+      includes the error of both; it is given the background. Rows without a usable label are left out and counted
+      (`counts`); shares, signed and squared figures are NaN. The manifest's `method` has their mean losses: SAGE values
+      sum to `loss_of_mean` - `loss`. For AUC it has `auc` of the model, `max_binning_error` (scores are counted in
+      bins; no value is off by more) and `slices_of_one_class`.
     * `importance_covariance.parquet`: `slice`, `output`, `method`, `player_a`, `player_b`, `covariance` of the means
       above (a <= b in the order of the players), from which the validator bounds shares and compares ranks.
-    * `baseline_importance.parquet`: as `importance.parquet`, of the baseline model on the same rows and designs, with
-      `difference` = mean |attribution| of the model - of the baseline model and `difference_std_error`, paired by row;
-      only if there was a baseline model. `baseline_importance_covariance.parquet`: `covariance` as above, of the
-      baseline model, and `difference_covariance`, of those differences.
+    * `baseline_importance.parquet`: as `importance.parquet`, of the baseline model on the same rows, designs, donors
+      and permutations, with `difference` = `value` of the model - of the baseline model, `difference_std_error`,
+      `difference_ci_low` and `difference_ci_high` (95 %), paired by row; only if there was a baseline model.
+      `baseline_importance_covariance.parquet`: `covariance` as above, of the baseline model, and
+      `difference_covariance`, of those differences.
     * `slice_differences.parquet`: each slice against all rows outside it, one row per (slice, output, method, player):
       `value` = mean |attribution| in the slice, `rest_value` = outside it, `difference`, `std_error` (Welch's),
       `pooled_std_error` (Student's), `degrees_of_freedom` of the smaller side, `statistic` (Welch's t), `p_value` (the
@@ -64,19 +67,22 @@ class Explanation(_Described):
       table: among all with q_value < 0.05 about 5 % are no differences), `num_examples`, `num_rest_examples`; only
       if there are slices. NaN where slice or rest have fewer than 10 effective rows.
     * `profiles.parquet`: the model's output as one feature varies, only if `partial_dependence` or
-      `accumulated_local_effects` was asked for; of the model, not of the baseline model. A row per (slice, output,
-      method, feature, `kind`, `example_id`, `position`); `kind` is `curve`, the mean over examples, or `ice`, one
-      example's, with `example_id` as below (none for a curve). `position` counts a feature's points from 0. What the
-      feature is set to is in `grid_value` where it is a number and in `level` (text) where it is a level of its own;
-      the missing value is the level `(missing)` with `is_missing` true. `value`, `std_error`, `ci_low`, `ci_high`
-      (95 %, Student t over examples) are in units of `output_space`; the same with `centred_` before them is less the
-      mean over the feature's distribution: all that accumulated local effects have, so both are the same there.
-      `num_examples` of the curve; `num_examples_of_point`: of the bin below an edge, 0 for the first edge. `step` is
-      the difference to the point before, where both lie on a line, and `step_std_error` its error, paired by example;
-      NaN at the first point, for levels and the missing value. Single curves have no errors (NaN). `kind` `surface` is
-      a pair of features varied together: `feature_b`, `position_b`, `grid_value_b`, `level_b`, `is_missing_b` say what
-      the second one is set to; `position_b` is -1 in all other rows. Features left out and why, and how many rare
-      levels, are in the manifest's `method`.
+      `accumulated_local_effects` was asked for. A row per (slice, output, method, feature, `kind`, `example_id`,
+      `position`); `kind` is `curve`, the mean over examples, or `ice`, one example's, with `example_id` as below (none
+      for a curve). `position` counts a feature's points from 0. What the feature is set to is in `grid_value` where it
+      is a number and in `level` (text) where it is a level of its own; the missing value is the level `(missing)` with
+      `is_missing` true. `value`, `std_error`, `ci_low`, `ci_high` (95 %, Student t over examples) are in units of
+      `output_space`; the same with `centred_` before them is less the mean over the feature's distribution: all that
+      accumulated local effects have, so both are the same there. `num_examples` of the curve; `num_examples_of_point`:
+      of the bin below an edge, 0 for the first edge. `step` is the difference to the point before, where both lie on a
+      line, and `step_std_error` its error, paired by example; NaN at the first point, for levels and the missing value.
+      Single curves have no errors (NaN). `kind` `surface` is a pair of features varied together: `feature_b`,
+      `position_b`, `grid_value_b`, `level_b`, `is_missing_b` say what the second one is set to; `position_b` is -1 in
+      all other rows. Features left out and why, and how many rare levels, are in the manifest's `method`.
+    * `baseline_profiles.parquet`: as `profiles.parquet`, of the baseline model at the same points for the same rows,
+      without single curves, and `difference` = `value` of the model - of the baseline model, paired by row, with
+      `difference_std_error`, `difference_ci_low`, `difference_ci_high`; the same with `centred_` before them is the
+      difference of the centred curves. Only if there was a baseline model.
     * `interactions.parquet`: one row per (slice, output, method, `player_a`, `player_b`): `index` names what was
       measured, `value`, `std_error`, `ci_low`, `ci_high` (95 %), `num_examples`; only if any was asked for. Method
       `shapley`, `index` `SII` or `Faith-SHAP`: `value` = mean |interaction| of single rows, `mean_signed`,

@@ -119,6 +119,16 @@ class ExplanationReader:
         )
 
     @functools.cached_property
+    def baseline_profiles(self) -> pd.DataFrame:
+        """The same curves of the baseline model, and paired differences; columns as in `baseline_profiles.parquet`.
+
+        Raises:
+          InputError: there was no baseline model, or no profiles were asked for.
+        """
+        cure = "give a `baseline_model`, list `partial_dependence` or `accumulated_local_effects` under `methods`,"
+        return self._optional(records.BASELINE_PROFILES, cure)
+
+    @functools.cached_property
     def baseline_importance(self) -> pd.DataFrame:
         """Importance for the baseline model on the same rows; columns as in `baseline_importance.parquet`.
 

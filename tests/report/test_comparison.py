@@ -1,5 +1,7 @@
 """Methods side by side: scales, intervals, and players that only some methods have."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,3 +49,23 @@ def test_players_that_a_method_left_out_are_blank_and_many_are_cut() -> None:
 
 def test_nothing_to_compare() -> None:
     assert compare_methods(data({"a": 1.0}, None), "log-odds") is None
+
+
+def test_a_baseline_model_is_marked_on_the_scale_of_each_method() -> None:
+    both = data({"a": 1.0, "b": 3.0}, {"a": 9.5, "b": 0.5})
+    before = importance({"b": 7.0, "a": 2.0}, method="shapley")
+    others = importance({"a": 19.5, "b": -0.5}, method="permutation_importance", metric="mse")
+    found = compare_methods(
+        dataclasses.replace(both, baseline_importance=before, other_baseline_importance=others), "log-odds"
+    )
+    assert found is not None
+    assert found.has_baseline
+    cells = dict(found.rows)
+    assert [cell.baseline for cell in cells["a"]] == [2.0, 19.5]
+    # From 0 to 7, and from -0.5 to 19.5.
+    assert [cell.baseline_at for cell in cells["a"]] == pytest.approx([100 * 2 / 7, 100])
+    assert [cell.baseline_at for cell in cells["b"]] == pytest.approx([100, 0])
+    alone = compare_methods(both, "log-odds")
+    assert alone is not None
+    assert not alone.has_baseline
+    assert all(cell.baseline_at is None for cells in dict(alone.rows).values() for cell in cells)

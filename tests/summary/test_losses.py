@@ -15,6 +15,7 @@ def test_metric_follows_from_the_output() -> None:
     assert choose_metric("auto", "raw", 1) == "mse"
     assert choose_metric("mse", "probability", 1) == "mse"
     assert choose_metric("mae", "raw", 1) == "mae"
+    assert choose_metric("auc", "logit", 1) == choose_metric("auc", "probability", 1) == "auc"
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,13 @@ def test_metric_follows_from_the_output() -> None:
         ("auto", "raw", 3, "`mse` compares one output with the label, but the model has 3; explain a model with one"),
         ("mae", "probability", 3, "`mae` compares one output with the label, but the model has 3; choose `metric: log"),
         ("mse", "logit", 1, "the output is log-odds; choose `metric: log_loss`"),
+        (
+            "auc",
+            "logit",
+            2,
+            "`auc` ranks rows by one output, .* but the model has 2 outputs; choose `metric: log_loss`",
+        ),
+        ("auc", "raw", 1, "the model has one that is neither log-odds nor a probability; choose `metric: mse`"),
     ],
 )
 def test_metric_that_does_not_fit_is_one_sentence(asked: str, space: str, n_outputs: int, message: str) -> None:
@@ -35,6 +43,7 @@ def test_metric_that_does_not_fit_is_one_sentence(asked: str, space: str, n_outp
 def test_usable_labels() -> None:
     labels = [0.0, 1.0, 2.0, 0.5, -1.0, np.nan]
     assert usable_labels("log_loss", labels, 1).tolist() == [True, True, False, False, False, False]
+    assert usable_labels("auc", labels, 1).tolist() == [True, True, False, False, False, False]
     assert usable_labels("log_loss", labels, 3).tolist() == [True, True, True, False, False, False]
     assert usable_labels("mse", labels, 1).tolist() == [True, True, True, True, True, False]
 

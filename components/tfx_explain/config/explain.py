@@ -12,7 +12,8 @@ from tfx_explain.config.base import Config, OneOf, Part, SlicingSpec
 
 OutputSpace = Literal["logit", "probability", "raw"]
 Estimator = Literal["exact", "leverage", "permutation", "auto"]
-Metric = Literal["auto", "log_loss", "mse", "mae"]
+MeanMetric = Literal["auto", "log_loss", "mse", "mae"]
+Metric = Literal["auto", "log_loss", "mse", "mae", "auc"]
 
 
 class BackgroundConfig(Part):
@@ -119,35 +120,42 @@ class InteractionStrengthConfig(Part):
     )
 
 
-class _LossConfig(Part):
-    """What methods that compare outputs with labels share."""
+class PermutationImportanceConfig(Part):
+    """How much the loss grows, or the AUC falls, when a player's features come from another row.
 
-    metric: Metric = Field("auto", description="log loss of log-odds and probabilities, squared error of other outputs")
+    `features: null` = all players.
+    """
 
-    @field_validator("metric", mode="before")
-    @classmethod
-    def _a_mean(cls, metric: Any) -> Any:
-        if metric == "auc":
-            raise ValueError("`auc` compares rows with each other, so it is no mean over rows; use `log_loss`")
-        return metric
-
-
-class PermutationImportanceConfig(_LossConfig):
-    """Mean increase of the loss when a player's features come from another row; `features: null` = all players."""
-
+    metric: Metric = Field(
+        "auto",
+        description="log loss of log-odds and probabilities, squared error of other outputs; `auc` judges one output "
+        "that tells two classes apart",
+    )
     num_donors: int = Field(4, ge=1, le=100, description="other rows that each row takes the features from in turn")
     features: tuple[str, ...] | None = None
 
 
-class SageConfig(_LossConfig):
+class SageConfig(Part):
     """Shapley values of the loss (SAGE)."""
 
+    metric: MeanMetric = Field(
+        "auto", description="log loss of log-odds and probabilities, squared error of other outputs"
+    )
     max_relative_error: float | None = Field(
         0.025,
         gt=0,
         lt=1,
         description="largest standard error / (largest - smallest value) aimed at; null = every explained row once",
     )
+
+    @field_validator("metric", mode="before")
+    @classmethod
+    def _a_mean(cls, metric: Any) -> Any:
+        if metric == "auc":
+            raise ValueError(
+                "`auc` compares rows with each other, so it is no mean over rows, which SAGE needs; use `log_loss`"
+            )
+        return metric
 
 
 class Method(OneOf):

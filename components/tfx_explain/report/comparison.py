@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
+from tfx_explain import records
 from tfx_explain.report.data import ReportData
 from tfx_explain.slicing import OVERALL
 
@@ -18,7 +20,7 @@ _HEADINGS = {
     "permutation_importance": "Permutation importance",
     "sage": "SAGE",
 }
-_LOSSES = {"log_loss": "log loss", "mse": "squared error", "mae": "absolute error"}
+_LOSSES = {"log_loss": "log loss", "mse": "squared error", "mae": "absolute error", "auc": "AUC"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Cell:
       left: where the bar starts.
       length: of the bar.
       whisker: left end and width of the interval; None where it is unknown.
+      baseline: importance to the baseline model; NaN where there is none.
+      baseline_at: its place; None where there is none.
     """
 
     value: float
@@ -40,6 +44,8 @@ class Cell:
     left: float
     length: float
     whisker: tuple[float, float] | None
+    baseline: float = math.nan
+    baseline_at: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +56,13 @@ class Comparison:
       headings: (method, unit) of each column.
       rows: (player, a cell for each column), in the order of the first method.
       n_hidden: players left out.
+      has_baseline: whether any cell has one.
     """
 
     headings: tuple[tuple[str, str], ...]
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
     n_hidden: int
+    has_baseline: bool
 
     @property
     def longest_name(self) -> int:
@@ -86,25 +94,39 @@ def compare_methods(data: ReportData, unit: str) -> Comparison | None:
     players = list(columns[0][2].sort_values("rank", kind="stable")["player"])
     players += [name for _, _, rows in columns for name in rows["player"] if name not in players]
     players = list(dict.fromkeys(players))
-    cells = [_cells(rows) for _, _, rows in columns]
+    cells = [_cells(rows, _before(data, rows)) for _, _, rows in columns]
     blank = Cell(math.nan, math.nan, math.nan, 0.0, 0.0, None)
     shown = players[:MAX_PLAYERS]
     return Comparison(
         headings=tuple((heading, unit) for heading, unit, _ in columns),
         rows=tuple((player, tuple(column.get(player, blank) for column in cells)) for player in shown),
         n_hidden=len(players) - len(shown),
+        has_baseline=any(cell.baseline_at is not None for column in cells for cell in column.values()),
     )
 
 
-def _cells(rows: pd.DataFrame) -> dict[str, Cell]:
+def _before(data: ReportData, rows: pd.DataFrame) -> dict[str, float]:
+    """Player -> importance to the baseline model, by the method whose rows these are."""
+    method = str(rows["method"].iloc[0]) if "method" in rows else records.SHAPLEY
+    table = data.baseline_importance if method == records.SHAPLEY else data.other_baseline_importance
+    if table is None:
+        return {}
+    there = table[(table["slice"] == OVERALL) & (table["output"] == rows["output"].iloc[0])]
+    if "method" in there:
+        there = there[there["method"] == method]
+    return dict(zip(there["player"].astype(str), there["value"].astype(float), strict=True))
+
+
+def _cells(rows: pd.DataFrame, before: Mapping[str, float]) -> dict[str, Cell]:
     """Player -> cell, all on the scale of one method; a loss may fall, so the scale may start below 0."""
     ends = rows[["value", "ci_low", "ci_high"]].to_numpy(np.float64)
-    low = min(float(np.nanmin([*ends.ravel(), 0.0])), 0.0)
-    width = max(float(np.nanmax([*ends.ravel(), 0.0])) - low, 1e-300)
+    marks = [0.0, *ends.ravel(), *(before.get(str(player), math.nan) for player in rows["player"])]
+    low = float(np.nanmin(marks))
+    width = max(float(np.nanmax(marks)) - low, 1e-300)
     cells = {}
     for player, (value, ci_low, ci_high) in zip(rows["player"], ends.tolist(), strict=True):
         left, right = sorted((0.0, value if math.isfinite(value) else 0.0))
-        known = math.isfinite(ci_low + ci_high)
+        known, baseline = math.isfinite(ci_low + ci_high), before.get(str(player), math.nan)
         cells[str(player)] = Cell(
             value=value,
             ci_low=ci_low,
@@ -112,5 +134,7 @@ def _cells(rows: pd.DataFrame) -> dict[str, Cell]:
             left=100 * (left - low) / width,
             length=100 * (right - left) / width,
             whisker=(100 * (ci_low - low) / width, 100 * (ci_high - ci_low) / width) if known else None,
+            baseline=baseline,
+            baseline_at=100 * (baseline - low) / width if math.isfinite(baseline) else None,
         )
     return cells

@@ -33,6 +33,8 @@ class ReportData:
       profiles: as in `profiles.parquet`, if there are any.
       interactions: as in `interactions.parquet`, if there are any.
       other_importance: the rows of `importance.parquet` of methods other than `shapley`, if there are any.
+      other_baseline_importance: the same of `baseline_importance.parquet`.
+      baseline_profiles: as in `baseline_profiles.parquet`, if there are any.
       findings: of a validation, if there was one.
       blessed: its verdict.
       title: of the page.
@@ -49,6 +51,8 @@ class ReportData:
     slice_differences: pd.DataFrame | None = None
     interactions: pd.DataFrame | None = None
     other_importance: pd.DataFrame | None = None
+    other_baseline_importance: pd.DataFrame | None = None
+    baseline_profiles: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         """Checks the columns, and adds the optional ones that are absent.
@@ -86,14 +90,18 @@ class ReportData:
             for name, file in (
                 ("slice_differences", records.SLICE_DIFFERENCES),
                 ("profiles", records.PROFILES),
+                ("baseline_profiles", records.BASELINE_PROFILES),
+                ("baseline_importance", records.BASELINE_IMPORTANCE),
                 ("interactions", records.INTERACTIONS),
             )
             if storage.exists(uri := storage.join(explanation_dir, file))
         }
-        if "method" in importance:
-            tables["other_importance"] = importance[importance["method"] != records.SHAPLEY]
-            importance = importance[importance["method"] == records.SHAPLEY]
-        return cls(manifest=manifest, importance=importance, examples=examples, **tables)
+        tables["importance"] = importance
+        for name in ("importance", "baseline_importance"):
+            if "method" in tables.get(name, ()):
+                of_shapley = tables[name]["method"] == records.SHAPLEY
+                tables[f"other_{name}"], tables[name] = tables[name][~of_shapley], tables[name][of_shapley]
+        return cls(manifest=manifest, examples=examples, **tables)
 
     @property
     def outputs(self) -> list[str]:

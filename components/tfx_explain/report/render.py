@@ -182,9 +182,9 @@ def _panels(data: ReportData) -> list[_Panel]:
         ranking = rank_players(rows, before, examples, players)
         drawn = examples is not None and len(panels) < MAX_PANELS
         names = [bar.player for bar in ranking.bars]
-        curves, pairs = (
+        curves, curves_before, pairs = (
             None if table is None or len(panels) >= MAX_PANELS else _part(table, slice_key, output)
-            for table in (data.profiles, data.interactions)
+            for table in (data.profiles, data.baseline_profiles, data.interactions)
         )
         by_importance = [feature for name in names for feature in players.get(name, (name,))]
         panels.append(
@@ -195,7 +195,7 @@ def _panels(data: ReportData) -> list[_Panel]:
                 ranking=ranking,
                 swarm=make_swarm(examples, names, players) if drawn and examples is not None else None,
                 waterfalls=make_waterfalls(examples, names, players) if drawn and examples is not None else [],
-                profiles=[] if curves is None else make_profiles(curves, by_importance),
+                profiles=[] if curves is None else make_profiles(curves, by_importance, curves_before),
                 surfaces=None if curves is None else make_surfaces(curves),
                 interactions=[] if pairs is None else interaction_tables(pairs),
             )

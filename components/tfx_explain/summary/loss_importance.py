@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.errors import InputError
-from tfx_explain.summary.ratio import Array, t_quantile
+from tfx_explain.summary.clusters import ClusteredEstimates
+from tfx_explain.summary.ratio import Array
 
 
 @dataclasses.dataclass(frozen=True)
 class LossImportanceSummary:
-    """What a set of examples says about d players, in units of the loss.
+    """What a set of examples says about d players, in units of the loss or metric.
 
     Attributes:
       n_examples: examples of positive weight.
@@ -43,6 +44,30 @@ class LossImportanceSummary:
     losses: dict[str, float]
     relative_error: float
 
+    @classmethod
+    def of(
+        cls,
+        estimates: ClusteredEstimates,
+        n_examples: int,
+        n_effective: float,
+        losses: dict[str, float],
+        confidence: float,
+    ) -> LossImportanceSummary:
+        """The summary that estimates of d players make, ranked and with two-sided intervals."""
+        value, std_error = estimates.value, estimates.std_error
+        ci_low, ci_high = estimates.interval(confidence)
+        return cls(
+            n_examples=n_examples,
+            n_effective=n_effective,
+            value=value,
+            std_error=std_error,
+            ci_low=ci_low,
+            ci_high=ci_high,
+            rank=np.asarray(1 + (value[None, :] > value[:, None]).sum(axis=1), dtype=np.int64),
+            losses=losses,
+            relative_error=float(std_error.max(initial=0.0)) / (float(np.ptp(value)) or np.nan),
+        )
+
     def columns(self) -> dict[str, Any]:
         """The figures as table columns, a row per player."""
         names = ("value", "std_error", "ci_low", "ci_high", "rank")
@@ -65,8 +90,7 @@ class LossImportanceAccumulator:
       n_clusters: C.
       n_terms: T.
 
-    Source: cluster-robust (Taylor linearisation) variance of weighted means, W. G. Cochran, "Sampling Techniques"
-    (1977), section 9A; the degrees of freedom count clusters as if they were (sum W)^2 / sum W^2 of equal weight.
+    Degrees of freedom count clusters as if they were (sum W)^2 / sum W^2 of equal weight.
 
     Example:
       >>> accumulator = LossImportanceAccumulator(1, ("loss",), n_clusters=2)
@@ -125,30 +149,28 @@ class LossImportanceAccumulator:
         self._weights = self._weights + other._weights
         self._sums = self._sums + other._sums
 
-    def result(self, confidence: float = 0.95) -> LossImportanceSummary:
-        """The summary of all examples so far; NaN where a term has none."""
-        totals = self._weights.sum(axis=1)
-        totals[totals == 0] = np.nan
-        of_terms = self._sums.sum(axis=1) / totals[:, None]
-        means, d = of_terms.sum(axis=0), self.n_players
-        value = means[:d]
+    def estimates(self) -> ClusteredEstimates:
+        """(d,) mean changes of the loss; NaN where a term has no examples."""
+        d, totals = self.n_players, self._totals()
+        of_terms = self._sums[..., :d].sum(axis=1) / totals[:, None]
         # The fewest clusters of any term: the others are known better.
         n_clusters = float((totals**2 / (self._weights**2).sum(axis=1)).min()) if np.isfinite(totals).all() else 0.0
-        std_error = np.full(d, np.nan)
-        if n_clusters > 1 + 1e-9:
-            residuals = self._sums[..., :d] - self._weights[..., None] * of_terms[:, None, :d]
-            of_clusters = (residuals / totals[:, None, None]).sum(axis=0)
-            std_error = np.sqrt((of_clusters**2).sum(axis=0) * n_clusters / (n_clusters - 1))
-        half_width = t_quantile(0.5 + confidence / 2, n_clusters - 1) * std_error
-        spread = float(np.ptp(value)) or np.nan
-        return LossImportanceSummary(
-            n_examples=self.n_examples,
-            n_effective=float(totals[0] ** 2 / self._weight_squared) if self._weight_squared else 0.0,
-            value=value,
-            std_error=std_error,
-            ci_low=value - half_width,
-            ci_high=value + half_width,
-            rank=np.asarray(1 + (value[None, :] > value[:, None]).sum(axis=1), dtype=np.int64),
-            losses=dict(zip(self.loss_names, means[d:].tolist(), strict=True)),
-            relative_error=float(std_error.max(initial=0.0)) / spread,
+        residuals = self._sums[..., :d] - self._weights[..., None] * of_terms[:, None]
+        return ClusteredEstimates(of_terms.sum(axis=0), (residuals / totals[:, None, None]).sum(axis=0), n_clusters)
+
+    def result(self, confidence: float = 0.95) -> LossImportanceSummary:
+        """The summary of all examples so far; NaN where a term has none."""
+        totals = self._totals()
+        losses = (self._sums[..., self.n_players :].sum(axis=1) / totals[:, None]).sum(axis=0)
+        return LossImportanceSummary.of(
+            self.estimates(),
+            self.n_examples,
+            float(totals[0] ** 2 / self._weight_squared) if self._weight_squared else 0.0,
+            dict(zip(self.loss_names, losses.tolist(), strict=True)),
+            confidence,
         )
+
+    def _totals(self) -> Array:
+        """(T,) weights of the examples in each term; NaN where there are none."""
+        totals = self._weights.sum(axis=1)
+        return np.asarray(np.where(totals == 0, np.nan, totals))

@@ -12,6 +12,8 @@ from tfx_explain.summary.ratio import Array
 LOG_LOSS = "log_loss"
 MSE = "mse"
 MAE = "mae"
+AUC = "auc"
+"""No mean over examples: it compares each with all others, so `summary.auc_importance` counts it."""
 
 # The resolution of the float32 in which most models give probabilities.
 _LEAST_PROBABILITY = 1e-7
@@ -23,7 +25,7 @@ def choose_metric(asked: str, output_space: str, n_outputs: int) -> str:
     Log-odds and probabilities are judged by log loss (in nats), one value of any other kind by the mean squared error.
 
     Args:
-      asked: "auto", "log_loss", "mse" or "mae".
+      asked: "auto", "log_loss", "mse", "mae" or "auc".
       output_space: "logit", "probability" or "raw".
       n_outputs: values that the model gives per example.
 
@@ -37,12 +39,19 @@ def choose_metric(asked: str, output_space: str, n_outputs: int) -> str:
             "the metric `log_loss` needs log-odds or probabilities, but the explained output is neither; "
             "choose `metric: mse`, or explain an output that ends in a sigmoid or softmax."
         )
+    if metric == AUC and (not classifies or n_outputs > 1):
+        found = f"{n_outputs} outputs" if n_outputs > 1 else "one that is neither log-odds nor a probability"
+        cure = "log_loss" if classifies else "mse" if n_outputs == 1 else "auto"
+        raise ConfigError(
+            f"the metric `auc` ranks rows by one output, the log-odds or probability of class 1, but the model has "
+            f"{found}; choose `metric: {cure}`."
+        )
     if metric != LOG_LOSS and n_outputs > 1:
         cure = "choose `metric: log_loss`" if classifies else "explain a model with one output"
         raise ConfigError(
             f"the metric `{metric}` compares one output with the label, but the model has {n_outputs}; {cure}."
         )
-    if metric != LOG_LOSS and output_space == "logit":
+    if metric in (MSE, MAE) and output_space == "logit":
         raise ConfigError(
             f"the metric `{metric}` compares the output with the label, but the output is log-odds; choose "
             "`metric: log_loss`, or set `model.output_space: probability`."
@@ -59,10 +68,10 @@ def usable_labels(metric: str, labels: npt.ArrayLike, n_outputs: int) -> npt.NDA
       n_outputs: of the model; with one output the classes are 0 and 1.
 
     Returns:
-      (n,) True for finite labels; for log loss, for indices of a class.
+      (n,) True for finite labels; for log loss and AUC, for indices of a class.
     """
     values = np.asarray(labels, dtype=np.float64)
-    if metric != LOG_LOSS:
+    if metric in (MSE, MAE):
         return np.asarray(np.isfinite(values))
     return np.isin(values, np.arange(max(n_outputs, 2)))
 

@@ -47,6 +47,12 @@ class Background:
     profiles: ProfilePlan | None = None
     losses: LossPlan | None = None
 
+    def of_baseline(self) -> Background:
+        """The same as the baseline model, which there must be, has it."""
+        losses = None if self.losses is None else self.losses.of_baseline()
+        predictions = self.predictions if self.baseline_predictions is None else self.baseline_predictions
+        return dataclasses.replace(self, predictions=predictions, baseline_predictions=None, losses=losses)
+
     @property
     def base_values(self) -> npt.NDArray[np.float64]:
         """(n_outputs,) mean predictions of the model."""

@@ -17,7 +17,8 @@ from tfx_explain.models import Model
 from tfx_explain.rows import HashArray, column_or_nulls, example_weights, list_lengths, row_hashes, take_rows
 from tfx_explain.transforms.background import Background
 from tfx_explain.transforms.loss_plan import SAGE, wants_losses
-from tfx_explain.transforms.losses import LossExplainer, LossRows
+from tfx_explain.transforms.loss_rows import MethodRows, paired
+from tfx_explain.transforms.losses import LossExplainer
 from tfx_explain.transforms.model_handle import ModelHandle
 from tfx_explain.transforms.profile_plan import wants_profiles
 from tfx_explain.transforms.profiles import ProfiledRows, Profiler
@@ -66,8 +67,9 @@ class ExplainedExamples:
       hashes: (n_examples,) content hashes.
       outputs: of the model.
       baseline: of the baseline model on the same rows and designs, if there is one.
-      profiled: the rows with features varied, where profiles were asked for.
-      losses: method -> changes of the rows' losses, where they were asked for.
+      profiled: the rows with features varied, where profiles were asked for: by the model, then by the baseline model.
+      losses: method -> what it says of the rows, for methods that need labels, where they were asked for.
+      baseline_losses: the same of the baseline model, with the same donors and permutations.
     """
 
     split: str
@@ -75,8 +77,9 @@ class ExplainedExamples:
     hashes: HashArray
     outputs: ExplainedOutputs
     baseline: ExplainedOutputs | None = None
-    profiled: ProfiledRows | None = None
-    losses: Mapping[str, LossRows] = dataclasses.field(default_factory=dict)
+    profiled: tuple[ProfiledRows, ...] = ()
+    losses: Mapping[str, MethodRows] = dataclasses.field(default_factory=dict)
+    baseline_losses: Mapping[str, MethodRows] = dataclasses.field(default_factory=dict)
 
 
 class CheckExamples(beam.DoFn):
@@ -155,19 +158,13 @@ class ExplainExamples(beam.DoFn):
 
     def setup(self) -> None:
         """Loads the models."""
-        models = [self.request.model] + [self.request.baseline_model] * (self.request.baseline_model is not None)
-        self.explainers = [
-            RowExplainer(model.acquire(), self.request.players, self.request.config, keep_coalitions=keep)
-            for model, keep in zip(models, (self.request.config.method(SAGE) is not None, False), strict=False)
-            if model
-        ]
-        self.losses = None
-        if wants_losses(self.request.config):
-            self.losses = LossExplainer(self.request.model.acquire(), self.request.players, self.request.config)
-        self.profiler = None
-        if wants_profiles(self.request.config):
-            features = [name for names in self.request.players.values() for name in names]
-            self.profiler = Profiler(self.request.model.acquire(), features)
+        config, players = self.request.config, self.request.players
+        models = [model.acquire() for model in self.request.models]
+        keep = config.method(SAGE) is not None
+        self.explainers = [RowExplainer(model, players, config, keep_coalitions=keep) for model in models]
+        self.losses = [LossExplainer(model, players, config) for model in models if wants_losses(config)]
+        features = [name for names in players.values() for name in names]
+        self.profilers = [Profiler(model, features) for model in models if wants_profiles(config)]
 
     def process(
         self, element: tuple[str, pa.RecordBatch], background: Background
@@ -175,7 +172,7 @@ class ExplainExamples(beam.DoFn):
         """Explains one batch."""
         split, batch = element
         explained, failures, counts = explain_examples(
-            self.explainers, split, batch, background, self.request.config, self.profiler, self.losses
+            self.explainers, split, batch, background, self.request.config, self.profilers, self.losses
         )
         for what, n in counts.items():
             yield beam.pvalue.TaggedOutput(COUNTS, ((split, what), n))
@@ -191,8 +188,8 @@ def explain_examples(
     batch: pa.RecordBatch,
     background: Background,
     config: ExplainConfig,
-    profiler: Profiler | None = None,
-    losses: LossExplainer | None = None,
+    profilers: Sequence[Profiler] = (),
+    losses: Sequence[LossExplainer] = (),
 ) -> tuple[ExplainedExamples, list[tuple[bytes, str]], dict[str, int]]:
     """Attributions of each row.
 
@@ -202,8 +199,8 @@ def explain_examples(
       batch: rows without `row_errors`.
       background: reference rows.
       config: which outputs to keep.
-      profiler: of the model, where profiles were asked for.
-      losses: of the model, where methods that need labels were asked for.
+      profilers: of the models as well, where profiles were asked for.
+      losses: of the models as well, where methods that need labels were asked for.
 
     Returns:
       The explained rows; (record, reason) of those for which a model's output was not finite; what was done how often.
@@ -234,21 +231,45 @@ def explain_examples(
         counts["above_max_relative_error"] = sum(one.n_imprecise for one in estimates)
     baseline = outputs[1] if len(outputs) > 1 else None
     explained = ExplainedExamples(split, good, hashes[finite], outputs[0], baseline)
-    if profiler is not None and background.profiles is not None:
+    done: dict[str, int] = {}
+    if profilers and background.profiles is not None:
         ids = example_ids(good, explained.hashes, config.id_key)
-        profiled, n_model_rows = profiler.profile(good, background.profiles, chosen, ids)
-        explained = dataclasses.replace(explained, profiled=profiled)
-        counts["model_rows"] += n_model_rows
-        counts["profile_model_rows"] = n_model_rows
-    if losses is not None and background.losses is not None:
-        values = estimates[0].coalition_values
-        kept = None if values is None else values.take(finite)
-        prediction = estimates[0].prediction[finite]
-        found, done = losses.evaluate(good, explained.hashes, background, background.losses, prediction, kept)
-        explained = dataclasses.replace(explained, losses=found)
-        counts |= done
-        counts["model_rows"] += sum(n for name, n in done.items() if name.endswith("_model_rows"))
-    return explained, failures, counts
+        profiled = [profiler.profile(good, background.profiles, chosen, ids) for profiler in profilers]
+        explained = dataclasses.replace(explained, profiled=tuple(rows for rows, _ in profiled))
+        done |= {f"{side}profile_model_rows": n for side, (_, n) in zip(("", "baseline_"), profiled, strict=False)}
+    if losses and background.losses is not None:
+        explained, of_losses = _with_losses(explained, losses, estimates, finite, background)
+        done |= of_losses
+    counts["model_rows"] += sum(n for name, n in done.items() if name.endswith("_model_rows"))
+    return explained, failures, counts | done
+
+
+def _with_losses(
+    explained: ExplainedExamples,
+    losses: Sequence[LossExplainer],
+    estimates: Sequence[Estimates],
+    finite: npt.NDArray[np.bool_],
+    background: Background,
+) -> tuple[ExplainedExamples, dict[str, int]]:
+    """The rows with what methods that need labels say of them; what was done how often."""
+    found: list[dict[str, MethodRows]] = []
+    counts: dict[str, int] = {}
+    backgrounds = [background, background.of_baseline()][: len(losses)]
+    for explainer, one, seen in zip(losses, estimates, backgrounds, strict=True):
+        if seen.losses is None:
+            continue
+        values = None if one.coalition_values is None else one.coalition_values.take(finite)
+        rows, done = explainer.evaluate(
+            explained.rows, explained.hashes, seen, seen.losses, one.prediction[finite], values
+        )
+        # Labels are those of the rows, whatever the model.
+        again = {f"baseline_{name}": n for name, n in done.items() if name.endswith("_model_rows")}
+        counts |= again if found else done
+        found.append(rows)
+    if len(found) == 1:
+        return dataclasses.replace(explained, losses=found[0]), counts
+    ours, theirs = paired(*found)
+    return dataclasses.replace(explained, losses=ours, baseline_losses=theirs), counts
 
 
 def example_ids(rows: pa.RecordBatch, hashes: HashArray, id_key: str | None) -> list[bytes]:

@@ -22,10 +22,14 @@ from tfx_explain.config.explain import LOSS_METHODS
 from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.models import Model
 from tfx_explain.rows import HashArray, column_or_nulls, single_numbers
-from tfx_explain.summary.losses import LOG_LOSS, choose_metric, usable_labels
+from tfx_explain.summary.losses import AUC, choose_metric, usable_labels
+from tfx_explain.summary.score_bins import choose_score_edges
 from tfx_explain.transforms.designs import evaluates_all_coalitions
 
 PERMUTATION_IMPORTANCE, SAGE = LOSS_METHODS
+
+BASELINE_METHODS = {method: f"baseline_{method}" for method in LOSS_METHODS}
+"""Method -> the name of what it says of the baseline model."""
 
 N_CLUSTERS = 64
 """Enough for Student's t to be near normal, few enough to keep sums of each."""
@@ -49,7 +53,7 @@ class LossPlan:
     """Settings as resolved.
 
     Attributes:
-      metrics: method -> loss, for the methods that were asked for.
+      metrics: method -> loss or metric, for the methods that were asked for.
       players: method -> positions of the players that it is computed for.
       donors: rows whose features others are given; None without permutation importance.
       n_clusters: clusters of rows that share donors and permutations.
@@ -59,6 +63,7 @@ class LossPlan:
       rough: the background rows that these meet; None = all.
       full_fraction: part of the rows that SAGE evaluates with all background rows.
       pilot: what a pilot says of the cost; None where there was none.
+      score_edges: of the bins that scores of each model, the candidate first, are counted in; none without AUC.
     """
 
     metrics: Mapping[str, str]
@@ -71,6 +76,11 @@ class LossPlan:
     rough: RoughBackground | None = None
     full_fraction: float = 1.0
     pilot: Pilot | None = None
+    score_edges: tuple[npt.NDArray[np.float64], ...] = ()
+
+    def of_baseline(self) -> LossPlan:
+        """The same for the baseline model, which meets the same donors and permutations."""
+        return dataclasses.replace(self, score_edges=self.score_edges[1:])
 
     def for_rows(self, n_rows: int, n_background: int, aim: float | None) -> LossPlan:
         """The plan for so many rows: part of them where fewer reach the error, else more permutations of each."""
@@ -150,7 +160,7 @@ def needs_pilot(config: ExplainConfig, n_players: int, n_background: int) -> boo
 
 
 def resolve_metrics(config: ExplainConfig, model: Model) -> dict[str, str]:
-    """Method -> loss, for the methods that were asked for.
+    """Method -> loss or metric, for the methods that were asked for.
 
     Raises:
       ConfigError: a loss does not fit the model's output.
@@ -197,17 +207,19 @@ def check_losses(config: ExplainConfig, model: Model, rows: pa.RecordBatch, spli
         )
     labels = single_numbers(rows, str(config.label_key))
     labels = labels[np.isfinite(labels)]
-    outside = labels[~usable_labels(LOG_LOSS, labels, model.n_outputs)] if LOG_LOSS in metrics.values() else labels[:0]
-    if len(outside):
-        raise InputError(
-            f"the metric `log_loss` needs labels that are the index of a class, 0 to {max(model.n_outputs, 2) - 1}, "
-            f"but `{config.label_key}` is {outside[0]:g} in split `{split}`; correct the label, or choose another "
-            "metric."
-        )
+    for metric in metrics.values():
+        outside, last = labels[~usable_labels(metric, labels, model.n_outputs)], max(model.n_outputs, 2) - 1
+        if len(outside):
+            raise InputError(
+                f"the metric `{metric}` needs labels that are the index of a class, 0 to {last}, but "
+                f"`{config.label_key}` is {outside[0]:g} in split `{split}`; correct the label, or choose another "
+                "metric."
+            )
 
 
 def plan_losses(
     donors: pa.RecordBatch,
+    predictions: Sequence[npt.NDArray[np.float64]],
     config: ExplainConfig,
     model: Model,
     players: Sequence[str],
@@ -216,7 +228,8 @@ def plan_losses(
     """The plan before any pilot.
 
     Args:
-      donors: sampled rows of the background split that the model can read, of finite output.
+      donors: sampled rows of the background split that the models can read, of finite outputs.
+      predictions: (n, K) outputs of those rows by the model, then by the baseline model if there is one.
       config: which methods, and their settings.
       model: what is explained.
       players: their names.
@@ -226,10 +239,12 @@ def plan_losses(
     asked = None if permutes is None else permutes.features
     permuted = tuple(i for i, name in enumerate(players) if asked is None or name in asked)
     most = N_CLUSTERS if permutes is None else donors.num_rows // permutes.num_donors
+    metrics = resolve_metrics(config, model)
     return LossPlan(
-        metrics=resolve_metrics(config, model),
+        metrics=metrics,
         players={PERMUTATION_IMPORTANCE: permuted, SAGE: tuple(range(len(players)))},
         donors=None if permutes is None else donors,
         n_clusters=1 << (int(np.clip(most, 1, N_CLUSTERS)).bit_length() - 1),
         reuses_coalitions=evaluates_all_coalitions(config, len(players), n_background),
+        score_edges=tuple(choose_score_edges(one) for one in predictions) if AUC in metrics.values() else (),
     )

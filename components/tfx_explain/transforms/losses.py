@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,51 +13,23 @@ import pyarrow as pa
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError
 from tfx_explain.models import Inputs, Model
-from tfx_explain.models.features import take_rows
 from tfx_explain.rows import HashArray, single_numbers
 from tfx_explain.slicing import OVERALL
+from tfx_explain.summary.auc_importance import AucImportanceAccumulator
 from tfx_explain.summary.loss_importance import LossImportanceAccumulator
-from tfx_explain.summary.losses import loss, usable_labels
+from tfx_explain.summary.losses import AUC, loss, usable_labels
 from tfx_explain.transforms.background import Background
-from tfx_explain.transforms.loss_plan import PERMUTATION_IMPORTANCE, SAGE, LossPlan
+from tfx_explain.transforms.loss_plan import BASELINE_METHODS, PERMUTATION_IMPORTANCE, SAGE, LossPlan
+from tfx_explain.transforms.loss_rows import LabelledRows, LossRows, MethodRows, ScoredRows
+from tfx_explain.transforms.permutation import PermutationExplainer
 from tfx_explain.transforms.row_explainer import CoalitionValues
-from tfx_explain.transforms.sage import LabelledRows, SageExplainer
+from tfx_explain.transforms.sage import SageExplainer
 
 FloatArray = npt.NDArray[np.float64]
 
+MethodAccumulator = LossImportanceAccumulator | AucImportanceAccumulator
+
 _LOSSES: tuple[str, ...] = ("loss_of_mean", "loss")
-
-
-@dataclasses.dataclass(frozen=True)
-class LossRows:
-    """What one method says of n examples.
-
-    Attributes:
-      output: the name of the model's output, all values of which enter the loss.
-      values: (n, T, d) change of the loss, in terms whose means add up; NaN for rows that have no part in a term.
-      loss_names: of `losses`.
-      losses: (n, T, n_losses) losses of the row; NaN as well.
-      clusters: (n,) rows that share random numbers.
-      n_clusters: how many.
-    """
-
-    output: str
-    values: FloatArray
-    loss_names: tuple[str, ...]
-    losses: FloatArray
-    clusters: npt.NDArray[np.int64]
-    n_clusters: int
-
-    def contribution(self, rows: npt.NDArray[np.int64], weights: FloatArray) -> Any:
-        """What some rows add to an accumulator, as `summarize.Contribution`; None where all of them are left out."""
-        figures = np.concatenate([self.values[rows], self.losses[rows]], axis=2)
-        known = np.isfinite(figures[:, 0]).all(axis=1) & ~np.isinf(figures).any(axis=(1, 2))
-        kept = rows[known]
-        if not len(kept):
-            return None
-        _, n_terms, n_players = self.values.shape
-        empty = partial(LossImportanceAccumulator, n_players, self.loss_names, self.n_clusters, n_terms)
-        return empty, (self.values[kept], self.losses[kept], self.clusters[kept], weights[known])
 
 
 class LossExplainer:
@@ -77,7 +47,7 @@ class LossExplainer:
         self.players = tuple(tuple(name for name in names if name in read) for names in players.values())
         self.config = config
         self.sage = SageExplainer(model, self.players, config)
-        self._donors: tuple[LossPlan, Inputs] | None = None
+        self.permutation = PermutationExplainer(model, self.players, config)
 
     def evaluate(
         self,
@@ -87,7 +57,7 @@ class LossExplainer:
         plan: LossPlan,
         prediction: FloatArray,
         coalition_values: CoalitionValues | None = None,
-    ) -> tuple[dict[str, LossRows], dict[str, int]]:
+    ) -> tuple[dict[str, MethodRows], dict[str, int]]:
         """What each method says of the rows.
 
         Args:
@@ -101,85 +71,104 @@ class LossExplainer:
         Returns:
           Method -> its figures; what was done how often.
         """
-        found: dict[str, LossRows] = {}
+        found: dict[str, MethodRows] = {}
         counts: dict[str, int] = {}
         labels, inputs = single_numbers(batch, str(self.config.label_key)), self.model.inputs(batch)
+        clusters = plan.clusters(hashes)
         for method, metric in plan.metrics.items():
             usable = usable_labels(metric, labels, self.model.n_outputs)
             kept = usable & plan.chosen_rows(hashes, plan.fraction) if method == SAGE else usable
-            rows = np.flatnonzero(kept)
-            own = loss(metric, self.model.output_space, prediction[rows], labels[rows])
-            some = LabelledRows(rows, inputs.take(rows), labels[rows], hashes[rows], own)
+            some = self._labelled(np.flatnonzero(kept), metric, inputs, labels, hashes, prediction)
             if method == PERMUTATION_IMPORTANCE:
-                values, n_model_rows = self._permute(some, plan, metric)
-                names, losses = _LOSSES[1:], own[:, None, None]
+                found[method] = self._permute(some, plan, clusters)
+                n_model_rows = self.permutation.n_model_rows(len(some.rows), plan)
             else:
                 values, losses, n_model_rows = self.sage.evaluate(some, background, plan, metric, coalition_values)
-                names = _LOSSES
-            clusters = plan.clusters(hashes)
-            figures = (_spread(values, rows, len(hashes)), names, _spread(losses, rows, len(hashes)))
-            found[method] = LossRows(self.model.output_name, *figures, clusters, plan.n_clusters)
-            counts[f"{method}_examples"] = len(rows)
-            counts[f"{method}_model_rows"] = n_model_rows
-            if method == SAGE:
+                found[method] = self._of_losses(some, values, _LOSSES, losses, plan, clusters)
                 counts[f"{method}_examples_on_whole_background"] = int(np.isfinite(losses[:, -1, 0]).sum())
+            counts[f"{method}_examples"] = len(some.rows)
+            counts[f"{method}_model_rows"] = n_model_rows
             counts[f"{method}_without_usable_label"] = int((~usable).sum())
         return found, counts
 
-    def _permute(self, some: LabelledRows, plan: LossPlan, metric: str) -> tuple[FloatArray, int]:
-        """(n, 1, d) mean increase of the loss over donors, and the model rows it took."""
-        if self._donors is None or self._donors[0] is not plan:
-            self._donors = (plan, self.model.inputs(plan.donors))
-        num_donors = self.config.method(PERMUTATION_IMPORTANCE).num_donors
-        given = plan.donors_of(some.hashes, num_donors).reshape(-1)
-        repeated, labels = some.inputs.take(np.repeat(np.arange(len(some.rows)), num_donors)), some.labels
-        values = np.zeros((len(some.rows), len(plan.players[PERMUTATION_IMPORTANCE])))
-        n_evaluated = 0
-        for column, player in enumerate(plan.players[PERMUTATION_IMPORTANCE]):
-            if self.players[player] and len(given):
-                mixed = _replaced(repeated, self._donors[1], given, self.players[player])
-                outputs = self.model.predict(mixed)
-                losses = loss(metric, self.model.output_space, outputs, np.repeat(labels, num_donors))
-                values[:, column] = losses.reshape(-1, num_donors).mean(axis=1) - some.loss
-                n_evaluated += 1
-        return values[:, None], n_evaluated * len(given)
+    def _labelled(
+        self,
+        rows: npt.NDArray[np.int64],
+        metric: str,
+        inputs: Inputs,
+        labels: FloatArray,
+        hashes: HashArray,
+        prediction: FloatArray,
+    ) -> LabelledRows:
+        outputs, of_rows = prediction[rows], labels[rows]
+        own = np.full(len(rows), np.nan)
+        if metric != AUC:
+            own = loss(metric, self.model.output_space, outputs, of_rows)
+        return LabelledRows(rows, inputs.take(rows), of_rows, hashes[rows], outputs, own)
+
+    def _permute(self, some: LabelledRows, plan: LossPlan, clusters: npt.NDArray[np.int64]) -> MethodRows:
+        """Permutation importance of the rows by whichever metric it has."""
+        metric = plan.metrics[PERMUTATION_IMPORTANCE]
+        if metric != AUC:
+            values = self.permutation.changes(some, plan, metric)
+            return self._of_losses(some, values[:, None], _LOSSES[1:], some.loss[:, None, None], plan, clusters)
+        bins, finite = self.permutation.bins(some, plan)
+        parts = [_spread(part, some.rows, len(clusters), 0) for part in (bins, some.labels.astype(np.int64), finite)]
+        sizes = (len(plan.score_edges[0]) + 1, plan.n_clusters)
+        return ScoredRows(self.model.output_name, parts[0], parts[1], parts[2], clusters, *sizes)
+
+    def _of_losses(
+        self,
+        some: LabelledRows,
+        values: FloatArray,
+        names: tuple[str, ...],
+        losses: FloatArray,
+        plan: LossPlan,
+        clusters: npt.NDArray[np.int64],
+    ) -> LossRows:
+        n = len(clusters)
+        figures = (_spread(values, some.rows, n, np.nan), names, _spread(losses, some.rows, n, np.nan))
+        return LossRows(self.model.output_name, *figures, clusters, plan.n_clusters)
 
 
-def _spread(values: FloatArray, rows: npt.NDArray[np.int64], n: int) -> FloatArray:
-    """The values in the given rows of n, NaN in the others."""
-    everywhere = np.full((n, *values.shape[1:]), np.nan)
+def _spread(values: npt.NDArray[Any], rows: npt.NDArray[np.int64], n: int, missing: float) -> npt.NDArray[Any]:
+    """The values in the given rows of n, `missing` in the others."""
+    everywhere = np.full((n, *values.shape[1:]), missing, values.dtype)
     everywhere[rows] = values
     return everywhere
 
 
-def _replaced(inputs: Inputs, donors: Inputs, rows: npt.NDArray[np.int64], names: Sequence[str]) -> Inputs:
-    """The examples with some features taken from rows of the donors; missing where the donors have no such feature."""
-    columns = {name: column for name, column in inputs.columns.items() if name not in names}
-    columns |= {name: take_rows(donors.columns[name], rows) for name in names if name in donors.columns}
-    return Inputs(len(inputs), columns)
-
-
 def loss_table(
-    accumulated: Mapping[tuple[str, str, str], LossImportanceAccumulator],
+    accumulated: Mapping[tuple[str, str, str], Any],
     players: Sequence[str],
     plan: LossPlan,
+    *,
+    of_baseline: bool = False,
 ) -> list[pd.DataFrame]:
-    """The rows of `importance.parquet` that these methods add.
+    """The rows of `importance.parquet` that these methods add, or of `baseline_importance.parquet`.
 
     Args:
-      accumulated: (method, slice, output) -> figures.
+      accumulated: (table, slice, output) -> figures; those of other methods may be among them.
       players: names of all of them.
       plan: says which losses were used, and for which players.
+      of_baseline: whether the figures of the baseline model are meant, with paired differences to them.
     """
+    tables = {BASELINE_METHODS[method] if of_baseline else method: method for method in plan.metrics}
     frames = []
-    for (method, slice_key, output), accumulator in accumulated.items():
-        summary = accumulator.result()
-        # A slice may have none of the few rows that meet the whole background.
+    for (table, slice_key, output), accumulator in accumulated.items():
+        if table not in tables:
+            continue
+        method, summary = tables[table], accumulator.result()
+        # A slice may have none of the few rows that meet the whole background, or rows of one class only.
         if not np.isfinite(summary.value).all():
             continue
         names = [players[i] for i in plan.players[method]]
         about = {"slice": slice_key, "output": output, "method": method, "player": names}
         columns = {**about, **summary.columns(), "metric": plan.metrics[method]}
+        if of_baseline:
+            change = accumulated[method, slice_key, output].estimates() - accumulator.estimates()
+            columns |= {"difference": change.value, "difference_std_error": change.std_error}
+            columns["difference_ci_low"], columns["difference_ci_high"] = change.interval()
         frames.append(pd.DataFrame(columns).sort_values("rank", kind="stable"))
     return frames
 
@@ -193,20 +182,43 @@ def describe_losses(accumulated: Mapping[Any, Any], plan: LossPlan | None, confi
       config: as given.
 
     Raises:
-      InputError: no explained row has a label.
+      InputError: no explained row has a label, or all have the same and there is no AUC.
     """
     if plan is None:
         return {}
     described = plan.describe(config)
     for method, entry in described.items():
-        summary = next((v.result() for key, v in accumulated.items() if key[:2] == (method, OVERALL)), None)
+        of_slices = {key[1]: value for key, value in accumulated.items() if key[0] == method}
+        summary = of_slices[OVERALL].result() if OVERALL in of_slices else None
         if summary is None:
             raise InputError(
                 f"method `{method}` found no explained row with a usable label `{config.label_key}`; give some rows "
                 "one, or leave the method out."
             )
-        entry["mean_losses"] = summary.losses
+        is_auc = plan.metrics[method] == AUC
+        if is_auc:
+            entry["slices_of_one_class"] = _slices_of_one_class(of_slices, method, config)
+        entry |= summary.losses if is_auc else {"mean_losses": summary.losses}
+        for key, theirs in accumulated.items():
+            if key[:2] == (BASELINE_METHODS[method], OVERALL):
+                losses = theirs.result().losses
+                entry["baseline_model"] = losses if is_auc else {"mean_losses": losses}
         entry["num_examples"] = summary.n_examples
         error = summary.relative_error
         entry["relative_error"] = error if np.isfinite(error) else None
     return described
+
+
+def _slices_of_one_class(of_slices: Mapping[str, MethodAccumulator], method: str, config: ExplainConfig) -> list[str]:
+    """Names of the slices that have no AUC.
+
+    Raises:
+      InputError: the whole data has none.
+    """
+    names = sorted(name for name, value in of_slices.items() if np.isnan(value.estimates().value).any())
+    if OVERALL in names:
+        raise InputError(
+            f"every explained row that counts has the same label `{config.label_key}`, so method `{method}` has no "
+            "AUC; explain rows of both classes, or choose `metric: log_loss`."
+        )
+    return names

@@ -17,7 +17,7 @@ from tfx_explain.transforms.background import Background, choose_background, poo
 from tfx_explain.transforms.loss_plan import N_PILOT, needs_pilot, plan_losses, wants_losses
 from tfx_explain.transforms.losses import LossExplainer
 from tfx_explain.transforms.profile_plan import N_SAMPLE, plan_profiles, wants_profiles
-from tfx_explain.transforms.request import REST, ExplainRequest
+from tfx_explain.transforms.request import REST, ExplainRequest, features_read
 from tfx_explain.transforms.row_explainer import RowExplainer
 from tfx_explain.transforms.select import SmallestHashesFn
 
@@ -66,11 +66,11 @@ def plan(rows: pa.RecordBatch | None, request: ExplainRequest) -> Background:
     background = choose_background(model, rows.slice(0, size), config.background, features, baseline)
     if wants_profiles(config):
         explained = [name for player, names in request.players.items() if player != REST for name in names]
-        read = [spec.name for spec in model.features] or features
+        read = features_read([model] if baseline is None else [model, baseline], features)
         sample = rows.slice(0, N_SAMPLE)
         background = dataclasses.replace(background, profiles=plan_profiles(sample, config, explained, read))
     if wants_losses(config):
-        background = with_loss_plan(background, rows.slice(0, N_SAMPLE), request, model)
+        background = with_loss_plan(background, rows.slice(0, N_SAMPLE), request, model, baseline)
     if config.shapley.max_relative_error is None:
         return background
     rest = rows.slice(size, _N_PILOT) if rows.num_rows >= size + _N_PILOT else rows.slice(0, _N_PILOT)
@@ -100,7 +100,13 @@ def pilot_budget(
         budget = larger
 
 
-def with_loss_plan(background: Background, sample: pa.RecordBatch, request: ExplainRequest, model: Model) -> Background:
+def with_loss_plan(
+    background: Background,
+    sample: pa.RecordBatch,
+    request: ExplainRequest,
+    model: Model,
+    baseline_model: Model | None = None,
+) -> Background:
     """The background with what permutation importance and SAGE need.
 
     Args:
@@ -108,12 +114,15 @@ def with_loss_plan(background: Background, sample: pa.RecordBatch, request: Expl
       sample: rows of the background split in the order of their hashes, from which donors are taken.
       request: which methods.
       model: what is explained.
+      baseline_model: explained with the same donors.
     """
     config, n_players = request.config, len(request.players)
-    predictions = model.predict(model.inputs(sample))
-    finite = np.flatnonzero(np.isfinite(predictions).all(axis=1))
+    models = [model] if baseline_model is None else [model, baseline_model]
+    predictions = [one.predict(one.inputs(sample)) for one in models]
+    finite = np.flatnonzero(np.all([np.isfinite(values).all(axis=1) for values in predictions], axis=0))
     donors = take_rows(sample, finite)
-    plan = plan_losses(donors, config, model, tuple(request.players), len(background.weights))
+    of_donors = [values[finite] for values in predictions]
+    plan = plan_losses(donors, of_donors, config, model, tuple(request.players), len(background.weights))
     background = dataclasses.replace(background, losses=plan)
     if not needs_pilot(config, n_players, len(background.weights)):
         return background
@@ -121,7 +130,7 @@ def with_loss_plan(background: Background, sample: pa.RecordBatch, request: Expl
     # The last ones, which are the least likely to be in the background.
     pilot = finite[-N_PILOT:]
     rows = take_rows(sample, pilot)
-    found = explainer.sage.pilot(rows, row_hashes(rows), background, plan, predictions[pilot])
+    found = explainer.sage.pilot(rows, row_hashes(rows), background, plan, predictions[0][pilot])
     return dataclasses.replace(background, losses=dataclasses.replace(plan, pilot=found))
 
 

@@ -62,9 +62,17 @@ class ProfiledRows:
             example_ids=self.example_ids[rows],
         )
 
+    def __sub__(self, other: ProfiledRows) -> ProfiledRows:
+        """The same rows' outputs less those of another model, varied by the same plan."""
+        return dataclasses.replace(
+            self,
+            curves=tuple(ours - theirs for ours, theirs in zip(self.curves, other.curves, strict=True)),
+            differences=tuple(ours - theirs for ours, theirs in zip(self.differences, other.differences, strict=True)),
+        )
+
 
 class Profiler:
-    """Varies features of rows with one model.
+    """Varies features of rows with one model; what the model does not read changes nothing.
 
     Args:
       model: what is explained.
@@ -100,12 +108,12 @@ class Profiler:
             values, rows = single_values(batch, one.feature)
             found, place = np.full(len(inputs), -1, np.int64), np.zeros(len(inputs))
             found[rows], place[rows] = one.bin_of(values)
-            of_feature = Inputs(len(edge_inputs), {one.feature: edge_inputs.columns[one.feature]})
-            differences.append(self._differences(inputs, of_feature, one.feature, found, start, outputs))
+            differences.append(self._differences(inputs, edge_inputs, one.feature, found, start, outputs))
             bins.append(found)
             places.append(place)
             start += len(one.edges)
-        n_model_rows = len(inputs) * len(grid_inputs) + 2 * sum(int((found >= 0).sum()) for found in bins)
+        read = [found for one, found in zip(plan.bins, bins, strict=True) if one.feature in edge_inputs.columns]
+        n_model_rows = len(inputs) * len(grid_inputs) + 2 * sum(int((found >= 0).sum()) for found in read)
         ids = np.array(example_ids, object)
         profiled = ProfiledRows(plan, curves, tuple(differences), tuple(bins), tuple(places), ids)
         return profiled, n_model_rows
@@ -140,7 +148,9 @@ class Profiler:
         """(n, n_outputs) change over each example's bin; NaN for those without one. `start` is the first edge's row."""
         differences = np.full(outputs.shape, np.nan)
         rows = np.flatnonzero(bins >= 0)
-        if len(rows):
+        if feature not in edges.columns:
+            differences[rows] = 0.0
+        elif len(rows):
             binned, lower = inputs.take(rows), start + bins[rows]
             above = self.model.predict(binned.with_column(feature, edges, lower + 1))
             below = self.model.predict(binned.with_column(feature, edges, lower))
@@ -200,6 +210,23 @@ def profile_table(accumulated: Mapping[tuple[str, str], ProfileAccumulator], pla
     return pd.DataFrame({name: np.concatenate(empty[name] + [part[name] for part in parts]) for name in _TYPES})
 
 
+def baseline_profile_table(
+    accumulated: Mapping[tuple[str, str], ProfileAccumulator],
+    differences: Mapping[tuple[str, str], ProfileAccumulator],
+    plan: ProfilePlan,
+) -> pd.DataFrame:
+    """The curves as `baseline_profiles.parquet` has them.
+
+    Args:
+      accumulated: (slice, output) -> what was accumulated of the baseline model.
+      differences: the same of the candidate less the baseline model, row by row.
+      plan: what was varied, where.
+    """
+    figures = profile_table(differences, plan)
+    columns = {name: figures[of] for name, of in _DIFFERENCES.items()}
+    return profile_table(accumulated, plan).assign(**columns)
+
+
 def _steps_of_line(columns: dict[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of a curve with steps only between points that lie on a line."""
     on_line = np.array([level is None for level in about["level"]]) & ("feature_b" not in about)
@@ -245,6 +272,13 @@ _TYPES = {
     "level_b": "object",
     "is_missing_b": "bool",
 }
+_DIFFERENCES = {
+    f"{prefix}difference{suffix}": prefix + (suffix[1:] or "value")
+    for prefix in ("", "centred_")
+    for suffix in ("", "_std_error", "_ci_low", "_ci_high")
+}
+"""Columns of the candidate's curves less the baseline model's, and which columns of a curve they are."""
+
 _BLANK = {"object": None, "float64": np.nan, "int64": 1, "bool": False}
 
 

@@ -26,6 +26,7 @@ from tfx_explain.rows import HashArray, single_numbers
 from tfx_explain.summary.losses import loss, loss_of_mean, usable_labels
 from tfx_explain.transforms.background import Background
 from tfx_explain.transforms.loss_plan import MIN_PILOT, N_ORDERS, SAGE, LossPlan
+from tfx_explain.transforms.loss_rows import LabelledRows
 from tfx_explain.transforms.row_explainer import CoalitionValues
 
 FloatArray = npt.NDArray[np.float64]
@@ -45,30 +46,6 @@ class _Design:
     coalitions: npt.NDArray[np.bool_]
     background_index: npt.NDArray[np.int32]
     background_weight: FloatArray
-
-
-@dataclasses.dataclass(frozen=True)
-class LabelledRows:
-    """Rows with a label that a method can use.
-
-    Attributes:
-      rows: (n,) their positions in the batch.
-      inputs: what the model is fed for them.
-      labels: (n,).
-      hashes: (n,) of the rows.
-      loss: (n,) of the model's predictions.
-    """
-
-    rows: npt.NDArray[np.int64]
-    inputs: Inputs
-    labels: FloatArray
-    hashes: HashArray
-    loss: FloatArray
-
-    def take(self, chosen: npt.NDArray[np.bool_]) -> LabelledRows:
-        """Some of the rows, (n,) booleans."""
-        inputs = self.inputs.take(np.flatnonzero(chosen))
-        return LabelledRows(self.rows[chosen], inputs, self.labels[chosen], self.hashes[chosen], self.loss[chosen])
 
 
 class SageExplainer:
@@ -211,7 +188,9 @@ class SageExplainer:
         if len(rows) < MIN_PILOT:
             return None
         own = loss(metric, self.model.output_space, prediction[rows], labels[rows])
-        some = LabelledRows(rows, self.model.inputs(batch).take(rows), labels[rows], hashes[rows], own)
+        some = LabelledRows(
+            rows, self.model.inputs(batch).take(rows), labels[rows], hashes[rows], prediction[rows], own
+        )
         used = np.arange(len(background.weights))
         orders = self._orders_of(some.hashes, plan, 0)
         size = _group_size(len(self.players), len(used))

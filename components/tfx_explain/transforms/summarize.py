@@ -18,6 +18,7 @@ from tfx_explain.summary.interactions import InteractionAccumulator
 from tfx_explain.summary.moments import WeightedMoments
 from tfx_explain.summary.ratio import Array
 from tfx_explain.transforms.explain import ExplainedExamples, ExplainedOutputs
+from tfx_explain.transforms.loss_plan import BASELINE_METHODS
 from tfx_explain.transforms.profile_plan import num_ice
 from tfx_explain.transforms.profiles import ProfileAccumulator
 
@@ -26,6 +27,8 @@ INTERACTIONS = "interactions"
 BASELINE = "baseline"
 DIFFERENCE = "difference"
 PROFILES = "profiles"
+BASELINE_PROFILES = "baseline_profiles"
+PROFILE_DIFFERENCES = "profile_differences"
 
 Key = tuple[str, str, str]
 """Table, slice, output."""
@@ -36,9 +39,10 @@ class Summarize(beam.PTransform):
 
     Tables: `importance`; `interactions` where they were asked for; with a baseline model `baseline`, its importance,
     and `difference`, the paired differences |attribution| - |baseline attribution| of each row; `profiles` where they
-    were asked for; one for each method that needs labels, of all outputs together. Each has the whole data and the
-    slices that were asked for, also those that are too small: a step that waited for their sizes would make the runner
-    hold all explained rows in memory.
+    were asked for, with a baseline model also its own, and those of the paired differences of the rows; one for each
+    method that needs labels, of all outputs together, and one more of the baseline model. Each has the whole data and
+    the slices that were asked for, also those that are too small: a step that waited for their sizes would make the
+    runner hold all explained rows in memory.
 
     Args:
       outputs: their names.
@@ -85,9 +89,11 @@ def contributions(
             for table, contribution in _tables(explained, index, rows, weights[rows], num_ice(config)):
                 yield (table, slice_name(key), output), contribution
         for method, losses in explained.losses.items():
-            loss_contribution = losses.contribution(rows, weights[rows])
-            if loss_contribution is not None:
-                yield (method, slice_name(key), losses.output), loss_contribution
+            theirs = explained.baseline_losses.get(method)
+            for table, side in ((method, losses), (BASELINE_METHODS[method], theirs)):
+                of_rows = None if side is None else side.contribution(rows, weights[rows])
+                if of_rows is not None:
+                    yield (table, slice_name(key), losses.output), of_rows
 
 
 def _tables(
@@ -104,9 +110,12 @@ def _tables(
         yield BASELINE, (empty_importance, (*_importance_of(baseline, index, rows), weights))
         change = np.abs(ours.attributions[..., index][rows]) - np.abs(baseline.attributions[..., index][rows])
         yield DIFFERENCE, (partial(WeightedMoments.empty, n_players, full=True), (change, weights))
-    if explained.profiled is not None:
-        made_by = partial(ProfileAccumulator, explained.profiled.plan, n_ice)
-        yield PROFILES, (made_by, (explained.profiled.take(rows), index, explained.hashes[rows], weights))
+    profiled = [profiled.take(rows) for profiled in explained.profiled]
+    if len(profiled) > 1:
+        profiled.append(profiled[0] - profiled[1])
+    for table, of_rows in zip((PROFILES, BASELINE_PROFILES, PROFILE_DIFFERENCES), profiled, strict=False):
+        made_by = partial(ProfileAccumulator, of_rows.plan, n_ice if table == PROFILES else 0)
+        yield table, (made_by, (of_rows, index, explained.hashes[rows], weights))
 
 
 def _importance_of(outputs: ExplainedOutputs, index: int, rows: IntArray) -> tuple[Any, ...]:

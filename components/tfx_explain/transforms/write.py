@@ -18,13 +18,24 @@ from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.importance import ImportanceAccumulator, ImportanceSummary
 from tfx_explain.summary.interactions import InteractionSummary
 from tfx_explain.summary.moments import WeightedMoments
+from tfx_explain.summary.ratio import t_quantile
 from tfx_explain.summary.slices import compare_with_rest, false_discovery_q_values
 from tfx_explain.transforms.background import Background
 from tfx_explain.transforms.explain import ExplainedExamples, example_ids
 from tfx_explain.transforms.losses import loss_table
-from tfx_explain.transforms.profiles import profile_table
+from tfx_explain.transforms.profile_plan import ProfilePlan
+from tfx_explain.transforms.profiles import baseline_profile_table, profile_table
 from tfx_explain.transforms.select import SmallestHashesFn
-from tfx_explain.transforms.summarize import BASELINE, DIFFERENCE, IMPORTANCE, INTERACTIONS, PROFILES, Key
+from tfx_explain.transforms.summarize import (
+    BASELINE,
+    BASELINE_PROFILES,
+    DIFFERENCE,
+    IMPORTANCE,
+    INTERACTIONS,
+    PROFILE_DIFFERENCES,
+    PROFILES,
+    Key,
+)
 
 METHOD = records.SHAPLEY
 N_REPORT_EXAMPLES = 400
@@ -59,8 +70,7 @@ class Tables:
         importance = {key[1:]: value.result() for key, value in results.items() if key[0] == IMPORTANCE}
         tables = [self.importance(importance)]
         if background.losses is not None:
-            of_losses = {key: value for key, value in results.items() if key[0] in background.losses.metrics}
-            tables += loss_table(of_losses, self.players, background.losses)
+            tables += loss_table(results, self.players, background.losses)
         self._write(records.IMPORTANCE, pd.concat(tables, ignore_index=True))
         self._write(records.IMPORTANCE_COVARIANCE, self.covariance(importance))
         interactions = {key[1:]: value.result() for key, value in results.items() if key[0] == INTERACTIONS}
@@ -71,19 +81,30 @@ class Tables:
         baseline = {key[1:]: value.result() for key, value in results.items() if key[0] == BASELINE}
         if baseline:
             differences = {key[1:]: value for key, value in results.items() if key[0] == DIFFERENCE}
-            self._write(records.BASELINE_IMPORTANCE, self.importance(baseline, differences))
+            tables = [self.importance(baseline, differences)]
+            if background.losses is not None:
+                tables += loss_table(results, self.players, background.losses, of_baseline=True)
+            self._write(records.BASELINE_IMPORTANCE, pd.concat(tables, ignore_index=True))
             self._write(records.BASELINE_IMPORTANCE_COVARIANCE, self.covariance(baseline, differences))
         compared = self.slice_differences({key[1:]: v for key, v in results.items() if key[0] == IMPORTANCE})
         if compared is not None:
             self._write(records.SLICE_DIFFERENCES, compared)
         if background.profiles is not None:
-            profiles = {key[1:]: value for key, value in results.items() if key[0] == PROFILES}
-            self._write(records.PROFILES, profile_table(profiles, background.profiles))
+            self._write_profiles(results, background.profiles)
         rows = pa.Table.from_batches([background.rows])
         weighted = rows.append_column(records.BACKGROUND_WEIGHT, pa.array(background.weights))
         self._write(records.BACKGROUND, weighted)
         if examples is not None:
             self._write(records.REPORT_EXAMPLES, pa.Table.from_batches([examples]))
+
+    def _write_profiles(self, results: Mapping[Key, Any], plan: ProfilePlan) -> None:
+        ours, theirs, change = (
+            {key[1:]: value for key, value in results.items() if key[0] == table}
+            for table in (PROFILES, BASELINE_PROFILES, PROFILE_DIFFERENCES)
+        )
+        self._write(records.PROFILES, profile_table(ours, plan))
+        if theirs:
+            self._write(records.BASELINE_PROFILES, baseline_profile_table(theirs, change, plan))
 
     def _write(self, name: str, table: pd.DataFrame | pa.Table) -> None:
         records.write_table(storage.join(self.directory, name), table)
@@ -104,6 +125,9 @@ class Tables:
                 moments = differences[slice_key, output]
                 columns["difference"] = moments.mean_or_nan()
                 columns["difference_std_error"] = np.sqrt(np.diag(moments.covariance_of_mean()))
+                half_width = t_quantile(0.975, moments.n_effective - 1) * columns["difference_std_error"]
+                columns["difference_ci_low"] = columns["difference"] - half_width
+                columns["difference_ci_high"] = columns["difference"] + half_width
             frames.append(pd.DataFrame(columns).sort_values("rank", kind="stable"))
         return pd.concat(frames, ignore_index=True)
 

@@ -1,0 +1,323 @@
+"""A baseline model beside the candidate in every method: the same rows, donors and permutations, paired differences."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from scipy import special, stats
+
+import tfx_explain
+import worlds
+from tfx_explain import errors
+from tfx_explain.attribution.two_level import Levels, RoughBackground
+from tfx_explain.transforms import loss_plan, select
+from tfx_explain.transforms.loss_rows import LossRows, ScoredRows, paired
+
+NAMES = ("a", "b", "c", "d", "e")
+CANDIDATE = {"a": 2.0, "b": -1.0, "c": 0.5, "d": 0.3, "e": 0.2}
+UNREAD = ("c", "d", "e")
+BASELINE = {"a": 2.0, "b": -0.5}
+METHODS = ["shapley", "permutation_importance", {"sage": {}}]
+DIFFERENCES = ["difference", "difference_std_error", "difference_ci_low", "difference_ci_high"]
+SPECS = [{}, {"feature_keys": ["half"]}]
+
+
+def make_rows(n: int, seed: int) -> list[dict[str, Any]]:
+    """Rows with the class `hit` (missing in a few), a weight, and a half."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, len(NAMES))).astype(np.float32)
+    hit = rng.uniform(size=n) < special.expit(x @ np.array(list(CANDIDATE.values())))
+    return [
+        {
+            **dict(zip(NAMES, map(float, row), strict=True)),
+            "hit": None if i % 40 == 7 else int(hit[i]),
+            "weight": float(rng.integers(0, 3)),
+            "half": [b"left", b"right"][i % 2],
+        }
+        for i, row in enumerate(x)
+    ]
+
+
+def write(directory: Path, n_train: int, n_eval: int, num_shards: int = 1) -> str:
+    for seed, (split, n) in enumerate((("train", n_train), ("eval", n_eval))):
+        rows = [worlds.to_example(row) for row in make_rows(n, seed)]
+        worlds.write_records(directory / f"Split-{split}", rows, num_shards)
+    return str(directory)
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write(tmp_path_factory.mktemp("labelled"), 800, 500)
+
+
+def save(directory: Path, weights: dict[str, float]) -> str:
+    """A logistic model of some of the features; it reads no others."""
+    spec = {name: tf.io.FixedLenFeature([], tf.float32) for name in weights}
+
+    def score(features: dict[str, Any]) -> Any:
+        return tf.sigmoid(tf.add_n([weight * features[name] for name, weight in weights.items()]))
+
+    return worlds.save_serving_model(directory / "model", score, spec)
+
+
+@pytest.fixture(scope="module")
+def candidate(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return save(tmp_path_factory.mktemp("candidate"), CANDIDATE)
+
+
+@pytest.fixture(scope="module")
+def baseline(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return save(tmp_path_factory.mktemp("baseline"), BASELINE)
+
+
+def run(model: str, baseline: str | None, examples: str, output: Path, **config: Any) -> tfx_explain.ExplanationReader:
+    settings = {
+        "background": {"num_rows": 40},
+        "label_key": "hit",
+        "methods": METHODS,
+        "slicing_specs": SPECS,
+        **config,
+    }
+    return tfx_explain.explain(
+        model=model, examples=examples, output_dir=str(output), config=settings, baseline_model=baseline
+    )
+
+
+def with_rough_background(patch: pytest.MonkeyPatch, n_full: int, n_rough: int) -> None:
+    """Has SAGE meet a rough background in most rows, so that it is a sum of two terms."""
+    rough = RoughBackground(np.arange(16), np.full(16, 1 / 16))
+    patch.setattr(loss_plan, "choose_levels", lambda *_: Levels(n_full, n_rough, rough))
+
+
+SAMPLED = [{"shapley": {"estimator": "leverage", "budget": 20}}, {"permutation_importance": {"metric": "auc"}}, "sage"]
+
+
+@pytest.fixture(scope="module", params=["enumerated", "sampled"])
+def compared(
+    request: pytest.FixtureRequest,
+    candidate: str,
+    baseline: str,
+    examples: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, tfx_explain.ExplanationReader]:
+    """The candidate beside the baseline, each by itself, and the candidate beside itself."""
+    methods = METHODS if request.param == "enumerated" else SAMPLED
+    pairs = {"both": (candidate, baseline), "candidate": (candidate, None), "baseline": (baseline, None)}
+    pairs["same"] = (candidate, candidate)
+    directory = tmp_path_factory.mktemp("out")
+    with pytest.MonkeyPatch.context() as patch:
+        with_rough_background(patch, 250, 400)
+        return {name: run(*models, examples, directory / name, methods=methods) for name, models in pairs.items()}
+
+
+def of_methods(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["method"] != "shapley"].sort_values(["method", "slice", "player"], ignore_index=True)
+
+
+def test_both_models_are_what_they_are_by_themselves(compared: dict[str, tfx_explain.ExplanationReader]) -> None:
+    ours = of_methods(compared["both"].importance)
+    pd.testing.assert_frame_equal(ours, of_methods(compared["candidate"].importance))
+    theirs = of_methods(compared["both"].baseline_importance)
+    assert set(theirs["method"]) == {"permutation_importance", "sage"}
+    assert set(theirs["slice"]) == {"overall", "half=left", "half=right"}
+    assert list(theirs.columns[-len(DIFFERENCES) :]) == DIFFERENCES
+    assert list(theirs.columns[: -len(DIFFERENCES)]) == list(ours.columns)
+    # By itself it has two players only, so permutations and coalitions differ; donors do not.
+    alone = of_methods(compared["baseline"].importance).query("method == 'permutation_importance'")
+    common = theirs[(theirs["method"] == "permutation_importance") & (~theirs["player"].isin(UNREAD))]
+    for name in ("value", "std_error", "ci_low", "ci_high"):
+        np.testing.assert_allclose(common[name], alone[name], rtol=1e-9, atol=1e-12)
+
+
+def test_differences_are_candidate_less_baseline(compared: dict[str, tfx_explain.ExplanationReader]) -> None:
+    both = compared["both"]
+    keys = ["slice", "method", "player"]
+    ours, theirs = (table.set_index(keys) for table in (both.importance, both.baseline_importance))
+    assert np.isfinite(theirs[DIFFERENCES].to_numpy()).all()
+    expected = ours["value"] - theirs["value"].loc[ours.index]
+    np.testing.assert_allclose(theirs["difference"].loc[ours.index], expected, rtol=1e-9, atol=1e-12)
+    assert (theirs["difference_ci_low"] <= theirs["difference"]).all()
+    assert (theirs["difference"] <= theirs["difference_ci_high"]).all()
+    shapley = theirs.xs("shapley", level="method")
+    half_width = stats.t.ppf(0.975, shapley["num_examples"] - 1) * shapley["difference_std_error"]
+    np.testing.assert_allclose(shapley["difference_ci_high"] - shapley["difference"], half_width, rtol=1e-6)
+    # Both models see the same donors, so their common noise does not count.
+    for method in ("permutation_importance", "sage"):
+        row = theirs.loc[("overall", method, "a")]
+        apart = np.hypot(ours.loc[("overall", method, "a"), "std_error"], row["std_error"])
+        assert 0 < row["difference_std_error"] < 0.7 * apart
+
+
+def test_rows_that_either_model_fails_on_are_left_out_of_both() -> None:
+    values = np.ones((4, 1, 2))
+    clusters, none = np.zeros(4, np.int64), np.zeros((4, 1, 0))
+    ours = LossRows("score", np.where(np.arange(4)[:, None, None] == 1, np.nan, values), (), none, clusters, 1)
+    theirs = LossRows("score", np.where(np.arange(4)[:, None, None] == 2, np.inf, values), (), none, clusters, 1)
+    bins, known = np.zeros((4, 3, 1), np.uint16), np.arange(4) != 3
+    scored = ScoredRows("score", bins, np.zeros(4, np.int64), known, clusters, 1, 1)
+    both = paired({"sage": ours, "permutation_importance": scored}, {"sage": theirs, "permutation_importance": scored})
+    for side in both:
+        assert side["sage"].known.tolist() == [True, False, False, True]
+        assert side["permutation_importance"].known.tolist() == [True, True, True, False]
+    other = dataclasses.replace(scored, known=np.arange(4) != 0)
+    (left, right) = paired({"permutation_importance": scored}, {"permutation_importance": other})
+    for rows in (left["permutation_importance"], right["permutation_importance"]):
+        _, (kept, *_) = rows.contribution(np.arange(4), np.ones(4))
+        assert len(kept) == 2
+
+
+def test_what_a_model_does_not_read_is_zero(compared: dict[str, tfx_explain.ExplanationReader]) -> None:
+    theirs = compared["both"].baseline_importance
+    unread = theirs[theirs["player"].isin(UNREAD)]
+    permuted = unread[unread["method"] == "permutation_importance"]
+    assert len(permuted) == 9
+    assert (permuted[["value", "std_error", "ci_low", "ci_high"]].to_numpy() == 0).all()
+    np.testing.assert_allclose(unread["value"], 0, atol=1e-6)
+    assert "Dotted lines mark the baseline model." in compared["both"].report()
+    assert "Dotted lines mark the baseline model." not in compared["candidate"].report()
+    assert (permuted.query("player == 'c'")["difference"] > 0).all()
+
+
+def test_the_same_model_differs_by_nothing(compared: dict[str, tfx_explain.ExplanationReader]) -> None:
+    same = compared["same"]
+    table = of_methods(same.baseline_importance)
+    assert (table[DIFFERENCES].to_numpy() == 0).all()
+    ours = of_methods(same.importance)
+    pd.testing.assert_frame_equal(table[list(ours.columns)], ours)
+    method = same.manifest["method"]
+    for name in ("permutation_importance", "sage"):
+        assert method[name]["baseline_model"].items() <= method[name].items()
+
+
+def test_the_manifest_counts_both_models(compared: dict[str, tfx_explain.ExplanationReader]) -> None:
+    manifest, alone = compared["both"].manifest, compared["candidate"].manifest
+    counts, before = manifest["counts"]["eval"], alone["counts"]["eval"]
+    for name, n in before.items():
+        if name not in ("model_rows", "digest"):
+            assert counts[name] == n
+    # The baseline does not read three players, which are never permuted for it.
+    n_permuted = before["permutation_importance_model_rows"]
+    assert counts["baseline_permutation_importance_model_rows"] == n_permuted * 2 // 5
+    assert counts["baseline_sage_model_rows"] == before["sage_model_rows"]
+    methods = ("permutation_importance", "sage")
+    assert set(counts) - set(before) == {f"baseline_{method}_model_rows" for method in methods}
+    shapley = before["model_rows"] - n_permuted - before["sage_model_rows"]
+    assert counts["model_rows"] == 2 * shapley + n_permuted * 7 // 5 + 2 * before["sage_model_rows"]
+
+
+@pytest.mark.parametrize("methods", [METHODS, SAMPLED], ids=["enumerated", "sampled"])
+def test_shards_and_batches_change_no_figure(
+    candidate: str, baseline: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, methods: Any
+) -> None:
+    with_rough_background(monkeypatch, 60, 90)
+
+    def table(name: str, num_shards: int) -> pd.DataFrame:
+        written = write(tmp_path / name, 150, 130, num_shards)
+        settings = {"methods": methods, "max_examples": 100, "example_weight_key": "weight"}
+        found = run(candidate, baseline, written, tmp_path / f"{name}-out", **settings).baseline_importance
+        # Players without effect are ranked by rounding errors.
+        return found.drop(columns="rank").sort_values(["slice", "method", "player"], ignore_index=True)
+
+    reference = table("reference", 1)
+    monkeypatch.setattr(select, "ROWS_PER_BATCH", 13)
+    pd.testing.assert_frame_equal(reference, table("five", 5), check_exact=False, rtol=1e-9, atol=1e-9)
+
+
+PROFILES = [
+    "shapley",
+    {"partial_dependence": {"grid_size": 6, "num_ice": 3, "pairs": [["a", "c"]], "pair_grid_size": 3}},
+    {"accumulated_local_effects": {"num_bins": 5}},
+]
+CURVE = ["value", "std_error", "ci_low", "ci_high", "centred_value", "centred_std_error", "step", "step_std_error"]
+POINT = ["slice", "method", "kind", "feature", "position", "position_b"]
+
+
+@pytest.fixture(scope="module")
+def profiled(
+    candidate: str, baseline: str, examples: str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tfx_explain.ExplanationReader]:
+    """The candidate beside the baseline, each by itself, the other way round, and the candidate beside itself."""
+    pairs = {"both": (candidate, baseline), "candidate": (candidate, None), "baseline": (baseline, None)}
+    pairs |= {"turned": (baseline, candidate), "same": (candidate, candidate)}
+    directory = tmp_path_factory.mktemp("out")
+    settings = {"methods": PROFILES, "max_examples": 300, "example_weight_key": "weight"}
+    return {name: run(*models, examples, directory / name, **settings) for name, models in pairs.items()}
+
+
+def by_point(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["kind"] != "ice"].set_index(POINT).sort_index()
+
+
+def test_profiles_of_both_models_are_those_they_have_alone(profiled: dict[str, tfx_explain.ExplanationReader]) -> None:
+    both = profiled["both"]
+    pd.testing.assert_frame_equal(both.profiles, profiled["candidate"].profiles)
+    theirs, alone = by_point(both.baseline_profiles), by_point(profiled["baseline"].profiles)
+    assert set(both.baseline_profiles["kind"]) == {"curve", "surface"}
+    assert list(both.baseline_profiles.columns[: len(both.profiles.columns)]) == list(both.profiles.columns)
+    assert set(alone.index.get_level_values("feature")) == {"a", "b"}
+    for name in CURVE:
+        np.testing.assert_allclose(theirs.loc[alone.index, name], alone[name], rtol=1e-6, atol=1e-6)
+    assert both.report().count('class="curve baseline"') == 2 * len(NAMES)
+    assert "Dashed lines" not in profiled["candidate"].report()
+    with pytest.raises(errors.InputError, match=r"no baseline_profiles.parquet; give a `baseline_model`"):
+        _ = profiled["candidate"].baseline_profiles
+    counts = both.manifest["counts"]["eval"]
+    assert counts["profile_model_rows"] == profiled["candidate"].manifest["counts"]["eval"]["profile_model_rows"]
+    # Two of the five features that change along their bins are read.
+    n_rows, points = counts["explained"], both.manifest["method"]["partial_dependence"]["model_rows_per_example"]
+    assert counts["baseline_profile_model_rows"] == n_rows * (points + 2 * 2)
+
+
+def test_differences_of_profiles_are_paired(profiled: dict[str, tfx_explain.ExplanationReader]) -> None:
+    """Both models are linear in log-odds, so centred curves differ by the same in every row: without error."""
+    ours, theirs = by_point(profiled["both"].profiles), by_point(profiled["both"].baseline_profiles)
+    assert list(ours.index) == list(theirs.index)
+    for prefix in ("", "centred_"):
+        expected = ours[f"{prefix}value"] - theirs[f"{prefix}value"]
+        np.testing.assert_allclose(theirs[f"{prefix}difference"], expected, rtol=1e-6, atol=1e-6)
+        low, high = (theirs[f"{prefix}difference_ci_{end}"] for end in ("low", "high"))
+        assert (low <= theirs[f"{prefix}difference"]).all()
+        assert (theirs[f"{prefix}difference"] <= high).all()
+    dependence = theirs.xs(("overall", "partial_dependence", "curve"))
+    np.testing.assert_allclose(dependence["centred_difference_std_error"], 0, atol=1e-6)
+    assert (dependence["difference_std_error"] > 0.001).all()
+    slopes = {"a": 0.0, "b": -0.5, "c": 0.5}
+    for name, slope in slopes.items():
+        line = dependence.loc[name]
+        expected = slope * (line["grid_value"] - line["grid_value"].iloc[0])
+        np.testing.assert_allclose(line["difference"] - line["difference"].iloc[0], expected, atol=1e-5)
+
+
+def test_a_feature_that_one_model_does_not_read_is_flat(profiled: dict[str, tfx_explain.ExplanationReader]) -> None:
+    flat = [profiled["both"].baseline_profiles, profiled["turned"].profiles]
+    for table in flat:
+        curves = table[table["feature"].isin(UNREAD) & (table["kind"] == "curve")]
+        assert set(curves["method"]) == {"partial_dependence", "accumulated_local_effects"}
+        np.testing.assert_allclose(curves[["centred_value", "centred_std_error"]], 0, atol=1e-9)
+    steep = profiled["turned"].baseline_profiles.query("feature == 'c' and kind == 'curve' and slice == 'overall'")
+    assert np.ptp(steep["centred_value"]) > 0.5
+
+
+def test_profiles_of_the_same_model_differ_by_nothing(profiled: dict[str, tfx_explain.ExplanationReader]) -> None:
+    same = profiled["same"]
+    table = same.baseline_profiles
+    names = [f"{prefix}{name}" for prefix in ("", "centred_") for name in DIFFERENCES]
+    assert (table[names].to_numpy() == 0).all()
+    ours = same.profiles.query("kind != 'ice'").reset_index(drop=True)
+    pd.testing.assert_frame_equal(table[list(ours.columns)], ours)
+
+
+def test_shards_change_no_profile(
+    candidate: str, baseline: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def table(name: str, num_shards: int) -> pd.DataFrame:
+        written = write(tmp_path / name, 150, 130, num_shards)
+        return run(candidate, baseline, written, tmp_path / f"{name}-out", methods=PROFILES).baseline_profiles
+
+    reference = table("reference", 1)
+    monkeypatch.setattr(select, "ROWS_PER_BATCH", 13)
+    pd.testing.assert_frame_equal(reference, table("five", 5), check_exact=False, rtol=1e-6, atol=1e-6)
