@@ -11,7 +11,7 @@ import numpy as np
 
 from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.summary.drift.bounds import Bounds, generator
-from tfx_explain.summary.drift.classifier import N_FOLDS, classifier_bounds
+from tfx_explain.summary.drift.classifier import classifier_bounds
 from tfx_explain.summary.drift.comparison import player_index
 from tfx_explain.summary.drift.deciding import Wording, decide
 from tfx_explain.summary.drift.histograms import histogram_bounds
@@ -30,8 +30,8 @@ DISTRIBUTION_MEASURES: Mapping[str, Wording] = {
 }
 """What `attribution_drift: {measure: ...}` may be."""
 
-_LEAST = 2 * N_FOLDS
-"""Fewer examples than this on either side leave a fold of the classifier with less than two of them."""
+_LEAST = 10
+"""Fewer examples than this, on either side, have no distribution to speak of."""
 
 
 @dataclasses.dataclass(frozen=True)
