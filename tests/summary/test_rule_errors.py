@@ -50,7 +50,7 @@ def attributions(rng, n, scales, shape="normal"):
 def centred(rng, n, d, shape="normal"):
     """(n, d) values of mean 0, independent."""
     size, mean = SIZES[shape]
-    return rng.normal(size=(n, d)) if shape == "normal" else size(rng, rng.normal(size=(n, d))) - mean
+    return rng.normal(size=(n, d)) if shape == "normal" else np.abs(size(rng, rng.normal(size=(n, d)))) - mean
 
 
 def importance(rng, n, scales, shape="normal"):

@@ -63,7 +63,8 @@ def distance_bounds(
     """
 
     def reach(level: float) -> float:
-        """How far below the estimate the true figure may lie."""
+        """How far below the estimate the true figure may lie, one standard error of the draws on the safe side."""
+        level += math.sqrt(level * (1 - level) / len(draws))
         if noise is not None:
             return float(np.quantile(noise, level))
         low, high = np.quantile(draws, [1 - level, level])
