@@ -39,6 +39,12 @@ def evidence(n=400, means=(2.0, 1.0, 0.1), unused=("race",), **parts):
     )
 
 
+def hall(degrees, error, skewness):
+    """Student's quantile, widened for values of this skewness (Hall 1992), of degrees + 1 values."""
+    q = stats.t(degrees).ppf(1 - error)
+    return q + (1 + 2 * q**2) / 6 * skewness / math.sqrt(degrees + 1)
+
+
 def curve(step, std_error=0.01, **kwargs):
     step = np.asarray(step, float)
     errors, freedom = np.broadcast_to(std_error, step.shape).astype(float), np.full(step.shape, 99.0)
@@ -79,7 +85,10 @@ def test_importance_that_fades_leaves_shares_as_they_are():
     assert finding.message.startswith("income and age together move the output by 0.02")
     phi = np.abs(np.random.default_rng(0).normal(size=(400, 3)) * (2.0, 1.0, 0.1))[:, :2].sum(axis=1)
     finding = judged("min_importance", full, **importance)
-    assert finding.ci_low == pytest.approx(phi.mean() * math.exp(-stats.t(399).ppf(0.95) * stats.sem(phi) / phi.mean()))
+    variation = phi.std(ddof=1) / phi.mean()
+    longest = 1 / variation - variation  # the longest tail to the left that positive values can have
+    assert finding.ci_low == pytest.approx(phi.mean() - hall(399, 0.05, longest) * stats.sem(phi))
+    assert finding.ci_high == pytest.approx(phi.mean() + hall(399, 0.05, 3 * variation) * stats.sem(phi))
 
 
 def test_the_canary_is_beaten_by_what_was_learned_and_not_by_what_is_not_read():
@@ -117,9 +126,9 @@ def test_the_canary_is_compared_row_by_row():
 def test_a_mean_effect_has_a_sign_where_the_examples_show_it(shift, direction, outcome):
     finding = judged("sign", evidence(shift=shift), players=["income"], direction=direction)
     assert finding.outcome.startswith(outcome)
-    t = stats.t(399)
     phi = np.random.default_rng(0).normal(size=(400, 3))[:, 0] * 2.0 + shift
-    assert finding.ci_high == pytest.approx(phi.mean() + t.ppf(0.95) * stats.sem(phi))
+    skewness = 3 * np.abs(phi).std(ddof=1) / np.abs(phi).mean()
+    assert finding.ci_high == pytest.approx(phi.mean() + hall(399, 0.05, skewness) * stats.sem(phi))
 
 
 def test_a_feature_without_effect_has_no_sign():
@@ -162,10 +171,10 @@ def test_the_step_that_decides_is_named():
     finding = judged("monotonic", found, feature="income", direction="increasing")
     assert finding.message.startswith("From income = 1 to 2 the output changes by -0.2 (at most -0.1")
     # Three steps share the 5 %: the bound is that of one step at 98.33 %.
-    assert finding.ci_high == pytest.approx(-0.2 + stats.t(99).ppf(1 - 0.05 / 3) * 0.01)
+    assert finding.ci_high == pytest.approx(-0.2 + hall(99, 0.05 / 3, 2.0 * math.sqrt(100 / 99)) * 0.01)
     passed = judged("monotonic", evidence(steps=curve([0.1, 0.2])), feature="income", direction="increasing")
     assert passed.message.startswith("All 2 steps are increasing; the closest: From income = 0 to 1")
-    assert passed.ci_low == pytest.approx(0.1 - stats.t(99).ppf(0.95) * 0.01)
+    assert passed.ci_low == pytest.approx(0.1 - hall(99, 0.05, 2.0 * math.sqrt(100 / 99)) * 0.01)
 
 
 def test_a_step_of_unknown_error_is_not_taken_for_granted():
@@ -207,8 +216,10 @@ def test_interactions_are_parts_of_the_total_importance():
     assert (named.outcome, named.about) == ("fail", ("income", "age"))
     assert named.value == pytest.approx(0.5 / total)
     q, error = stats.t(399).ppf(0.95), math.sqrt(found.mean_abs_covariance.sum())
-    assert named.ci_high == pytest.approx((0.5 + q * 0.01) / (total - q * error))
-    assert named.ci_low == pytest.approx((0.5 - q * 0.01) / (total + q * error))
+    variation = 0.01 * math.sqrt(400) / 0.5
+    right, left = hall(399, 0.05, 3 * variation), hall(399, 0.05, 1 / variation - variation)
+    assert named.ci_high == pytest.approx((0.5 + right * 0.01) / (total - q * error))
+    assert named.ci_low == pytest.approx((0.5 - left * 0.01) / (total + q * error))
     assert judged("max_interaction", found, value=0.1).about == ("income", "age")
     assert judged("max_interaction", found, players=["age", "noise"], value=0.1).outcome == "pass"
     assert judged("max_interaction", found, players=["age", "race"], value=0.0).outcome == "pass"

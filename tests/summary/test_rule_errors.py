@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy import special
 
 from tfx_explain.summary import Evidence, ImportanceAccumulator, apply_rule, findings_of, max_share
 from tfx_explain.summary.details import Interactions, SliceContrast, Steps
@@ -28,35 +29,55 @@ def accumulated(phi):
     return accumulator
 
 
-def normal(rng, n, scales):
-    """(n, d) attributions N(0, scale^2) that share a factor: the true share of a player is that of its scale."""
-    return (0.6 * rng.normal(size=(n, 1)) + 0.8 * rng.normal(size=(n, len(scales)))) * scales
+# Shape -> sizes of attributions from standard normal scores z (n, d), and their mean.
+SIZES = {
+    "normal": (lambda rng, z: z, HALF_NORMAL),
+    "exponential": (lambda rng, z: -special.log_ndtr(z), 1.0),
+    "mostly zero": (lambda rng, z: z * (rng.random(z.shape) < 0.3), 0.3 * HALF_NORMAL),
+    "seldom zero": (lambda rng, z: (1 + 0.1 * z) * (rng.random(z.shape) < 0.9), 0.9),
+}
+NOT_MET = {("sign", "mostly zero"), ("monotonic", "seldom zero")}
+"""What is skewed by more than 2 or more than sizes are: wrong in up to 7 % of explanations of 60 examples."""
 
 
-def importance(rng, n, scales):
-    phi = normal(rng, n, np.asarray(scales))
+def attributions(rng, n, scales, shape="normal"):
+    """(n, d) that share a factor, of mean size `scale * HALF_NORMAL`: the true share of a player is its scale's."""
+    size, mean = SIZES[shape]
+    z = 0.6 * rng.normal(size=(n, 1)) + 0.8 * rng.normal(size=(n, len(scales)))
+    return size(rng, z) * (HALF_NORMAL / mean) * scales
+
+
+def centred(rng, n, d, shape="normal"):
+    """(n, d) values of mean 0, independent."""
+    size, mean = SIZES[shape]
+    return rng.normal(size=(n, d)) if shape == "normal" else np.abs(size(rng, rng.normal(size=(n, d)))) - mean
+
+
+def importance(rng, n, scales, shape="normal"):
+    phi = attributions(rng, n, np.asarray(scales), shape)
     return Evidence.from_summary(accumulated(phi).result(), [f"p{i}" for i in range(len(scales))])
 
 
-def signed(rng, n, mean):
-    phi = normal(rng, n, np.ones(2)) + np.array([mean, 1.0])
+def signed(rng, n, mean, shape="normal"):
+    phi = centred(rng, n, 2, shape) + np.array([mean, 1.0])
     return Evidence.from_summary(accumulated(phi).result(), ["p0", "p1"])
 
 
-def interacting(rng, n, size):
-    phi = normal(rng, n, np.array([1.0, 0.5]))
+def interacting(rng, n, size, shape="normal"):
+    phi = attributions(rng, n, np.array([1.0, 0.5]), shape)
     accumulator = InteractionAccumulator(1)
-    accumulator.add(size * rng.normal(size=(n, 1)))
+    accumulator.add(attributions(rng, n, np.array([size]), shape))
     found = accumulator.result()
     evidence = Evidence.from_summary(accumulated(phi).result(), ["p0", "p1"])
     pairs = Interactions((("p0", "p1"),), found.mean_abs, found.std_error)
     return dataclasses.replace(evidence, interactions=pairs)
 
 
-def sliced(rng, n, scale):
+def sliced(rng, n, scale, shape="normal"):
     """30 % of the examples are a slice in which p0's scale is `scale`, elsewhere 1; p1's is 1 everywhere."""
     n_in = int(0.3 * n)
-    inside, outside = normal(rng, n_in, np.array([scale, 1.0])), normal(rng, n - n_in, np.ones(2))
+    inside = attributions(rng, n_in, np.array([scale, 1.0]), shape)
+    outside = attributions(rng, n - n_in, np.ones(2), shape)
     part, whole = accumulated(inside), accumulated(np.vstack([inside, outside]))
     found, overall = compare_with_rest(whole.absolute, part.absolute), whole.result()
     error = np.maximum(found.std_error, found.pooled_std_error)
@@ -66,9 +87,9 @@ def sliced(rng, n, scale):
     return dataclasses.replace(evidence, contrast=contrast)
 
 
-def stepping(rng, n, change):
+def stepping(rng, n, change, shape="normal"):
     """A curve of five steps that rises but for its third, which changes by `change`; errors paired over examples."""
-    steps = rng.normal(size=(n, 1)) * 0.5 + rng.normal(size=(n, 5)) + [1.0, 0.5, change, 0.5, 1.0]
+    steps = rng.normal(size=(n, 1)) * 0.5 + centred(rng, n, 5, shape) + [1.0, 0.5, change, 0.5, 1.0]
     moments = WeightedMoments.empty(5, full=False)
     moments.add(steps, np.ones(n))
     curve = Steps(np.arange(6.0), moments.mean, np.sqrt(moments.covariance_of_mean()), np.full(5, n - 1.0))
@@ -90,11 +111,12 @@ CASES = {
 }
 
 
-def outcomes(rule, *, n, truth, runs, seed, **limits):
+def outcomes(rule, *, n, truth, runs, seed, shape="normal", **limits):
     make, settings = CASES[rule][0], CASES[rule][3]
     rng = np.random.default_rng(seed)
     return Counter(
-        apply_rule(rule, settings, make(rng, n, truth), confidence=1 - ALPHA, **limits).outcome for _ in range(runs)
+        apply_rule(rule, settings, make(rng, n, truth, shape), confidence=1 - ALPHA, **limits).outcome
+        for _ in range(runs)
     )
 
 
@@ -104,6 +126,16 @@ def test_at_the_threshold_a_rule_is_wrong_either_way_at_most_as_often_as_it_says
     assert found["fail"] <= OFTEN, found
     assert found["pass"] <= OFTEN, found
     assert found["fail"] > 0, "a rule that never fails has no power"
+
+
+@pytest.mark.parametrize("shape", [shape for shape in SIZES if shape != "normal"])
+@pytest.mark.parametrize("rule", CASES)
+def test_skewed_attributions_at_the_threshold_do_not_make_a_rule_wrong_more_often(rule, shape):
+    if (rule, shape) in NOT_MET:
+        pytest.skip("longer tails than the rule allows for")
+    found = outcomes(rule, n=60, truth=CASES[rule][1], runs=RUNS, seed=7, shape=shape)
+    assert found["fail"] <= OFTEN, found
+    assert found["pass"] <= OFTEN, found
 
 
 @pytest.mark.parametrize("rule", CASES)
@@ -130,7 +162,8 @@ def test_a_rule_on_several_players_fails_falsely_no_more_often_than_one_on_a_sin
         phi = rng.normal(size=(60, 8))
         evidence = Evidence.from_summary(accumulated(phi).result(), settings["players"])
         found[apply_rule("sign", settings, evidence).outcome] += 1
-    assert RUNS * ALPHA / 3 < found["fail"] <= OFTEN, found
+    # Far out in the tails bounds that are wide enough for skewed attributions are wide for these.
+    assert 0 < found["fail"] <= OFTEN, found
     assert found["pass"] == 0
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from tfx_explain.summary.evidence import Evidence
 from tfx_explain.summary.ratio import t_quantile
+from tfx_explain.summary.skewness import of_difference, widened
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,8 @@ def rank_intervals(evidence: Evidence, players: Sequence[str], confidence: float
     """The ranks of the named players, all right together with `confidence`.
 
     Each is compared with every other player: one-sided t test on the difference of the means, whose variance comes from
-    the covariance (the examples are the same), at (1 - confidence) / number of comparisons (Bonferroni). Players that
+    the covariance (the examples are the same), at (1 - confidence) / number of comparisons (Bonferroni), widened for
+    the skewness of the difference. Players that
     tie exactly are not shown to be above or below each other.
 
     Raises:
@@ -47,13 +49,17 @@ def rank_intervals(evidence: Evidence, players: Sequence[str], confidence: float
 def _rank_interval(evidence: Evidence, player: int, quantile: float) -> RankInterval:
     mean_abs = np.asarray(evidence.mean_abs, dtype=np.float64)
     covariance = np.asarray(evidence.mean_abs_covariance, dtype=np.float64)
-    variance = covariance[player, player] + np.diag(covariance) - 2 * covariance[player]
-    margin = quantile * np.sqrt(np.maximum(variance, 0.0))
-    difference = np.delete(mean_abs - mean_abs[player], player)
-    margin = np.delete(margin, player)
+    others = np.arange(len(mean_abs)) != player
+    variances = np.diag(covariance)
+    variance = (variances[player] + variances - 2 * covariance[player])[others]
+    difference = mean_abs[others] - mean_abs[player]
+    n = evidence.weighed_examples
+    own = np.full(len(difference), mean_abs[player]), np.full(len(difference), variances[player]), n
+    left, right = of_difference((mean_abs[others], variances[others], n), own, variance)
+    std_error = np.sqrt(np.maximum(variance, 0.0))
     return RankInterval(
         evidence.players[player],
         1 + int((difference > 0).sum()),
-        1 + int((difference - margin > 0).sum()),
-        len(mean_abs) - int((difference + margin < 0).sum()),
+        1 + int((difference - widened(quantile, left) * std_error > 0).sum()),
+        len(mean_abs) - int((difference + widened(quantile, right) * std_error < 0).sum()),
     )

@@ -27,7 +27,7 @@ def share_interval(
     part_variance: npt.ArrayLike,
     part_total_covariance: npt.ArrayLike,
     total_variance: float,
-    quantile: float,
+    quantile: npt.ArrayLike,
 ) -> tuple[Array, Array]:
     """Fieller's interval for part / total, where a part never exceeds its total.
 
@@ -40,7 +40,7 @@ def share_interval(
       part_variance: (k,) or scalar variances of the means of the parts.
       part_total_covariance: (k,) or scalar covariances of those means with the mean of the total.
       total_variance: variance of the mean of the total.
-      quantile: number of standard errors on either side.
+      quantile: (k,) or scalar number of standard errors on either side.
 
     Returns:
       Lower and upper ends, (k,) each, within 0..1. Both ends are NaN where a variance is unknown; the interval is 0..1
@@ -51,12 +51,12 @@ def share_interval(
     a = np.atleast_1d(np.asarray(part, dtype=np.float64))
     v_a = np.atleast_1d(np.asarray(part_variance, dtype=np.float64))
     v_ab = np.atleast_1d(np.asarray(part_total_covariance, dtype=np.float64))
-    t2 = quantile * quantile
-    leading = total * total - t2 * total_variance
-    if np.isnan(leading):
-        return np.full(a.shape, np.nan), np.full(a.shape, np.nan)
-    if leading <= 0:
-        return np.zeros(a.shape), np.ones(a.shape)
+    t2 = np.square(np.asarray(quantile, dtype=np.float64))
+    leading = np.broadcast_to(total * total - t2 * total_variance, a.shape)
     middle = a * total - t2 * v_ab
     root = np.sqrt(np.maximum(middle * middle - leading * (a * a - t2 * v_a), 0.0))
-    return np.clip((middle - root) / leading, 0.0, 1.0), np.clip((middle + root) / leading, 0.0, 1.0)
+    divisor = np.where(leading > 0, leading, 1.0)
+    low, high = np.clip((middle - root) / divisor, 0.0, 1.0), np.clip((middle + root) / divisor, 0.0, 1.0)
+    unknown, anything = np.isnan(leading), leading <= 0
+    low, high = np.where(anything, 0.0, low), np.where(anything, 1.0, high)
+    return np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)

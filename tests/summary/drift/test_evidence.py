@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from tfx_explain.config.drift import DEFAULT_DRIFT_RULES
 from tfx_explain.errors import ConfigError
@@ -16,7 +17,7 @@ from tfx_explain.summary.drift import (
     attribution_drift,
     drift,
 )
-from tfx_explain.summary.drift.bounds import bootstrap_bounds
+from tfx_explain.summary.drift.bounds import distance_bounds, in_the_tail
 from tfx_explain.summary.drift.paired import disagreement_bounds
 from tfx_explain.summary.drift.z_tests import ZTests
 
@@ -198,11 +199,20 @@ def test_holm_counts_what_is_certain():
     assert ZTests(*np.zeros((4, 3))).surely_changed(0.05) == 3
 
 
-def test_bootstrap_bounds_are_the_wider_of_two():
-    draws = np.arange(1001.0)
-    narrow = bootstrap_bounds(600.0, draws, 0.9)
-    assert (narrow.low, narrow.high) == pytest.approx((100, 1100))  # percentile below, 2 x 600 - 100 above
-    assert bootstrap_bounds(600.0, draws, 0.9, fail_confidence=0.99).low == pytest.approx(10)
-    assert bootstrap_bounds(600.0, draws, 0.9, noise=np.full(9, 550.0)).low == 50
-    assert bootstrap_bounds(600.0, draws, 0.9, largest=800).high == 800
-    assert bootstrap_bounds(400.0, draws, 0.9).low == 0
+def test_bootstrap_bounds_are_the_wider_of_two_and_leave_room_for_noise():
+    draws, noise = np.arange(1001.0), np.arange(501.0)
+    narrow = distance_bounds(600.0, draws, None, 0.9)
+    safe = 0.9 + math.sqrt(0.9 * 0.1 / 1001)  # a thousand draws show a quantile to one part in a hundred
+    assert (narrow.low, narrow.high) == pytest.approx((1000 * (1 - safe), 1100))  # percentile, 2 x 600 - 100
+    assert distance_bounds(600.0, draws, None, 0.9, fail_confidence=0.99).low < 10
+    assert distance_bounds(600.0, draws, noise, 0.9).low == pytest.approx(600 - 500 * safe)
+    assert distance_bounds(600.0, draws, None, 0.9, largest=800).high == 800
+    assert distance_bounds(400.0, draws, None, 0.9).low == 0
+
+
+def test_quantiles_beyond_the_draws_are_those_of_no_lighter_tail():
+    """With 2,000 draws of the largest of 10 normal variables: right or on the safe side up to 1e-6."""
+    noise = np.abs(np.random.default_rng(21).normal(size=(2000, 10))).max(axis=1)
+    for error in (1e-3, 1e-4, 1e-6):
+        exact = stats.norm.ppf(0.5 + (1 - error) ** (1 / 10) / 2)
+        assert exact * 0.95 < in_the_tail(lambda level: np.quantile(noise, level), 1 - error) < exact * 1.3

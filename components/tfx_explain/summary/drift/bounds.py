@@ -8,9 +8,11 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy import special
 
 from tfx_explain.summary.drift.comparison import Comparison, Moments, shares
 from tfx_explain.summary.ratio import Array, t_quantile
+from tfx_explain.summary.skewness import of_difference, widened
 
 N_DRAWS = 2_000
 
@@ -32,12 +34,12 @@ class Bounds:
     about: tuple[str, ...] = ()
 
 
-def bootstrap_bounds(
+def distance_bounds(
     value: float,
     draws: Array,
+    noise: Array | None,
     confidence: float,
     *,
-    noise: Array | None = None,
     fail_confidence: float | None = None,
     largest: float = math.inf,
 ) -> Bounds:
@@ -46,50 +48,66 @@ def bootstrap_bounds(
     A distance is biased upwards by noise. Drawn about estimates it is so twice, which makes the percentile's upper
     bound safe and its lower one not; for the basic bootstrap, which subtracts the bias, it is the other way round.
     Where many parts did not change at all even that is not enough: such a part adds to the estimate, but no longer to
-    the bias about it. A norm is then bounded by the triangle inequality: the estimate is at most the true figure plus
-    the norm of the noise.
+    the bias about it. A norm is then bounded from below by the triangle inequality, which is the widest of the three:
+    the estimate is at most the true figure plus the norm of the noise.
 
     Args:
       value: the estimate.
       draws: (n_draws,) of the same figure.
+      noise: (n_draws,) norms of what was added to the estimates, where the figure is a norm; else None.
       confidence: of each bound.
-      noise: (n_draws,) norms of what was added to the estimates, where the figure is a norm.
       fail_confidence: of the lower bound where it is one of several; default: `confidence`.
       largest: what the figure cannot exceed.
 
     Source: A. C. Davison, D. V. Hinkley, "Bootstrap Methods and their Application" (1997), sections 5.2 and 5.3.
     """
-    low, high = np.quantile(draws, [1 - (fail_confidence or confidence), confidence])
-    reflected_low = 2 * value - np.quantile(draws, fail_confidence or confidence)
-    reflected_high = 2 * value - np.quantile(draws, 1 - confidence)
-    lower, upper = min(low, reflected_low), max(high, reflected_high)
-    if noise is not None:
-        lower = min(lower, value - np.quantile(noise, fail_confidence or confidence))
+
+    def reach(level: float) -> float:
+        """How far below the estimate the true figure may lie, one standard error of the draws on the safe side."""
+        level += math.sqrt(level * (1 - level) / len(draws))
+        if noise is not None:
+            return float(np.quantile(noise, level))
+        low, high = np.quantile(draws, [1 - level, level])
+        return float(max(value - low, high - value, 0.0))
+
+    lower = value - in_the_tail(reach, fail_confidence or confidence)
+    upper = max(np.quantile(draws, confidence), 2 * value - np.quantile(draws, 1 - confidence))
     return Bounds(value, float(np.clip(lower, 0, value)), float(np.clip(upper, value, max(largest, value))))
 
 
+_FAR = 0.99
+
+
+def in_the_tail(quantile: Callable[[float], float], confidence: float) -> float:
+    """A quantile of noise >= 0, also where the draws are too few to reach it.
+
+    Beyond the 99 % it is taken to grow in proportion to that of a normal variable, which the norm of a normal vector
+    does not exceed.
+
+    Source: M. Ledoux, M. Talagrand, "Probability in Banach Spaces" (1991), section 3.1: the norm's normal scores are a
+    concave function of its values, so that in the tail it grows by at most its largest standard deviation each.
+    """
+    if confidence <= _FAR:
+        return quantile(confidence)
+    return quantile(_FAR) * float(special.ndtri(confidence) / special.ndtri(_FAR))
+
+
 def share_bounds(
-    comparison: Comparison,
-    chosen: Sequence[int],
-    measure: Callable[[Array, Array], Array],
-    confidence: float,
-    *,
-    is_norm: bool = False,
+    comparison: Comparison, chosen: Sequence[int], measure: Callable[[Array, Array], Array], confidence: float
 ) -> Bounds:
-    """Bounds of a distance between shares, by a parametric bootstrap of both importances.
+    """Bounds of a norm of the change of shares, by a parametric bootstrap of both importances.
 
     Args:
       comparison: the importances.
       chosen: positions of the players that are measured; shares are of the total of all.
-      measure: of `measures`.
+      measure: of `measures`, a norm of the difference.
       confidence: of each bound.
-      is_norm: whether the measure is a norm of the difference.
     """
     rng = generator("drift", comparison.slice_key, comparison.output)
     ours, theirs = (side.shares()[chosen] for side in (comparison.candidate, comparison.baseline))
     drawn = [shares(values)[:, chosen] for values in comparison.draws(N_DRAWS, rng)]
-    noise = measure(drawn[0] - ours, drawn[1] - theirs) if is_norm else None
-    return bootstrap_bounds(float(measure(ours, theirs)), measure(*drawn), confidence, noise=noise, largest=1.0)
+    noise = measure(drawn[0] - ours, drawn[1] - theirs)
+    return distance_bounds(float(measure(ours, theirs)), measure(*drawn), noise, confidence, largest=1.0)
 
 
 def generator(*key: str) -> np.random.Generator:
@@ -101,27 +119,41 @@ def generator(*key: str) -> np.random.Generator:
 def fold_change_bounds(comparison: Comparison, chosen: Sequence[int], confidence: float) -> Bounds:
     """How many times larger or smaller the importance of the chosen players became: max(r, 1 / r) of their sums.
 
-    On the logarithm of the ratio, with Student's t and the smaller one of the degrees of freedom. An importance that is
-    exactly 0 on one side only is an infinite change.
+    Fieller's bounds of the ratio r of two independent means, with Student's t and the smaller one of the degrees of
+    freedom, widened for skewness. That r is above the limit or below its inverse are two chances of a false alarm,
+    which share the error of the lower bound. An importance that is exactly 0 on one side only is an infinite change.
+
+    Source: E. C. Fieller, JRSS B 16 (1954) 175-185.
     """
-    ours, theirs = (float(side.mean_abs[chosen].sum()) for side in (comparison.candidate, comparison.baseline))
+    sides = comparison.candidate, comparison.baseline
+    ours, theirs = (float(side.mean_abs[chosen].sum()) for side in sides)
     if ours == theirs == 0:
         return Bounds(1.0, 1.0, 1.0)
-    errors = [
-        math.sqrt(max(float(side.covariance[np.ix_(chosen, chosen)].sum()), 0.0))
-        for side in (comparison.candidate, comparison.baseline)
-    ]
-    quantile = _quantile(comparison, confidence)
+    variances = [max(float(side.covariance[np.ix_(chosen, chosen)].sum()), 0.0) for side in sides]
     if 0 in (ours, theirs):
-        sure = max(ours, theirs) > quantile * max(errors)
+        sure = max(ours, theirs) > _quantile(comparison, confidence) * math.sqrt(max(variances))
         return Bounds(math.inf, math.inf if sure else 1.0, math.inf)
-    change = abs(math.log(ours / theirs))
-    margin = quantile * math.hypot(errors[0] / ours, errors[1] / theirs)
-    return Bounds(math.exp(change), _exp(max(change - margin, 0.0)), _exp(change + margin))
+    # Either side in units of its own estimate, so that the ratio is 1.
+    relative = variances[0] / ours**2, variances[1] / theirs**2
+    parts = [(1.0, v, side.n_effective) for v, side in zip(relative, sides, strict=True)]
+    left, right = (float(x) for x in of_difference(parts[0], parts[1], sum(relative)))
+    ratio, inner, outer = ours / theirs, _quantile(comparison, 0.5 + confidence / 2), _quantile(comparison, confidence)
+    least, most = (_ratio_end(relative, float(widened(inner, g)), up) for g, up in ((left, False), (right, True)))
+    lowest, highest = (_ratio_end(relative, float(widened(outer, g)), up) for g, up in ((left, False), (right, True)))
+    low = max(ratio * least, _inverse(ratio * most), 1.0)
+    return Bounds(max(ratio, 1 / ratio), low, max(ratio * highest, _inverse(ratio * lowest)))
 
 
-def _exp(exponent: float) -> float:
-    return math.exp(exponent) if exponent < 700 else math.inf
+def _ratio_end(variances: tuple[float, float], quantile: float, upper: bool) -> float:
+    """The end of Fieller's interval for the ratio of two means that are both 1; 0 or infinite where there is none."""
+    a, b = (quantile * quantile * variance for variance in variances)
+    if upper:
+        return math.inf if b >= 1 else (1 + math.sqrt(a + b - a * b)) / (1 - b)
+    return 0.0 if a >= 1 else (1 - a) / (1 + math.sqrt(a + b - a * b))
+
+
+def _inverse(ratio: float) -> float:
+    return 1 / ratio if ratio > 0 else math.inf
 
 
 def sign_flip_bounds(comparison: Comparison, chosen: Sequence[int], confidence: float) -> Bounds:

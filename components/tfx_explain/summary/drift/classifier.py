@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
-from tfx_explain.summary.drift.bounds import Bounds
-from tfx_explain.summary.ratio import Array
+from tfx_explain.summary.drift.bounds import Bounds, generator
+from tfx_explain.summary.ratio import Array, t_quantile
 
-N_FOLDS = 5
+_N_FOLDS = 2
 MAX_ROWS = 20_000
 _RIDGE = 1.0
 _N_STEPS = 12
@@ -21,8 +21,12 @@ def classifier_bounds(ours: Array, theirs: Array, confidence: float) -> Bounds:
     """AUC of a classifier that tells rows of attributions of the candidate from rows of the baseline.
 
     Logistic regression on each player's attribution, its size and its square, so that changes of mean, spread and tails
-    are seen; cross-validated. 0.5 = cannot be told apart. Values below 0.5 are noise of the same and count as 0.5.
-    Rows are put in order of their content first, so that the result does not depend on the order in which they come.
+    are seen; fitted on either half of the rows and tried on the other. 0.5 = cannot be told apart. Values below 0.5 are
+    noise of the same and count as 0.5. The AUC meant is that of a classifier fitted on half as many rows, which is less
+    than that of one fitted on more. Its two estimates depend on each other in a way that is not known, so the error of
+    their mean is taken for that of one. Rows are put in order of their content and then mixed, so that the result does
+    not depend on the order in which they come, while what a classifier was trained on says nothing of the rows that it
+    is tested on.
 
     Args:
       ours: (n, d) attributions of the candidate, one row per example.
@@ -32,21 +36,20 @@ def classifier_bounds(ours: Array, theirs: Array, confidence: float) -> Bounds:
     Source: D. Lopez-Paz, M. Oquab, "Revisiting classifier two-sample tests", ICLR 2017; on attributions: C. Mougan
     et al., "Explanation Shift", TMLR 2025; variance of an AUC: E. R. DeLong et al., Biometrics 44 (1988) 837-845.
     """
-    ours, theirs = (_capped(_in_order(rows)) for rows in (ours, theirs))
+    ours, theirs = (_mixed(rows, name) for rows, name in ((ours, "candidate"), (theirs, "baseline")))
     rows = np.concatenate([ours, theirs])
     label = np.concatenate([np.ones(len(ours)), np.zeros(len(theirs))])
-    # In each sample every fifth row in order of content: folds of equal make-up, whatever the order of arrival.
-    fold = np.concatenate([np.arange(len(ours)), np.arange(len(theirs))]) % N_FOLDS
+    fold = np.concatenate([np.arange(len(ours)), np.arange(len(theirs))]) % _N_FOLDS
     inputs = _inputs(rows)
-    areas, variances = [], []
-    for held_out in range(N_FOLDS):
+    areas, std_errors = [], []
+    for held_out in range(_N_FOLDS):
         train, test = fold != held_out, fold == held_out
         score = inputs[test] @ _fit(inputs[train], label[train])
         area, variance = auc(score[label[test] == 1], score[label[test] == 0])
         areas.append(area)
-        variances.append(variance)
+        std_errors.append(math.sqrt(variance))
     value = float(np.mean(areas))
-    margin = float(special.ndtri(confidence)) * math.sqrt(float(np.mean(variances)) / N_FOLDS)
+    margin = t_quantile(confidence, min(len(ours), len(theirs)) // _N_FOLDS - 1) * float(np.mean(std_errors))
     value, low, high = (float(np.clip(x, 0.5, 1.0)) for x in (value, value - margin, value + margin))
     return Bounds(value, low, high)
 
@@ -64,15 +67,10 @@ def auc(positive: Array, negative: Array) -> tuple[float, float]:
     return float(above.mean()), variance
 
 
-def _in_order(rows: Array) -> Array:
-    return rows[np.lexsort(rows.T[::-1])]
-
-
-def _capped(rows: Array) -> Array:
-    """At most `MAX_ROWS` of them, evenly spaced."""
-    if len(rows) <= MAX_ROWS:
-        return rows
-    return rows[np.linspace(0, len(rows) - 1, MAX_ROWS).round().astype(int)]
+def _mixed(rows: Array, name: str) -> Array:
+    """At most `MAX_ROWS` of them, in an order that depends on their content alone and says nothing about it."""
+    ordered = rows[np.lexsort(rows.T[::-1])]
+    return np.asarray(ordered[generator("classifier", name).permutation(len(rows))[:MAX_ROWS]])
 
 
 def _inputs(rows: Array) -> Array:

@@ -11,12 +11,13 @@ import numpy as np
 
 from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.summary.drift.bounds import Bounds, generator
-from tfx_explain.summary.drift.classifier import N_FOLDS, classifier_bounds
+from tfx_explain.summary.drift.classifier import classifier_bounds
 from tfx_explain.summary.drift.comparison import player_index
 from tfx_explain.summary.drift.deciding import Wording, decide
 from tfx_explain.summary.drift.histograms import histogram_bounds
 from tfx_explain.summary.drift.paired import disagreement_bounds
 from tfx_explain.summary.evidence import Finding
+from tfx_explain.summary.moments import WeightedMoments
 from tfx_explain.summary.ratio import Array
 from tfx_explain.summary.wording import count
 
@@ -29,8 +30,8 @@ DISTRIBUTION_MEASURES: Mapping[str, Wording] = {
 }
 """What `attribution_drift: {measure: ...}` may be."""
 
-_LEAST = 2 * N_FOLDS
-"""Fewer examples than this on either side leave a fold of the classifier with less than two of them."""
+_LEAST = 10
+"""Fewer examples than this, on either side, have no distribution to speak of."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,11 +91,12 @@ def attribution_drift(
     """The distribution of no player's attributions may have moved further from the baseline's than this.
 
     Measures: `jensen_shannon` (bits, 0..1) and `l_infinity` (largest change of a bin), both on ten bins between
-    quantiles of the baseline and one for zero; `wasserstein` (mean distance moved, as a fraction of the baseline's
-    total importance); `classifier` (AUC of a classifier on the attributions of all players at once, 0.5..1);
-    `disagreement` (part of the attributions on which two models differ, row by row, 0..1). All but the last two judge
-    player by player; the finding's figures are those of the one that decides. Their lower bound holds for all players
-    together (Bonferroni), the upper one need not, since one player alone can break the limit.
+    quantiles of the baseline and one for zero, with bounds for these bins and for those of all rows like them;
+    `wasserstein` (mean distance moved, as a fraction of the baseline's total importance); `classifier` (AUC of a
+    classifier on the attributions of all players at once, 0.5..1); `disagreement` (part of the attributions on which
+    two models differ, row by row, 0..1). All but the last two judge player by player; the finding's figures are those
+    of the one that decides. Their lower bound holds for all players together (Bonferroni), the upper one need not,
+    since one player alone can break the limit.
 
     Args:
       comparison: of one (slice, output).
@@ -140,7 +142,8 @@ def _bounds(comparison: DistributionComparison, chosen: Sequence[int], measure: 
 def _worst(comparison: DistributionComparison, chosen: Sequence[int], measure: str, confidence: float) -> Bounds:
     """The bounds of the player that moved most, all players considered."""
     ours, theirs = comparison.candidate, comparison.baseline
-    scale = float(np.average(np.abs(theirs.values).sum(axis=1), weights=theirs.weights))
+    total = WeightedMoments.empty(1, full=False)
+    total.add(np.abs(theirs.values).sum(axis=1, keepdims=True), theirs.weights)
     found = [
         histogram_bounds(
             (ours.values[:, i], ours.weights),
@@ -148,7 +151,8 @@ def _worst(comparison: DistributionComparison, chosen: Sequence[int], measure: s
             measure,
             confidence,
             1 - (1 - confidence) / len(chosen),
-            scale=scale,
+            scale=float(total.mean[0]),
+            scale_std_error=float(np.sqrt(total.covariance_of_mean()[0])),
             rng=generator(measure, comparison.slice_key, comparison.output, comparison.players[i]),
         )
         for i in chosen

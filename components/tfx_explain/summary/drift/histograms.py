@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from tfx_explain.summary.drift.bounds import N_DRAWS, Bounds, bootstrap_bounds
+from tfx_explain.summary.drift.bounds import N_DRAWS, Bounds, distance_bounds
 from tfx_explain.summary.ratio import Array
 
 N_BINS = 10
@@ -23,10 +23,13 @@ class ReferenceBins:
     Attributes:
       edges: (n_bins - 1,) interior edges; the outer bins are open, so that what is beyond the baseline's range counts.
       zero: attributions of at most this size are zero.
+      levels: (n_bins - 1,) fraction of the baseline below each edge that it was made for; the mean one of those that
+        fell together.
     """
 
     edges: Array
     zero: float
+    levels: Array
 
     @classmethod
     def of(cls, values: Array, weights: Array, zero: float = 0.0, n_bins: int = N_BINS) -> ReferenceBins:
@@ -39,8 +42,11 @@ class ReferenceBins:
           n_bins: how many, without the one for zero; fewer where values repeat.
         """
         kept = np.abs(values) > zero
-        edges = _quantiles(values[kept], weights[kept], np.arange(1, n_bins) / n_bins) if kept.any() else np.zeros(0)
-        return cls(np.unique(edges), zero)
+        if not kept.any():
+            return cls(np.zeros(0), zero, np.zeros(0))
+        levels = np.arange(1, n_bins) / n_bins
+        edges, which = np.unique(_quantiles(values[kept], weights[kept], levels), return_inverse=True)
+        return cls(edges, zero, np.bincount(which, levels) / np.bincount(which))
 
     def fractions(self, values: Array, weights: Array) -> Array:
         """(n_bins + 1,) weight in each bin, the one for zero first; sum 1."""
@@ -72,43 +78,114 @@ def histogram_bounds(
     *,
     scale: float,
     rng: np.random.Generator,
+    scale_std_error: float = 0.0,
 ) -> Bounds:
-    """Bounds of a distance between two distributions, by a multinomial bootstrap of the bins of both.
+    """Bounds of a distance between two distributions, by a bootstrap of both.
+
+    The bins are quantiles of a sample. The distance is meant either on these very bins, or on the quantiles of all rows
+    like the baseline's, on which another sample of them would measure it; the bounds hold for both.
 
     Args:
       ours: the candidate's attributions of one player and their weights, (n,) each.
       theirs: the baseline's, (m,) each.
-      measure: a key of `DISTANCES`.
+      measure: a key of `DISTANCES`, or `wasserstein`.
       confidence: of the upper bound.
       fail_confidence: of the lower one.
       scale: total importance in the baseline: what `wasserstein` is divided by, and what zero is relative to.
       rng: of the draws.
+      scale_std_error: of `scale`.
     """
-    distance: Callable[[Array, Array], Array]
+    sizes = [max(round(n_effective(weights)), 1) for _, weights in (ours, theirs)]
     if measure == "wasserstein":
-        points = _grid(np.concatenate([ours[0], theirs[0]]))
-        widths = np.diff(points, append=points[-1]) / (scale or 1.0)
-        fractions = [_at_points(points, *side) for side in (ours, theirs)]
-
-        distance, largest = functools.partial(_area_between, widths=widths), float(widths.sum())
-    else:
-        bins = ReferenceBins.of(*theirs, zero=_ZERO * scale)
-        fractions = [bins.fractions(*side) for side in (ours, theirs)]
-        distance, largest = DISTANCES[measure], 1.0
-    drawn = [
-        rng.multinomial(max(round(n_effective(side[1])), 1), p, N_DRAWS)
-        for side, p in zip((ours, theirs), fractions, strict=True)
-    ]
-    ours_drawn, theirs_drawn = (counts / counts.sum(axis=1, keepdims=True) for counts in drawn)
-    return bootstrap_bounds(
-        float(distance(*fractions)),
-        distance(ours_drawn, theirs_drawn),
-        confidence,
+        relative_error = scale_std_error / (scale or 1.0)
+        return _wasserstein_bounds(ours, theirs, sizes, (confidence, fail_confidence), scale, relative_error, rng)
+    bins = ReferenceBins.of(*theirs, zero=_ZERO * scale)
+    estimates = bins.fractions(*ours), bins.fractions(*theirs)
+    distance, found = DISTANCES[measure], []
+    baseline = rng.multinomial(sizes[1], estimates[1], N_DRAWS) / sizes[1]
+    # The same draws of the baseline twice: on the bins as they are, and on those that each draw would have led to.
+    for expected, theirs_drawn in ((estimates[0], baseline), moved_bins(bins, ours, theirs, baseline)):
+        ours_drawn = rng.multinomial(sizes[0], expected, N_DRAWS) / sizes[0]
         # The divergence is no norm; its bootstrap errs on the safe side.
-        noise=None if measure == "jensen_shannon" else distance(ours_drawn - fractions[0], theirs_drawn - fractions[1]),
-        fail_confidence=fail_confidence,
-        largest=largest,
+        is_norm = measure != "jensen_shannon"
+        noise = distance(ours_drawn - estimates[0], theirs_drawn - estimates[1]) if is_norm else None
+        drawn, value = distance(ours_drawn, theirs_drawn), float(distance(*estimates))
+        found.append(distance_bounds(value, drawn, noise, confidence, fail_confidence=fail_confidence, largest=1.0))
+    return Bounds(found[0].value, min(one.low for one in found), max(one.high for one in found))
+
+
+def moved_bins(
+    bins: ReferenceBins, ours: tuple[Array, Array], theirs: tuple[Array, Array], drawn: Array
+) -> tuple[Array, Array]:
+    """What both sides would have in their bins had the baseline come out otherwise, and the bins with it.
+
+    Where a draw has more of the baseline below an edge than the estimate has, the quantile lies lower by as much, and
+    the candidate's attributions between the two places change bins: many where it is dense and the baseline is not. An
+    edge that many attributions equal stays where it is.
+
+    Args:
+      bins: of the baseline.
+      ours: the candidate's attributions of one player and their weights, (n,) each.
+      theirs: the baseline's, (m,) each.
+      drawn: (n_draws, n_bins + 1) fractions of the baseline in the bins as they are.
+
+    Returns:
+      (n_draws, n_bins + 1) expected fractions of the candidate, and fractions of the baseline.
+
+    Source: R. R. Bahadur, "A note on quantiles in large samples", Ann. Math. Statist. 37 (1966) 577-580.
+    """
+    (values, below), (ours_values, ours_below) = (_distribution(*side, bins.zero) for side in (theirs, ours))
+    ours_zero = bins.fractions(*ours)[0]
+    others = 1 - drawn[:, :1]
+    if not len(bins.edges):
+        return np.tile([ours_zero, 1 - ours_zero], (len(drawn), 1)), np.concatenate([drawn[:, :1], others], axis=1)
+    at = np.searchsorted(values, bins.edges, side="right") - 1
+    more = np.cumsum(drawn[:, 1:-1], axis=1) / np.maximum(others, 1e-300) - below[at]
+    place = np.searchsorted(below, np.clip(bins.levels - more, 0.0, 1.0) - 1e-12)
+    place = np.minimum(np.maximum.accumulate(place, axis=1), len(values) - 1)
+    ours_at = np.concatenate([[0.0], ours_below])[np.searchsorted(ours_values, values, side="right")]
+    theirs_at = np.clip(below[np.searchsorted(values, values, side="right") - 1][place] + more, 0.0, 1.0)
+    ours_part, theirs_part = _between(ours_at[place]), _between(np.maximum.accumulate(theirs_at, axis=1))
+    zeros = np.full((len(drawn), 1), ours_zero)
+    return (
+        np.concatenate([zeros, (1 - ours_zero) * ours_part], axis=1),
+        np.concatenate([drawn[:, :1], others * theirs_part], axis=1),
     )
+
+
+def _between(below: Array) -> Array:
+    """(n, n_edges + 1) fractions between edges, from those below each."""
+    return np.diff(below, axis=1, prepend=0.0, append=1.0)
+
+
+def _distribution(values: Array, weights: Array, zero: float) -> tuple[Array, Array]:
+    """The values that are not zero in order, (k,), and the fraction of their weight up to each, (k,)."""
+    kept = np.abs(values) > zero
+    order = np.argsort(values[kept], kind="stable")
+    below = np.cumsum(weights[kept][order])
+    return values[kept][order], below / below[-1] if len(below) else below
+
+
+def _wasserstein_bounds(
+    ours: tuple[Array, Array],
+    theirs: tuple[Array, Array],
+    sizes: Sequence[int],
+    confidences: tuple[float, float],
+    scale: float,
+    relative_error: float,
+    rng: np.random.Generator,
+) -> Bounds:
+    """Bounds of the mean distance moved; `relative_error` of the scale may go along with any of the noise."""
+    points = _grid(np.concatenate([ours[0], theirs[0]]))
+    widths = np.diff(points, append=points[-1]) / (scale or 1.0)
+    fractions = [_at_points(points, *side) for side in (ours, theirs)]
+    drawn = [rng.multinomial(size, p, N_DRAWS) / size for size, p in zip(sizes, fractions, strict=True)]
+    value = float(_area_between(*fractions, widths=widths))
+    rescaled = relative_error * rng.standard_normal(N_DRAWS)
+    noise = _area_between(drawn[0] - fractions[0], drawn[1] - fractions[1], widths=widths) + value * np.abs(rescaled)
+    draws = _area_between(*drawn, widths=widths) * np.exp(rescaled)
+    largest = math.inf if relative_error else float(widths.sum())
+    return distance_bounds(value, draws, noise, confidences[0], fail_confidence=confidences[1], largest=largest)
 
 
 DISTANCES: Mapping[str, Callable[[Array, Array], Array]] = {"jensen_shannon": jensen_shannon, "l_infinity": l_infinity}

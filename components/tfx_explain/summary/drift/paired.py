@@ -9,6 +9,7 @@ import numpy as np
 from tfx_explain.summary.drift.bounds import Bounds
 from tfx_explain.summary.moments import WeightedMoments
 from tfx_explain.summary.ratio import Array, share_interval, t_quantile
+from tfx_explain.summary.skewness import of_share, widened
 
 
 def disagreement_bounds(
@@ -28,7 +29,8 @@ def disagreement_bounds(
       confidence: of each bound.
 
     Source: J. R. Bray, J. T. Curtis, "An ordination of the upland forest communities of southern Wisconsin", Ecological
-    Monographs 27 (1957) 325-349, for attributions of either sign; bounds by E. C. Fieller, JRSS B 16 (1954) 175-185.
+    Monographs 27 (1957) 325-349, for attributions of either sign; bounds by E. C. Fieller, JRSS B 16 (1954) 175-185,
+    widened for skewness.
     """
     apart = np.abs(ours - theirs)
     size = np.abs(ours) + np.abs(theirs)
@@ -38,7 +40,10 @@ def disagreement_bounds(
     if not total > 0:
         return Bounds(0.0, 0.0, 0.0)
     covariance = moments.covariance_of_mean()
+    figures = (part, float(total), covariance[0, 0], covariance[0, 1], float(covariance[1, 1]))
     quantile = t_quantile(confidence, moments.n_effective - 1)
-    low, high = share_interval(part, total, covariance[0, 0], covariance[0, 1], covariance[1, 1], quantile)
+    left, right = of_share(*figures, moments.n_effective)
+    low, _ = share_interval(*figures, widened(quantile, left))
+    _, high = share_interval(*figures, widened(quantile, right))
     most = players[int(np.argmax(weights @ apart))]
     return Bounds(float(part / total), float(low[0]), float(high[0]), (most,) if part > 0 else ())

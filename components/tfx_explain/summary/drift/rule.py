@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ from tfx_explain.summary.drift.bounds import (
 )
 from tfx_explain.summary.drift.comparison import Comparison
 from tfx_explain.summary.drift.deciding import Wording, decide
+from tfx_explain.summary.drift.orders import kendall_bounds, ndcg_bounds, top_k_bounds
 from tfx_explain.summary.drift.z_tests import ZTests
 from tfx_explain.summary.evidence import Finding, Outcome
 from tfx_explain.summary.wording import count
@@ -39,10 +39,8 @@ class Measure:
     wording: Wording
 
 
-def _by_shares(measure: Callable[..., Any], *, is_norm: bool = False) -> _Estimate:
-    return lambda comparison, chosen, confidence, _: share_bounds(
-        comparison, chosen, measure, confidence, is_norm=is_norm
-    )
+def _by_shares(measure: Callable[..., Any]) -> _Estimate:
+    return lambda comparison, chosen, confidence, _: share_bounds(comparison, chosen, measure, confidence)
 
 
 def _changed_players(comparison: Comparison, chosen: Sequence[int], confidence: float, _: int) -> Bounds:
@@ -56,21 +54,23 @@ def _changed_players(comparison: Comparison, chosen: Sequence[int], confidence: 
 
 MEASURES: Mapping[str, Measure] = {
     "total_variation": Measure(
-        _by_shares(measures.total_variation, is_norm=True),
+        _by_shares(measures.total_variation),
         Wording("{} of the importance moved from some players to others"),
     ),
     "l_infinity": Measure(
-        _by_shares(measures.l_infinity, is_norm=True),
+        _by_shares(measures.l_infinity),
         Wording("the share of one player changed by {} of all importance"),
     ),
-    "ndcg": Measure(_by_shares(measures.ndcg_loss), Wording("1 - nDCG of the order of importance is {}")),
+    "ndcg": Measure(
+        lambda comparison, chosen, confidence, _: ndcg_bounds(comparison, chosen, confidence),
+        Wording("1 - nDCG of the order of importance is {}"),
+    ),
     "kendall_tau": Measure(
-        _by_shares(measures.kendall_distance), Wording("{} of the pairs of players changed their order")
+        lambda comparison, chosen, confidence, _: kendall_bounds(comparison, chosen, confidence),
+        Wording("{} of the pairs of players changed their order"),
     ),
     "top_k_overlap": Measure(
-        lambda comparison, chosen, confidence, k: share_bounds(
-            comparison, chosen, functools.partial(measures.top_k_loss, k=k), confidence
-        ),
+        top_k_bounds,
         Wording("{} of the most important players of the baseline are no longer among them"),
     ),
     "rank_reversal": Measure(

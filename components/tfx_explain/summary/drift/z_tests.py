@@ -10,6 +10,7 @@ from scipy import special
 
 from tfx_explain.summary.drift.comparison import Comparison
 from tfx_explain.summary.ratio import Array
+from tfx_explain.summary.skewness import of_difference, reduced
 from tfx_explain.summary.slices import false_discovery_q_values
 
 
@@ -33,15 +34,17 @@ class ZTests:
     def of(cls, comparison: Comparison, chosen: Sequence[int]) -> ZTests:
         """Tests the chosen players.
 
-        Student's t with the smaller one of the degrees of freedom. Mean attributions of the same rows are treated as
-        if of different ones: their covariance is not in the tables, and its neglect makes the test cautious where both
-        models agree.
+        Student's t with the smaller one of the degrees of freedom, reduced by what skewness may explain. Mean
+        attributions of the same rows are treated as if of different ones: their covariance is not in the tables, and
+        its neglect makes the test cautious where both models agree.
         """
         ours, theirs = comparison.candidate, comparison.baseline
         importance = _standardised(ours.mean_abs - theirs.mean_abs, comparison.difference_std_error())
-        effect = _standardised(
-            ours.mean_signed - theirs.mean_signed, np.hypot(ours.mean_signed_std_error, theirs.mean_signed_std_error)
-        )
+        errors = ours.mean_signed_std_error, theirs.mean_signed_std_error
+        effect = _standardised(ours.mean_signed - theirs.mean_signed, np.hypot(*errors))
+        left, right = _skewness(comparison)
+        importance = _reduced(importance, np.where(importance > 0, left, right))
+        effect = _reduced(effect, np.maximum(left, right))
         degrees = min(ours.degrees_of_freedom, theirs.degrees_of_freedom)
         both = np.stack([importance, effect])[:, chosen]
         p_values = 2 * special.stdtr(degrees, -np.abs(both))
@@ -60,6 +63,19 @@ class ZTests:
         ordered = np.sort(self.p_value)
         rejected = ordered <= error / (len(ordered) - np.arange(len(ordered)))
         return len(ordered) if rejected.all() else int(np.argmin(rejected))
+
+
+def _skewness(comparison: Comparison) -> tuple[Array, Array]:
+    """(d,) and (d,), to the left and to the right, of the difference of mean |attribution|."""
+    ours, theirs = (
+        (side.mean_abs, np.diag(side.covariance), side.n_effective)
+        for side in (comparison.candidate, comparison.baseline)
+    )
+    return of_difference(ours, theirs, comparison.difference_std_error() ** 2)
+
+
+def _reduced(statistic: Array, skewness: Array) -> Array:
+    return np.asarray(np.sign(statistic) * reduced(np.abs(statistic), skewness))
 
 
 def _standardised(difference: Array, std_error: Array) -> Array:

@@ -19,6 +19,10 @@ from scipy import special
 
 from tfx_explain.summary.evidence import Outcome
 from tfx_explain.summary.ratio import Array
+from tfx_explain.summary.skewness import widened
+
+Skewness = tuple[npt.ArrayLike, npt.ArrayLike]
+"""Of means, to the left and to the right, 0 or more: (k,) or scalar each."""
 
 Bounds = Callable[[float], tuple[Array, Array]]
 """From the confidence of each bound to lower and upper bounds, (k,) each; NaN where unknown."""
@@ -76,29 +80,24 @@ def at_least(value: Array, bounds: Bounds, threshold: float, confidence: float) 
     return Decision(found.outcome, found.index, -found.value, -found.high, -found.low)
 
 
-def t_bounds(value: Array, std_error: Array, degrees_of_freedom: npt.ArrayLike) -> Bounds:
-    """Student's t bounds of (k,) means; NaN where an error is unknown or has no degree of freedom."""
-    freedom = np.asarray(degrees_of_freedom, np.float64)
+def t_bounds(
+    value: Array, std_error: Array, degrees_of_freedom: npt.ArrayLike, skewness: Skewness, *, least: float = -np.inf
+) -> Bounds:
+    """Student's t bounds of (k,) means, wider where the means are skewed.
 
-    def bounds(confidence: float) -> tuple[Array, Array]:
-        quantile = special.stdtrit(np.where(freedom > 0, freedom, np.nan), confidence)
-        return value - quantile * std_error, value + quantile * std_error
-
-    return bounds
-
-
-def log_bounds(value: Array, std_error: Array, degrees_of_freedom: npt.ArrayLike) -> Bounds:
-    """Student's t bounds of (k,) means of values that are never negative, taken on the scale of the logarithm.
-
-    Such values are skewed to the right: a mean that comes out small comes with an error that is too small as well, so
-    that plain bounds lie too low. The logarithm's curvature moves both up by about what the skew asks for.
+    Args:
+      value: (k,) means.
+      std_error: (k,) of those means.
+      degrees_of_freedom: (k,) or scalar; none of it makes both bounds NaN.
+      skewness: of the means, to the left and to the right, (k,) or scalar each.
+      least: what none of the true means is below.
     """
-    freedom = np.asarray(degrees_of_freedom, np.float64)
+    freedom, (left, right) = np.asarray(degrees_of_freedom, np.float64), skewness
 
     def bounds(confidence: float) -> tuple[Array, Array]:
         quantile = special.stdtrit(np.where(freedom > 0, freedom, np.nan), confidence)
-        factor = np.exp(quantile * std_error / np.where(value > 0, value, 1.0))
-        return value / factor, value * factor
+        low = value - widened(quantile, left) * std_error
+        return np.maximum(low, least), value + widened(quantile, right) * std_error
 
     return bounds
 
@@ -109,6 +108,7 @@ def part_bounds(
     total: float,
     total_std_error: float,
     degrees_of_freedom: npt.ArrayLike,
+    skewness: Skewness,
     *,
     either_sign: bool,
 ) -> Bounds:
@@ -124,9 +124,10 @@ def part_bounds(
       total: a mean > 0 that they are parts of.
       total_std_error: of that mean.
       degrees_of_freedom: (k,) or scalar, of all these errors.
+      skewness: of |part|, to the left and to the right, (k,) or scalar each.
       either_sign: whether a part may be below 0.
     """
-    freedom = np.asarray(degrees_of_freedom, np.float64)
+    freedom, (left, right) = np.asarray(degrees_of_freedom, np.float64), skewness
 
     def bounds(confidence: float) -> tuple[Array, Array]:
         one_sided = special.stdtrit(np.where(freedom > 0, freedom, np.nan), confidence)
@@ -134,9 +135,9 @@ def part_bounds(
         below = special.stdtrit(np.where(freedom > 0, freedom, np.nan), lower_level)
         least = total - one_sided * total_std_error
         with np.errstate(divide="ignore", invalid="ignore"):
-            high = np.where(least > 0, (np.abs(part) + one_sided * std_error) / least, np.inf)
-        low = np.maximum((np.abs(part) - below * std_error) / (total + below * total_std_error), 0.0)
+            high = np.where(least > 0, (np.abs(part) + widened(one_sided, right) * std_error) / least, np.inf)
+        low = (np.abs(part) - widened(below, left) * std_error) / (total + below * total_std_error)
         unknown = np.isnan(std_error) | np.isnan(one_sided)
-        return np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)
+        return np.where(unknown, np.nan, np.maximum(low, 0.0)), np.where(unknown, np.nan, high)
 
     return bounds

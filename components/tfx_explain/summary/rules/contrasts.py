@@ -9,8 +9,10 @@ import numpy as np
 
 from tfx_explain.errors import ConfigError
 from tfx_explain.summary.evidence import Evidence, Finding
+from tfx_explain.summary.ratio import Array
 from tfx_explain.summary.rules.bounds import Decision, at_most, part_bounds
 from tfx_explain.summary.rules.sentences import decided, make_finding, nothing_to_judge, too_close, undecided
+from tfx_explain.summary.skewness import of_difference, of_sizes
 from tfx_explain.summary.wording import joined, percent, percents, sure
 
 
@@ -53,7 +55,9 @@ def max_interaction(
         return _no_interaction(evidence, players, settings, value)
     total, total_std_error = _total(evidence)
     size, std_error = found_pairs.mean_abs[wanted], found_pairs.std_error[wanted]
-    bounds = part_bounds(size, std_error, total, total_std_error, evidence.degrees_of_freedom, either_sign=False)
+    skewness = of_sizes(size, std_error**2, evidence.weighed_examples)
+    freedom = evidence.degrees_of_freedom
+    bounds = part_bounds(size, std_error, total, total_std_error, freedom, skewness, either_sign=False)
     found = at_most(size / total, bounds, value, confidence)
     pair = found_pairs.pairs[wanted[found.index]]
     part, low, high = percents(found.value, found.low, found.high, threshold=value)
@@ -118,11 +122,23 @@ def max_slice_difference(
         return undecided("max_slice_difference", settings, evidence, value, reason, players)
     difference, std_error = contrast.difference[chosen], contrast.std_error[chosen]
     total, freedom = (contrast.total, contrast.total_std_error), contrast.degrees_of_freedom
-    bounds = part_bounds(difference, std_error, *total, freedom, either_sign=True)
+    skewness = _difference_skewness(evidence, chosen, difference, std_error)
+    bounds = part_bounds(difference, std_error, *total, freedom, skewness, either_sign=True)
     found = at_most(np.abs(difference) / contrast.total, bounds, value, confidence)
     player = evidence.players[chosen[found.index]]
     message = _difference_sentence(evidence, found, player, difference[found.index], value, sure(confidence))
     return decided("max_slice_difference", settings, evidence, found, value, message, [player], confidence)
+
+
+def _difference_skewness(
+    evidence: Evidence, chosen: Sequence[int], difference: Array, std_error: Array
+) -> tuple[Array, Array]:
+    """Of |difference| between the slice and the rest, to the left and to the right."""
+    inside = evidence.mean_abs[chosen], np.diag(evidence.mean_abs_covariance)[chosen], evidence.weighed_examples
+    # The rest is seldom the smaller one: taken for as many examples, it has too long a tail to the left.
+    outside = inside[0] - difference, np.maximum(std_error**2 - inside[1], 0.0), evidence.weighed_examples
+    left, right = of_difference(inside, outside, std_error**2)
+    return np.where(difference >= 0, left, right), np.where(difference >= 0, right, left)
 
 
 def _difference_sentence(

@@ -13,6 +13,7 @@ from tfx_explain.summary.details import Steps
 from tfx_explain.summary.evidence import Evidence, Finding
 from tfx_explain.summary.rules.bounds import Decision, at_least, at_most, t_bounds
 from tfx_explain.summary.rules.sentences import decided, make_finding, nothing_to_judge, too_close, undecided
+from tfx_explain.summary.skewness import UNKNOWN_SIDE, of_sizes
 from tfx_explain.summary.wording import count, signed, sure
 
 PROFILE_METHODS = ("partial_dependence", "accumulated_local_effects")
@@ -31,8 +32,8 @@ def sign(
 
     A mean attribution says how a group of examples differs from the background, so it is a rule for slices: over data
     like the background it is near 0 whatever the model does. Which way the output goes with a feature is what
-    `monotonic` tests. Student's t on the mean over examples; what sampled coalitions add, which examples share, is part
-    of the error. A mean of exactly 0 has no sign.
+    `monotonic` tests. Student's t on the mean over examples, widened for skewness; what sampled coalitions add, which
+    examples share, is part of the error. A mean of exactly 0 has no sign.
 
     Args:
       evidence: of one (slice, output).
@@ -53,7 +54,10 @@ def sign(
         return undecided("sign", settings, evidence, 0.0, reason, players)
     mean = evidence.signed.mean[chosen]
     std_error = np.hypot(evidence.signed.std_error, evidence.signed.design_std_error)[chosen]
-    bounds, nothing = t_bounds(mean, std_error, evidence.degrees_of_freedom), (mean == 0) & (std_error == 0)
+    # How skewed attributions are is not in the tables: as much as their sizes are, towards either side.
+    skewness = of_sizes(evidence.mean_abs, np.diag(evidence.mean_abs_covariance), evidence.weighed_examples)[1][chosen]
+    bounds = t_bounds(mean, std_error, evidence.degrees_of_freedom, (skewness, skewness))
+    nothing = (mean == 0) & (std_error == 0)
     found = (at_least if direction == "positive" else at_most)(mean, bounds, 0.0, confidence)
     if nothing.any():
         found = Decision("fail", int(np.argmax(nothing)), 0.0, 0.0, 0.0)
@@ -90,9 +94,10 @@ def monotonic(
     """The output must not go against this direction as the feature rises, by more than the tolerance at any step.
 
     Judged is the mean curve, partial dependence or accumulated local effects, not each example's. Its steps from point
-    to point have errors of their own, paired over examples. It passes where every step is shown to be no more than
-    `tolerance` against the direction, and fails where one is shown to be more; the number of steps is accounted for. A
-    feature that the model does not read has no curve and goes against nothing.
+    to point have errors of their own, paired over examples, and bounds for examples as skewed as an exponential. It
+    passes where every step is shown to be no more than `tolerance` against the direction, and fails where one is shown
+    to be more; the number of steps is accounted for. A feature that the model does not read has no curve and goes
+    against nothing.
 
     Args:
       evidence: of one (slice, output).
@@ -122,7 +127,8 @@ def monotonic(
         reason = f"{feature} has a single value in the data, so its profile has no step."
     if steps is None or reason:
         return undecided("monotonic", settings, evidence, limit, reason, [feature])
-    bounds = t_bounds(steps.step, steps.std_error, steps.degrees_of_freedom)
+    skewness = UNKNOWN_SIDE / np.sqrt(np.maximum(steps.degrees_of_freedom, 1.0))
+    bounds = t_bounds(steps.step, steps.std_error, steps.degrees_of_freedom, (skewness, skewness))
     found = (at_least if direction == "increasing" else at_most)(steps.step, bounds, limit, confidence)
     message = _step_sentence(evidence, found, steps, settings, sure(confidence))
     return decided("monotonic", settings, evidence, found, limit, message, [feature], confidence)

@@ -9,8 +9,9 @@ import numpy as np
 from tfx_explain.summary.evidence import Evidence, Finding, Outcome
 from tfx_explain.summary.ranks import RankInterval, rank_intervals
 from tfx_explain.summary.ratio import Array
-from tfx_explain.summary.rules.bounds import Decision, at_least, t_bounds
+from tfx_explain.summary.rules.bounds import Bounds, Decision, at_least, t_bounds
 from tfx_explain.summary.rules.sentences import decided, make_finding, nothing_to_judge, undecided
+from tfx_explain.summary.skewness import of_difference
 from tfx_explain.summary.wording import count, percents, sure
 
 
@@ -77,8 +78,8 @@ def canary(
     """No player may matter less than the canary, a random feature that the model was given to read.
 
     Whatever matters no more than noise was not learned. The test is on the mean over examples of |phi_player| -
-    |phi_canary|, with Student's t: the examples are the same, so what they have in common cancels. A model that does
-    not read the canary ends in `insufficient_evidence`: there is nothing to compare with.
+    |phi_canary|, with Student's t widened for its skewness: the examples are the same, so what they have in common
+    cancels. A model that does not read the canary ends in `insufficient_evidence`: there is nothing to compare with.
 
     Args:
       evidence: of one (slice, output).
@@ -103,19 +104,24 @@ def canary(
         )
     if reason:
         return undecided("canary", settings, evidence, 0.0, reason, [feature])
-    difference, std_error = _less_than_others(evidence, bird, chosen)
-    found = at_least(difference, t_bounds(difference, std_error, evidence.degrees_of_freedom), 0.0, confidence)
+    difference, bounds = _less_than_others(evidence, bird, chosen)
+    found = at_least(difference, bounds, 0.0, confidence)
     player = evidence.players[chosen[found.index]]
     message = _canary_sentence(evidence, found, player, feature, sure(confidence))
     return decided("canary", settings, evidence, found, 0.0, message, [player], confidence)
 
 
-def _less_than_others(evidence: Evidence, bird: int, chosen: Sequence[int]) -> tuple[Array, Array]:
-    """By how much the chosen players matter more than the canary, and the standard errors, paired over examples."""
+def _less_than_others(evidence: Evidence, bird: int, chosen: Sequence[int]) -> tuple[Array, Bounds]:
+    """By how much the chosen players matter more than the canary, and the bounds of that, paired over examples."""
     covariance = np.asarray(evidence.mean_abs_covariance, dtype=np.float64)
-    variance = np.diag(covariance)[chosen] + covariance[bird, bird] - 2 * covariance[bird, chosen]
+    variances = np.diag(covariance)
+    variance = variances[chosen] + variances[bird] - 2 * covariance[bird, chosen]
     mean_abs = np.asarray(evidence.mean_abs, dtype=np.float64)
-    return mean_abs[chosen] - mean_abs[bird], np.sqrt(np.maximum(variance, 0.0))
+    difference, n = mean_abs[chosen] - mean_abs[bird], evidence.weighed_examples
+    birds = np.full(len(chosen), mean_abs[bird]), np.full(len(chosen), variances[bird]), n
+    skewness = of_difference((mean_abs[chosen], variances[chosen], n), birds, variance)
+    std_error = np.sqrt(np.maximum(variance, 0.0))
+    return difference, t_bounds(difference, std_error, evidence.degrees_of_freedom, skewness)
 
 
 def _canary_sentence(evidence: Evidence, found: Decision, player: str, feature: str, with_confidence: str) -> str:

@@ -8,9 +8,10 @@ import numpy as np
 
 from tfx_explain.summary.evidence import Evidence, Finding, Outcome
 from tfx_explain.summary.ratio import Array, share_interval, t_quantile
-from tfx_explain.summary.rules.bounds import Bounds, at_least, at_most, log_bounds
+from tfx_explain.summary.rules.bounds import Bounds, at_least, at_most, t_bounds
 from tfx_explain.summary.rules.sentences import decided, make_finding, nothing_to_judge, them, too_close, undecided
 from tfx_explain.summary.shares import ShareTest
+from tfx_explain.summary.skewness import of_share, of_sizes, widened
 from tfx_explain.summary.wording import joined, percent, percents, sure
 
 
@@ -20,9 +21,9 @@ def max_share(
     """Together, these players may carry at most this share of the importance.
 
     Importance is mean |attribution|; the share of a set S is sum_S / sum_all. The test is on the mean over examples of
-    u = sum_S |phi| - value * sum_all |phi|, with Student's t on n - 1 degrees of freedom; the bounds are Fieller's and
-    agree with it. Where all importance is 0 the share is reported as 0, but as 0 / 0 it is no evidence: a model whose
-    output never changes ends in `insufficient_evidence`.
+    u = sum_S |phi| - value * sum_all |phi|, with Student's t on n - 1 degrees of freedom, widened for the skewness of
+    u; the bounds are Fieller's and agree with it. Where all importance is 0 the share is reported as 0, but as 0 / 0 it
+    is no evidence: a model whose output never changes ends in `insufficient_evidence`.
 
     Args:
       evidence: of one (slice, output).
@@ -131,7 +132,7 @@ def min_importance(
 ) -> Finding:
     """Together, these players must move the output by at least this much, in its own units.
 
-    The sum of their mean |attribution|, with bounds on the scale of its logarithm. Shares say how players compare with
+    The sum of their mean |attribution|, with Student's t widened for its skewness. Shares say how players compare with
     each other and stay as they are when all of them fade: a model that has learned nothing is told by its importances
     alone.
 
@@ -152,7 +153,9 @@ def min_importance(
         return undecided("min_importance", settings, evidence, value, reason, players)
     size = np.array([np.sum(np.asarray(evidence.mean_abs, np.float64)[chosen])])
     variance = np.sum(np.asarray(evidence.mean_abs_covariance, np.float64)[np.ix_(chosen, chosen)])
-    bounds = log_bounds(size, np.sqrt(np.maximum([variance], 0.0)), evidence.degrees_of_freedom)
+    skewness = of_sizes(size, [variance], evidence.weighed_examples)
+    std_error = np.sqrt(np.maximum([variance], 0.0))
+    bounds = t_bounds(size, std_error, evidence.degrees_of_freedom, skewness, least=0.0)
     found = at_least(size, bounds, value, confidence)
     shown, low, high = (f"{figure:.3g}" for figure in (found.value, found.low, found.high))
     move = "moves" if len(players) == 1 else "together move"
@@ -167,13 +170,21 @@ def min_importance(
 
 
 def _share_bounds(evidence: Evidence) -> Bounds:
-    """Fieller's bounds of every player's share."""
+    """Fieller's bounds of every player's share, widened for skewness."""
     covariance = np.asarray(evidence.mean_abs_covariance, dtype=np.float64)
-    variance, with_total = np.diag(covariance), covariance.sum(axis=1)
+    figures = (
+        np.asarray(evidence.mean_abs, np.float64),
+        float(np.sum(evidence.mean_abs)),
+        np.diag(covariance),
+        covariance.sum(axis=1),
+        float(covariance.sum()),
+    )
+    left, right = of_share(*figures, evidence.weighed_examples)
 
     def bounds(confidence: float) -> tuple[Array, Array]:
         quantile = t_quantile(confidence, evidence.degrees_of_freedom)
-        total = float(np.sum(evidence.mean_abs))
-        return share_interval(evidence.mean_abs, total, variance, with_total, float(covariance.sum()), quantile)
+        low, _ = share_interval(*figures, widened(quantile, left))
+        _, high = share_interval(*figures, widened(quantile, right))
+        return low, high
 
     return bounds

@@ -1,0 +1,125 @@
+"""How much wider bounds must be because the values behind a mean are skewed.
+
+Student's t takes the values for symmetric. Sizes of attributions are not: most are small and a few are large, and a
+sample that happens to hold none of those few comes with too small a mean AND too small an error, so that its upper
+bound lies below the truth too often. To second order a bound is right where the quantile q of Student's t is replaced
+by q + (1 + 2 q^2) / 6 * skewness of the mean, towards the side of the longer tail.
+
+The tables of an explanation hold means and covariances, not third moments, so the skewness is not estimated but taken
+from above. Values that are never negative, of mean m and standard deviation s, are given a skewness of
+
+  at most 3 s / m to the right: that of slightly skewed lognormal values; gamma, and so exponential, values have 2 s / m
+    and half-normal ones 1.3 s / m;
+  at most m / s - s / m to the left, which none exceeds (E x^3 * E x >= (E x^2)^2, by Cauchy and Schwarz), but no more
+    than 3, where a tenth of the values are 0 and the others are alike.
+
+Bounds are never made narrower. Where tails are heavier than these they are wrong too often: for lognormal values whose
+logarithms have a standard deviation of 1, one-sided bounds at 5 % miss in up to 9 % of samples of 60 and 7 % of 500,
+and some bound of four held together in 14 % and 7 %. For such values ask for more examples, or more confidence.
+
+Source: N. J. Johnson, "Modified t tests and confidence intervals for asymmetrical populations", JASA 73 (1978) 536-544;
+P. Hall, "On the removal of skewness by transformation", JRSS B 54 (1992) 221-228, equation 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tfx_explain.summary.ratio import Array
+
+UNKNOWN_SIDE = 2.0
+"""The skewness allowed for, to either side, of values of which the mean and its error are all that is known."""
+
+_RIGHT = 3.0
+_MOST_LEFT = 3.0
+
+
+def widened(quantile: npt.ArrayLike, skewness: npt.ArrayLike) -> Array:
+    """The quantile, in standard errors > 0, that makes up for this skewness of the mean, elementwise."""
+    q = np.asarray(quantile, np.float64)
+    return np.asarray(q + (1 + 2 * q**2) / 6 * np.asarray(skewness, np.float64))
+
+
+def reduced(statistic: npt.ArrayLike, skewness: npt.ArrayLike) -> Array:
+    """The inverse of `widened`: how many standard errors a statistic >= 0 is worth, 0 where it is within the skew."""
+    t, third = np.asarray(statistic, np.float64), np.asarray(skewness, np.float64) / 3
+    # The root of third * z^2 + z = t - third / 2, written so that it does not cancel where the skewness is 0.
+    rest = np.maximum(t - third / 2, 0.0)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(np.isinf(rest), rest, 2 * rest / (1 + np.sqrt(1 + 4 * third * rest))))
+
+
+def of_sizes(mean: npt.ArrayLike, variance: npt.ArrayLike, n: float) -> tuple[Array, Array]:
+    """Skewness, to the left and to the right, of means of values that are never negative.
+
+    Args:
+      mean: (k,) means.
+      variance: (k,) of those means.
+      n: (effective) number of values behind each.
+
+    Returns:
+      (k,) and (k,), 0 or more; the values' own skewness is that times sqrt(n). 0 where nothing varies.
+    """
+    m, v = np.asarray(mean, np.float64), np.asarray(variance, np.float64)
+    relative = np.sqrt(np.divide(np.maximum(v, 0.0), m**2, out=np.zeros(np.shape(m)), where=m > 0))
+    inverse = np.divide(1.0, relative * n, out=np.zeros_like(relative), where=relative * n > 0)
+    return np.clip(inverse - relative, 0.0, _MOST_LEFT / np.sqrt(max(n, 1.0))), _RIGHT * relative
+
+
+def of_difference(
+    ours: tuple[npt.ArrayLike, npt.ArrayLike, float],
+    theirs: tuple[npt.ArrayLike, npt.ArrayLike, float],
+    variance: npt.ArrayLike,
+) -> tuple[Array, Array]:
+    """Skewness, to the left and to the right, of the difference of two means of values that are never negative.
+
+    Each side counts with the cube of its part of the standard deviation, as for independent sides; where they vary
+    together and a side's own error is larger than the difference's, it counts in full.
+
+    Args:
+      ours: (k,) means, (k,) variances of those means, and the number of values behind them.
+      theirs: the same of what is subtracted.
+      variance: (k,) of ours - theirs.
+
+    Returns:
+      (k,) and (k,), 0 or more.
+    """
+    v = np.asarray(variance, np.float64)
+    total_left, total_right = np.zeros(np.shape(v)), np.zeros(np.shape(v))
+    for (mean, own, n), is_subtracted in ((ours, False), (theirs, True)):
+        left, right = of_sizes(mean, own, n)
+        part = np.divide(np.maximum(own, 0.0), v, out=np.ones(np.shape(v)), where=v > 0)
+        weight = np.minimum(part, 1.0) ** 1.5
+        if is_subtracted:
+            left, right = right, left
+        total_left, total_right = total_left + weight * left, total_right + weight * right
+    return total_left, total_right
+
+
+def of_share(
+    part: npt.ArrayLike,
+    total: float,
+    part_variance: npt.ArrayLike,
+    part_total_covariance: npt.ArrayLike,
+    total_variance: float,
+    n: float,
+) -> tuple[Array, Array]:
+    """Skewness of what decides a share r of k parts: part - r * total, that is (1 - r) * part - r * rest.
+
+    Args:
+      part: (k,) means of the parts.
+      total: mean of the total > 0.
+      part_variance: (k,) variances of the means of the parts.
+      part_total_covariance: (k,) covariances of those means with the mean of the total.
+      total_variance: variance of the mean of the total.
+      n: (effective) number of examples behind all of them.
+
+    Returns:
+      (k,) to the left and (k,) to the right, 0 or more, where r is the estimated share.
+    """
+    a, v, c = (np.atleast_1d(np.asarray(x, np.float64)) for x in (part, part_variance, part_total_covariance))
+    share = a / total
+    ours = (1 - share) * a, (1 - share) ** 2 * v, n
+    theirs = share * (total - a), share**2 * (total_variance - 2 * c + v), n
+    return of_difference(ours, theirs, v - 2 * share * c + share**2 * total_variance)
