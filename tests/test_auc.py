@@ -39,16 +39,9 @@ def make_rows(n: int, seed: int) -> list[dict[str, Any]]:
     ]
 
 
-def write(directory: Path, n_train: int, n_eval: int, num_shards: int = 1) -> str:
-    for seed, (split, n) in enumerate((("train", n_train), ("eval", n_eval))):
-        rows = [worlds.to_example(row) for row in make_rows(n, seed)]
-        worlds.write_records(directory / f"Split-{split}", rows, num_shards)
-    return str(directory)
-
-
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write(tmp_path_factory.mktemp("labelled"), 1_500, 1_200)
+    return worlds.write_splits(tmp_path_factory.mktemp("labelled"), make_rows, 1_500, 1_200)
 
 
 def save(directory: Path, output: Any) -> str:
@@ -147,7 +140,7 @@ def test_weights_count(model: str, examples: str, tmp_path: Path) -> None:
 
 def test_shards_and_batches_change_no_figure(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def table(name: str, num_shards: int) -> pd.DataFrame:
-        found = write(tmp_path / name, 150, 130, num_shards)
+        found = worlds.write_splits(tmp_path / name, make_rows, 150, 130, num_shards)
         settings = {"slicing_specs": SPECS, "example_weight_key": "weight", "max_examples": 100}
         return run(model, found, tmp_path / f"{name}-out", **settings).importance
 

@@ -42,16 +42,9 @@ def make_rows(n: int, seed: int) -> list[dict[str, Any]]:
     ]
 
 
-def write(directory: Path, n_train: int, n_eval: int, num_shards: int = 1) -> str:
-    for seed, (split, n) in enumerate((("train", n_train), ("eval", n_eval))):
-        rows = [worlds.to_example(row) for row in make_rows(n, seed)]
-        worlds.write_records(directory / f"Split-{split}", rows, num_shards)
-    return str(directory)
-
-
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write(tmp_path_factory.mktemp("labelled"), 800, 500)
+    return worlds.write_splits(tmp_path_factory.mktemp("labelled"), make_rows, 800, 500)
 
 
 def save(directory: Path, weights: dict[str, float]) -> str:
@@ -216,7 +209,7 @@ def test_shards_and_batches_change_no_figure(
     with_rough_background(monkeypatch, 60, 90)
 
     def table(name: str, num_shards: int) -> pd.DataFrame:
-        written = write(tmp_path / name, 150, 130, num_shards)
+        written = worlds.write_splits(tmp_path / name, make_rows, 150, 130, num_shards)
         settings = {"methods": methods, "max_examples": 100, "example_weight_key": "weight"}
         found = run(candidate, baseline, written, tmp_path / f"{name}-out", **settings).baseline_importance
         # Players without effect are ranked by rounding errors.
@@ -315,7 +308,7 @@ def test_shards_change_no_profile(
     candidate: str, baseline: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def table(name: str, num_shards: int) -> pd.DataFrame:
-        written = write(tmp_path / name, 150, 130, num_shards)
+        written = worlds.write_splits(tmp_path / name, make_rows, 150, 130, num_shards)
         return run(candidate, baseline, written, tmp_path / f"{name}-out", methods=PROFILES).baseline_profiles
 
     reference = table("reference", 1)

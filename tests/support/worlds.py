@@ -39,6 +39,19 @@ def write_records(directory: Path, records: Sequence[bytes], num_shards: int = 1
     return str(directory / "*")
 
 
+def write_splits(
+    directory: Path,
+    rows: Callable[[int, int], Sequence[Mapping[str, Any]]],
+    n_train: int,
+    n_eval: int,
+    num_shards: int = 1,
+) -> str:
+    """Writes `rows(n, seed)` of the splits train (seed 0) and eval (seed 1); returns the directory."""
+    for seed, (split, n) in enumerate((("train", n_train), ("eval", n_eval))):
+        write_records(directory / f"Split-{split}", [to_example(row) for row in rows(n, seed)], num_shards)
+    return str(directory)
+
+
 def make_rows(n: int, seed: int) -> list[dict[str, Any]]:
     """Rows for the linear model below, with an id, a label, and a feature that no model reads."""
     rng = np.random.default_rng(seed)
