@@ -49,7 +49,7 @@ def estimate(model: Model, estimator: str) -> row_explainer.Estimates:
 
 
 @pytest.mark.parametrize("estimator", ["leverage", "permutation"])
-@pytest.mark.parametrize("changed", [("_PARTS_AT_ONCE", 99), ("_VALUE_ELEMENTS", 2**14), ("_ROWS_PER_SOLVE", 7)])
+@pytest.mark.parametrize("changed", [("_PARTS_AT_ONCE", 1), ("_VALUE_ELEMENTS", 2**14), ("_ROWS_PER_SOLVE", 7)])
 def test_parts_and_threads_change_nothing(
     model_dir: str, estimator: str, changed: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -288,7 +288,7 @@ class RowExplainer:
             (rows, self._design(background, budget, design_id))
             for design_id, rows in self._by_design(hashes, background, budget)
         ]
-        if len(parts) < _PARTS_AT_ONCE or not self.model.is_thread_safe:
+        if not self.model.is_thread_safe:
             return list(itertools.chain.from_iterable(map(explain, parts)))
         # Threads of the linear algebra would wait for cores that the model keeps busy.
         with _thread_pools().limit(limits=1, user_api="blas"), ThreadPoolExecutor(_PARTS_AT_ONCE) as threads:
