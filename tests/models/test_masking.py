@@ -76,7 +76,11 @@ def test_tiles_of_a_compiled_call_change_nothing(dense, dense_dir, n_block_rows,
     design = tools.random_design(6, 9, n_blocks=4, n_coalitions=5, n_rows=n_block_rows)
     expected = load_model(dense_dir).block_values(x, b, DENSE_PLAYERS, design)
     monkeypatch.setattr(chunks_module, "_ROWS_PER_TILE", rows_per_tile)
-    found = load_model(dense_dir).block_values(x, b, DENSE_PLAYERS, design)
+    model = load_model(dense_dir)
+    found = model.block_values(x, b, DENSE_PLAYERS, design)
+    ((stage, _),) = model._engine._stages.values()
+    assert stage.compiles, "tiles were refused and rows ran uncompiled"
+    assert stage._compiled.experimental_get_tracing_count() == 1
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, expected, rtol=2e-6)
 

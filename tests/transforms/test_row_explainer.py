@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import tensorflow as tf
+from threadpoolctl import ThreadpoolController
 
 import worlds
 from tfx_explain.config import BackgroundConfig, ExplainConfig, ModelConfig
 from tfx_explain.models import Model
+from tfx_explain.models.engine import Bound
 from tfx_explain.rows import row_hashes
 from tfx_explain.transforms import row_explainer
+from tfx_explain.transforms.algebra import single_threaded_algebra
 from tfx_explain.transforms.background import choose_background
 from tfx_explain.transforms.model_handle import ModelHandle
 
@@ -91,6 +95,48 @@ def test_only_a_model_that_is_safe_is_called_by_two_threads(
     monkeypatch.setattr(model, "is_thread_safe", thread_safe)
     estimate(model, "leverage")
     assert watched.most == most
+
+
+@pytest.mark.parametrize(("n_outputs", "n_rows"), [(1, 600), (10, 600), (100, 60)])
+def test_few_rows_are_evaluated_for_nothing(tmp_path: Path, n_outputs: int, n_rows: int) -> None:
+    def score(features: dict[str, Any]) -> Any:
+        return tf.stack([features[NAMES[i % 12]] * float(i) for i in range(n_outputs)], axis=1)
+
+    specification = {name: tf.io.FixedLenFeature([], tf.float32) for name in NAMES}
+    path = worlds.save_serving_model(tmp_path / "wide", score, specification)
+    model = ModelHandle(path, ModelConfig(output_space="raw")).acquire()
+    background = choose_background(model, batch_of(100, seed=1), BackgroundConfig(num_rows=100), NAMES)
+    config = ExplainConfig(methods=[{"shapley": {"estimator": "permutation", "budget": 22}}])
+    explainer = row_explainer.RowExplainer(model, {name: (name,) for name in NAMES}, config)
+    batch = batch_of(n_rows, seed=2)
+    evaluated = []
+    values = Bound.values
+
+    def counted(self: Bound, selected: Any, piece: Any) -> Any:
+        made = values(self, selected, piece)
+        evaluated.append(made[..., 0].size)
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Bound, "values", counted)
+        found = explainer.estimate(batch, row_hashes(batch), background, background.predictions)
+    assert found.n_model_rows <= sum(evaluated) < 1.25 * found.n_model_rows
+
+
+def n_threads_of_algebra() -> set[int]:
+    return {pool["num_threads"] for pool in ThreadpoolController().select(user_api="blas").info()}
+
+
+def test_linear_algebra_gets_its_threads_back_whoever_leaves_first() -> None:
+    with ThreadpoolController().limit(limits=2, user_api="blas"):
+        first, second = ExitStack(), ExitStack()
+        first.enter_context(single_threaded_algebra)
+        second.enter_context(single_threaded_algebra)
+        assert n_threads_of_algebra() == {1}
+        first.close()
+        assert n_threads_of_algebra() == {1}
+        second.close()
+        assert n_threads_of_algebra() == {2}
 
 
 def test_python_models_are_not_taken_to_be_thread_safe(tmp_path: Path, model_dir: str) -> None:

@@ -16,6 +16,8 @@ import numpy.typing as npt
 _MAX_ROWS = 2**18
 # Compiled calls run these one after the other: what the layers of a small network make of them stays in the cache.
 _ROWS_PER_TILE = 2**15
+# Values that a call gives back: 8 MiB, however many outputs a row has.
+MAX_VALUES = 2**20
 _MAX_BYTES = 32 * 2**20
 _MAX_MULTIPLICATIONS = 2**31
 

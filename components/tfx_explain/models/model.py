@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tfx_explain.errors import InputError
-from tfx_explain.models.chunks import Chunks, Design, block_weights, padded_range, plan_chunks
+from tfx_explain.models.chunks import MAX_VALUES, Chunks, Design, block_weights, padded_range, plan_chunks
 from tfx_explain.models.features import FeatureSpec, Inputs, Reader
 from tfx_explain.models.repeats import Masks, differing_players, distinct_values, enumerated_masks, is_worth_it
 
@@ -101,8 +101,12 @@ class Model:
 
     def examples_per_call(self, background: Inputs, players: Sequence[Sequence[str]], design: Design) -> int:
         """How many examples `block_values` gives the model at once; other numbers than multiples of it waste some."""
-        chunks = _chunks(design, self._engine.bind(background, players))
-        return chunks.n_examples
+        return self._chunks(self._engine.bind(background, players), design).n_examples
+
+    def _chunks(self, bound: Any, design: Design) -> Chunks:
+        n_blocks, n_coalitions, _ = np.shape(design.coalitions)
+        max_rows = max(min(bound.max_rows, MAX_VALUES // self.n_outputs), 1)
+        return plan_chunks(n_blocks, n_coalitions, np.shape(design.background_index)[1], max_rows)
 
     def block_values(
         self, examples: Inputs, background: Inputs, players: Sequence[Sequence[str]], design: Design
@@ -147,7 +151,7 @@ class Model:
         """Evaluates every example with every coalition and background row of its block."""
         coalitions, index = np.asarray(design.coalitions, bool), np.asarray(design.background_index)
         n_blocks, n_coalitions, _ = coalitions.shape
-        chunks, weight = _chunks(design, bound), block_weights(design)
+        chunks, weight = self._chunks(bound, design), block_weights(design)
         places, pieces = [], []
         for g in range(0, n_blocks, chunks.n_blocks):
             blocks = padded_range(g, chunks.n_blocks, n_blocks)
@@ -201,11 +205,6 @@ class Model:
             piece = bound.piece(present[part, None, :], rows[part, None], np.ones((size, 1)))
             parts.append(bound.values(selected, piece)[0, :, 0])
         return np.concatenate(parts)[: len(rows)]
-
-
-def _chunks(design: Design, bound: Any) -> Chunks:
-    n_blocks, n_coalitions, _ = np.shape(design.coalitions)
-    return plan_chunks(n_blocks, n_coalitions, np.shape(design.background_index)[1], bound.max_rows)
 
 
 def _next_power_of_two(n: int) -> int:

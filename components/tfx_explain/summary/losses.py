@@ -41,10 +41,10 @@ def choose_metric(asked: str, output_space: str, n_outputs: int) -> str:
         )
     if metric == AUC and (not classifies or n_outputs > 1):
         found = f"{n_outputs} outputs" if n_outputs > 1 else "one that is neither log-odds nor a probability"
-        cure = "log_loss" if classifies else "mse" if n_outputs == 1 else "auto"
+        cures = ("choose `metric: log_loss`", "choose `metric: mse`", "explain a model with one output")
         raise ConfigError(
-            f"the metric `auc` ranks rows by one output, the log-odds or probability of class 1, but the model has "
-            f"{found}; choose `metric: {cure}`."
+            "the metric `auc` ranks rows by one output, the log-odds or probability of class 1, but the model has "
+            f"{found}; {cures[0 if classifies else 1 if n_outputs == 1 else 2]}."
         )
     if metric != LOG_LOSS and n_outputs > 1:
         cure = "choose `metric: log_loss`" if classifies else "explain a model with one output"

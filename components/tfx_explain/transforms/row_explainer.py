@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from threadpoolctl import ThreadpoolController
 
 from tfx_explain.attribution import Attributions, Design, attribute
 from tfx_explain.attribution.loss_game import JACKKNIFE_BLOCKS, merge_blocks
 from tfx_explain.config import ExplainConfig
 from tfx_explain.models import Inputs, Model
 from tfx_explain.rows import HashArray, take_rows
+from tfx_explain.transforms.algebra import single_threaded_algebra
 from tfx_explain.transforms.background import Background
 from tfx_explain.transforms.designs import shapley_design
 
@@ -291,7 +290,7 @@ class RowExplainer:
         if not self.model.is_thread_safe:
             return list(itertools.chain.from_iterable(map(explain, parts)))
         # Threads of the linear algebra would wait for cores that the model keeps busy.
-        with _thread_pools().limit(limits=1, user_api="blas"), ThreadPoolExecutor(_PARTS_AT_ONCE) as threads:
+        with single_threaded_algebra, ThreadPoolExecutor(_PARTS_AT_ONCE) as threads:
             return list(itertools.chain.from_iterable(threads.map(explain, parts)))
 
     def _inputs_of(self, background: Background) -> Inputs:
@@ -322,12 +321,6 @@ class RowExplainer:
                 self.config, len(self.players), background.weights, design_id=design_id, budget=budget
             )
         return self._designs[key]
-
-
-@functools.cache
-def _thread_pools() -> ThreadpoolController:
-    """Those of the libraries that are loaded; looking for them takes some milliseconds."""
-    return ThreadpoolController()
 
 
 def _largest_budget(design: Design) -> int:
