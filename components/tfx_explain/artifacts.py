@@ -31,14 +31,15 @@ class Explanation(_Described):
     The directory holds:
 
     * `manifest.json`: what was explained, by what, how; written last, so a directory without it is not an explanation.
-      Keys: `format_version`, `tfx_explain_version`, `method` (per method, settings as resolved; of a baseline model what
-      differs is in its `baseline_model`), `config` (as given),
-      `model` (uri, digest, signature, output_key, output_space, access), `examples` (uri, spans, splits), `background`
-      (uri, split, num_rows, digest, strategy), `players` (name -> features), `unused_features`, `outputs` (names),
-      `base_values` (output -> value, in units of `output_space`), `counts` (split -> read, selected, explained, failed;
-      model_rows in all, and of each method: `<method>_model_rows`, `baseline_<method>_model_rows`), `failures` (reason -> count), `completeness_gap` (max_abs, max_relative), `seed`, `versions`,
-      `timings_seconds`, `attributions_uri`, `dead_letters`, `slices` (`included` and `too_small`: slice, features,
-      num_examples of each slice with and without tables; `without_examples`: what was asked for and has no rows).
+      Keys: `format_version`, `tfx_explain_version`, `method` (per method, settings as resolved; of a baseline model
+      what differs is in its `baseline_model`), `config` (as given), `model` (uri, digest, signature, output_key,
+      output_space, access), `examples` (uri, spans, splits), `background` (uri, split, num_rows, digest, strategy),
+      `players` (name -> features), `unused_features`, `outputs` (names), `base_values` (output -> value, in units of
+      `output_space`), `counts` (split -> read, selected, explained, failed; model_rows in all, and of each method:
+      `<method>_model_rows`, `baseline_<method>_model_rows`), `failures` (reason -> count), `completeness_gap` (max_abs,
+      max_relative), `seed`, `versions`, `timings_seconds`, `attributions_uri`, `dead_letters`, `slices` (`included` and
+      `too_small`: slice, features, num_examples of each slice with and without tables; `without_examples`: what was
+      asked for and has no rows).
     * `importance.parquet`: one row per (slice, output, method, player): `value` = mean |attribution|, `std_error`,
       `ci_low`, `ci_high` (95 %, Student t over examples), `rank` (1 = most important), `share`, `share_std_error`,
       `mean_signed`, `mean_signed_std_error`, `rms`, `num_examples`. Slices are named by their values, features in
