@@ -41,7 +41,8 @@ class Explanation(_Described):
     * `importance.parquet`: one row per (slice, output, method, player): `value` = mean |attribution|, `std_error`,
       `ci_low`, `ci_high` (95 %, Student t over examples), `rank` (1 = most important), `share`, `share_std_error`,
       `mean_signed`, `mean_signed_std_error`, `rms`, `num_examples`; `skewness` of |attribution| and `signed_skewness`
-      of attributions over examples, NaN below three of them, by which the validator widens bounds.
+      of attributions over examples, by which the validator widens bounds; NaN below three of them, and for players of
+      less than a millionth of all importance.
       Slices are named by their values, features in alphabetical order: `overall`, `sex=female`,
       `island=Biscoe,sex=female`. With `example_weight_key` every mean is weighted, `num_examples` counts rows of
       positive weight, and `num_effective_examples` = (sum w)^2 / sum w^2.

@@ -89,6 +89,15 @@ def test_summaries_and_curves_tell_how_skewed_they_are():
     np.testing.assert_allclose(effects.result().step_skewness, [np.nan, *by_bin])
 
 
+def test_attributions_that_may_be_rounding_have_no_skewness():
+    phi = np.random.default_rng(4).exponential(size=(90, 3)) * [1.0, 1e-8, 0.0]
+    importance = ImportanceAccumulator(3)
+    importance.add(phi, np.zeros((90, 3)), np.zeros((90, 3)), np.zeros(90), np.zeros(90))
+    found = importance.result()
+    for skewness_of in (found.skewness, found.signed_skewness):
+        np.testing.assert_array_equal(np.isnan(skewness_of), [False, True, True])
+
+
 def test_an_estimate_widens_the_longer_tail_alone():
     left, right = of_estimates([1.5, -3.0, 0.0], 100, (0.4, 0.4))
     np.testing.assert_allclose(right, [2.8 * 1.5 / 10, 0.0, 0.0])

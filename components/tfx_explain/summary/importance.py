@@ -36,7 +36,8 @@ class ImportanceSummary:
       rms_debiased: (d,) sqrt(mean(attribution^2 - std_error^2)), clipped at 0: noise in the attributions makes
         `mean_abs` and `rms` too large, not this. NaN where a standard error of an attribution is unknown.
       std_error: (d,) standard error of `mean_abs`.
-      skewness: (d,) of |attribution| over examples; NaN below three.
+      skewness: (d,) of |attribution| over examples; NaN below three, and for players of less than a millionth of all
+        importance, whose attributions may be nothing but rounding.
       signed_skewness: (d,) of attributions, likewise.
       ci_low: (d,) lower end of the interval of `mean_abs`, not below 0.
       ci_high: (d,) upper end.
@@ -200,7 +201,7 @@ class ImportanceAccumulator:
         n_effective = self._absolute.n_effective
         quantile = t_quantile(0.5 + confidence / 2, n_effective - 1)
         mean_signed, signed_variance = self._signed.mean_or_nan(), self._signed.covariance_of_mean()
-        counted = self._absolute.weight, n_effective
+        counted, matters = (self._absolute.weight, n_effective), mean_abs > _ROUNDING * mean_abs.sum()
         share, share_std_error = _shares(mean_abs, covariance)
         share_low, share_high = share_interval(
             mean_abs, float(mean_abs.sum()), np.diag(covariance), covariance.sum(1), float(covariance.sum()), quantile
@@ -216,8 +217,10 @@ class ImportanceAccumulator:
             rms=np.sqrt(squares),
             rms_debiased=np.sqrt(np.maximum(squares - error_squares, 0.0)),
             std_error=std_error,
-            skewness=self._absolute_third.skewness(mean_abs, np.diag(covariance), *counted),
-            signed_skewness=self._signed_third.skewness(mean_signed, signed_variance, *counted),
+            skewness=np.where(matters, self._absolute_third.skewness(mean_abs, np.diag(covariance), *counted), np.nan),
+            signed_skewness=np.where(
+                matters, self._signed_third.skewness(mean_signed, signed_variance, *counted), np.nan
+            ),
             ci_low=np.maximum(mean_abs - quantile * std_error, 0.0),
             ci_high=mean_abs + quantile * std_error,
             rank=_ranks(mean_abs),
@@ -244,6 +247,9 @@ class ImportanceAccumulator:
             row = int(np.flatnonzero(~np.isfinite(array).reshape(rows, -1).all(1))[0])
             raise InputError(f"`{name}` is not finite in row {row} of the batch; leave out examples that failed.")
         return array
+
+
+_ROUNDING = 1e-6
 
 
 def _shares(mean_abs: Array, covariance: Array) -> tuple[Array, Array]:
