@@ -131,6 +131,46 @@ def test_mistakes_get_one_sentence(case: str, explained: Any) -> None:
     assert "\n" not in str(caught.value)
 
 
+MEASURED = {
+    "sign": ({"players": ["age"], "direction": "positive"}, records.IMPORTANCE, "signed_skewness"),
+    "min_importance": ({"players": ["age"], "value": 1.0}, records.IMPORTANCE, "skewness"),
+    "monotonic": ({"feature": "age", "direction": "increasing"}, records.PROFILES, "step_skewness"),
+}
+
+
+@pytest.mark.parametrize("rule", MEASURED)
+def test_bounds_are_as_wide_as_the_tables_say_and_earlier_tables_are_judged_as_before(
+    rule: str, explained: Any, tmp_path: Path
+) -> None:
+    """A tail to the right moves the upper bound alone; without the column both are wider than Student's."""
+    settings, file, column = MEASURED[rule]
+    shutil.copytree(explained.uri, tmp_path / "other")
+    table = records.read_table(str(tmp_path / "other" / file))
+    if rule == "monotonic":
+        table["step_std_error"] = 0.01
+    found = {}
+    for name, changed in {
+        "symmetric": table.assign(**{column: 0.0}),
+        "skewed": table.assign(**{column: 2.0}),
+        "unknown": table.assign(**{column: np.nan}),
+        "earlier": table.drop(columns=column),
+    }.items():
+        records.write_table(str(tmp_path / "other" / file), changed)
+        (found[name],) = findings(tfx_explain.load(str(tmp_path / "other")), {rule: settings}).values()
+    assert found["skewed"].ci_low == found["symmetric"].ci_low
+    assert found["skewed"].ci_high > found["symmetric"].ci_high
+    assert found["earlier"] == found["unknown"]
+    assert found["earlier"].ci_low <= found["symmetric"].ci_low
+    assert found["earlier"].ci_high > found["symmetric"].ci_high
+
+
+def test_the_tables_tell_how_skewed_attributions_are(explained: Any) -> None:
+    table = explained.importance_for().set_index("player")
+    values = explained.attributions()["attribution_age"]
+    assert table.loc["age", "signed_skewness"] == pytest.approx(values.skew(), rel=1e-4)
+    assert table.loc["age", "skewness"] == pytest.approx(values.abs().skew(), rel=1e-4)
+
+
 def test_tables_that_are_not_there_are_asked_for(explained: Any, tmp_path: Path) -> None:
     shutil.copytree(explained.uri, tmp_path / "bare")
     for name in (records.PROFILES, records.INTERACTIONS):

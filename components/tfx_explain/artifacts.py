@@ -42,9 +42,12 @@ class Explanation(_Described):
       asked for and has no rows).
     * `importance.parquet`: one row per (slice, output, method, player): `value` = mean |attribution|, `std_error`,
       `ci_low`, `ci_high` (95 %, Student t over examples), `rank` (1 = most important), `share`, `share_std_error`,
-      `mean_signed`, `mean_signed_std_error`, `rms`, `num_examples`. Slices are named by their values, features in
-      alphabetical order: `overall`, `sex=female`, `island=Biscoe,sex=female`. With `example_weight_key` every mean is
-      weighted, `num_examples` counts rows of positive weight, and `num_effective_examples` = (sum w)^2 / sum w^2.
+      `mean_signed`, `mean_signed_std_error`, `rms`, `num_examples`; `skewness` of |attribution| and `signed_skewness`
+      of attributions over examples, by which the validator widens bounds; NaN below three of them, and for players of
+      less than a millionth of all importance.
+      Slices are named by their values, features in alphabetical order: `overall`, `sex=female`,
+      `island=Biscoe,sex=female`. With `example_weight_key` every mean is weighted, `num_examples` counts rows of
+      positive weight, and `num_effective_examples` = (sum w)^2 / sum w^2.
       `metric` says what `value` is: `mean_abs_attribution`, or for the methods below the loss (`log_loss` in nats,
       `mse`, `mae`) of the whole output vector, so that `output` is the output's name without a class, or `auc`.
       `permutation_importance`: mean increase of the loss when the player's features come from `num_donors` other rows;
@@ -78,6 +81,7 @@ class Explanation(_Described):
       accumulated local effects have, so both are the same there. `num_examples` of the curve; `num_examples_of_point`:
       of the bin below an edge, 0 for the first edge. `step` is the difference to the point before, where both lie on a
       line, and `step_std_error` its error, paired by example; NaN at the first point, for levels and the missing value.
+      `step_skewness`: that of the examples' own steps, likewise.
       Single curves have no errors (NaN). `kind` `surface` is a pair of features varied together: `feature_b`,
       `position_b`, `grid_value_b`, `level_b`, `is_missing_b` say what the second one is set to; `position_b` is -1 in
       all other rows. Features left out and why, and how many rare levels, are in the manifest's `method`.

@@ -9,9 +9,8 @@ import pytest
 from scipy import special
 
 from tfx_explain.summary import Evidence, ImportanceAccumulator, apply_rule, findings_of, max_share
-from tfx_explain.summary.details import Interactions, SliceContrast, Steps
-from tfx_explain.summary.interactions import InteractionAccumulator
-from tfx_explain.summary.moments import WeightedMoments
+from tfx_explain.summary.details import Interactions, SignedMeans, SliceContrast, Steps
+from tfx_explain.summary.profiles import PartialDependenceAccumulator
 from tfx_explain.summary.slices import compare_with_rest
 
 ALPHA = 0.05
@@ -29,71 +28,106 @@ def accumulated(phi):
     return accumulator
 
 
+def moments(values):
+    """Means (runs, d), their covariance (runs, d, d), and the skewness of the values (runs, d), from (runs, n, d)."""
+    n = values.shape[1]
+    mean = values.mean(axis=1)
+    centred = values - mean[:, None]
+    covariance = centred.transpose(0, 2, 1) @ centred / (n * (n - 1))
+    third, variance = (centred**3).mean(axis=1), (centred**2).mean(axis=1)
+    with np.errstate(invalid="ignore"):
+        return mean, covariance, np.where(variance > 0, third / variance**1.5, 0.0) * math.sqrt(n * (n - 1)) / (n - 2)
+
+
+def evidences(phi):
+    """What accumulators make of each of (runs, n, d) attributions, far faster."""
+    (mean, covariance, skewness), signed, (_, n, d) = moments(np.abs(phi)), moments(phi), phi.shape
+    std_error = np.sqrt(np.diagonal(signed[1], axis1=1, axis2=2))
+    players, exact = tuple(f"p{i}" for i in range(d)), np.zeros(d)
+    return [
+        Evidence(
+            players,
+            n,
+            mean[i],
+            covariance[i],
+            0.0,
+            n_effective=float(n),
+            skewness=skewness[i],
+            signed=SignedMeans(signed[0][i], std_error[i], exact, signed[2][i]),
+        )
+        for i in range(len(phi))
+    ]
+
+
 # Shape -> sizes of attributions from standard normal scores z (n, d), and their mean.
 SIZES = {
     "normal": (lambda rng, z: z, HALF_NORMAL),
     "exponential": (lambda rng, z: -special.log_ndtr(z), 1.0),
     "mostly zero": (lambda rng, z: z * (rng.random(z.shape) < 0.3), 0.3 * HALF_NORMAL),
     "seldom zero": (lambda rng, z: (1 + 0.1 * z) * (rng.random(z.shape) < 0.9), 0.9),
+    "lognormal": (lambda rng, z: np.exp(z), math.sqrt(math.e)),
 }
-NOT_MET = {("sign", "mostly zero"), ("monotonic", "seldom zero")}
-"""What is skewed by more than 2 or more than sizes are: wrong in up to 7 % of explanations of 60 examples."""
+MEASURED = ("sign", "monotonic", "min_importance")
+"""Rules on means whose skewness is estimated. The others take it from above, too low for lognormal attributions."""
+NOT_MET = {"lognormal": 0.06}
+"""Shape -> how often `sign` fails falsely for four players and 60 examples, where that is more often than ALPHA."""
 
 
-def attributions(rng, n, scales, shape="normal"):
-    """(n, d) that share a factor, of mean size `scale * HALF_NORMAL`: the true share of a player is its scale's."""
+def attributions(rng, runs, n, scales, shape="normal"):
+    """(runs, n, d) that share a factor, of mean size `scale * HALF_NORMAL`: a player's true share is its scale's."""
     size, mean = SIZES[shape]
-    z = 0.6 * rng.normal(size=(n, 1)) + 0.8 * rng.normal(size=(n, len(scales)))
+    z = 0.6 * rng.normal(size=(runs, n, 1)) + 0.8 * rng.normal(size=(runs, n, len(scales)))
     return size(rng, z) * (HALF_NORMAL / mean) * scales
 
 
-def centred(rng, n, d, shape="normal"):
-    """(n, d) values of mean 0, independent."""
+def centred(rng, runs, n, d, shape="normal"):
+    """(runs, n, d) values of mean 0, independent."""
     size, mean = SIZES[shape]
-    return rng.normal(size=(n, d)) if shape == "normal" else np.abs(size(rng, rng.normal(size=(n, d)))) - mean
+    z = rng.normal(size=(runs, n, d))
+    return z if shape == "normal" else np.abs(size(rng, z)) - mean
 
 
-def importance(rng, n, scales, shape="normal"):
-    phi = attributions(rng, n, np.asarray(scales), shape)
-    return Evidence.from_summary(accumulated(phi).result(), [f"p{i}" for i in range(len(scales))])
+def importance(rng, runs, n, scales, shape="normal"):
+    return evidences(attributions(rng, runs, n, np.asarray(scales), shape))
 
 
-def signed(rng, n, mean, shape="normal"):
-    phi = centred(rng, n, 2, shape) + np.array([mean, 1.0])
-    return Evidence.from_summary(accumulated(phi).result(), ["p0", "p1"])
+def signed(rng, runs, n, mean, shape="normal"):
+    return evidences(centred(rng, runs, n, 2, shape) + np.array([mean, 1.0]))
 
 
-def interacting(rng, n, size, shape="normal"):
-    phi = attributions(rng, n, np.array([1.0, 0.5]), shape)
-    accumulator = InteractionAccumulator(1)
-    accumulator.add(attributions(rng, n, np.array([size]), shape))
-    found = accumulator.result()
-    evidence = Evidence.from_summary(accumulated(phi).result(), ["p0", "p1"])
-    pairs = Interactions((("p0", "p1"),), found.mean_abs, found.std_error)
-    return dataclasses.replace(evidence, interactions=pairs)
+def interacting(rng, runs, n, size, shape="normal"):
+    found = evidences(attributions(rng, runs, n, np.array([1.0, 0.5]), shape))
+    mean, variance, _ = moments(np.abs(attributions(rng, runs, n, np.array([size]), shape)))
+    return [
+        dataclasses.replace(e, interactions=Interactions((("p0", "p1"),), m, np.sqrt(v[0])))
+        for e, m, v in zip(found, mean, variance, strict=True)
+    ]
 
 
-def sliced(rng, n, scale, shape="normal"):
+def sliced(rng, runs, n, scale, shape="normal"):
     """30 % of the examples are a slice in which p0's scale is `scale`, elsewhere 1; p1's is 1 everywhere."""
     n_in = int(0.3 * n)
-    inside = attributions(rng, n_in, np.array([scale, 1.0]), shape)
-    outside = attributions(rng, n - n_in, np.ones(2), shape)
-    part, whole = accumulated(inside), accumulated(np.vstack([inside, outside]))
-    found, overall = compare_with_rest(whole.absolute, part.absolute), whole.result()
-    error = np.maximum(found.std_error, found.pooled_std_error)
-    total_error = math.sqrt(overall.mean_abs_covariance.sum())
-    contrast = SliceContrast(found.difference, error, found.degrees_of_freedom[0], overall.mean_abs.sum(), total_error)
-    evidence = Evidence.from_summary(part.result(), ["p0", "p1"], slice_key="s")
-    return dataclasses.replace(evidence, contrast=contrast)
+    inside = attributions(rng, runs, n_in, np.array([scale, 1.0]), shape)
+    outside = attributions(rng, runs, n - n_in, np.ones(2), shape)
+    for ours, others in zip(inside, outside, strict=True):
+        part, whole = accumulated(ours), accumulated(np.vstack([ours, others]))
+        found, overall = compare_with_rest(whole.absolute, part.absolute), whole.result()
+        error = np.maximum(found.std_error, found.pooled_std_error)
+        total_error = math.sqrt(overall.mean_abs_covariance.sum())
+        total = overall.mean_abs.sum(), total_error
+        contrast = SliceContrast(found.difference, error, found.degrees_of_freedom[0], *total)
+        evidence = Evidence.from_summary(part.result(), ["p0", "p1"], slice_key="s")
+        yield dataclasses.replace(evidence, contrast=contrast)
 
 
-def stepping(rng, n, change, shape="normal"):
+def stepping(rng, runs, n, change, shape="normal"):
     """A curve of five steps that rises but for its third, which changes by `change`; errors paired over examples."""
-    steps = rng.normal(size=(n, 1)) * 0.5 + centred(rng, n, 5, shape) + [1.0, 0.5, change, 0.5, 1.0]
-    moments = WeightedMoments.empty(5, full=False)
-    moments.add(steps, np.ones(n))
-    curve = Steps(np.arange(6.0), moments.mean, np.sqrt(moments.covariance_of_mean()), np.full(5, n - 1.0))
-    return dataclasses.replace(importance(rng, n, [1.0]), steps={("partial_dependence", "p0"): curve})
+    steps = rng.normal(size=(runs, n, 1)) * 0.5 + centred(rng, runs, n, 5, shape) + [1.0, 0.5, change, 0.5, 1.0]
+    mean, covariance, skewness = moments(steps)
+    error = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+    for i, evidence in enumerate(importance(rng, runs, n, [1.0])):
+        curve = Steps(np.arange(6.0), mean[i], error[i], np.full(5, n - 1.0), skewness[i])
+        yield dataclasses.replace(evidence, steps={("partial_dependence", "p0"): curve})
 
 
 # Rule -> evidence with the true figure at the threshold, evidence of a broken rule, settings.
@@ -113,11 +147,32 @@ CASES = {
 
 def outcomes(rule, *, n, truth, runs, seed, shape="normal", **limits):
     make, settings = CASES[rule][0], CASES[rule][3]
-    rng = np.random.default_rng(seed)
     return Counter(
-        apply_rule(rule, settings, make(rng, n, truth, shape), confidence=1 - ALPHA, **limits).outcome
-        for _ in range(runs)
+        apply_rule(rule, settings, evidence, confidence=1 - ALPHA, **limits).outcome
+        for evidence in make(np.random.default_rng(seed), runs, n, truth, shape)
     )
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_the_figures_of_many_explanations_are_those_that_accumulators_give(shape):
+    phi = centred(np.random.default_rng(0), 2, 50, 3, shape)
+    expected = Evidence.from_summary(accumulated(phi[1]).result(), ["p0", "p1", "p2"])
+    found = evidences(phi)[1]
+    curves = PartialDependenceAccumulator(np.full(4, 0.25))
+    curves.add(np.cumsum(np.insert(phi[1], 0, 0.0, axis=1), axis=1))
+    curve, steps = curves.result(), found.signed
+    for pair in (
+        (found.mean_abs, expected.mean_abs),
+        (found.mean_abs_covariance, expected.mean_abs_covariance),
+        (found.skewness, expected.skewness),
+        *zip(dataclasses.astuple(found.signed), dataclasses.astuple(expected.signed), strict=True),
+        (steps.mean, curve.step[1:]),
+        (steps.std_error, curve.step_std_error[1:]),
+        (steps.skewness, curve.step_skewness[1:]),
+    ):
+        np.testing.assert_allclose(*pair, rtol=1e-9, atol=1e-12)
+    same = (found.players, found.n_examples, found.degrees_of_freedom)
+    assert same == (expected.players, expected.n_examples, expected.degrees_of_freedom)
 
 
 @pytest.mark.parametrize("rule", CASES)
@@ -128,11 +183,16 @@ def test_at_the_threshold_a_rule_is_wrong_either_way_at_most_as_often_as_it_says
     assert found["fail"] > 0, "a rule that never fails has no power"
 
 
-@pytest.mark.parametrize("shape", [shape for shape in SIZES if shape != "normal"])
-@pytest.mark.parametrize("rule", CASES)
+@pytest.mark.parametrize(
+    ("rule", "shape"),
+    [
+        (rule, shape)
+        for rule in CASES
+        for shape in SIZES
+        if shape != "normal" and (shape != "lognormal" or rule in MEASURED)
+    ],
+)
 def test_skewed_attributions_at_the_threshold_do_not_make_a_rule_wrong_more_often(rule, shape):
-    if (rule, shape) in NOT_MET:
-        pytest.skip("longer tails than the rule allows for")
     found = outcomes(rule, n=60, truth=CASES[rule][1], runs=RUNS, seed=7, shape=shape)
     assert found["fail"] <= OFTEN, found
     assert found["pass"] <= OFTEN, found
@@ -154,23 +214,22 @@ def test_small_data_is_no_coin_flip(rule):
     assert barely["insufficient_evidence"] >= 400, barely
 
 
-def test_a_rule_on_several_players_fails_falsely_no_more_often_than_one_on_a_single_player():
-    rng = np.random.default_rng(5)
-    settings = {"players": [f"p{i}" for i in range(8)], "direction": "positive"}
-    found = Counter()
-    for _ in range(RUNS):
-        phi = rng.normal(size=(60, 8))
-        evidence = Evidence.from_summary(accumulated(phi).result(), settings["players"])
-        found[apply_rule("sign", settings, evidence).outcome] += 1
-    # Far out in the tails bounds that are wide enough for skewed attributions are wide for these.
-    assert 0 < found["fail"] <= OFTEN, found
+@pytest.mark.parametrize(("n_players", "shape"), [(8, "normal"), *((4, shape) for shape in SIZES if shape != "normal")])
+def test_a_rule_on_several_players_fails_falsely_no_more_often_than_one_on_a_single_player(n_players, shape):
+    settings = {"players": [f"p{i}" for i in range(n_players)], "direction": "positive"}
+    found = Counter(
+        apply_rule("sign", settings, evidence).outcome
+        for evidence in evidences(centred(np.random.default_rng(5), RUNS, 60, n_players, shape))
+    )
+    allowed = NOT_MET.get(shape, ALPHA)
+    assert 0 < found["fail"] <= RUNS * allowed + 3 * math.sqrt(RUNS * allowed * (1 - allowed)), found
     assert found["pass"] == 0
 
 
 def test_a_policy_of_ten_rules_that_all_hold_is_falsely_refused_at_most_as_often_as_one_rule():
     rng, runs, refused = np.random.default_rng(6), 400, Counter()
     for _ in range(runs):
-        slices = [importance(rng, 100, [0.95, 0.05]) for _ in range(10)]
+        slices = importance(rng, 10, 100, [0.95, 0.05])
         judgements = [
             lambda confidence, e=e: max_share(e, players=["p1"], value=0.05, confidence=confidence) for e in slices
         ]

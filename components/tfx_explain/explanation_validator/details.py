@@ -113,7 +113,13 @@ class Details:
 
 def _signed(players: Sequence[str], rows: pd.DataFrame) -> SignedMeans:
     names = ("mean_signed", "mean_signed_std_error", "mean_design_std_error")
-    return SignedMeans(*(_by_player(players, rows["player"], rows[name]) for name in names))
+    mean, std_error, design = (_by_player(players, rows["player"], rows[name]) for name in names)
+    return SignedMeans(mean, std_error, design, skewness_of(players, rows, "signed_skewness"))
+
+
+def skewness_of(players: Sequence[str], rows: pd.DataFrame, column: str) -> Array | None:
+    """(d,) from a row per player; None where an earlier version wrote the table, without the column."""
+    return _by_player(players, rows["player"], rows[column]) if column in rows else None
 
 
 def _by_player(players: Sequence[str], names: pd.Series, values: pd.Series) -> Array:
@@ -126,6 +132,7 @@ def _ordered(curve: pd.DataFrame, evidence: Evidence) -> Steps | None:
     points = curve[curve["grid_value"].notna()].sort_values("position")
     if points.empty or (len(points) > 1 and points["step"].isna().all()):
         return None
+    skewness = points["step_skewness"].to_numpy(float)[1:] if "step_skewness" in points else None
     # Weighted examples tell as much as fewer that weigh the same; how many in each bin is not in the table.
     worth = evidence.weighed_examples / evidence.n_examples if evidence.n_examples else 0.0
     return Steps(
@@ -133,6 +140,7 @@ def _ordered(curve: pd.DataFrame, evidence: Evidence) -> Steps | None:
         step=points["step"].to_numpy(float)[1:],
         std_error=points["step_std_error"].to_numpy(float)[1:],
         degrees_of_freedom=points["num_examples_of_point"].to_numpy(float)[1:] * worth - 1,
+        skewness=skewness,
     )
 
 

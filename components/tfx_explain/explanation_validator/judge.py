@@ -14,7 +14,7 @@ from tfx_explain import records, storage
 from tfx_explain.config import Rule, SlicingSpec, ValidationConfig
 from tfx_explain.errors import ConfigError
 from tfx_explain.explanation_validator.baseline import NO_BASELINE
-from tfx_explain.explanation_validator.details import Details
+from tfx_explain.explanation_validator.details import Details, skewness_of
 from tfx_explain.explanation_validator.drift import drift_judgements
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.report import render_verdict
@@ -140,6 +140,7 @@ def evidence_in(
         for output in explanation.outputs:
             rows, n_effective = tables.get((name, output)), None
             mean_abs, covariance = np.full(len(players), np.nan), np.full((len(players), len(players)), np.nan)
+            skewness = None if rows is None else skewness_of(players, rows, "skewness")
             if rows is not None:
                 mean_abs, covariance = _moments(players, rows, covariances[name, output])
                 n_examples, n_effective = (
@@ -156,6 +157,7 @@ def evidence_in(
                 output=output,
                 n_effective=n_effective,
                 unused=unused,
+                skewness=skewness,
             )
             overall.setdefault(output, evidence)
             if name in wanted:

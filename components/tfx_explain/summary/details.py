@@ -16,11 +16,13 @@ class SignedMeans:
       std_error: its standard error over examples.
       design_std_error: mean over examples of the error from sampled coalitions. Examples share coalitions, so it may
         not average out; NaN where it is unknown.
+      skewness: of the attributions over examples; NaN, or None for all players, where it is unknown.
     """
 
     mean: Array
     std_error: Array
     design_std_error: Array
+    skewness: Array | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +49,14 @@ class Steps:
       step: (n_steps,) change of the output, in its units.
       std_error: (n_steps,) its standard error over examples; NaN where unknown.
       degrees_of_freedom: (n_steps,) of that error.
+      skewness: (n_steps,) of the examples' own steps; NaN, or None for all steps, where it is unknown.
     """
 
     points: Array
     step: Array
     std_error: Array
     degrees_of_freedom: Array
+    skewness: Array | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -99,6 +99,7 @@ class Evidence:
       output: the model output.
       n_effective: effective number of examples where they are weighted; None = n_examples.
       unused: the players that the model does not read.
+      skewness: (d,) of |attribution| over examples; NaN, or None for all players, where it is unknown.
       signed: mean attributions; None = not known.
       interactions: of pairs of players; None = not computed.
       steps: (method, feature) -> what its profile changes by; None = no profiles were computed.
@@ -114,6 +115,7 @@ class Evidence:
     output: str = ""
     n_effective: float | None = None
     unused: tuple[str, ...] = ()
+    skewness: Array | None = None
     signed: SignedMeans | None = None
     interactions: Interactions | None = None
     steps: Mapping[tuple[str, str], Steps] | None = None
@@ -148,7 +150,13 @@ class Evidence:
             slice_key,
             output,
             summary.n_effective,
-            signed=SignedMeans(summary.mean_signed, summary.mean_signed_std_error, summary.mean_design_std_error),
+            skewness=summary.skewness,
+            signed=SignedMeans(
+                summary.mean_signed,
+                summary.mean_signed_std_error,
+                summary.mean_design_std_error,
+                summary.signed_skewness,
+            ),
         )
 
     @property

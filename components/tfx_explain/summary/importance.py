@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.errors import ConfigError, InputError
-from tfx_explain.summary.moments import WeightedMoments
+from tfx_explain.summary.moments import ThirdMoments, WeightedMoments
 from tfx_explain.summary.ratio import Array, share_interval, t_quantile
 
 
@@ -36,6 +36,9 @@ class ImportanceSummary:
       rms_debiased: (d,) sqrt(mean(attribution^2 - std_error^2)), clipped at 0: noise in the attributions makes
         `mean_abs` and `rms` too large, not this. NaN where a standard error of an attribution is unknown.
       std_error: (d,) standard error of `mean_abs`.
+      skewness: (d,) of |attribution| over examples; NaN below three, and for players of less than a millionth of all
+        importance, whose attributions may be nothing but rounding.
+      signed_skewness: (d,) of attributions, likewise.
       ci_low: (d,) lower end of the interval of `mean_abs`, not below 0.
       ci_high: (d,) upper end.
       rank: (d,) 1 = most important; equal importances share the best rank.
@@ -58,6 +61,8 @@ class ImportanceSummary:
     rms: Array
     rms_debiased: Array
     std_error: Array
+    skewness: Array
+    signed_skewness: Array
     ci_low: Array
     ci_high: Array
     rank: npt.NDArray[np.int64]
@@ -104,6 +109,7 @@ class ImportanceAccumulator:
         self.n_examples = 0
         self._absolute = WeightedMoments.empty(n_players, full=True)
         self._signed = WeightedMoments.empty(n_players, full=False)
+        self._absolute_third, self._signed_third = ThirdMoments.empty(n_players), ThirdMoments.empty(n_players)
         # Rows: attribution^2, design SE^2 + background SE^2, design SE, background SE; all times the example's weight.
         self._sums = np.zeros((4, n_players))
         self._max_gap = 0.0
@@ -146,8 +152,11 @@ class ImportanceAccumulator:
         kept = w > 0
         phi, design, background, w = phi[kept], design[kept], background[kept], w[kept]
         self.n_examples += len(w)
-        self._absolute.add(np.abs(phi), w)
+        sizes = np.abs(phi)
+        self._absolute.add(sizes, w)
+        self._absolute_third.add(sizes, w)
         self._signed.add(phi, w)
+        self._signed_third.add(phi, w)
         self._sums += np.stack([w @ phi**2, w @ (design**2 + background**2), w @ design, w @ background])
 
     def merge(self, other: ImportanceAccumulator) -> None:
@@ -164,6 +173,8 @@ class ImportanceAccumulator:
         self.n_examples += other.n_examples
         self._absolute.merge(other._absolute)
         self._signed.merge(other._signed)
+        self._absolute_third.merge(other._absolute_third)
+        self._signed_third.merge(other._signed_third)
         self._sums = self._sums + other._sums
         self._max_gap = max(self._max_gap, other._max_gap)
         self._max_relative_gap = max(self._max_relative_gap, other._max_relative_gap)
@@ -189,6 +200,8 @@ class ImportanceAccumulator:
         std_error = np.sqrt(np.diag(covariance))
         n_effective = self._absolute.n_effective
         quantile = t_quantile(0.5 + confidence / 2, n_effective - 1)
+        mean_signed, signed_variance = self._signed.mean_or_nan(), self._signed.covariance_of_mean()
+        counted, matters = (self._absolute.weight, n_effective), mean_abs > _ROUNDING * mean_abs.sum()
         share, share_std_error = _shares(mean_abs, covariance)
         share_low, share_high = share_interval(
             mean_abs, float(mean_abs.sum()), np.diag(covariance), covariance.sum(1), float(covariance.sum()), quantile
@@ -199,11 +212,15 @@ class ImportanceAccumulator:
             n_effective=n_effective,
             mean_abs=mean_abs,
             mean_abs_covariance=covariance,
-            mean_signed=self._signed.mean_or_nan(),
-            mean_signed_std_error=np.sqrt(self._signed.covariance_of_mean()),
+            mean_signed=mean_signed,
+            mean_signed_std_error=np.sqrt(signed_variance),
             rms=np.sqrt(squares),
             rms_debiased=np.sqrt(np.maximum(squares - error_squares, 0.0)),
             std_error=std_error,
+            skewness=np.where(matters, self._absolute_third.skewness(mean_abs, np.diag(covariance), *counted), np.nan),
+            signed_skewness=np.where(
+                matters, self._signed_third.skewness(mean_signed, signed_variance, *counted), np.nan
+            ),
             ci_low=np.maximum(mean_abs - quantile * std_error, 0.0),
             ci_high=mean_abs + quantile * std_error,
             rank=_ranks(mean_abs),
@@ -230,6 +247,9 @@ class ImportanceAccumulator:
             row = int(np.flatnonzero(~np.isfinite(array).reshape(rows, -1).all(1))[0])
             raise InputError(f"`{name}` is not finite in row {row} of the batch; leave out examples that failed.")
         return array
+
+
+_ROUNDING = 1e-6
 
 
 def _shares(mean_abs: Array, covariance: Array) -> tuple[Array, Array]:

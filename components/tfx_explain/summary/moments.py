@@ -1,10 +1,11 @@
-"""Weighted means and the covariance of those means, mergeable without loss of digits."""
+"""Weighted means, their covariance, and how skewed they are, mergeable without loss of digits."""
 
 from __future__ import annotations
 
 import dataclasses
 
 import numpy as np
+import numpy.typing as npt
 
 from tfx_explain.summary.ratio import Array
 
@@ -113,3 +114,81 @@ class WeightedMoments:
         shift = self.mean_by_squares - self.mean
         between = np.outer(shift, shift) if self.scatter.ndim == 2 else shift**2
         return (self.scatter + between * self.weight_squared) * (n / (n - 1)) / self.weight**2
+
+
+@dataclasses.dataclass
+class ThirdMoments:
+    """Running third central moments of d values, each with its own weights: how skewed their weighted means are.
+
+    The third central moment of a weighted mean depends on the CUBED weights, so all moments are kept with those.
+
+    Attributes:
+      weight: (d,) sum of cubed weights.
+      mean: (d,) by the cubed weights; 0 before the first row.
+      second: (d,) sum of w^3 (x - mean)^2.
+      third: (d,) sum of w^3 (x - mean)^3.
+
+    Source: P. Pebay, "Formulas for robust, one-pass parallel computation of covariances and arbitrary-order statistical
+    moments", Sandia report SAND2008-6212 (2008), equations 1.1 to 1.4.
+    """
+
+    weight: Array
+    mean: Array
+    second: Array
+    third: Array
+
+    @classmethod
+    def empty(cls, n_columns: int) -> ThirdMoments:
+        """No rows yet."""
+        return cls(*np.zeros((4, n_columns)))
+
+    def add(self, values: Array, weights: Array) -> None:
+        """Adds rows: values (n, d), weights (n,) >= 0; a row of weight 0 adds nothing."""
+        cubed = weights * weights * weights
+        weight = float(cubed.sum())
+        if not weight > 0:
+            return
+        mean = cubed @ values / weight
+        centred = values - mean
+        squares = centred * centred
+        second = cubed @ squares
+        squares *= centred
+        self.merge(ThirdMoments(np.full_like(self.weight, weight), mean, second, cubed @ squares))
+
+    def merge(self, other: ThirdMoments) -> None:
+        """Adds the rows that another one has seen."""
+        total = self.weight + other.weight
+        part = other.weight / np.where(total > 0, total, 1.0)
+        rest, shift = 1 - part, other.mean - self.mean
+        between = shift * self.weight * part
+        self.third = self.third + other.third + shift * between * shift * (rest - part)
+        self.third += 3 * shift * (rest * other.second - part * self.second)
+        self.second = self.second + other.second + shift * between
+        self.mean = self.mean + shift * part
+        self.weight = total
+
+    def skewness(self, mean: Array, variance: Array, weight: npt.ArrayLike, n_effective: npt.ArrayLike) -> Array:
+        """The skewness of the values: that of their weighted mean times sqrt(n_effective).
+
+        Args:
+          mean: (d,) weighted by the weights.
+          variance: (d,) of that mean, as for samples (n - 1).
+          weight: (d,) or scalar; sum of weights.
+          n_effective: (d,) or scalar; (sum w)^2 / sum w^2.
+
+        Returns:
+          (d,) without most of the bias of few rows: sqrt(n (n - 1)) / (n - 2) times the sample's skewness. NaN below
+          three effective rows; 0 where the values differ by rounding only.
+        """
+        n = np.broadcast_to(np.asarray(n_effective, np.float64), self.third.shape)
+        shift = self.mean - mean
+        third = self.third + 3 * shift * self.second + shift**3 * self.weight
+        varies = variance * n > (_ROUNDING * mean) ** 2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            of_mean = third / np.asarray(weight, np.float64) ** 3 / variance**1.5
+            found = np.where(varies, of_mean * n**2.5 / ((n - 1) * (n - 2)), 0.0)
+        return np.where(n > 2 + 1e-9, np.clip(found, -np.sqrt(n), np.sqrt(n)), np.nan)
+
+
+_ROUNDING = 1e-14
+"""A spread below this part of the mean is none."""

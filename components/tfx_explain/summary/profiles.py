@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.errors import InputError
-from tfx_explain.summary.moments import WeightedMoments
+from tfx_explain.summary.moments import ThirdMoments, WeightedMoments
 from tfx_explain.summary.ratio import Array, t_quantile
 
 
@@ -38,6 +38,7 @@ class Curve:
       step: (n_points,) value less that of the point before; NaN at the first. It means something only along a line.
       step_std_error: (n_points,) its standard error, from the examples' own steps: what they share in level and in
         earlier points cancels. For accumulated local effects that of the bin's own mean.
+      step_skewness: (n_points,) skewness of the examples' own steps; NaN below three examples.
     """
 
     n_examples: int
@@ -52,6 +53,7 @@ class Curve:
     n_examples_of_point: npt.NDArray[np.int64]
     step: Array
     step_std_error: Array
+    step_skewness: Array
 
     def columns(self) -> dict[str, Any]:
         """The curve as table columns, a row per point."""
@@ -101,6 +103,7 @@ class PartialDependenceAccumulator:
         self._level = WeightedMoments.empty(len(self.fractions), full=False)
         self._shape = WeightedMoments.empty(len(self.fractions), full=False)
         self._steps = WeightedMoments.empty(len(self.fractions) - 1, full=False)
+        self._steps_third = ThirdMoments.empty(len(self.fractions) - 1)
         self._ice = _SmallestHashes(num_ice, len(self.fractions))
 
     def add(
@@ -130,7 +133,9 @@ class PartialDependenceAccumulator:
         self.n_examples += len(values)
         self._level.add(values, w)
         self._shape.add(values - (values @ self.fractions)[:, None], w)
-        self._steps.add(np.diff(values, axis=1), w)
+        steps = np.diff(values, axis=1)
+        self._steps.add(steps, w)
+        self._steps_third.add(steps, w)
         if hashes is not None and example_ids is not None:
             self._ice.add(hashes[kept], example_ids[kept], values)
 
@@ -140,16 +145,19 @@ class PartialDependenceAccumulator:
         self._level.merge(other._level)
         self._shape.merge(other._shape)
         self._steps.merge(other._steps)
+        self._steps_third.merge(other._steps_third)
         self._ice.add(other._ice.hashes, other._ice.example_ids, other._ice.values)
 
     def result(self, confidence: float = 0.95) -> Curve:
         """The curve of all examples so far; NaN where there were none, without errors where there was one."""
-        quantile = t_quantile(0.5 + confidence / 2, self._level.n_effective - 1)
+        n = self._level.n_effective
+        quantile = t_quantile(0.5 + confidence / 2, n - 1)
+        step, variance = self._steps.mean_or_nan(), self._steps.covariance_of_mean()
         return _curve(
             self.n_examples,
             (self._level.mean_or_nan(), np.sqrt(self._level.covariance_of_mean())),
             (self._shape.mean_or_nan(), np.sqrt(self._shape.covariance_of_mean())),
-            (self._steps.mean_or_nan(), np.sqrt(self._steps.covariance_of_mean())),
+            (step, np.sqrt(variance), self._steps_third.skewness(step, variance, self._steps.weight, n)),
             quantile,
             np.full(len(self.fractions), self.n_examples, np.int64),
         )
@@ -183,6 +191,7 @@ class AccumulatedLocalEffectsAccumulator:
         self._sums = np.zeros((6, n_bins))
         # Mean of x by w^2 and sum of w^2 (x - mean)^2: sums of squares would lose a small spread around a large change.
         self._mean, self._scatter = np.zeros(n_bins), np.zeros(n_bins)
+        self._third = ThirdMoments.empty(n_bins)
 
     def add(
         self,
@@ -218,13 +227,18 @@ class AccumulatedLocalEffectsAccumulator:
 
         sums = np.stack([per_bin(terms) for terms in (np.ones_like(x), w, w**2, w * x, w * t, w * t**2)])
         mean = per_bin(w**2 * x) / np.where(sums[2] > 0, sums[2], 1.0)
-        self._merge(sums, mean, per_bin(w**2 * (x - mean[bins]) ** 2))
+        cubed = per_bin(w**3)
+        by_cubes = per_bin(w**3 * x) / np.where(cubed > 0, cubed, 1.0)
+        centred = x - by_cubes[bins]
+        third = ThirdMoments(cubed, by_cubes, per_bin(w**3 * centred**2), per_bin(w**3 * centred**3))
+        self._merge(sums, mean, per_bin(w**2 * (x - mean[bins]) ** 2), third)
 
     def merge(self, other: AccumulatedLocalEffectsAccumulator) -> None:
         """Adds everything that another accumulator of the same bins has seen."""
-        self._merge(other._sums, other._mean, other._scatter)
+        self._merge(other._sums, other._mean, other._scatter, other._third)
 
-    def _merge(self, sums: Array, mean: Array, scatter: Array) -> None:
+    def _merge(self, sums: Array, mean: Array, scatter: Array, third: ThirdMoments) -> None:
+        self._third.merge(third)
         total = self._sums[2] + sums[2]
         fraction = sums[2] / np.where(total > 0, total, 1.0)
         shift = mean - self._mean
@@ -239,7 +253,7 @@ class AccumulatedLocalEffectsAccumulator:
         if total == 0:
             nothing = np.full(len(self.edges), np.nan)
             counted = np.zeros(len(self.edges), np.int64)
-            return _curve(0, (nothing, nothing), (nothing, nothing), (nothing[1:], nothing[1:]), np.nan, counted)
+            return _curve(0, (nothing, nothing), (nothing, nothing), (nothing[1:],) * 3, np.nan, counted)
         mean, variance = self._bin_means()
         fractions = weight / total
         up_to = np.tri(len(self.edges), len(mean), -1)
@@ -254,7 +268,9 @@ class AccumulatedLocalEffectsAccumulator:
         pair = (centred @ mean, np.sqrt(centred**2 @ variance + of_fractions))
         quantile = t_quantile(0.5 + confidence / 2, n - np.count_nonzero(weight))
         counted = np.concatenate([[0], n_examples]).astype(np.int64)
-        return _curve(int(n_examples.sum()), pair, pair, (mean, np.sqrt(variance)), quantile, counted)
+        n_of_bin = np.divide(weight**2, weight_squared, out=np.zeros_like(weight), where=weight > 0)
+        steps = mean, np.sqrt(variance), self._third.skewness(mean, variance, weight, n_of_bin)
+        return _curve(int(n_examples.sum()), pair, pair, steps, quantile, counted)
 
     def _bin_means(self) -> tuple[Array, Array]:
         """(n_bins,) mean change over each bin and the variance of that mean."""
@@ -306,13 +322,13 @@ def _curve(
     n_examples: int,
     level: tuple[Array, Array],
     shape: tuple[Array, Array],
-    steps: tuple[Array, Array],
+    steps: tuple[Array, Array, Array],
     quantile: float,
     n_examples_of_point: npt.NDArray[np.int64],
 ) -> Curve:
-    """A curve from (value, standard error) of its level, of its shape, and of the steps between its points."""
+    """A curve from (value, standard error) of its level and shape; of the steps between its points skewness as well."""
     (value, error), (centred, centred_error) = level, shape
-    step, step_error = (np.concatenate([[np.nan], part]) for part in steps)
+    step, step_error, step_skewness = (np.concatenate([[np.nan], part]) for part in steps)
     return Curve(
         n_examples=n_examples,
         value=value,
@@ -326,4 +342,5 @@ def _curve(
         n_examples_of_point=n_examples_of_point,
         step=step,
         step_std_error=step_error,
+        step_skewness=step_skewness,
     )

@@ -230,7 +230,7 @@ def baseline_profile_table(
 def _steps_of_line(columns: dict[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of a curve with steps only between points that lie on a line."""
     on_line = np.array([level is None for level in about["level"]]) & ("feature_b" not in about)
-    return columns | {name: np.where(on_line, columns[name], np.nan) for name in ("step", "step_std_error")}
+    return columns | {name: np.where(on_line, columns[name], np.nan) for name in _STEP_COLUMNS}
 
 
 def _surface_points(first: Grid, second: Grid) -> dict[str, Any]:
@@ -256,6 +256,7 @@ def _ice_columns(about: Mapping[str, Any], ice: IceCurves) -> dict[str, npt.NDAr
     return _columns({**columns, "value": ice.values.ravel(), "centred_value": ice.centred_values.ravel()})
 
 
+_STEP_COLUMNS = ("step", "step_std_error", "step_skewness")
 _TYPES = {
     **dict.fromkeys(("slice", "output", "method", "feature", "kind", "example_id"), "object"),
     "position": "int64",
@@ -265,7 +266,7 @@ _TYPES = {
     **dict.fromkeys(("value", "std_error", "ci_low", "ci_high"), "float64"),
     **dict.fromkeys(("centred_value", "centred_std_error", "centred_ci_low", "centred_ci_high"), "float64"),
     **dict.fromkeys(("num_examples", "num_examples_of_point"), "int64"),
-    **dict.fromkeys(("step", "step_std_error"), "float64"),
+    **dict.fromkeys(_STEP_COLUMNS, "float64"),
     "feature_b": "object",
     "position_b": "int64",
     "grid_value_b": "float64",

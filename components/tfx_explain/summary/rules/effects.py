@@ -13,7 +13,7 @@ from tfx_explain.summary.details import Steps
 from tfx_explain.summary.evidence import Evidence, Finding
 from tfx_explain.summary.rules.bounds import Decision, at_least, at_most, t_bounds
 from tfx_explain.summary.rules.sentences import decided, make_finding, nothing_to_judge, too_close, undecided
-from tfx_explain.summary.skewness import UNKNOWN_SIDE, of_sizes
+from tfx_explain.summary.skewness import UNKNOWN_SIDE, of_estimates, of_sizes
 from tfx_explain.summary.wording import count, signed, sure
 
 PROFILE_METHODS = ("partial_dependence", "accumulated_local_effects")
@@ -54,9 +54,12 @@ def sign(
         return undecided("sign", settings, evidence, 0.0, reason, players)
     mean = evidence.signed.mean[chosen]
     std_error = np.hypot(evidence.signed.std_error, evidence.signed.design_std_error)[chosen]
-    # How skewed attributions are is not in the tables: as much as their sizes are, towards either side.
-    skewness = of_sizes(evidence.mean_abs, np.diag(evidence.mean_abs_covariance), evidence.weighed_examples)[1][chosen]
-    bounds = t_bounds(mean, std_error, evidence.degrees_of_freedom, (skewness, skewness))
+    n = evidence.weighed_examples
+    # Where it is not known how skewed attributions are: as much as their sizes are, towards either side.
+    unknown = of_sizes(evidence.mean_abs, np.diag(evidence.mean_abs_covariance), n)[1][chosen]
+    estimate = np.full(len(evidence.players), np.nan) if evidence.signed.skewness is None else evidence.signed.skewness
+    skewness = of_estimates(estimate[chosen], n, (unknown, unknown))
+    bounds = t_bounds(mean, std_error, evidence.degrees_of_freedom, skewness)
     nothing = (mean == 0) & (std_error == 0)
     found = (at_least if direction == "positive" else at_most)(mean, bounds, 0.0, confidence)
     if nothing.any():
@@ -94,10 +97,10 @@ def monotonic(
     """The output must not go against this direction as the feature rises, by more than the tolerance at any step.
 
     Judged is the mean curve, partial dependence or accumulated local effects, not each example's. Its steps from point
-    to point have errors of their own, paired over examples, and bounds for examples as skewed as an exponential. It
-    passes where every step is shown to be no more than `tolerance` against the direction, and fails where one is shown
-    to be more; the number of steps is accounted for. A feature that the model does not read has no curve and goes
-    against nothing.
+    to point have errors of their own, paired over examples, and bounds widened for how skewed the examples' steps are,
+    which is as an exponential where it is not known. It passes where every step is shown to be no more than
+    `tolerance` against the direction, and fails where one is shown to be more; the number of steps is accounted for. A
+    feature that the model does not read has no curve and goes against nothing.
 
     Args:
       evidence: of one (slice, output).
@@ -127,8 +130,10 @@ def monotonic(
         reason = f"{feature} has a single value in the data, so its profile has no step."
     if steps is None or reason:
         return undecided("monotonic", settings, evidence, limit, reason, [feature])
-    skewness = UNKNOWN_SIDE / np.sqrt(np.maximum(steps.degrees_of_freedom, 1.0))
-    bounds = t_bounds(steps.step, steps.std_error, steps.degrees_of_freedom, (skewness, skewness))
+    unknown = UNKNOWN_SIDE / np.sqrt(np.maximum(steps.degrees_of_freedom, 1.0))
+    estimate = np.full(len(steps.step), np.nan) if steps.skewness is None else steps.skewness
+    skewness = of_estimates(estimate, steps.degrees_of_freedom + 1, (unknown, unknown))
+    bounds = t_bounds(steps.step, steps.std_error, steps.degrees_of_freedom, skewness)
     found = (at_least if direction == "increasing" else at_most)(steps.step, bounds, limit, confidence)
     message = _step_sentence(evidence, found, steps, settings, sure(confidence))
     return decided("monotonic", settings, evidence, found, limit, message, [feature], confidence)

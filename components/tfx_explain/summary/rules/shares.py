@@ -11,7 +11,7 @@ from tfx_explain.summary.ratio import Array, share_interval, t_quantile
 from tfx_explain.summary.rules.bounds import Bounds, at_least, at_most, t_bounds
 from tfx_explain.summary.rules.sentences import decided, make_finding, nothing_to_judge, them, too_close, undecided
 from tfx_explain.summary.shares import ShareTest
-from tfx_explain.summary.skewness import of_share, of_sizes, widened
+from tfx_explain.summary.skewness import of_estimated_sum, of_share, of_sizes, widened
 from tfx_explain.summary.wording import joined, percent, percents, sure
 
 
@@ -152,8 +152,11 @@ def min_importance(
     if reason:
         return undecided("min_importance", settings, evidence, value, reason, players)
     size = np.array([np.sum(np.asarray(evidence.mean_abs, np.float64)[chosen])])
-    variance = np.sum(np.asarray(evidence.mean_abs_covariance, np.float64)[np.ix_(chosen, chosen)])
-    skewness = of_sizes(size, [variance], evidence.weighed_examples)
+    covariance = np.asarray(evidence.mean_abs_covariance, np.float64)[np.ix_(chosen, chosen)]
+    variance, n = np.sum(covariance), evidence.weighed_examples
+    skewness = of_sizes(size, [variance], n)
+    if evidence.skewness is not None:
+        skewness = of_estimated_sum(evidence.skewness[chosen], covariance, n, skewness)
     std_error = np.sqrt(np.maximum([variance], 0.0))
     bounds = t_bounds(size, std_error, evidence.degrees_of_freedom, skewness, least=0.0)
     found = at_least(size, bounds, value, confidence)
