@@ -17,11 +17,10 @@ taken from above. Values that are never negative, of mean m and standard deviati
   at most 3 s / m to the right: that of slightly skewed lognormal values; gamma, and so exponential, values have 2 s / m
     and half-normal ones 1.3 s / m;
   at most m / s - s / m to the left, which none exceeds (E x^3 * E x >= (E x^2)^2, by Cauchy and Schwarz), but no more
-    than 3, where a tenth of the values are 0 and the others are alike.
+    than 3, where a twelfth of the values are 0 and the others are alike.
 
-Bounds are never made narrower than Student's. Where tails are heavier than what is taken from above they are wrong too
-often: lognormal values as before are missed in up to 9 % of samples of 60 and 7 % of 500, and some bound of four held
-together in 14 % and 8 %. For such values ask for more examples, or more confidence.
+Bounds are never made narrower than Student's. Where tails are heavier than what is taken from above, as of these
+lognormal values, they are wrong too often. For such values ask for more examples, or more confidence.
 
 Source: N. J. Johnson, "Modified t tests and confidence intervals for asymmetrical populations", JASA 73 (1978) 536-544;
 P. Hall, "On the removal of skewness by transformation", JRSS B 54 (1992) 221-228, equation 1. The factor of the
