@@ -151,7 +151,7 @@ def test_rows_that_either_model_fails_on_are_left_out_of_both() -> None:
     ours = LossRows("score", np.where(np.arange(4)[:, None, None] == 1, np.nan, values), (), none, clusters, 1)
     theirs = LossRows("score", np.where(np.arange(4)[:, None, None] == 2, np.inf, values), (), none, clusters, 1)
     bins, known = np.zeros((4, 3, 1), np.uint16), np.arange(4) != 3
-    scored = ScoredRows("score", bins, np.zeros(4, np.int64), known, clusters, 1, 1)
+    scored = ScoredRows("score", bins, np.zeros(4, np.int64), known, clusters, 1, 1, np.zeros(1, np.uint16))
     both = paired({"sage": ours, "permutation_importance": scored}, {"sage": theirs, "permutation_importance": scored})
     for side in both:
         assert side["sage"].known.tolist() == [True, False, False, True]
