@@ -151,7 +151,7 @@ def test_rows_that_either_model_fails_on_are_left_out_of_both() -> None:
     ours = LossRows("score", np.where(np.arange(4)[:, None, None] == 1, np.nan, values), (), none, clusters, 1)
     theirs = LossRows("score", np.where(np.arange(4)[:, None, None] == 2, np.inf, values), (), none, clusters, 1)
     bins, known = np.zeros((4, 3, 1), np.uint16), np.arange(4) != 3
-    scored = ScoredRows("score", bins, np.zeros(4, np.int64), known, clusters, 1, 1)
+    scored = ScoredRows("score", bins, np.zeros(4, np.int64), known, clusters, 1, 1, np.zeros(1, np.uint16))
     both = paired({"sage": ours, "permutation_importance": scored}, {"sage": theirs, "permutation_importance": scored})
     for side in both:
         assert side["sage"].known.tolist() == [True, False, False, True]
@@ -161,6 +161,42 @@ def test_rows_that_either_model_fails_on_are_left_out_of_both() -> None:
     for rows in (left["permutation_importance"], right["permutation_importance"]):
         _, (kept, *_) = rows.contribution(np.arange(4), np.ones(4))
         assert len(kept) == 2
+
+
+def far_donors(n: int, seed: int) -> list[dict[str, Any]]:
+    """As `make_rows`; in the background split a few rows have a `b` that is far from all others."""
+    rows = make_rows(n, seed)
+    return [{**row, "a": -1.0, "b": 30.0} if seed == 0 and i < 24 else row for i, row in enumerate(rows)]
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "auc"])
+def test_rows_whose_donors_one_model_fails_on_count_for_neither(candidate: str, tmp_path: Path, metric: str) -> None:
+    """No row has a large `a` and a far `b`, so that only donors bring both together: the baseline is NaN there."""
+    spec = {name: tf.io.FixedLenFeature([], tf.float32) for name in BASELINE}
+
+    def score(features: dict[str, Any]) -> Any:
+        both = (features["a"] > 1.0) & (features["b"] > 20.0)
+        logit = 2.0 * features["a"] - 0.5 * tf.minimum(features["b"], 2.0)
+        return tf.sigmoid(tf.where(both, tf.fill(tf.shape(logit), float("nan")), logit))
+
+    fragile = worlds.save_serving_model(tmp_path / "fragile", score, spec)
+    written = worlds.write_splits(tmp_path / "rows", far_donors, 400, 500)
+    settings = {"methods": ["shapley", {"permutation_importance": {"metric": metric}}], "background": {"num_rows": 10}}
+    both, alone = (
+        run(candidate, other, written, tmp_path / f"out-{other is None}", **settings) for other in (fragile, None)
+    )
+    counts = both.manifest["counts"]["eval"]
+    # No row is lost to Shapley values, whose background has no far row.
+    assert counts["explained"] == counts["selected"] == 500
+    ours, theirs = of_methods(both.importance), of_methods(both.baseline_importance)
+    pd.testing.assert_series_equal(ours["num_examples"], theirs["num_examples"])
+    by_itself = of_methods(alone.importance)
+    assert (ours["num_examples"] < by_itself["num_examples"])[by_itself["slice"] == "overall"].all()
+    assert (ours["num_examples"] > 0.8 * by_itself["num_examples"]).all()
+    assert both.manifest["method"]["permutation_importance"]["num_examples"] == ours["num_examples"].max()
+    keys = ["slice", "player"]
+    expected = ours.set_index(keys)["value"] - theirs.set_index(keys)["value"]
+    np.testing.assert_allclose(theirs.set_index(keys)["difference"], expected, rtol=1e-9, atol=1e-12)
 
 
 def test_what_a_model_does_not_read_is_zero(compared: dict[str, tfx_explain.ExplanationReader]) -> None:

@@ -53,10 +53,10 @@ def test_nothing_to_compare() -> None:
 
 def test_a_baseline_model_is_marked_on_the_scale_of_each_method() -> None:
     both = data({"a": 1.0, "b": 3.0}, {"a": 9.5, "b": 0.5})
-    before = importance({"b": 7.0, "a": 2.0}, method="shapley")
+    baseline = importance({"b": 7.0, "a": 2.0}, method="shapley")
     others = importance({"a": 19.5, "b": -0.5}, method="permutation_importance", metric="mse")
     found = compare_methods(
-        dataclasses.replace(both, baseline_importance=before, other_baseline_importance=others), "log-odds"
+        dataclasses.replace(both, baseline_importance=baseline, other_baseline_importance=others), "log-odds"
     )
     assert found is not None
     assert found.has_baseline

@@ -142,25 +142,25 @@ def test_a_baseline_model_is_drawn_on_the_same_scale() -> None:
     rows = pd.concat(
         [_rows("income", [1.0, 2.0, 4.0]), _rows("race", [np.nan] * 2, labels=["a", "b"])], ignore_index=True
     )
-    before = rows[rows["kind"] == "curve"].copy()
-    before["centred_value"] = 3.0 * before["centred_value"]
-    (section,) = make_profiles(rows, ["income"], before.sample(frac=1, random_state=0))
+    baseline = rows[rows["kind"] == "curve"].copy()
+    baseline["centred_value"] = 3.0 * baseline["centred_value"]
+    (section,) = make_profiles(rows, ["income"], baseline.sample(frac=1, random_state=0))
     assert section.has_baseline
     income, race = section.pictures
-    line, baseline = _corners(income.line), _corners(income.before)
-    np.testing.assert_allclose(baseline[:, 0], line[:, 0])
-    np.testing.assert_allclose(baseline[:, 1] - income.zero, 3 * (line[:, 1] - income.zero), atol=0.4)
-    assert (baseline >= 0).all()
-    assert (baseline[:, 1] <= HEIGHT).all()
+    line, other = _corners(income.line), _corners(income.baseline)
+    np.testing.assert_allclose(other[:, 0], line[:, 0])
+    np.testing.assert_allclose(other[:, 1] - income.zero, 3 * (line[:, 1] - income.zero), atol=0.4)
+    assert (other >= 0).all()
+    assert (other[:, 1] <= HEIGHT).all()
     for dot in race.dots:
-        assert dot.before - race.zero == pytest.approx(3 * (dot.y - race.zero), abs=0.4)
+        assert dot.baseline - race.zero == pytest.approx(3 * (dot.y - race.zero), abs=0.4)
     (alone,) = make_profiles(rows, ["income"])
     assert not alone.has_baseline
-    assert [picture.before for picture in alone.pictures] == ["", ""]
+    assert [picture.baseline for picture in alone.pictures] == ["", ""]
     importance = pd.DataFrame(
         {"slice": ["overall"], "output": "approve", "player": ["income"], "value": 1.0, "rank": 1}
     )
-    page = render_report(ReportData({}, importance, profiles=rows, baseline_profiles=before))
+    page = render_report(ReportData({}, importance, profiles=rows, baseline_profiles=baseline))
     assert "Dashed lines and rings are the baseline model." in _Nested(page).text
     assert page.count('class="curve baseline"') == 1
     assert page.count('class="ring"') == 2

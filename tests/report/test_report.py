@@ -230,11 +230,11 @@ def test_unknown_errors_leave_dashes_not_nan():
 
 def test_a_baseline_is_shown_beside_the_candidate():
     data = _data(["income", "age"])
-    before = data.importance.assign(value=data.importance["value"] * 2 + 0.123456789)
-    source = render_report(ReportData(data.manifest, data.importance, data.examples, baseline_importance=before))
-    assert set(before["value"]) <= set(_Page(source).figures)
-    assert source.count('class="before"') == 2
-    assert max(float(at) for at in re.findall(r'class="before" style="left:([\d.]+)%', source)) == 100.0
+    baseline = data.importance.assign(value=data.importance["value"] * 2 + 0.123456789)
+    source = render_report(ReportData(data.manifest, data.importance, data.examples, baseline_importance=baseline))
+    assert set(baseline["value"]) <= set(_Page(source).figures)
+    assert source.count('class="baseline"') == 2
+    assert max(float(at) for at in re.findall(r'class="baseline" style="left:([\d.]+)%', source)) == 100.0
 
 
 def test_only_some_panels_are_drawn_and_the_others_are_listed():

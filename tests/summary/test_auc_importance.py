@@ -12,7 +12,7 @@ from tfx_explain.errors import InputError
 from tfx_explain.summary.auc_importance import AucImportanceAccumulator
 from tfx_explain.summary.clusters import ClusteredEstimates
 from tfx_explain.summary.loss_importance import LossImportanceSummary
-from tfx_explain.summary.score_bins import N_SCORE_BINS, bin_scores, choose_score_edges
+from tfx_explain.summary.score_bins import N_GROUPS, N_SCORE_BINS, bin_scores, choose_group_starts, choose_score_edges
 
 FIGURES = ("value", "std_error", "ci_low", "ci_high", "rank")
 WEIGHTS = np.array([2.0, 1.0, 0.0])
@@ -44,10 +44,20 @@ def edges_apart(rows: dict[str, Any]) -> np.ndarray:
     return (values[1:] + values[:-1]) / 2
 
 
+def empty(edges: np.ndarray, starts: Any = None, n_players: int = 3, n_clusters: int = N_CLUSTERS) -> Any:
+    """An accumulator; without `starts` of groups it has 64, with equally many bins."""
+    starts = np.unique(np.linspace(0, len(edges) + 1, 65)[:-1].astype(np.uint16)) if starts is None else starts
+    return AucImportanceAccumulator(n_players, len(edges) + 1, n_clusters, starts)
+
+
 def accumulated(
-    rows: dict[str, Any], edges: np.ndarray, part: Any = slice(None), n_clusters: int = N_CLUSTERS
+    rows: dict[str, Any],
+    edges: np.ndarray,
+    part: Any = slice(None),
+    n_clusters: int = N_CLUSTERS,
+    starts: Any = None,
 ) -> AucImportanceAccumulator:
-    accumulator = AucImportanceAccumulator(rows["scores"].shape[1] - 1, len(edges) + 1, n_clusters)
+    accumulator = empty(edges, starts, rows["scores"].shape[1] - 1, n_clusters)
     clusters, weights = rows["clusters"][part], rows["weights"][part]
     accumulator.add(bin_scores(edges, rows["scores"][part]), rows["labels"][part], clusters, weights)
     return accumulator
@@ -127,8 +137,8 @@ def test_any_split_in_any_order_is_the_same() -> None:
     for n_parts in (2, 5, 30):
         parts = np.split(rng.permutation(600), sorted(rng.integers(0, 600, n_parts)))
         shards = [pickle.loads(pickle.dumps(accumulated(rows, edges, part))) for part in parts]
-        shards.insert(1, AucImportanceAccumulator(3, len(edges) + 1, N_CLUSTERS))
-        merged = AucImportanceAccumulator(3, len(edges) + 1, N_CLUSTERS)
+        shards.insert(1, empty(edges))
+        merged = empty(edges)
         for shard in shards:
             merged.merge(shard)
         for name in FIGURES:
@@ -138,10 +148,10 @@ def test_any_split_in_any_order_is_the_same() -> None:
 
 
 def test_memory_is_bounded_and_small_for_few_rows() -> None:
-    rows, edges = scored(7, 40), choose_score_edges(scored(8, 4_096)["scores"][:, 0, 0])
-    few = accumulated(rows, edges)
+    rows, sample = scored(7, 40), scored(8, 4_096)["scores"][:, 0, 0]
+    edges = choose_score_edges(sample)
+    few, many = (accumulated(rows, edges, starts=choose_group_starts(edges, sample)) for _ in range(2))
     assert len(pickle.dumps(few)) < 4_000
-    many = accumulated(rows, edges)
     for _ in range(1_000):
         many.merge(pickle.loads(pickle.dumps(few)))
     assert len(pickle.dumps(many)) < 500_000
@@ -164,6 +174,40 @@ def test_clusters_of_one_example_have_the_error_of_delong() -> None:
     of_class = [(change.mean(axis=axis).var(axis=0) / change.shape[1 - axis]) for axis in (1, 0)]
     expected = np.sqrt((of_class[0] + of_class[1]) * n_clusters / (n_clusters - 1))
     np.testing.assert_allclose(summary.std_error, expected, rtol=1e-9)
+
+
+def clustered_error(rows: dict[str, Any]) -> np.ndarray:
+    """(d,) standard errors of the differences from placements among the scores themselves; all weights 1."""
+    positive, clusters = rows["labels"] == 1, rows["clusters"]
+    moved = np.zeros((N_CLUSTERS, rows["scores"].shape[1]))
+    for k in range(rows["scores"].shape[1]):
+        for own, sign in ((positive, 1), (~positive, -1)):
+            others, scores = np.sort(sign * rows["scores"][~own, k].ravel()), sign * rows["scores"][own, k]
+            below = sum(np.searchsorted(others, scores, side) for side in ("left", "right")) / (2 * len(others))
+            right = below.mean(axis=1)
+            moved[:, k] += np.bincount(clusters[own], right - right.mean(), N_CLUSTERS) / len(right)
+    sizes = [np.bincount(clusters[own], minlength=N_CLUSTERS) for own in (positive, ~positive)]
+    n_clusters = min(size.sum() ** 2 / (size**2).sum() for size in sizes)
+    return np.sqrt(((moved[:, :1] - moved[:, 1:]) ** 2).sum(axis=0) * n_clusters / (n_clusters - 1))
+
+
+def tied(scores: np.ndarray) -> np.ndarray:
+    """The same order in 900 scores, 12 neighbouring ones of which four rows in five have."""
+    below = special.ndtr(scores / np.linalg.norm(WEIGHTS))
+    return np.floor(np.interp(below, [0.0, 0.1, 0.9, 1.0], [0.0, 450.0, 462.0, 900.0]))
+
+
+@pytest.mark.parametrize("kind", ["smooth", "tied", "rare"])
+def test_groups_of_bins_keep_the_error(kind: str) -> None:
+    """Within 1 %, also where a few bins hold most rows, or a rare class is at one end."""
+    rows, sample = (scored(seed, n, -7.0 if kind == "rare" else 0.0) for seed, n in ((20, 20_000), (21, 4_096)))
+    rows["weights"] = np.ones(20_000)
+    if kind == "tied":
+        rows["scores"], sample["scores"] = tied(rows["scores"]), tied(sample["scores"])
+    known = sample["scores"][:, 0, 0]
+    edges = choose_score_edges(known)
+    summary = accumulated(rows, edges, starts=choose_group_starts(edges, known)).result()
+    np.testing.assert_allclose(summary.std_error[:2], clustered_error(rows)[:2], rtol=0.01)
 
 
 @pytest.mark.parametrize(("n", "intercept"), [(600, 0.0), (1_500, -4.0)])
@@ -205,7 +249,7 @@ def test_one_class_has_no_area_and_one_example_of_a_class_no_error() -> None:
     assert np.isnan(one.value).all()
     assert np.isnan(one.std_error).all()
     assert np.isnan(list(one.losses.values())).all()
-    nothing = AucImportanceAccumulator(3, len(edges) + 1, 4).result()
+    nothing = empty(edges, n_clusters=4).result()
     assert np.isnan(nothing.value).all()
     assert (nothing.n_examples, nothing.n_effective) == (0, 0.0)
     single = {**rows, "labels": (np.arange(600) == 3).astype(np.int64), "weights": np.ones(600)}
@@ -215,7 +259,7 @@ def test_one_class_has_no_area_and_one_example_of_a_class_no_error() -> None:
 
 
 def test_bad_figures_are_refused() -> None:
-    accumulator = AucImportanceAccumulator(2, 10, 4)
+    accumulator = empty(np.arange(9), n_players=2)
     with pytest.raises(InputError, match="3 times as many bins as donors, and a weight each, got shapes"):
         accumulator.add(np.zeros((1, 2, 4)), np.zeros(1, np.int64), np.zeros(1, np.int64))
     with pytest.raises(InputError, match="neither 0 nor 1"):
@@ -237,6 +281,30 @@ def test_edges_keep_equal_scores_together_and_the_others_apart() -> None:
     assert (bin_scores(edges, others) != shared).all()
     largest = np.bincount(bin_scores(edges, others)).max()
     assert largest < 16
+
+
+def test_no_scores_are_refused() -> None:
+    with pytest.raises(InputError, match="no scores to choose bins from; give at least one row with a finite score"):
+        choose_score_edges(np.zeros(0))
+
+
+def test_groups_hold_equal_parts_and_shared_scores_have_their_own() -> None:
+    rng = np.random.default_rng(13)
+    sample = np.where(rng.uniform(size=4_096) < 0.3, 0.25, rng.normal(size=4_096))
+    edges = choose_score_edges(sample)
+    starts = choose_group_starts(edges, sample)
+    assert starts[0] == 0
+    assert (np.diff(starts.astype(int)) > 0).all()
+    assert N_GROUPS - 4 <= len(starts) <= N_GROUPS
+    group = np.searchsorted(starts, bin_scores(edges, sample), side="right") - 1
+    (shared,) = set(group[sample == 0.25])
+    assert (group[sample != 0.25] != shared).all()
+    sizes = np.bincount(group[sample != 0.25], minlength=len(starts))
+    assert sizes.max() < 2 * len(sample) * 0.7 / N_GROUPS
+    assert max(sizes[:3].max(), sizes[-3:].max()) < sizes.max() / 2
+    for few in (np.zeros(20), np.array([[1.0], [2.0]])):
+        edges = choose_score_edges(few)
+        assert min(len(edges) + 1, N_GROUPS - 4) <= len(choose_group_starts(edges, few)) <= N_GROUPS
 
 
 def test_scores_outside_the_sample_are_told_apart() -> None:

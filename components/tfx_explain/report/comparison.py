@@ -94,7 +94,7 @@ def compare_methods(data: ReportData, unit: str) -> Comparison | None:
     players = list(columns[0][2].sort_values("rank", kind="stable")["player"])
     players += [name for _, _, rows in columns for name in rows["player"] if name not in players]
     players = list(dict.fromkeys(players))
-    cells = [_cells(rows, _before(data, rows)) for _, _, rows in columns]
+    cells = [_cells(rows, _baseline_values(data, rows)) for _, _, rows in columns]
     blank = Cell(math.nan, math.nan, math.nan, 0.0, 0.0, None)
     shown = players[:MAX_PLAYERS]
     return Comparison(
@@ -105,7 +105,7 @@ def compare_methods(data: ReportData, unit: str) -> Comparison | None:
     )
 
 
-def _before(data: ReportData, rows: pd.DataFrame) -> dict[str, float]:
+def _baseline_values(data: ReportData, rows: pd.DataFrame) -> dict[str, float]:
     """Player -> importance to the baseline model, by the method whose rows these are."""
     method = str(rows["method"].iloc[0]) if "method" in rows else records.SHAPLEY
     table = data.baseline_importance if method == records.SHAPLEY else data.other_baseline_importance
@@ -117,16 +117,16 @@ def _before(data: ReportData, rows: pd.DataFrame) -> dict[str, float]:
     return dict(zip(there["player"].astype(str), there["value"].astype(float), strict=True))
 
 
-def _cells(rows: pd.DataFrame, before: Mapping[str, float]) -> dict[str, Cell]:
+def _cells(rows: pd.DataFrame, baseline_values: Mapping[str, float]) -> dict[str, Cell]:
     """Player -> cell, all on the scale of one method; a loss may fall, so the scale may start below 0."""
     ends = rows[["value", "ci_low", "ci_high"]].to_numpy(np.float64)
-    marks = [0.0, *ends.ravel(), *(before.get(str(player), math.nan) for player in rows["player"])]
+    marks = [0.0, *ends.ravel(), *(baseline_values.get(str(player), math.nan) for player in rows["player"])]
     low = float(np.nanmin(marks))
     width = max(float(np.nanmax(marks)) - low, 1e-300)
     cells = {}
     for player, (value, ci_low, ci_high) in zip(rows["player"], ends.tolist(), strict=True):
         left, right = sorted((0.0, value if math.isfinite(value) else 0.0))
-        known, baseline = math.isfinite(ci_low + ci_high), before.get(str(player), math.nan)
+        known, baseline = math.isfinite(ci_low + ci_high), baseline_values.get(str(player), math.nan)
         cells[str(player)] = Cell(
             value=value,
             ci_low=ci_low,

@@ -41,7 +41,7 @@ _HEADINGS = {
 class Dot:
     """A level, or the missing value; `low` and `high` are the ends of its interval, the lower one further down.
 
-    `before` is where the baseline model has it; None where there is none.
+    `baseline` is where the baseline model has it; None where there is none.
     """
 
     x: float
@@ -51,7 +51,7 @@ class Dot:
     label: str
     shown_label: str
     title: str
-    before: float | None = None
+    baseline: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Picture:
       x_ticks, y_ticks: (place, text).
       zero: y of the mean.
       summary: the picture in words.
-      before: corners of the baseline model's curve; empty where there is none.
+      baseline: corners of the baseline model's curve; empty where there is none.
     """
 
     feature: str
@@ -81,7 +81,7 @@ class Picture:
     y_ticks: tuple[tuple[float, str], ...]
     zero: float
     summary: str
-    before: str = ""
+    baseline: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,10 +107,10 @@ def make_profiles(
     """
     if baseline is not None:
         keys = ["method", "kind", "feature", "position"]
-        before = baseline.loc[baseline["kind"] == "curve", [*keys, "centred_value"]]
-        profiles = profiles.merge(before.rename(columns={"centred_value": "before"}), "left", on=keys)
+        baseline_curves = baseline.loc[baseline["kind"] == "curve", [*keys, "centred_value"]]
+        profiles = profiles.merge(baseline_curves.rename(columns={"centred_value": "baseline"}), "left", on=keys)
     else:
-        profiles = profiles.assign(before=np.nan)
+        profiles = profiles.assign(baseline=np.nan)
     sections = []
     for method in dict.fromkeys(profiles["method"]):
         rows = profiles[profiles["method"] == method]
@@ -122,7 +122,7 @@ def make_profiles(
             shown = curves[curves["feature"].isin(names[:MAX_PICTURES])]
             ice = rows[(rows["kind"] == "ice") & rows["feature"].isin(names[:MAX_PICTURES])]
             low, high = _range(shown, ice)
-            has_baseline = bool(np.isfinite(shown["before"]).any())
+            has_baseline = bool(np.isfinite(shown["baseline"]).any())
             pictures = tuple(
                 _picture(name, shown[shown["feature"] == name], ice[ice["feature"] == name], low, high)
                 for name in names[:MAX_PICTURES]
@@ -133,7 +133,7 @@ def make_profiles(
 
 def _range(curves: pd.DataFrame, ice: pd.DataFrame) -> tuple[float, float]:
     """What the vertical axis spans: all curves and intervals, and most of the single curves."""
-    ends = curves[["centred_value", "centred_ci_low", "centred_ci_high", "before"]].to_numpy(np.float64)
+    ends = curves[["centred_value", "centred_ci_low", "centred_ci_high", "baseline"]].to_numpy(np.float64)
     values = [0.0, *ends[np.isfinite(ends)]]
     if len(ice):
         values += np.quantile(ice["centred_value"].to_numpy(np.float64), _ICE_QUANTILES).tolist()
@@ -159,7 +159,7 @@ def _picture(feature: str, curve: pd.DataFrame, ice: pd.DataFrame, low: float, h
 
     columns = [line[name].to_numpy(np.float64) for name in ("centred_value", "centred_ci_low", "centred_ci_high")]
     middle, bottom, top = (place_y(values) for values in columns)
-    before = line["before"].to_numpy(np.float64)
+    baseline = line["baseline"].to_numpy(np.float64)
     known = bool(len(line)) and bool(np.isfinite(columns[1] + columns[2]).all())
     ticks = [tick for tick in axis_ticks(first, last, 4) if first <= tick <= last] if len(x) else []
     return Picture(
@@ -177,7 +177,7 @@ def _picture(feature: str, curve: pd.DataFrame, ice: pd.DataFrame, low: float, h
         x_ticks=tuple((round(float(place_x(np.array(tick))), 1), number(tick, 3)) for tick in ticks),
         y_ticks=tuple((round(float(place_y(np.array(tick))), 1), number(tick, 3)) for tick in axis_ticks(low, high, 4)),
         zero=round(float(place_y(np.array(0.0))), 1),
-        before=_corners(place_x(x), place_y(before)) if len(before) and np.isfinite(before).all() else "",
+        baseline=_corners(place_x(x), place_y(baseline)) if len(baseline) and np.isfinite(baseline).all() else "",
         summary=_summary(feature, line, levels),
     )
 
@@ -191,7 +191,7 @@ def _dots(levels: pd.DataFrame, place_y: Callable[[Array], Array], left: float, 
         value, ends = row["centred_value"], np.array([row["centred_ci_low"], row["centred_ci_high"]])
         ends = np.where(np.isfinite(ends), ends, value)
         label = str(row["level"])
-        before = place_y(np.array(row["before"]))
+        baseline = place_y(np.array(row["baseline"]))
         y, low, high = (round(float(at), 1) for at in place_y(np.array([value, *ends])))
         dots.append(
             Dot(
@@ -202,7 +202,7 @@ def _dots(levels: pd.DataFrame, place_y: Callable[[Array], Array], left: float, 
                 label=label,
                 shown_label=shortened(label, _LABEL_LETTERS) if index % every == 0 else "",
                 title=f"{label}: {number(value)} ({number(ends[0], 3)} to {number(ends[1], 3)})",
-                before=round(float(before), 1) if np.isfinite(before) else None,
+                baseline=round(float(baseline), 1) if np.isfinite(baseline) else None,
             )
         )
     return tuple(dots)

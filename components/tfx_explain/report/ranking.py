@@ -100,9 +100,11 @@ def rank_players(
       features: player -> its features; a player that is absent here is a feature.
     """
     rows = rows.sort_values(["rank", "player"], kind="stable")
-    before = {} if baseline is None else dict(zip(baseline["player"], baseline["value"], strict=True))
-    longest = np.nanmax([*rows["value"], *rows["ci_high"], *(before.get(p, np.nan) for p in rows["player"]), 1e-300])
-    bars = tuple(_bar(row, before, float(longest), examples, features) for row in rows.to_dict("records"))
+    baseline_values = {} if baseline is None else dict(zip(baseline["player"], baseline["value"], strict=True))
+    longest = np.nanmax(
+        [*rows["value"], *rows["ci_high"], *(baseline_values.get(p, np.nan) for p in rows["player"]), 1e-300]
+    )
+    bars = tuple(_bar(row, baseline_values, float(longest), examples, features) for row in rows.to_dict("records"))
     # Leaving out a single one would save nothing.
     n_hidden = len(bars) - MAX_BARS if len(bars) > MAX_BARS + 1 else 0
     hidden = bars[len(bars) - n_hidden :]
@@ -111,20 +113,20 @@ def rank_players(
         n_hidden=n_hidden,
         hidden_value=sum(bar.value for bar in hidden),
         hidden_share=sum(bar.share for bar in hidden),
-        has_baseline=bool(before),
+        has_baseline=bool(baseline_values),
         has_direction=any(bar.direction for bar in bars),
     )
 
 
 def _bar(
     row: Mapping[str, Any],
-    before: Mapping[str, float],
+    baseline_values: Mapping[str, float],
     longest: float,
     examples: pd.DataFrame | None,
     features: Mapping[str, Sequence[str]],
 ) -> Bar:
     player, low, high = row["player"], float(row["ci_low"]), float(row["ci_high"])
-    baseline = float(before.get(player, np.nan))
+    baseline = float(baseline_values.get(player, np.nan))
     return Bar(
         player=player,
         rank=int(row["rank"]),

@@ -178,11 +178,11 @@ def _panels(data: ReportData) -> list[_Panel]:
         rows = _part(data.importance, slice_key, output)
         overall = slice_key == keys[0][0]
         examples = data.examples.get(output) if overall else None
-        before = None if data.baseline_importance is None else _part(data.baseline_importance, slice_key, output)
-        ranking = rank_players(rows, before, examples, players)
+        baseline = None if data.baseline_importance is None else _part(data.baseline_importance, slice_key, output)
+        ranking = rank_players(rows, baseline, examples, players)
         drawn = examples is not None and len(panels) < MAX_PANELS
         names = [bar.player for bar in ranking.bars]
-        curves, curves_before, pairs = (
+        curves, baseline_curves, pairs = (
             None if table is None or len(panels) >= MAX_PANELS else _part(table, slice_key, output)
             for table in (data.profiles, data.baseline_profiles, data.interactions)
         )
@@ -195,7 +195,7 @@ def _panels(data: ReportData) -> list[_Panel]:
                 ranking=ranking,
                 swarm=make_swarm(examples, names, players) if drawn and examples is not None else None,
                 waterfalls=make_waterfalls(examples, names, players) if drawn and examples is not None else [],
-                profiles=[] if curves is None else make_profiles(curves, by_importance, curves_before),
+                profiles=[] if curves is None else make_profiles(curves, by_importance, baseline_curves),
                 surfaces=None if curves is None else make_surfaces(curves),
                 interactions=[] if pairs is None else interaction_tables(pairs),
             )

@@ -11,9 +11,6 @@ from tfx_explain.summary.loss_importance import LossImportanceSummary
 from tfx_explain.summary.ratio import Array
 from tfx_explain.summary.score_bins import ScoreBins
 
-# Groups of bins that clusters are told apart by. Only the error needs them: 64 lose less than 1 % of it.
-_N_GROUPS = 64
-
 _Added = tuple[ScoreBins, npt.NDArray[np.int64], npt.NDArray[np.int64], Array]
 
 
@@ -26,7 +23,10 @@ class AucImportanceAccumulator:
     equal scores share a bin. Both classes are mixed within a bin, so the real error is some 100 times less than that.
 
     The standard error is that of the linearised difference: each example adds how often it is ranked right, in both
-    AUCs, and clusters are what varies.
+    AUCs, and clusters are what varies. How often is counted in groups of bins. With those of `choose_group_starts` for
+    4,096 scores it is within 1 % of that of single scores at 20,000 rows, with ties or without, and within 5 % for a
+    player that moves the AUC by 0.0006 only. Where classes hardly overlap groups tell too little apart, and it is too
+    large for players that move the AUC by 5 * 10^-5 or less: 1.2 to 4.6 times at an AUC of 0.99999.
 
     Few examples are kept as they are, so that small slices need little memory; many as sums.
 
@@ -34,22 +34,24 @@ class AucImportanceAccumulator:
       n_players: d.
       n_bins: B.
       n_clusters: C.
+      group_starts: (G,) first bins of the groups of bins that clusters are told apart by, from 0.
 
     Source: E. R. DeLong, D. M. DeLong, D. L. Clarke-Pearson, "Comparing the areas under two or more correlated receiver
     operating characteristic curves", Biometrics 44 (1988) 837-845; their placements summed by cluster as in N. A.
     Obuchowski, "Nonparametric analysis of clustered ROC curve data", Biometrics 53 (1997) 567-578.
 
     Example:
-      >>> accumulator = AucImportanceAccumulator(1, n_bins=4, n_clusters=2)
+      >>> accumulator = AucImportanceAccumulator(1, n_bins=4, n_clusters=2, group_starts=np.arange(4))
       >>> accumulator.add([[[3], [1]], [[0], [1]]], np.array([1, 0]), np.array([0, 1]))
       >>> accumulator.result().value
       array([0.5])
     """
 
-    def __init__(self, n_players: int, n_bins: int, n_clusters: int) -> None:
+    def __init__(self, n_players: int, n_bins: int, n_clusters: int, group_starts: ScoreBins) -> None:
         self.n_players = n_players
         self.n_bins = n_bins
         self.n_clusters = n_clusters
+        self.group_starts = group_starts
         self.n_examples = 0
         self._weight = 0.0
         self._weight_squared = 0.0
@@ -92,7 +94,7 @@ class AucImportanceAccumulator:
         self._settle()
 
     def merge(self, other: AucImportanceAccumulator) -> None:
-        """Adds everything that another accumulator of the same players, bins and clusters has seen."""
+        """Adds everything that another accumulator of the same players, bins, clusters and groups has seen."""
         self.n_examples += other.n_examples
         self._weight += other._weight
         self._weight_squared += other._weight_squared
@@ -105,14 +107,14 @@ class AucImportanceAccumulator:
 
     def _settle(self) -> None:
         """Turns examples into sums once they are the larger of the two."""
-        n_cells = 2 * (1 + self.n_players) * (self.n_bins + self.n_clusters * _N_GROUPS)
+        n_cells = 2 * (1 + self.n_players) * (self.n_bins + self.n_clusters * len(self.group_starts))
         if sum(bins.size for bins, *_ in self._added) > n_cells:
             self._sums, self._added = self._summed(), []
 
     def _summed(self) -> tuple[Array, Array]:
         """Weights of all examples: (2, 1 + d, B) by class, scores and bin; (C, 2, 1 + d, G) by cluster and group."""
-        n_scores = 1 + self.n_players
-        by_bin, by_group = (2, n_scores, self.n_bins), (self.n_clusters, 2, n_scores, _N_GROUPS)
+        n_scores, n_groups = 1 + self.n_players, len(self.group_starts)
+        by_bin, by_group = (2, n_scores, self.n_bins), (self.n_clusters, 2, n_scores, n_groups)
         before = self._sums or (np.zeros(by_bin), np.zeros(by_group))
         if not self._added:
             return before
@@ -120,8 +122,8 @@ class AucImportanceAccumulator:
         each = np.repeat(weights, bins[0].size) if len(bins) else np.zeros(0)
         score, row = np.arange(n_scores)[:, None], labels[:, None, None] * n_scores
         fine = (row + score) * self.n_bins + bins
-        groups = bins.astype(np.int64) * _N_GROUPS // self.n_bins
-        coarse = (clusters[:, None, None] * 2 * n_scores + row + score) * _N_GROUPS + groups
+        groups = np.searchsorted(self.group_starts, bins, side="right") - 1
+        coarse = (clusters[:, None, None] * 2 * n_scores + row + score) * n_groups + groups
         sums = [
             np.bincount(cells.ravel(), weights=each, minlength=int(np.prod(shape))).reshape(shape)
             for cells, shape in ((fine, by_bin), (coarse, by_group))
@@ -147,7 +149,7 @@ class AucImportanceAccumulator:
         """The summary of all examples so far; NaN where a class has none.
 
         Its `losses` are `auc`, the model's own, and `max_binning_error`: no value is off by more, since only the order
-        within bins is unknown.
+        within bins is unknown. It is half of the pairs that share a bin, ties included, although those count right.
         """
         by_bin, by_group = self._summed()
         estimates = self._estimates(by_bin, by_group)

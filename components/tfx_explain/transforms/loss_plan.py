@@ -23,7 +23,7 @@ from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.models import Model
 from tfx_explain.rows import HashArray, column_or_nulls, single_numbers
 from tfx_explain.summary.losses import AUC, choose_metric, usable_labels
-from tfx_explain.summary.score_bins import choose_score_edges
+from tfx_explain.summary.score_bins import ScoreBins, choose_group_starts, choose_score_edges
 from tfx_explain.transforms.designs import evaluates_all_coalitions
 
 PERMUTATION_IMPORTANCE, SAGE = LOSS_METHODS
@@ -64,6 +64,7 @@ class LossPlan:
       full_fraction: part of the rows that SAGE evaluates with all background rows.
       pilot: what a pilot says of the cost; None where there was none.
       score_edges: of the bins that scores of each model, the candidate first, are counted in; none without AUC.
+      score_groups: the first bin of each group of these bins, for the error of an AUC; likewise.
     """
 
     metrics: Mapping[str, str]
@@ -77,10 +78,11 @@ class LossPlan:
     full_fraction: float = 1.0
     pilot: Pilot | None = None
     score_edges: tuple[npt.NDArray[np.float64], ...] = ()
+    score_groups: tuple[ScoreBins, ...] = ()
 
     def of_baseline(self) -> LossPlan:
         """The same for the baseline model, which meets the same donors and permutations."""
-        return dataclasses.replace(self, score_edges=self.score_edges[1:])
+        return dataclasses.replace(self, score_edges=self.score_edges[1:], score_groups=self.score_groups[1:])
 
     def for_rows(self, n_rows: int, n_background: int, aim: float | None) -> LossPlan:
         """The plan for so many rows: part of them where fewer reach the error, else more permutations of each."""
@@ -240,11 +242,14 @@ def plan_losses(
     permuted = tuple(i for i, name in enumerate(players) if asked is None or name in asked)
     most = N_CLUSTERS if permutes is None else donors.num_rows // permutes.num_donors
     metrics = resolve_metrics(config, model)
+    scores = predictions if AUC in metrics.values() else ()
+    edges = tuple(choose_score_edges(one) for one in scores)
     return LossPlan(
         metrics=metrics,
         players={PERMUTATION_IMPORTANCE: permuted, SAGE: tuple(range(len(players)))},
         donors=None if permutes is None else donors,
         n_clusters=1 << (int(np.clip(most, 1, N_CLUSTERS)).bit_length() - 1),
         reuses_coalitions=evaluates_all_coalitions(config, len(players), n_background),
-        score_edges=tuple(choose_score_edges(one) for one in predictions) if AUC in metrics.values() else (),
+        score_edges=edges,
+        score_groups=tuple(choose_group_starts(*pair) for pair in zip(edges, scores, strict=True)),
     )

@@ -98,6 +98,7 @@ class ScoredRows:
       clusters: (n,) rows that share donors.
       n_bins: how many bins there are.
       n_clusters: how many clusters.
+      group_starts: (G,) the first bin of each group of bins.
     """
 
     output: str
@@ -107,6 +108,7 @@ class ScoredRows:
     clusters: npt.NDArray[np.int64]
     n_bins: int
     n_clusters: int
+    group_starts: ScoreBins
 
     def only(self, known: npt.NDArray[np.bool_]) -> ScoredRows:
         """The same with all other rows left out, (n,) booleans."""
@@ -118,7 +120,8 @@ class ScoredRows:
         kept = rows[known]
         if not len(kept):
             return None
-        empty = functools.partial(AucImportanceAccumulator, self.bins.shape[1] - 1, self.n_bins, self.n_clusters)
+        sizes = (self.bins.shape[1] - 1, self.n_bins, self.n_clusters)
+        empty = functools.partial(AucImportanceAccumulator, *sizes, self.group_starts)
         return empty, (self.bins[kept], self.labels[kept], self.clusters[kept], weights[known])
 
 

@@ -115,7 +115,7 @@ class LossExplainer:
         bins, finite = self.permutation.bins(some, plan)
         parts = [_spread(part, some.rows, len(clusters), 0) for part in (bins, some.labels.astype(np.int64), finite)]
         sizes = (len(plan.score_edges[0]) + 1, plan.n_clusters)
-        return ScoredRows(self.model.output_name, parts[0], parts[1], parts[2], clusters, *sizes)
+        return ScoredRows(self.model.output_name, parts[0], parts[1], parts[2], clusters, *sizes, plan.score_groups[0])
 
     def _of_losses(
         self,

@@ -38,7 +38,9 @@ class PermutationExplainer:
         """(n, d) mean increase of the loss over donors."""
         values = np.zeros((len(some.rows), len(plan.players[PERMUTATION_IMPORTANCE])))
         for column, outputs in self._mixed(some, plan):
-            losses = loss(metric, self.model.output_space, outputs, some.labels)
+            # Rows that the model fails on are left out later, and need no warning.
+            with np.errstate(invalid="ignore"):
+                losses = loss(metric, self.model.output_space, outputs, some.labels)
             values[:, column] = losses.mean(axis=1) - some.loss
         return values
 

@@ -25,6 +25,7 @@ RUNS = 2000
 OFTEN = RUNS * ALPHA + 3 * math.sqrt(RUNS * ALPHA * (1 - ALPHA))
 HALF_NORMAL = math.sqrt(2 / math.pi)
 SIX = [1 / 6] * 6
+HALVED = [0.5, 0.25, 0.12, 0.07, 0.04, 0.02]
 SWAPPED, ORDERED = [0.3, 0.4, 0.2, 0.1], [0.4, 0.3, 0.2, 0.1]
 
 
@@ -68,6 +69,7 @@ CASES = {
     "l_infinity": ("l_infinity", 0.1, {}, [0.4, 0.35, 0.25], [0.5, 0.3, 0.2]),
     "ndcg": ("ndcg", float(measures.ndcg_loss(np.array(SWAPPED), np.array(ORDERED))), {}, SWAPPED, ORDERED),
     "ndcg of ties": ("ndcg", 0.0, {}, SIX, SIX),
+    "ndcg of an order where the baseline has ties": ("ndcg", 0.0, {}, HALVED, SIX),
     "kendall_tau of ties": ("kendall_tau", 0.0, {}, SIX, SIX),
     "top_k_overlap of ties": ("top_k_overlap", 0.0, {"k": 3}, SIX, SIX),
     "rank_reversal": ("rank_reversal", 0.1, {}, [0.5, 0.4, 0.1], [0.3, 0.6, 0.1]),
@@ -117,10 +119,11 @@ DECILES = special.ndtri(np.arange(1, 10) / 10)
 DISTANCES = {"jensen_shannon": jensen_shannon, "l_infinity": l_infinity}
 
 
-def judged(measure, ours, theirs, limit, **kwargs):
+def judged(measure, ours, theirs, limit, chosen=None, **kwargs):
     players = tuple(f"p{i}" for i in range(ours.shape[1]))
     samples = [AttributionSample(phi, np.ones(len(phi))) for phi in (ours, theirs)]
-    return attribution_drift(DistributionComparison(players, *samples, **kwargs), measure=measure, max=limit)
+    comparison = DistributionComparison(players, *samples, **kwargs)
+    return attribution_drift(comparison, measure=measure, max=limit, players=chosen)
 
 
 @pytest.mark.parametrize("changed", [(0.6, 1.0), (0.0, 0.4), (0.0, 1.0)], ids=["shifted", "narrow", "unchanged"])
@@ -149,6 +152,16 @@ def test_distance_moved_is_judged_wrongly_at_most_as_often_as_the_rule_says(shif
     for _ in range(RUNS):
         ours, theirs = shift + rng.normal(size=(60, 1)), rng.normal(size=(60, 1))
         found[judged("wasserstein", ours, theirs, shift / HALF_NORMAL).outcome] += 1
+    assert max(found["fail"], found["pass"]) <= OFTEN, found
+
+
+def test_distance_moved_is_as_uncertain_as_all_importance_is(monkeypatch):
+    """One player moved by exactly 1 in every row, a quarter of an importance that the other one makes uncertain."""
+    monkeypatch.setattr(histograms, "N_DRAWS", 300)
+    rng, found = np.random.default_rng(7), Counter()
+    for _ in range(RUNS):
+        sides = (np.stack([np.full(60, size), rng.exponential(3, 60)], axis=1) for size in (2.0, 1.0))
+        found[judged("wasserstein", *sides, 1 / 4, ["p0"]).outcome] += 1
     assert max(found["fail"], found["pass"]) <= OFTEN, found
 
 
