@@ -57,7 +57,7 @@ class Explanation(_Described):
       includes the error of both; it is given the background. Rows without a usable label are left out and counted
       (`counts`); shares, signed and squared figures are NaN. The manifest's `method` has their mean losses: SAGE values
       sum to `loss_of_mean` - `loss`. For AUC it has `auc` of the model, `max_binning_error` (scores are counted in
-      bins; no value is off by more) and `slices_of_one_class`.
+      bins; no value is off by more, ties included) and `slices_of_one_class`.
     * `importance_covariance.parquet`: `slice`, `output`, `method`, `player_a`, `player_b`, `covariance` of the means
       above (a <= b in the order of the players), from which the validator bounds shares and compares ranks.
     * `baseline_importance.parquet`: as `importance.parquet`, of the baseline model on the same rows, designs, donors
