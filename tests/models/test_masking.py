@@ -68,6 +68,12 @@ def test_chunks_change_nothing(request, kind, max_rows, tools, monkeypatch):
     np.testing.assert_allclose(model.block_values(x, b, players, design), expected, rtol=2e-6)
 
 
+def test_calls_have_no_room_for_examples_that_never_come():
+    assert plan_chunks(17, 29, 1, 2**18) == Chunks(528, 17, 29)
+    assert plan_chunks(17, 29, 1, 2**18, max_examples=128) == Chunks(66, 17, 29)
+    assert plan_chunks(256, 29, 1, 2**18, max_examples=8) == Chunks(8, 256, 29)
+
+
 @pytest.mark.parametrize("n_block_rows", [1, 3])
 @pytest.mark.parametrize("rows_per_tile", [1, 20, 45])
 def test_tiles_of_a_compiled_call_change_nothing(dense, dense_dir, n_block_rows, rows_per_tile, tools, monkeypatch):

@@ -58,11 +58,13 @@ def rows_per_call(width: int, n_weights: int) -> int:
     return max(bound, 16)
 
 
-def plan_chunks(n_blocks: int, n_coalitions: int, n_block_rows: int, max_rows: int) -> Chunks:
+def plan_chunks(
+    n_blocks: int, n_coalitions: int, n_block_rows: int, max_rows: int, max_examples: int | None = None
+) -> Chunks:
     """The largest chunks of at most `max_rows` model rows that make whole tiles, or the smallest there can be."""
     per_block = max(n_coalitions * n_block_rows, 1)
     if per_block * n_blocks <= max_rows:
-        n_examples = max_rows // (per_block * n_blocks)
+        n_examples = min(max_rows // (per_block * n_blocks), max_examples or max_rows)
         per_tile = min(max(_ROWS_PER_TILE // (per_block * n_blocks), 1), n_examples)
         return Chunks(n_examples - n_examples % per_tile, n_blocks, n_coalitions)
     if per_block <= max_rows:

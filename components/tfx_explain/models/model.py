@@ -103,13 +103,19 @@ class Model:
         """How many examples `block_values` gives the model at once; other numbers than multiples of it waste some."""
         return self._chunks(self._engine.bind(background, players), design).n_examples
 
-    def _chunks(self, bound: Any, design: Design) -> Chunks:
+    def _chunks(self, bound: Any, design: Design, max_examples: int | None = None) -> Chunks:
         n_blocks, n_coalitions, _ = np.shape(design.coalitions)
         max_rows = max(min(bound.max_rows, MAX_VALUES // self.n_outputs), 1)
-        return plan_chunks(n_blocks, n_coalitions, np.shape(design.background_index)[1], max_rows)
+        return plan_chunks(n_blocks, n_coalitions, np.shape(design.background_index)[1], max_rows, max_examples)
 
     def block_values(
-        self, examples: Inputs, background: Inputs, players: Sequence[Sequence[str]], design: Design
+        self,
+        examples: Inputs,
+        background: Inputs,
+        players: Sequence[Sequence[str]],
+        design: Design,
+        *,
+        max_examples: int | None = None,
     ) -> npt.NDArray[np.float64]:
         """What the model gives for coalitions of players, averaged over each block's background rows.
 
@@ -121,6 +127,7 @@ class Model:
           background: the rows that `design.background_index` counts.
           players: per player, the names of its features; names the model does not read are no error.
           design: which coalitions meet which background rows.
+          max_examples: more than this never come at once, so that calls need not have room for them; None = unknown.
 
         Returns:
           (n_examples, n_blocks, n_coalitions, n_outputs) float64 in `output_space`, averaged with
@@ -138,7 +145,7 @@ class Model:
         bound = self._engine.bind(background, players)
         masks = enumerated_masks(coalitions)
         if masks is None:
-            return self._lattice(bound, examples, design, out)
+            return self._lattice(bound, examples, design, out, max_examples)
         differing = differing_players(examples, background, players)
         repetitive = is_worth_it(differing, len(players))
         self._distinct(bound, examples, np.flatnonzero(repetitive), differing, masks, design, out)
@@ -147,11 +154,13 @@ class Model:
             out[rest] = self._lattice(bound, examples.take(rest), design, out[rest])
         return out
 
-    def _lattice(self, bound: Any, examples: Inputs, design: Design, out: FloatArray) -> FloatArray:
+    def _lattice(
+        self, bound: Any, examples: Inputs, design: Design, out: FloatArray, max_examples: int | None = None
+    ) -> FloatArray:
         """Evaluates every example with every coalition and background row of its block."""
         coalitions, index = np.asarray(design.coalitions, bool), np.asarray(design.background_index)
         n_blocks, n_coalitions, _ = coalitions.shape
-        chunks, weight = self._chunks(bound, design), block_weights(design)
+        chunks, weight = self._chunks(bound, design, max_examples), block_weights(design)
         places, pieces = [], []
         for g in range(0, n_blocks, chunks.n_blocks):
             blocks = padded_range(g, chunks.n_blocks, n_blocks)

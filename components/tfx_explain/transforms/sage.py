@@ -243,7 +243,10 @@ class _Mixer:
             background_index=part[filled].astype(np.int32)[:, None],
             background_weight=np.ones((self.size, 1)),
         )
-        return self.model.block_values(self.background, self.rows, self.players, design)[:, : len(part)]
+        outputs = self.model.block_values(
+            self.background, self.rows, self.players, design, max_examples=len(self.background)
+        )
+        return outputs[:, : len(part)]
 
 
 def _solve(
