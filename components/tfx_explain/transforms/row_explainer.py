@@ -149,6 +149,8 @@ class RowExplainer:
         self.keep_coalitions = keep_coalitions
         self._designs: dict[tuple[str, int | None, int], Design] = {}
         self._background_inputs: tuple[str, Inputs] | None = None
+        # The same threads for all batches: memory that new ones leave behind would add up.
+        self._threads = ThreadPoolExecutor(_PARTS_AT_ONCE)
 
     def estimate(self, batch: pa.RecordBatch, hashes: HashArray, background: Background, base: FloatArray) -> Estimates:
         """Attributions of each row.
@@ -290,8 +292,8 @@ class RowExplainer:
         if not self.model.is_thread_safe:
             return list(itertools.chain.from_iterable(map(explain, parts)))
         # Threads of the linear algebra would wait for cores that the model keeps busy.
-        with single_threaded_algebra, ThreadPoolExecutor(_PARTS_AT_ONCE) as threads:
-            return list(itertools.chain.from_iterable(threads.map(explain, parts)))
+        with single_threaded_algebra:
+            return list(itertools.chain.from_iterable(self._threads.map(explain, parts)))
 
     def _inputs_of(self, background: Background) -> Inputs:
         if self._background_inputs is None or self._background_inputs[0] != background.digest:
