@@ -91,10 +91,20 @@ def test_only_a_model_that_is_safe_is_called_by_two_threads(
 ) -> None:
     model = ModelHandle(model_dir, ModelConfig()).acquire()
     watched = _Watched(model.block_values)
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
     monkeypatch.setattr(model, "block_values", watched)
     monkeypatch.setattr(model, "is_thread_safe", thread_safe)
     estimate(model, "leverage")
     assert watched.most == most
+
+
+def test_one_thread_of_tensorflow_means_one_part_at_a_time(model_dir: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ModelHandle(model_dir, ModelConfig()).acquire()
+    watched = _Watched(model.block_values)
+    monkeypatch.setattr(model, "block_values", watched)
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
+    estimate(model, "leverage")
+    assert watched.most == 1
 
 
 @pytest.mark.parametrize(("n_outputs", "n_rows"), [(1, 600), (10, 600), (100, 60)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -150,7 +151,7 @@ class RowExplainer:
         self._designs: dict[tuple[str, int | None, int], Design] = {}
         self._background_inputs: tuple[str, Inputs] | None = None
         # The same threads for all batches: memory that new ones leave behind would add up.
-        self._threads = ThreadPoolExecutor(_PARTS_AT_ONCE)
+        self._threads = ThreadPoolExecutor(_parts_at_once())
 
     def estimate(self, batch: pa.RecordBatch, hashes: HashArray, background: Background, base: FloatArray) -> Estimates:
         """Attributions of each row.
@@ -323,6 +324,11 @@ class RowExplainer:
                 self.config, len(self.players), background.weights, design_id=design_id, budget=budget
             )
         return self._designs[key]
+
+
+def _parts_at_once() -> int:
+    """One where TensorFlow was told to keep to one thread, as where every core has a worker process of its own."""
+    return 1 if os.environ.get("TF_NUM_INTRAOP_THREADS") == "1" else _PARTS_AT_ONCE
 
 
 def _largest_budget(design: Design) -> int:
