@@ -7,9 +7,8 @@ by q + (1 + 2 q^2) / 6 * skewness of the mean, towards the side of the longer ta
 
 Where skewness was measured over the examples, as that of players (`sign`, `min_importance`) and of steps of profiles
 (`monotonic`), bounds are wider towards the longer tail alone, by 2 + 8 / sqrt(n) times the estimate (`of_estimates`):
-the samples whose mean is too small are those whose skewness is too. Bounds of 5 % then miss in at most 5 % of samples
-of 60 values that are exponential, or 0 in 10 % or 70 % of cases; of lognormal values whose logarithms have a standard
-deviation of 1 in 5 to 6 % of samples of 60, and in less than 5 % of samples of 500.
+the samples whose mean is too small are those whose skewness is too. What that leaves is in tests/summary: strongly
+skewed lognormal values of few examples are missed slightly too often.
 
 Shares, differences and tables of earlier versions come without third moments: the skewness is then not estimated but
 taken from above. Values that are never negative, of mean m and standard deviation s, are given a skewness of
