@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 import numpy.typing as npt
 
+from tfx_explain.attribution.balance import balance_pairs
 from tfx_explain.attribution.choice import ESTIMATORS, check_budget, n_inner_coalitions
 from tfx_explain.attribution.maps import (
     FloatArray,
@@ -17,6 +18,7 @@ from tfx_explain.attribution.maps import (
     odd_map,
     shapley_interaction_map,
 )
+from tfx_explain.attribution.reference import variance_ratio
 from tfx_explain.attribution.sampling import (
     Coalitions,
     RandomWords,
@@ -37,6 +39,8 @@ _MIN_BLOCKS = 4
 # Blocks of an exact design serve only the background's standard error; 32 know it to 13 %.
 _EXACT_BLOCKS = 32
 _DRAWS = 8
+# Blocks are alike, so a few say what balance does to the error of all.
+_REFERENCE_BLOCKS = 8
 _PARTITION_STREAM = 2**63
 
 
@@ -61,8 +65,8 @@ class Design:
         weight 0. Rows of weight 0 are in no block.
       linear_map: (n_blocks or 1, n_players, n_pairs) odd parts to centred attributions; None for `permutation`.
       leverages: (n_blocks or 1, n_pairs) diagonal of the hat matrix of `linear_map`; None for `permutation`.
-      variance_factors: (n_pairs,) (1 - f) n / (n - 1) of each pair's size stratum, f the fraction of it that was drawn:
-        all zero for `exact`; empty for `permutation`.
+      variance_factors: (n_pairs,) (1 - f) n / (n - 1) of each pair's size stratum, f the fraction of it that was drawn,
+        times what balance leaves of the variance: all zero for `exact`; empty for `permutation`.
       permutations: (n_blocks, n_permutations, n_players) int; None except for `permutation`.
       interaction_index: "SII", "Faith-SHAP", or "" where no interactions were asked for.
       interaction_pairs: (n_interactions, 2) int32 players.
@@ -242,9 +246,21 @@ def _leverage_design(n_players: int, n_pairs: int, weights: FloatArray, stream: 
     affordable = _MAX_MAP_ELEMENTS // (max(n_players, len(pairs)) * n_pairs)
     index, weight = _partition(weights, max(affordable, _MIN_BLOCKS), stream)
     strata = allocate_pairs(n_players, n_pairs)
-    blocks = [_leverage_block(stream.block(block), strata, pairs) for block in range(len(index))]
+    kernel = kernel_weights(strata)
+    streams = [stream.block(block) for block in range(len(index))]
+    drawn = np.stack([draw_pairs(random, strata) for random in streams])
+    orders = np.concatenate([random.orders(1, n_players) for random in streams])
+    halves = balance_pairs(drawn, strata, kernel, orders)
+    blocks = [
+        _leverage_block(random, half, strata, kernel, pairs) for random, half in zip(streams, halves, strict=True)
+    ]
     counts = np.array(strata.counts)
     drawn = np.array([count / population for count, population in zip(strata.counts, strata.populations, strict=True)])
+    linear_maps = np.stack([block.linear_map for block in blocks])
+    leverages = np.stack([block.leverages for block in blocks])
+    factors = strata.per_pair((1 - drawn) * counts / np.maximum(counts - 1, 1))
+    few = slice(0, _REFERENCE_BLOCKS)
+    factors *= variance_ratio(halves[few], linear_maps[few], leverages[few], factors)
     return Design(
         estimator="leverage",
         n_players=n_players,
@@ -252,9 +268,9 @@ def _leverage_design(n_players: int, n_pairs: int, weights: FloatArray, stream: 
         coalitions=np.stack([_with_complements(block.half) for block in blocks]),
         background_index=index,
         background_weight=weight,
-        linear_map=np.stack([block.linear_map for block in blocks]),
-        leverages=np.stack([block.leverages for block in blocks]),
-        variance_factors=strata.per_pair((1 - drawn) * counts / np.maximum(counts - 1, 1)),
+        linear_map=linear_maps,
+        leverages=leverages,
+        variance_factors=factors,
         interaction_index="Faith-SHAP" if interactions else "",
         interaction_pairs=pairs.astype(np.int32),
         interaction_map=np.stack([block.interaction_map for block in blocks]) if interactions else None,
@@ -269,15 +285,16 @@ class _Block:
     interaction_map: FloatArray
 
 
-def _leverage_block(random: RandomWords, strata: Strata, pairs: npt.NDArray[np.int64]) -> _Block:
-    """Draws coalitions until they determine all unknowns; at the budgets allowed the first draw nearly always does."""
-    weights = kernel_weights(strata)
+def _leverage_block(
+    random: RandomWords, half: Coalitions, strata: Strata, weights: FloatArray, pairs: npt.NDArray[np.int64]
+) -> _Block:
+    """Draws coalitions anew until they determine all unknowns; at the budgets allowed the first nearly always do."""
     for _ in range(_DRAWS):
-        half = draw_pairs(random, strata)
         solved = odd_map(half, weights)
         interaction_map = faith_shap_map(half, weights, pairs)
         if solved is not None and interaction_map is not None:
             return _Block(half, *solved, interaction_map)
+        half = draw_pairs(random, strata)
     raise EstimationError(
         f"{2 * len(half)} coalitions per background row do not determine the attributions of {strata.n_players} "
         f"players; raise `budget` to {4 * len(half)}."
