@@ -21,7 +21,7 @@ import peers
 import pyarrow as pa
 
 from tfx_explain.config import BackgroundConfig, ExplainConfig, ModelConfig
-from tfx_explain.rows import row_hashes, take_rows
+from tfx_explain.rows import ROWS_PER_BATCH, row_hashes, take_rows
 from tfx_explain.summary.loss_importance import LossImportanceSummary
 from tfx_explain.transforms.background import Background, choose_background
 from tfx_explain.transforms.loss_plan import SAGE, LossPlan
@@ -33,7 +33,6 @@ from tfx_explain.transforms.request import ExplainRequest
 N_BACKGROUND = 128
 N_ROWS = 10_000
 N_SAMPLE = 1_000
-ROWS_PER_BATCH = 1_024
 THRESHOLD = 0.025
 N_RUNS = 5
 N_PEER_RUNS = 3

@@ -18,6 +18,9 @@ from tfx_explain.errors import InputError
 
 HashArray = npt.NDArray[np.uint64]
 
+ROWS_PER_BATCH = 1_024
+"""Rows that are read, and explained, at a time."""
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 

@@ -19,7 +19,10 @@ from tfx_explain.errors import EstimationError
         (14, 2**14 - 3, ("leverage", 2**14 - 4)),
         (60, None, ("leverage", 240)),
         (60, 241, ("leverage", 240)),
-        (60, 239, ("permutation", 238)),
+        (60, 239, ("surrogate", 238)),
+        (30, 4, ("surrogate", 4)),
+        (61, 200, ("surrogate", 200)),
+        (201, 500, ("permutation", 500)),
         (61, None, ("permutation", 240)),
         (61, 5000, ("permutation", 5000)),
     ],
@@ -60,6 +63,10 @@ def test_interactions_raise_the_automatic_budget():
 
 def test_too_small_a_budget_names_the_least():
     with pytest.raises(EstimationError, match="set `budget` to at least 38"):
-        choose_estimator(20, 30, 128)
+        choose_estimator(20, 30, 31)
+    with pytest.raises(EstimationError, match="surrogate attributions of 20 players; set `budget` to at least 4"):
+        choose_estimator(20, 2, 128)
+    with pytest.raises(EstimationError, match="set `budget` to at least 16"):
+        choose_estimator(60, 14, 32)
     with pytest.raises(EstimationError, match="give at least one of each"):
         choose_estimator(20, 30, 0)

@@ -70,8 +70,8 @@ def test_chunks_change_nothing(request, kind, max_rows, tools, monkeypatch):
 
 def test_calls_have_no_room_for_examples_that_never_come():
     assert plan_chunks(17, 29, 1, 2**18) == Chunks(528, 17, 29)
-    assert plan_chunks(17, 29, 1, 2**18, max_examples=128) == Chunks(66, 17, 29)
-    assert plan_chunks(256, 29, 1, 2**18, max_examples=8) == Chunks(8, 256, 29)
+    assert plan_chunks(17, 29, 1, 2**18, (128,)) == Chunks(128, 17, 29)
+    assert plan_chunks(256, 29, 1, 2**18, (8,)) == Chunks(8, 256, 29)
 
 
 @pytest.mark.parametrize("n_block_rows", [1, 3])

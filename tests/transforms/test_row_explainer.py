@@ -49,7 +49,7 @@ def estimate(model: Model, estimator: str) -> row_explainer.Estimates:
     background = choose_background(model, batch_of(40, seed=1), BackgroundConfig(num_rows=16), NAMES)
     explainer = row_explainer.RowExplainer(model, {name: (name,) for name in NAMES}, config)
     batch = batch_of(N_ROWS, seed=2)
-    return explainer.estimate(batch, row_hashes(batch), background, background.predictions)
+    return explainer.estimate(batch, row_hashes(batch), background)
 
 
 @pytest.mark.parametrize("estimator", ["leverage", "permutation"])
@@ -73,13 +73,13 @@ class _Watched:
         self.function, self.most = function, 0
         self._inside, self._lock = 0, threading.Lock()
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **options: Any) -> Any:
         with self._lock:
             self._inside += 1
             self.most = max(self.most, self._inside)
         time.sleep(0.02)  # long enough for another thread to come in as well
         try:
-            return self.function(*args)
+            return self.function(*args, **options)
         finally:
             with self._lock:
                 self._inside -= 1
@@ -129,7 +129,7 @@ def test_few_rows_are_evaluated_for_nothing(tmp_path: Path, n_outputs: int, n_ro
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Bound, "values", counted)
-        found = explainer.estimate(batch, row_hashes(batch), background, background.predictions)
+        found = explainer.estimate(batch, row_hashes(batch), background)
     assert found.n_model_rows <= sum(evaluated) < 1.25 * found.n_model_rows
 
 

@@ -7,21 +7,31 @@ coalition S keep the example's values, the others take a background row's. The m
     design = make_design(estimator, n_players=..., budget=budget, background_weights=..., seed=...)
     attributions = attribute(design, block_values, prediction, background_predictions)
 
+With the estimator `surrogate` the third step is `PooledRegression(design, surrogate, background_predictions)`, which
+takes a surrogate that `fit_surrogate` made.
+
 A design is data: the coalitions, the background rows each of them meets, and the matrices that turn their values into
 attributions. It depends on nothing but the arguments of `make_design`, so every worker makes the same one.
 """
 
 from tfx_explain.attribution.choice import choose_estimator, minimum_budget
 from tfx_explain.attribution.design import Design, make_design
-from tfx_explain.attribution.estimate import attribute
+from tfx_explain.attribution.estimate import attribute, block_effects
 from tfx_explain.attribution.medoids import medoids, row_distances
+from tfx_explain.attribution.pooled import PooledRegression
 from tfx_explain.attribution.result import Attributions
+from tfx_explain.attribution.surrogate import Sample, Surrogate, fit_surrogate
 
 __all__ = [
     "Attributions",
     "Design",
+    "PooledRegression",
+    "Sample",
+    "Surrogate",
     "attribute",
+    "block_effects",
     "choose_estimator",
+    "fit_surrogate",
     "make_design",
     "medoids",
     "minimum_budget",

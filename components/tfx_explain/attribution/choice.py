@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from tfx_explain.errors import EstimationError
 
-ESTIMATORS = ("exact", "leverage", "permutation")
+ESTIMATORS = ("exact", "leverage", "permutation", "surrogate")
 
 _ALWAYS_EXACT_PLAYERS = 10
 _MAX_EXACT_PLAYERS = 20
 _MAX_LEVERAGE_PLAYERS = 60
+_MAX_SURROGATE_PLAYERS = 200
+_MIN_SURROGATE_BUDGET = 4
+# A surrogate learns from pairs of background rows; from fewer rows it learns little that is not theirs alone.
+MIN_SURROGATE_BACKGROUND = 32
 _AUTO_ROWS_PER_PLAYER = 512
 _AUTO_MAX_COALITIONS_PER_PLAYER = 64
 
@@ -18,18 +22,20 @@ def n_inner_coalitions(n_players: int) -> int:
     return int(2**n_players - 2)
 
 
-def minimum_budget(estimator: str, n_players: int, interactions: int = 0) -> int:
+def minimum_budget(estimator: str, n_players: int, interactions: int = 0, n_background: int | None = None) -> int:
     """Smallest number of coalitions per background row that `make_design` accepts.
 
     - exact: all 2^d - 2.
     - leverage: 4d; below, the regression has too few rows for its unknowns and its error explodes. With order-2
       interactions 3 (d + d (d - 1) / 2): three times the unknowns.
     - permutation: 2 (d - 1), one permutation and its reverse.
+    - surrogate: 4, and 8d over all background rows.
 
     Args:
-      estimator: `exact`, `leverage` or `permutation`.
+      estimator: `exact`, `leverage`, `permutation` or `surrogate`.
       n_players: number of players d, at least 1.
       interactions: 0, or 2 for all pairs.
+      n_background: number of background rows, where it is known; only `surrogate` needs it.
 
     Returns:
       The budget; never more than 2^d - 2, where every estimator becomes enumeration.
@@ -46,12 +52,16 @@ def minimum_budget(estimator: str, n_players: int, interactions: int = 0) -> int
     everything = n_inner_coalitions(n_players)
     if estimator == "exact":
         return everything
-    if estimator == "permutation":
-        if interactions and everything > 2 * (n_players - 1):
+    if estimator in ("permutation", "surrogate"):
+        pairwise = 2 * (n_players - 1)
+        if interactions and everything > pairwise:
             raise EstimationError(
-                "estimator `permutation` gives no interactions; choose `estimator: leverage` or set `interactions: 0`."
+                f"estimator `{estimator}` gives no interactions; choose `estimator: leverage` or set `interactions: 0`."
             )
-        return min(2 * (n_players - 1), everything)
+        if estimator == "permutation":
+            return min(pairwise, everything)
+        n_rows = MIN_SURROGATE_BACKGROUND if n_background is None else n_background
+        return min(max(_MIN_SURROGATE_BUDGET, 2 * -(-4 * n_players // n_rows)), everything)
     unknowns = n_players * (n_players + 1) // 2
     return min(2 * ((3 * unknowns + 1) // 2) if interactions else 4 * n_players, everything)
 
@@ -68,8 +78,8 @@ def choose_estimator(
 
     Up to 10 players every coalition is evaluated, whatever the budget: at most 1022 per background row and no error at
     all. From 11 players on enumeration needs a budget of 2^d - 2. Otherwise `leverage` up to 60 players, above that
-    `permutation`, whose memory is linear in d and which has nothing to solve; it also serves smaller budgets than the
-    4d per background row that a regression needs.
+    `permutation`, whose memory is linear in d and which has nothing to solve. Budgets below the 4d per background row
+    that a regression needs are served by `surrogate` or, with a small background, by `permutation`.
 
     The automatic budget spends about 512 d model rows per example: 4d coalitions for each of 128 background rows, more
     for a smaller background, at most 64d. Designs differ between background rows, so the error falls with the number of
@@ -100,23 +110,35 @@ def choose_estimator(
     if estimator == "auto":
         if n_players <= _ALWAYS_EXACT_PLAYERS or ((asked or 0) >= everything and n_players <= _MAX_EXACT_PLAYERS):
             return "exact", everything
-        estimator = _sampling_estimator(n_players, asked, interactions)
-    least = minimum_budget(estimator, n_players, interactions)
+        estimator = _sampling_estimator(n_players, asked, n_background, interactions)
+    least = minimum_budget(estimator, n_players, interactions, n_background)
     if estimator == "exact":
         check_budget(estimator, n_players, everything if asked is None else asked, interactions)
         return estimator, everything
     resolved = _default_budget(estimator, n_players, n_background, least) if asked is None else asked
-    check_budget(estimator, n_players, resolved, interactions)
+    check_budget(estimator, n_players, resolved, interactions, n_background)
     return estimator, min(resolved - resolved % 2, everything)
 
 
-def check_budget(estimator: str, n_players: int, budget: int, interactions: int = 0) -> None:
-    """Raises an EstimationError where `budget` is below `minimum_budget`, or enumeration is out of reach."""
-    least = minimum_budget(estimator, n_players, interactions)
+def check_budget(
+    estimator: str, n_players: int, budget: int, interactions: int = 0, n_background: int | None = None
+) -> None:
+    """Raises an EstimationError where budget or background are too small, or enumeration is out of reach."""
+    least = minimum_budget(estimator, n_players, interactions, n_background)
+    if estimator == "surrogate" and n_background is not None and n_background < MIN_SURROGATE_BACKGROUND:
+        raise EstimationError(
+            f"estimator `surrogate` learns from pairs of background rows and needs {MIN_SURROGATE_BACKGROUND} of them, "
+            f"got {n_background}; raise `background.num_rows` or choose `estimator: leverage`."
+        )
     if estimator == "exact" and n_players > _MAX_EXACT_PLAYERS:
         raise EstimationError(
             f"exact attributions of {n_players} players need 2^{n_players} model rows per background row; group "
             f"features into at most {_MAX_EXACT_PLAYERS} players or choose `estimator: leverage`."
+        )
+    if estimator == "surrogate" and n_players > _MAX_SURROGATE_PLAYERS:
+        raise EstimationError(
+            f"estimator `surrogate` takes at most {_MAX_SURROGATE_PLAYERS} players, got {n_players}; group features or "
+            "choose `estimator: permutation`."
         )
     if budget < least:
         what = f"{estimator} attributions{' with pairwise interactions' if interactions else ''}"
@@ -126,15 +148,20 @@ def check_budget(estimator: str, n_players: int, budget: int, interactions: int 
         )
 
 
-def _sampling_estimator(n_players: int, asked: int | None, interactions: int) -> str:
+def _sampling_estimator(n_players: int, asked: int | None, n_background: int, interactions: int) -> str:
     if interactions:
         return "leverage"
-    affordable = asked is None or asked >= minimum_budget("leverage", n_players)
-    return "leverage" if n_players <= _MAX_LEVERAGE_PLAYERS and affordable else "permutation"
+    if asked is None or asked >= minimum_budget("leverage", n_players):
+        return "leverage" if n_players <= _MAX_LEVERAGE_PLAYERS else "permutation"
+    if n_background < MIN_SURROGATE_BACKGROUND or n_players > _MAX_SURROGATE_PLAYERS:
+        return "permutation"
+    return "surrogate"
 
 
 def _default_budget(estimator: str, n_players: int, n_background: int, least: int) -> int:
     per_player = min(max(_AUTO_ROWS_PER_PLAYER // n_background, 4), _AUTO_MAX_COALITIONS_PER_PLAYER)
+    if estimator == "surrogate":
+        return max(least, n_players)
     if estimator == "permutation":
         # Two pairs per background row at least: with one, design and background error cannot be told apart.
         return 2 * (n_players - 1) * (per_player // 2)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.attribution.balance import balance_pairs
-from tfx_explain.attribution.choice import ESTIMATORS, check_budget, n_inner_coalitions
+from tfx_explain.attribution.choice import ESTIMATORS, check_budget, minimum_budget, n_inner_coalitions
 from tfx_explain.attribution.maps import (
     FloatArray,
     faith_shap_map,
@@ -39,6 +39,7 @@ _MIN_BLOCKS = 4
 # Blocks of an exact design serve only the background's standard error; 32 know it to 13 %.
 _EXACT_BLOCKS = 32
 _DRAWS = 8
+_GROUP_PAIRS_PER_PLAYER = 4
 # Blocks are alike, so a few say what balance does to the error of all.
 _REFERENCE_BLOCKS = 8
 _PARTITION_STREAM = 2**63
@@ -56,18 +57,21 @@ class Design:
     empty nor the full coalition is among them: their values are the background predictions and the prediction.
 
     Attributes:
-      estimator: `exact`, `leverage` or `permutation`; what is really used, so `exact` where the budget allows it.
+      estimator: `exact`, `leverage`, `permutation` or `surrogate`; what is really used, so `exact` where the budget
+        allows it.
       n_players: number of players d.
       n_background: number of background rows B that the design was made for.
       coalitions: (n_blocks, n_coalitions, n_players) bool, True = present.
       background_index: (n_blocks, n_block_rows) int32, rows of the background that each coalition of the block meets.
       background_weight: (n_blocks, n_block_rows) float64, sums to 1 over everything; shorter blocks repeat a row with
         weight 0. Rows of weight 0 are in no block.
-      linear_map: (n_blocks or 1, n_players, n_pairs) odd parts to centred attributions; None for `permutation`.
-      leverages: (n_blocks or 1, n_pairs) diagonal of the hat matrix of `linear_map`; None for `permutation`.
+      linear_map: (n_blocks or 1, n_players, n_pairs) odd parts to centred attributions; None for `permutation` and
+        `surrogate`.
+      leverages: (n_blocks or 1, n_pairs) diagonal of the hat matrix of `linear_map`; None like it.
       variance_factors: (n_pairs,) (1 - f) n / (n - 1) of each pair's size stratum, f the fraction of it that was drawn,
-        times what balance leaves of the variance: all zero for `exact`; empty for `permutation`.
+        times what balance leaves of the variance: all zero for `exact`; empty for `permutation` and `surrogate`.
       permutations: (n_blocks, n_permutations, n_players) int; None except for `permutation`.
+      pair_weights: (n_blocks, n_pairs) of the regression, about 1 for pairs of halves; None except for `surrogate`.
       interaction_index: "SII", "Faith-SHAP", or "" where no interactions were asked for.
       interaction_pairs: (n_interactions, 2) int32 players.
       interaction_map: (n_blocks or 1, n_interactions, n_pairs) even parts to interactions, or None.
@@ -83,6 +87,7 @@ class Design:
     leverages: FloatArray | None = field(default=None, repr=False)
     variance_factors: FloatArray = field(default_factory=lambda: np.zeros(0), repr=False)
     permutations: npt.NDArray[np.int64] | None = field(default=None, repr=False)
+    pair_weights: FloatArray | None = field(default=None, repr=False)
     interaction_index: str = ""
     interaction_pairs: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 2), np.int32), repr=False)
     interaction_map: FloatArray | None = field(default=None, repr=False)
@@ -127,11 +132,12 @@ def make_design(
     - `leverage`: pairs of coalitions drawn without replacement, sizes equally often, and a least squares solve per
       block. Exact for order-2 games. As many blocks as background rows, while the matrices stay below 32 MiB.
     - `permutation`: permutations and their reverses. Exact for order-2 games with one pair.
+    - `surrogate`: as `leverage`, with fewer pairs than can be solved; see `PooledRegression`.
 
-    Any estimator becomes `exact` where the budget reaches 2^d - 2.
+    Any estimator becomes `exact` where the budget reaches 2^d - 2, and `surrogate` becomes `leverage` from 4d up.
 
     Args:
-      estimator: `exact`, `leverage` or `permutation`; see `choose_estimator` for `auto`.
+      estimator: `exact`, `leverage`, `permutation` or `surrogate`; see `choose_estimator` for `auto`.
       n_players: number of players d, at least 1.
       budget: coalitions per background row; `leverage` rounds down to even, `permutation` to a multiple of 2 (d - 1).
       background_weights: (B,) non-negative weights that sum to 1.
@@ -151,13 +157,17 @@ def make_design(
     """
     if estimator in ESTIMATORS and n_players >= 1 and budget >= n_inner_coalitions(n_players):
         estimator = "exact"
-    check_budget(estimator, n_players, budget, interactions)
     weights = _checked_weights(background_weights)
+    if estimator == "surrogate" and budget >= minimum_budget("leverage", n_players, interactions):
+        estimator = "leverage"
+    check_budget(estimator, n_players, budget, interactions, np.count_nonzero(weights))
     stream = _Stream(seed, n_players, budget, design_id)
     if estimator == "exact":
         return _exact_design(n_players, weights, stream, interactions)
     if estimator == "leverage":
         return _leverage_design(n_players, budget // 2, weights, stream, interactions)
+    if estimator == "surrogate":
+        return _surrogate_design(n_players, budget // 2, weights, stream)
     return _permutation_design(n_players, budget // (2 * (n_players - 1)), weights, stream)
 
 
@@ -317,6 +327,32 @@ def _permutation_design(n_players: int, n_permutations: int, weights: FloatArray
         background_index=index,
         background_weight=weight,
         permutations=permutations,
+    )
+
+
+def _surrogate_design(n_players: int, n_pairs: int, weights: FloatArray, stream: _Stream) -> Design:
+    """Coalitions of several blocks are drawn and balanced together, then dealt out: one block has too few of them."""
+    index, weight = _partition(weights, max(_MAX_MAP_ELEMENTS // (n_players * n_pairs), _MIN_BLOCKS), stream)
+    n_groups = math.ceil(len(index) * n_pairs / (_GROUP_PAIRS_PER_PLAYER * n_players))
+    per_group = math.ceil(len(index) / n_groups)
+    strata = allocate_pairs(n_players, per_group * n_pairs)
+    streams = [stream.block(group) for group in range(n_groups)]
+    drawn = np.stack([draw_pairs(random, strata) for random in streams])
+    kernel = kernel_weights(strata)
+    halves = balance_pairs(drawn, strata, kernel, np.concatenate([random.orders(1, n_players) for random in streams]))
+    deal = np.concatenate([random.orders(1, per_group * n_pairs) for random in streams])
+    shape = (n_groups * per_group, n_pairs)
+    dealt = np.take_along_axis(halves, deal[:, :, None], axis=1).reshape(*shape, n_players)[: len(index)]
+    # Brings pairs of two halves to about 1, the unit that the spread between blocks is in.
+    scale = n_players * len(kernel) / 2
+    return Design(
+        estimator="surrogate",
+        n_players=n_players,
+        n_background=len(weights),
+        coalitions=_with_complements(dealt),
+        background_index=index,
+        background_weight=weight,
+        pair_weights=scale * kernel[deal].reshape(shape)[: len(index)],
     )
 
 

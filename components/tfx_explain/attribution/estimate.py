@@ -66,10 +66,9 @@ def attribute(
     values, outputs, backgrounds = _checked(design, block_values, prediction, background_predictions)
     n, n_outputs = outputs.shape
     weights = design.background_weight.sum(axis=1)
-    block_base = np.einsum("gr,grk->gk", design.background_weight, backgrounds[design.background_index])
-    block_base /= weights[:, None]
+    block_base = _block_base(design, backgrounds)
     base_value = weights @ block_base
-    totals = (outputs[None] - block_base[:, None]).reshape(design.n_blocks, n * n_outputs, 1)
+    totals = _totals(design, outputs, block_base)
 
     half, complement = _halves(values)
     solved = _solve(design, half, complement, totals)
@@ -105,6 +104,34 @@ def attribute(
     )
 
 
+def block_effects(
+    design: Design, block_values: npt.ArrayLike, prediction: npt.ArrayLike, background_predictions: npt.ArrayLike
+) -> tuple[FloatArray, FloatArray]:
+    """Attributions of n examples for each block of the background alone; arguments as of `attribute`.
+
+    Returns:
+      (n, n_blocks, d, K) attributions, and the mean over examples and blocks of their design variances, (d, K).
+    """
+    values, outputs, backgrounds = _checked(design, block_values, prediction, background_predictions)
+    n, n_outputs = outputs.shape
+    half, complement = _halves(values)
+    solved = _solve(design, half, complement, _totals(design, outputs, _block_base(design, backgrounds)))
+    shape = (design.n_blocks, n, n_outputs, design.n_players)
+    noise = solved.variance.reshape(shape).mean(axis=(0, 1)).T
+    return np.ascontiguousarray(solved.values.reshape(shape).transpose(1, 0, 3, 2)), noise
+
+
+def _block_base(design: Design, backgrounds: FloatArray) -> FloatArray:
+    """(n_blocks, K) mean outputs over each block's rows."""
+    base = np.einsum("gr,grk->gk", design.background_weight, backgrounds[design.background_index])
+    return np.asarray(base / design.background_weight.sum(axis=1)[:, None])
+
+
+def _totals(design: Design, outputs: FloatArray, block_base: FloatArray) -> FloatArray:
+    """(n_blocks, n * K, 1) what the attributions of each block add up to."""
+    return np.asarray((outputs[None] - block_base[:, None]).reshape(design.n_blocks, outputs.size, 1))
+
+
 def _checked(
     design: Design, block_values: npt.ArrayLike, prediction: npt.ArrayLike, background_predictions: npt.ArrayLike
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -138,7 +165,7 @@ def _solve(design: Design, half: FloatArray, complement: FloatArray, totals: Flo
     if design.permutations is not None:
         return _solve_permutations(design.permutations, half, complement, totals)
     if design.linear_map is None or design.leverages is None:
-        raise EstimationError("the design has neither a linear map nor permutations; make designs with `make_design`.")
+        raise EstimationError(f"designs of `{design.estimator}` are not solved here; see `PooledRegression`.")
     coalitions = design.coalitions[:, : half.shape[2]]
     # What an even share of the total gives each pair, as its odd part.
     share = coalitions.mean(axis=2, keepdims=True) - 0.5

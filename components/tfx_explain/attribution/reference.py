@@ -51,6 +51,38 @@ def variance_ratio(
     return squared_error / sandwich if squared_error > 0 and sandwich > 0 else 1.0
 
 
+def pooled_variance_ratio(
+    halves: Coalitions, linear_maps: FloatArray, leverages: FloatArray, weights: FloatArray, spread: FloatArray
+) -> tuple[float, float]:
+    """The same for a pooled regression, whose blocks have games of their own and effects that vary between them.
+
+    Args:
+      halves: (n_blocks, n_pairs, n_players).
+      linear_maps: (n_blocks, n_players, n_pairs), shares of the blocks included.
+      leverages: (n_blocks, n_pairs) of the whole regression.
+      weights: (n_blocks,) shares of the blocks.
+      spread: (n_players,) variances of effects between blocks, in units of the variance of one odd part.
+
+    Returns:
+      The ratio, and the mean square that residuals have where odd parts have variance 1.
+    """
+    d = halves.shape[2]
+    if d < _MIN_PLAYERS:
+        return 1.0, 1.0
+    squared_error, sandwich, expected = 0.0, 0.0, []
+    for half, linear_map, leverage, weight in zip(halves, linear_maps, leverages, weights, strict=True):
+        covariance, with_attributions, attribution_variance = (part / math.comb(d, 3) for part in _order_three(half))
+        centred = centre(half)
+        error = np.einsum("ij,jk,ik->i", linear_map, covariance, linear_map, optimize=True)
+        error -= 2 * weight * np.einsum("ik,ki->i", linear_map, with_attributions)
+        kept = linear_map @ centred - weight * (np.eye(d) - 1 / d)
+        squared_error += float((error + weight**2 * attribution_variance + kept**2 @ spread).sum())
+        residual = np.diag(covariance) + centred**2 @ spread
+        expected.append(residual.mean())
+        sandwich += float((linear_map**2 @ (residual / np.maximum(1 - leverage, np.finfo(float).eps))).sum())
+    return squared_error / sandwich, float(np.mean(expected))
+
+
 def _order_three(half: Coalitions) -> tuple[FloatArray, FloatArray, float]:
     """Of the odd parts of a random game less an even share of its total: covariances, and those with attributions.
 

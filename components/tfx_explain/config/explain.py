@@ -11,7 +11,7 @@ from typing_extensions import Self
 from tfx_explain.config.base import Config, OneOf, Part, SlicingSpec
 
 OutputSpace = Literal["logit", "probability", "raw"]
-Estimator = Literal["exact", "leverage", "permutation", "auto"]
+Estimator = Literal["exact", "leverage", "permutation", "surrogate", "auto"]
 MeanMetric = Literal["auto", "log_loss", "mse", "mae"]
 Metric = Literal["auto", "log_loss", "mse", "mae", "auc"]
 

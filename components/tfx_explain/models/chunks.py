@@ -6,6 +6,7 @@ model then has the same shape, and an example's values are the same bits whateve
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,6 +17,8 @@ import numpy.typing as npt
 _MAX_ROWS = 2**18
 # Compiled calls run these one after the other: what the layers of a small network make of them stays in the cache.
 _ROWS_PER_TILE = 2**15
+# What a call costs besides, in rows of such a network.
+_ROWS_PER_CALL = 2**13
 # Values that a call gives back: 8 MiB, however many outputs a row has.
 MAX_VALUES = 2**20
 _MAX_BYTES = 32 * 2**20
@@ -58,18 +61,40 @@ def rows_per_call(width: int, n_weights: int) -> int:
     return max(bound, 16)
 
 
+@functools.lru_cache(maxsize=256)
 def plan_chunks(
-    n_blocks: int, n_coalitions: int, n_block_rows: int, max_rows: int, max_examples: int | None = None
+    n_blocks: int, n_coalitions: int, n_block_rows: int, max_rows: int, typical: tuple[int, ...] = ()
 ) -> Chunks:
-    """The largest chunks of at most `max_rows` model rows that make whole tiles, or the smallest there can be."""
+    """The largest chunks of at most `max_rows` model rows that make whole tiles, or the smallest there can be.
+
+    Where it is known how many examples come at once, the chunks that cover them with the least waste.
+
+    Args:
+      n_blocks: of the design.
+      n_coalitions: of each block.
+      n_block_rows: background rows of each block.
+      max_rows: of one call.
+      typical: numbers of examples that are as likely as each other; () = not known.
+    """
     per_block = max(n_coalitions * n_block_rows, 1)
     if per_block * n_blocks <= max_rows:
-        n_examples = min(max_rows // (per_block * n_blocks), max_examples or max_rows)
-        per_tile = min(max(_ROWS_PER_TILE // (per_block * n_blocks), 1), n_examples)
-        return Chunks(n_examples - n_examples % per_tile, n_blocks, n_coalitions)
+        per_example = per_block * n_blocks
+        most = max_rows // per_example
+        per_tile = min(max(_ROWS_PER_TILE // per_example, 1), most)
+        n_examples = _least_waste(typical, most, per_tile, per_example) if typical else most - most % per_tile
+        return Chunks(n_examples, n_blocks, n_coalitions)
     if per_block <= max_rows:
         return Chunks(1, _even(n_blocks, max_rows // per_block), n_coalitions)
     return Chunks(1, 1, _even(n_coalitions, max(1, max_rows // n_block_rows)))
+
+
+def _least_waste(typical: tuple[int, ...], most: int, per_tile: int, per_example: int) -> int:
+    """The chunk size for which these numbers of examples take the least time; in equal tiles, at least half full."""
+    tiles = range(-(-per_tile // 2), per_tile + 1)
+    sizes = np.unique([tile * n_tiles for tile in tiles for n_tiles in range(1, most // tile + 1)])
+    n_calls = -(-np.array(typical)[:, None] // sizes)
+    cost = (n_calls * (sizes + _ROWS_PER_CALL / per_example)).mean(axis=0)
+    return int(sizes[np.argmin(cost)])
 
 
 def tile_size(n: int, rows_per_item: int) -> int:

@@ -99,14 +99,10 @@ class Model:
         """
         return self._engine.predict(inputs) if len(inputs) else np.zeros((0, self.n_outputs))
 
-    def examples_per_call(self, background: Inputs, players: Sequence[Sequence[str]], design: Design) -> int:
-        """How many examples `block_values` gives the model at once; other numbers than multiples of it waste some."""
-        return self._chunks(self._engine.bind(background, players), design).n_examples
-
-    def _chunks(self, bound: Any, design: Design, max_examples: int | None = None) -> Chunks:
+    def _chunks(self, bound: Any, design: Design, typical_examples: tuple[int, ...] = ()) -> Chunks:
         n_blocks, n_coalitions, _ = np.shape(design.coalitions)
         max_rows = max(min(bound.max_rows, MAX_VALUES // self.n_outputs), 1)
-        return plan_chunks(n_blocks, n_coalitions, np.shape(design.background_index)[1], max_rows, max_examples)
+        return plan_chunks(n_blocks, n_coalitions, np.shape(design.background_index)[1], max_rows, typical_examples)
 
     def block_values(
         self,
@@ -115,7 +111,8 @@ class Model:
         players: Sequence[Sequence[str]],
         design: Design,
         *,
-        max_examples: int | None = None,
+        rows: npt.NDArray[np.int64] | None = None,
+        typical_examples: tuple[int, ...] = (),
     ) -> npt.NDArray[np.float64]:
         """What the model gives for coalitions of players, averaged over each block's background rows.
 
@@ -127,10 +124,12 @@ class Model:
           background: the rows that `design.background_index` counts.
           players: per player, the names of its features; names the model does not read are no error.
           design: which coalitions meet which background rows.
-          max_examples: more than this never come at once, so that calls need not have room for them; None = unknown.
+          rows: only these of the examples, which is cheaper than to take them out of the batch; None = all.
+          typical_examples: so many come at once, each number as likely as the others, so that calls can be made to
+            measure; () = not known.
 
         Returns:
-          (n_examples, n_blocks, n_coalitions, n_outputs) float64 in `output_space`, averaged with
+          (n_rows or n_examples, n_blocks, n_coalitions, n_outputs) float64 in `output_space`, averaged with
           `design.background_weight` normalised in each block.
 
         Raises:
@@ -139,28 +138,37 @@ class Model:
         """
         coalitions, index = np.asarray(design.coalitions, bool), np.asarray(design.background_index)
         _check(coalitions, index, players, len(background))
-        out = np.empty((len(examples), *coalitions.shape[:2], self.n_outputs))
+        rows = np.arange(len(examples)) if rows is None else rows
+        out = np.empty((len(rows), *coalitions.shape[:2], self.n_outputs))
         if not out.size:
             return out
         bound = self._engine.bind(background, players)
         masks = enumerated_masks(coalitions)
         if masks is None:
-            return self._lattice(bound, examples, design, out, max_examples)
+            return self._lattice(bound, examples, rows, design, out, typical_examples)
+        if len(rows) < len(examples):
+            examples = examples.take(rows)
         differing = differing_players(examples, background, players)
         repetitive = is_worth_it(differing, len(players))
         self._distinct(bound, examples, np.flatnonzero(repetitive), differing, masks, design, out)
         rest = np.flatnonzero(~repetitive)
         if len(rest):
-            out[rest] = self._lattice(bound, examples.take(rest), design, out[rest])
+            out[rest] = self._lattice(bound, examples, rest, design, out[rest])
         return out
 
     def _lattice(
-        self, bound: Any, examples: Inputs, design: Design, out: FloatArray, max_examples: int | None = None
+        self,
+        bound: Any,
+        examples: Inputs,
+        rows: npt.NDArray[np.int64],
+        design: Design,
+        out: FloatArray,
+        typical_examples: tuple[int, ...] = (),
     ) -> FloatArray:
-        """Evaluates every example with every coalition and background row of its block."""
+        """Evaluates the given examples with every coalition and background row of its block."""
         coalitions, index = np.asarray(design.coalitions, bool), np.asarray(design.background_index)
         n_blocks, n_coalitions, _ = coalitions.shape
-        chunks, weight = self._chunks(bound, design, max_examples), block_weights(design)
+        chunks, weight = self._chunks(bound, design, typical_examples), block_weights(design)
         places, pieces = [], []
         for g in range(0, n_blocks, chunks.n_blocks):
             blocks = padded_range(g, chunks.n_blocks, n_blocks)
@@ -168,18 +176,20 @@ class Model:
                 columns = padded_range(c, chunks.n_coalitions, n_coalitions)
                 places.append((slice(g, g + chunks.n_blocks), slice(c, c + chunks.n_coalitions)))
                 pieces.append(bound.piece(coalitions[blocks[:, None], columns], index[blocks], weight[blocks]))
-        for part, prepared in bound.prepare(examples):
+        for alike, prepared in bound.prepare(examples):
+            places_out = np.flatnonzero(np.isin(rows, alike))
+            part = rows[places_out]
             values = out if len(part) == len(out) else np.empty((len(part), *out.shape[1:]))
             for first in range(0, len(part), chunks.n_examples):
-                rows = padded_range(first, chunks.n_examples, len(part))
+                padded = padded_range(first, chunks.n_examples, len(part))
                 filled = values[first : first + chunks.n_examples]
-                selected = bound.select(prepared, part[rows if self._engine.fixed_shapes else rows[: len(filled)]])
+                selected = bound.select(prepared, part[padded if self._engine.fixed_shapes else padded[: len(filled)]])
                 for place, piece in zip(places, pieces, strict=True):
                     target = filled[:, place[0], place[1]]
                     made = bound.values(selected, piece)
                     target[:] = made[: target.shape[0], : target.shape[1], : target.shape[2]]
             if values is not out:
-                out[part] = values
+                out[places_out] = values
         return out
 
     def _distinct(

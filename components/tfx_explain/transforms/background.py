@@ -18,6 +18,7 @@ from tfx_explain.models import Model
 from tfx_explain.rows import column_or_nulls, list_lengths, row_hashes, take_rows
 from tfx_explain.transforms.loss_plan import LossPlan
 from tfx_explain.transforms.profile_plan import ProfilePlan
+from tfx_explain.transforms.surrogates import ModelSurrogate
 
 _MEDOID_POOL_PER_ROW = 16
 _MAX_MEDOID_POOL = 4_096
@@ -36,6 +37,8 @@ class Background:
       budget: coalitions per background row that a pilot found to be needed; None = as configured.
       profiles: where features are varied for profiles; None where none were asked for.
       losses: what permutation importance and SAGE need; None where neither was asked for.
+      surrogate: of the model, where the estimator is `surrogate`.
+      baseline_surrogate: of the baseline model.
     """
 
     rows: pa.RecordBatch
@@ -46,12 +49,21 @@ class Background:
     budget: int | None = None
     profiles: ProfilePlan | None = None
     losses: LossPlan | None = None
+    surrogate: ModelSurrogate | None = None
+    baseline_surrogate: ModelSurrogate | None = None
 
     def of_baseline(self) -> Background:
         """The same as the baseline model, which there must be, has it."""
         losses = None if self.losses is None else self.losses.of_baseline()
         predictions = self.predictions if self.baseline_predictions is None else self.baseline_predictions
-        return dataclasses.replace(self, predictions=predictions, baseline_predictions=None, losses=losses)
+        return dataclasses.replace(
+            self,
+            predictions=predictions,
+            baseline_predictions=None,
+            losses=losses,
+            surrogate=self.baseline_surrogate,
+            baseline_surrogate=None,
+        )
 
     @property
     def base_values(self) -> npt.NDArray[np.float64]:

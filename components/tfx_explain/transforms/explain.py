@@ -206,20 +206,15 @@ def explain_examples(
       The explained rows; (record, reason) of those for which a model's output was not finite; what was done how often.
     """
     hashes = row_hashes(batch)
-    base = [background.predictions, background.baseline_predictions][: len(explainers)]
-    estimates = [
-        explainer.estimate(batch, hashes, background, values)
-        for explainer, values in zip(explainers, base, strict=True)
-        if values is not None
-    ]
+    backgrounds = [background, background.of_baseline()][: len(explainers)]
+    estimates = [explainer.estimate(batch, hashes, one) for explainer, one in zip(explainers, backgrounds, strict=True)]
     finite = np.all([_finite(one) for one in estimates], axis=0)
     good, failures = set_aside(batch, dict.fromkeys(np.flatnonzero(~finite).tolist(), _NOT_FINITE))
     # With `classes: predicted` the candidate chooses, so that both models are compared on one output.
     chosen = chosen_outputs(estimates[0].prediction[finite], good, config)
     outputs = [
-        _outputs(one, background.weights @ values, finite, chosen)
-        for one, values in zip(estimates, base, strict=True)
-        if values is not None
+        _outputs(one, of_model.base_values, finite, chosen)
+        for one, of_model in zip(estimates, backgrounds, strict=True)
     ]
     counts = {
         "selected": batch.num_rows,

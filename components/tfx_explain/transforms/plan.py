@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import apache_beam as beam
 import numpy as np
@@ -20,6 +21,7 @@ from tfx_explain.transforms.profile_plan import N_SAMPLE, plan_profiles, wants_p
 from tfx_explain.transforms.request import REST, ExplainRequest, features_read
 from tfx_explain.transforms.row_explainer import RowExplainer
 from tfx_explain.transforms.select import SmallestHashesFn
+from tfx_explain.transforms.surrogates import fit_to_model
 
 _N_PILOT = 64
 _PILOT_QUANTILE = 0.9
@@ -71,12 +73,31 @@ def plan(rows: pa.RecordBatch | None, request: ExplainRequest) -> Background:
         background = dataclasses.replace(background, profiles=plan_profiles(sample, config, explained, read))
     if wants_losses(config):
         background = with_loss_plan(background, rows.slice(0, N_SAMPLE), request, model, baseline)
+    background = with_surrogate(background, request, [model] if baseline is None else [model, baseline])
     if config.shapley.max_relative_error is None:
         return background
     rest = rows.slice(size, _N_PILOT) if rows.num_rows >= size + _N_PILOT else rows.slice(0, _N_PILOT)
     pilot = take_rows(rest, np.arange(rest.num_rows))
     explainer = RowExplainer(model, request.players, config)
     return dataclasses.replace(background, budget=pilot_budget(explainer, pilot, background, config))
+
+
+def with_surrogate(background: Background, request: ExplainRequest, models: Sequence[Model]) -> Background:
+    """The background with a surrogate of each model, where the configured estimator uses one.
+
+    Args:
+      background: as chosen.
+      request: what is explained and how.
+      models: what is explained, and the baseline model if there is one.
+    """
+    fitted = []
+    for model, predictions in zip(models, (background.predictions, background.baseline_predictions), strict=False):
+        explainer = RowExplainer(model, request.players, request.config)
+        if predictions is not None and explainer.design(background).estimator == "surrogate":
+            inputs = model.inputs(background.rows)
+            fitted.append(fit_to_model(model, inputs, predictions, explainer.players, request.config.seed))
+    surrogate, baseline = (*fitted, None, None)[:2]
+    return dataclasses.replace(background, surrogate=surrogate, baseline_surrogate=baseline)
 
 
 def pilot_budget(
@@ -90,7 +111,7 @@ def pilot_budget(
     budget: int | None = None
     while True:
         background = dataclasses.replace(background, budget=budget)
-        estimates = explainer.first_round(pilot, hashes, background, background.predictions)
+        estimates = explainer.first_round(pilot, hashes, background)
         error = estimates.relative_error()[np.isfinite(estimates.values).all(axis=(1, 2))]
         if not len(error) or np.quantile(error, _PILOT_QUANTILE) <= (config.shapley.max_relative_error or 0):
             return budget

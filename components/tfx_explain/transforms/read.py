@@ -10,9 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfx_explain import records, storage
-from tfx_explain.rows import row_hashes
-
-ROWS_PER_BATCH = 1_024
+from tfx_explain.rows import ROWS_PER_BATCH, row_hashes
 
 COUNTS = "counts"
 """Tag of the output that holds ((split, what), n)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tfx_explain.attribution import Attributions, Design, attribute
+from tfx_explain.attribution import Attributions, Design, PooledRegression, attribute
 from tfx_explain.attribution.loss_game import JACKKNIFE_BLOCKS, merge_blocks
 from tfx_explain.config import ExplainConfig
+from tfx_explain.errors import EstimationError
 from tfx_explain.models import Inputs, Model
-from tfx_explain.rows import HashArray, take_rows
+from tfx_explain.rows import ROWS_PER_BATCH, HashArray, take_rows
 from tfx_explain.transforms.algebra import single_threaded_algebra
 from tfx_explain.transforms.background import Background
 from tfx_explain.transforms.designs import shapley_design
@@ -26,12 +28,15 @@ FloatArray = npt.NDArray[np.float64]
 
 _MAX_DESIGNS = 8
 _MIN_DESIGNS = 2
+_SURROGATE_DESIGNS = 4
+_DISTINCT_COALITIONS = 4_096
 _DESIGN_ELEMENTS = 2**22
 # Blocks have coalitions of their own: where a row sees many, few designs already make the mean over rows differ.
 _DISTINCT_BLOCKS = 128
 _PARTS_AT_ONCE = 2
-# Arrays of so few rows stay in the cache, and in memory that is used again.
+# Arrays of so few rows, or values, stay in the cache, and in memory that is used again.
 _ROWS_PER_SOLVE = 64
+_VALUES_PER_SOLVE = 2**17
 # 8 MiB of coalition values at a time in each part, however large budget and background are.
 _VALUE_ELEMENTS = 2**20
 _SAFETY = 1.2
@@ -149,11 +154,12 @@ class RowExplainer:
         self.config = config
         self.keep_coalitions = keep_coalitions
         self._designs: dict[tuple[str, int | None, int], Design] = {}
+        self._regressions: dict[tuple[str, int | None, int], PooledRegression] = {}
         self._background_inputs: tuple[str, Inputs] | None = None
         # The same threads for all batches: memory that new ones leave behind would add up.
         self._threads = ThreadPoolExecutor(_parts_at_once())
 
-    def estimate(self, batch: pa.RecordBatch, hashes: HashArray, background: Background, base: FloatArray) -> Estimates:
+    def estimate(self, batch: pa.RecordBatch, hashes: HashArray, background: Background) -> Estimates:
         """Attributions of each row.
 
         Rows are spread over several designs by their hashes, so that a mean over rows does not carry the error of one
@@ -163,22 +169,19 @@ class RowExplainer:
         Args:
           batch: n rows without `row_errors`.
           hashes: (n,) of the rows.
-          background: reference rows.
-          base: (n_background, K) what this model predicts for them.
+          background: reference rows, with what this model predicts for them.
         """
-        first = self.first_round(batch, hashes, background, base)
+        first = self.first_round(batch, hashes, background)
         limit = self.config.shapley.max_relative_error
         if limit is None:
             return first
         budgets = self.needed_budgets(first.relative_error(), self._design(background, background.budget, 0))
-        return self._refine(first, budgets, batch, hashes, background, base, limit)
+        return self._refine(first, budgets, batch, hashes, background, limit)
 
-    def first_round(
-        self, batch: pa.RecordBatch, hashes: HashArray, background: Background, base: FloatArray
-    ) -> Estimates:
+    def first_round(self, batch: pa.RecordBatch, hashes: HashArray, background: Background) -> Estimates:
         """As `estimate`, but all rows with one budget."""
-        prediction = self.model.predict(self.model.inputs(batch))
-        return self._round(batch, hashes, prediction, background, base, background.budget)
+        inputs = self.model.inputs(batch)
+        return self._round(inputs, hashes, self.model.predict(inputs), background, background.budget)
 
     def needed_budgets(self, relative_error: FloatArray, design: Design) -> npt.NDArray[np.int64]:
         """Coalitions per background row that bring rows of these errors (n,) under the limit; 0 where they are already.
@@ -212,13 +215,13 @@ class RowExplainer:
         batch: pa.RecordBatch,
         hashes: HashArray,
         background: Background,
-        base: FloatArray,
         limit: float,
     ) -> Estimates:
         n_model_rows = first.n_model_rows
         for budget in np.unique(budgets[budgets > 0]).tolist():
             rows = np.flatnonzero(budgets == budget)
-            again = self._round(take_rows(batch, rows), hashes[rows], first.prediction[rows], background, base, budget)
+            inputs = self.model.inputs(take_rows(batch, rows))
+            again = self._round(inputs, hashes[rows], first.prediction[rows], background, budget)
             n_model_rows += again.n_model_rows
             for field in ("values", "design_std_error", "background_std_error", "completeness_gap", "interactions"):
                 getattr(first, field)[rows] = getattr(again, field)
@@ -231,15 +234,14 @@ class RowExplainer:
 
     def _round(
         self,
-        batch: pa.RecordBatch,
+        inputs: Inputs,
         hashes: HashArray,
         prediction: FloatArray,
         background: Background,
-        base: FloatArray,
         budget: int | None,
     ) -> Estimates:
         """Every row explained with the same budget."""
-        parts = self._parts(batch, hashes, prediction, background, base, budget)
+        parts = self._parts(inputs, hashes, prediction, background, budget)
         # All rows share the design whose coalitions are kept, so these parts are in the order of the rows.
         kept = [part.coalition_values for part in parts if part.coalition_values is not None]
         order = np.argsort(np.concatenate([part.rows for part in parts]), kind="stable")
@@ -254,40 +256,48 @@ class RowExplainer:
             background_std_error=gathered("background_std_error"),
             completeness_gap=gathered("completeness_gap"),
             interactions=np.concatenate([_interactions(part.found) for part in parts])[order],
-            n_model_rows=int(self._design(background, budget, 0).n_model_rows) * batch.num_rows,
+            n_model_rows=int(self._design(background, budget, 0).n_model_rows) * len(inputs),
             coalition_values=CoalitionValues.joined(kept) if kept else None,
         )
 
     def _parts(
         self,
-        batch: pa.RecordBatch,
+        inputs: Inputs,
         hashes: HashArray,
         prediction: FloatArray,
         background: Background,
-        base: FloatArray,
         budget: int | None,
     ) -> list[_Part]:
         """The batch in parts that share a design, explained.
 
         Two parts are worked on at a time: while the attributions of one are made, the model has the other.
         """
-        background_inputs = self._inputs_of(background)
+        background_inputs, base = self._inputs_of(background), background.predictions
 
-        def explain(part: tuple[npt.NDArray[np.int64], Design]) -> list[_Part]:
-            rows, design = part
-            inputs = self.model.inputs(take_rows(batch, rows))
-            values = self.model.block_values(inputs, background_inputs, self.players, design)
+        codes = self._codes(inputs, background, budget)
+
+        def explain(part: tuple[npt.NDArray[np.int64], Design, PooledRegression | None]) -> list[_Part]:
+            rows, design, regression = part
+            typical = _typical_parts(design, self.model)
+            values = self.model.block_values(
+                inputs, background_inputs, self.players, design, rows=rows, typical_examples=typical
+            )
             done = []
-            for start in range(0, len(rows), _ROWS_PER_SOLVE):
-                piece = slice(start, start + _ROWS_PER_SOLVE)
-                found = attribute(design, values[piece], prediction[rows[piece]], base)
+            n_solved = max(_ROWS_PER_SOLVE, _VALUES_PER_SOLVE // max(values[0].size, 1))
+            for start in range(0, len(rows), n_solved):
+                piece = slice(start, start + n_solved)
+                of_rows = prediction[rows[piece]]
+                if regression is None:
+                    found = attribute(design, values[piece], of_rows, base)
+                else:
+                    found = regression.attribute(codes[rows[piece]], values[piece], of_rows)
                 keep = self.keep_coalitions and design.estimator == "exact"
                 kept = CoalitionValues.of(design, values[piece], base) if keep else None
                 done.append(_Part(rows[piece], found, kept))
             return done
 
         parts = [
-            (rows, self._design(background, budget, design_id))
+            (rows, self._design(background, budget, design_id), self._regression(background, budget, design_id))
             for design_id, rows in self._by_design(hashes, background, budget)
         ]
         if not self.model.is_thread_safe:
@@ -295,6 +305,23 @@ class RowExplainer:
         # Threads of the linear algebra would wait for cores that the model keeps busy.
         with single_threaded_algebra:
             return list(itertools.chain.from_iterable(self._threads.map(explain, parts)))
+
+    def _codes(self, inputs: Inputs, background: Background, budget: int | None) -> FloatArray:
+        """(n, q) what the surrogate takes of each row; nothing for designs without one."""
+        if background.surrogate is None or self._design(background, budget, 0).estimator != "surrogate":
+            return np.zeros((len(inputs), 0))
+        return background.surrogate.encoder.encode(inputs)
+
+    def _regression(self, background: Background, budget: int | None, design_id: int) -> PooledRegression | None:
+        """What solves the design, where that takes a surrogate."""
+        design, key = self._design(background, budget, design_id), (background.digest, budget, design_id)
+        if design.estimator != "surrogate":
+            return None
+        if key not in self._regressions:
+            if background.surrogate is None:
+                raise EstimationError("the estimator `surrogate` needs a background that has one; `plan` fits it.")
+            self._regressions[key] = PooledRegression(design, background.surrogate.surrogate, background.predictions)
+        return self._regressions[key]
 
     def _inputs_of(self, background: Background) -> Inputs:
         if self._background_inputs is None or self._background_inputs[0] != background.digest:
@@ -307,15 +334,11 @@ class RowExplainer:
         """The rows of each design, no more at a time than memory has room for."""
         design = self._design(background, budget, 0)
         n_designs = design_count(design)
-        per_row = max(1, design.n_blocks * design.n_coalitions * self.model.n_outputs)
-        size = max(1, _VALUE_ELEMENTS // per_row)
-        per_call = self.model.examples_per_call(self._inputs_of(background), self.players, design)
-        size -= size % per_call if size > per_call else 0
         design_ids = (hashes % np.uint64(n_designs)).astype(np.int64)
         for design_id in range(n_designs):
             rows = np.flatnonzero(design_ids == design_id)
-            for start in range(0, len(rows), size):
-                yield design_id, rows[start : start + size]
+            for part in np.array_split(rows, _part_count(len(rows), design, self.model)) if len(rows) else []:
+                yield design_id, part
 
     def _design(self, background: Background, budget: int | None, design_id: int) -> Design:
         key = (background.digest, budget, design_id)
@@ -344,7 +367,24 @@ def design_count(design: Design) -> int:
         return 1
     elements = max(design.coalitions.size // 8, 1 if design.linear_map is None else design.linear_map.size)
     wanted = min(_MAX_DESIGNS, -(-_DISTINCT_BLOCKS // design.n_blocks))
+    if design.estimator == "surrogate":
+        # Its blocks have too few coalitions to differ by themselves.
+        n_coalitions = design.n_blocks * design.n_coalitions
+        elements, wanted = design.coalitions.size // 2, min(_SURROGATE_DESIGNS, _DISTINCT_COALITIONS // n_coalitions)
     return max(_MIN_DESIGNS, min(wanted, _DESIGN_ELEMENTS // elements))
+
+
+def _part_count(n_rows: int, design: Design, model: Model) -> int:
+    """In how many parts rows are explained, so that there is room for the values of each."""
+    per_row = max(design.n_blocks * design.n_coalitions * model.n_outputs, 1)
+    return -(-n_rows // max(_VALUE_ELEMENTS // per_row, 1))
+
+
+def _typical_parts(design: Design, model: Model) -> tuple[int, ...]:
+    """How many rows a part of a full batch has: rows fall to designs at random."""
+    mean = ROWS_PER_BATCH / design_count(design)
+    counts = [mean] if mean == ROWS_PER_BATCH else [mean - math.sqrt(mean), mean, mean + math.sqrt(mean)]
+    return tuple(math.ceil(count / _part_count(math.ceil(count), design, model)) for count in counts)
 
 
 def _interactions(result: Attributions) -> FloatArray:

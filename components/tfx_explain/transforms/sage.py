@@ -244,7 +244,7 @@ class _Mixer:
             background_weight=np.ones((self.size, 1)),
         )
         outputs = self.model.block_values(
-            self.background, self.rows, self.players, design, max_examples=len(self.background)
+            self.background, self.rows, self.players, design, typical_examples=(len(self.background),)
         )
         return outputs[:, : len(part)]
 

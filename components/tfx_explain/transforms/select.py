@@ -6,8 +6,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from tfx_explain.rows import SmallestHashes, take_rows
-from tfx_explain.transforms.read import ROWS_PER_BATCH
+from tfx_explain.rows import ROWS_PER_BATCH, SmallestHashes, take_rows
 
 
 class SmallestHashesFn(beam.CombineFn):
