@@ -21,7 +21,9 @@ _RIDGES = (1e-7, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 _FOLDS = 4
 # More directions, or rectified ones, are not worth the coefficients they need.
 _MAX_DIRECTIONS = 64
-_N_RECTIFIED = 100
+_MAX_RECTIFIED = 100
+# The ridge is the same for all, so this prefers what is linear in the codes.
+_RECTIFIED_SCALE = 0.5
 _SMALLEST_SPREAD, _LARGEST_SPREAD = 1e-3, 1e3
 
 
@@ -49,9 +51,10 @@ class Context:
         if n_codes > _MAX_DIRECTIONS:
             main = np.linalg.svd(codes - codes.mean(axis=0), full_matrices=False)[2]
             directions = np.ascontiguousarray(main[:_MAX_DIRECTIONS].T)
-        # Uniform with variance 1: of mixtures of codes with variance 1, if these are independent.
-        uniform = random.words(n_codes + 1, _N_RECTIFIED) / 2.0**63 - 1
-        return cls(directions, uniform[:-1] * np.sqrt(3 / max(n_codes, 1)), uniform[-1] * np.sqrt(3))
+        # Uniform, with the variance of mixtures that are as large as the codes, if these are independent.
+        uniform = random.words(n_codes + 1, min(_MAX_RECTIFIED, len(codes))) / 2.0**63 - 1
+        uniform *= _RECTIFIED_SCALE * np.sqrt(3)
+        return cls(directions, uniform[:-1] / np.sqrt(max(n_codes, 1)), uniform[-1])
 
     def __call__(self, codes: FloatArray) -> FloatArray:
         """(n, c + r) of rows with these codes, (n, q)."""

@@ -90,8 +90,7 @@ class Encoder:
         player_of = np.repeat([p for p, _ in owned], [part.shape[1] for part in parts]).astype(np.int64)
         raw = np.concatenate([*parts, np.zeros((len(reference), 0))], axis=1)
         centre = raw.mean(axis=0)
-        spread = raw.std(axis=0)
-        scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 1e-9 * (1 + np.abs(centre)))
+        scale = np.concatenate([*(_scale(part) for part in parts), np.zeros(0)])
         columns, owners = [], []
         for player in range(len(players)):
             own = np.flatnonzero((player_of == player) & (scale > 0))
@@ -117,10 +116,19 @@ def _with_missing(numbers: FloatArray) -> FloatArray:
     return np.concatenate([np.where(missing, 0.0, numbers), missing], axis=1)
 
 
+def _scale(numbers_with_missing: FloatArray) -> FloatArray:
+    """(2 r,) what each column is multiplied by: all numbers of a feature by the same, constant columns by 0."""
+    spread = numbers_with_missing.std(axis=0)
+    varies = spread > 1e-9 * (1 + np.abs(numbers_with_missing.mean(axis=0)))
+    half = len(spread) // 2
+    common = np.concatenate([np.full(half, np.sqrt(np.square(spread[:half]).sum())), spread[half:]])
+    return np.divide(1.0, common, out=np.zeros_like(common), where=varies)
+
+
 def _main_directions(raw: FloatArray) -> FloatArray:
     """(at most 2, r) directions that give codes of standard deviation 1."""
     if raw.shape[1] <= _MAX_CODES_PER_PLAYER:
-        return np.eye(raw.shape[1])
+        return np.diag(1 / raw.std(axis=0)) if raw.size else np.zeros((0, 0))
     _, lengths, directions = np.linalg.svd(raw, full_matrices=False)
     kept = np.flatnonzero(lengths > 1e-6 * lengths[0])[:_MAX_CODES_PER_PLAYER]
     return np.asarray(directions[kept] * (np.sqrt(len(raw)) / lengths[kept])[:, None])
