@@ -21,7 +21,7 @@ import numpy.typing as npt
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.neural_network import MLPClassifier
 
-from tfx_explain.attribution import Attributions, Design, attribute, make_design
+from tfx_explain.attribution import Attributions, Design, PooledRegression, attribute, fit_surrogate, make_design
 
 Array = npt.NDArray[np.float64]
 Model = Callable[[Array], Array]  # (n, d) -> (n,)
@@ -128,13 +128,33 @@ def estimate(
     return attribute(design, values, model(examples)[:, None], base.mean(axis=0, keepdims=True) if crossed else base)
 
 
+def with_surrogate(model: Model, examples: Array, background: Array, budget: int, seed: int) -> Attributions:
+    """Attributions by `surrogate`, with the standardised features as codes."""
+    d, base = examples.shape[1], model(background)[:, None]
+    codes = (np.concatenate([background, examples]) - background.mean(axis=0)) / background.std(axis=0)
+    known, weights = codes[: len(background)], np.full(len(background), 1 / len(background))
+
+    def evaluate(rows: npt.NDArray[np.int64], design: Design) -> Array:
+        return block_values(model, design, background[rows], [[background[i]] for i in design.background_index[:, 0]])
+
+    surrogate = fit_surrogate(np.arange(d), d, known, base, evaluate, seed)
+    design = make_design("surrogate", n_players=d, budget=budget, background_weights=weights, seed=seed)
+    values = block_values(model, design, examples, [[background[i]] for i in design.background_index[:, 0]])
+    return PooledRegression(design, surrogate, base).attribute(
+        codes[len(background) :], values, model(examples)[:, None]
+    )
+
+
 def measure(
     model: Model, truth: Array, examples: Array, background: Array, n_seeds: int, **how: object
 ) -> tuple[float, ...]:
     """Median and mean squared relative error over examples and seeds, and coverage of 95 % design intervals."""
     errors, covered = [], []
     for seed in range(n_seeds):
-        got = estimate(model, examples, background, seed=seed, **how)
+        if how["estimator"] == "surrogate":
+            got = with_surrogate(model, examples, background, how["budget"], seed)
+        else:
+            got = estimate(model, examples, background, seed=seed, **how)
         errors += list(np.linalg.norm(got.values[..., 0] - truth, axis=1) / np.linalg.norm(truth, axis=1))
         low, high = got.interval(of="background")
         covered.append(((low[..., 0] - 1e-9 <= truth) & (truth <= high[..., 0] + 1e-9)).mean())
@@ -253,6 +273,8 @@ def main() -> None:
         for estimator, scheme, factor in (
             ("leverage", "crossed", 8),
             ("leverage", "crossed", 32),
+            ("surrogate", "pooled", 1),
+            ("surrogate", "pooled", 2),
             ("permutation", "blocks", 2),
             ("leverage", "blocks", 4),
             ("permutation", "blocks", 4),

@@ -16,20 +16,19 @@ attributions. It depends on nothing but the arguments of `make_design`, so every
 
 from tfx_explain.attribution.choice import choose_estimator, minimum_budget
 from tfx_explain.attribution.design import Design, make_design
-from tfx_explain.attribution.estimate import attribute, block_effects
+from tfx_explain.attribution.estimate import attribute
 from tfx_explain.attribution.medoids import medoids, row_distances
 from tfx_explain.attribution.pooled import PooledRegression
 from tfx_explain.attribution.result import Attributions
-from tfx_explain.attribution.surrogate import Sample, Surrogate, fit_surrogate
+from tfx_explain.attribution.surrogate import Surrogate
+from tfx_explain.attribution.surrogate_fit import fit_surrogate
 
 __all__ = [
     "Attributions",
     "Design",
     "PooledRegression",
-    "Sample",
     "Surrogate",
     "attribute",
-    "block_effects",
     "choose_estimator",
     "fit_surrogate",
     "make_design",

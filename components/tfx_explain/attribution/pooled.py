@@ -17,6 +17,8 @@ from tfx_explain.errors import EstimationError
 
 # So many residuals know their variance to a few percent; more would cost more than the attributions do.
 _ERROR_PAIRS = 512
+# On variances: the spread is known from background rows alone, and examples may be harder.
+_SAFETY = 1.2
 
 
 class PooledRegression:
@@ -75,8 +77,10 @@ class PooledRegression:
             halves[:n_blocks], maps[:n_blocks], leverages[:n_blocks], weights[:n_blocks], surrogate.spread
         )
         of_errors = sensitivity[:n_blocks].sum(axis=(0, 2))
-        scale = ratio * np.divide(
-            sensitivity.sum(axis=(0, 2)), of_errors, out=np.ones_like(of_errors), where=of_errors > 0
+        scale = (
+            _SAFETY
+            * ratio
+            * np.divide(sensitivity.sum(axis=(0, 2)), of_errors, out=np.ones_like(of_errors), where=of_errors > 0)
         )
         self._sensitivity = scale[:, None] * np.concatenate(sensitivity[:n_blocks], axis=1)
         self._design_dof = float(max(n_error_pairs - design.n_players, 1))

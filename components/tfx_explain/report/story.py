@@ -15,6 +15,7 @@ _ESTIMATORS = {
     "exact": "every coalition of players evaluated, so nothing is sampled but the background",
     "leverage": "estimated from paired coalitions drawn by leverage score",
     "permutation": "estimated from antithetic permutations",
+    "surrogate": "a surrogate of the model's effects, corrected by a few coalitions per background row",
 }
 _SPACES = {
     "logit": "log-odds (the model's output before its final sigmoid or softmax)",

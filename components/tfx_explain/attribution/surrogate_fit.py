@@ -1,0 +1,209 @@
+"""Fitting a surrogate to what a model says of a few thousand pairs of background rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tfx_explain.attribution.design import Design, make_design
+from tfx_explain.attribution.estimate import block_effects
+from tfx_explain.attribution.maps import FloatArray
+from tfx_explain.attribution.sampling import RandomWords
+from tfx_explain.attribution.surrogate import Context, Surrogate
+
+# 4,096 pairs know the coefficients of some hundred players well enough.
+_MAX_EXAMPLES = 128
+_N_PAIRS = 4_096
+_EXAMPLES_PER_SAMPLE = 16
+_N_PERMUTATIONS = 2
+_RIDGES = (1e-7, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+_FOLDS = 4
+_SMALLEST_SPREAD, _LARGEST_SPREAD = 1e-3, 1e3
+
+Evaluate = Callable[[npt.NDArray[np.int64], Design], FloatArray]
+"""(background rows, (n,); design) -> (n, n_blocks, n_coalitions, K) what the model says of these rows as examples."""
+
+
+def fit_surrogate(
+    owners: npt.NDArray[np.int64],
+    n_players: int,
+    background_codes: FloatArray,
+    background_predictions: FloatArray,
+    evaluate: Evaluate,
+    seed: int,
+) -> Surrogate:
+    """Explains background rows by each other, and fits ridge regressions to that, one per player.
+
+    The ridge is the one that does best on examples that were held out; what is missed there, beyond the noise of the
+    permutations, is the surrogate's `spread`.
+
+    Args:
+      owners: (q,) the player of each code.
+      n_players: number of players d, at least 2.
+      background_codes: (B, q).
+      background_predictions: (B, K).
+      evaluate: asks the model.
+      seed: of the job.
+
+    Returns:
+      The surrogate.
+    """
+    random = RandomWords(seed, n_players, 0, 0, 0)
+    samples = _samples(n_players, background_codes, background_predictions, evaluate, seed, random)
+    context = Context.of(background_codes, random)
+    of_background = context(background_codes)
+    n_outputs, n_codes, n_context = samples[0].effects.shape[3], len(owners), of_background.shape[1]
+    coefficients = np.zeros((n_outputs, n_codes, 1 + 2 * n_context))
+    # With no codes there is no surrogate of a player, and all of its effect is left.
+    missed = np.stack([np.square(sample.effects).mean(axis=(0, 1)) for sample in samples]).mean(axis=0)
+    terms = [_terms(sample, context, of_background) for sample in samples]
+    equations = {
+        player: _equations(samples, terms, background_codes, np.flatnonzero(owners == player), player)
+        for player in sorted(set(owners.tolist()))
+    }
+    if equations:
+        ridge = _best_ridge(list(equations.values()))
+        for player, parts in equations.items():
+            missed[player] = _held_out(parts, ridge)
+            solved = _solve(_total(parts), ridge)
+            own = np.flatnonzero(owners == player)
+            coefficients[:, own] = solved.T.reshape(n_outputs, len(own), -1)
+    return Surrogate(
+        owners=owners,
+        context=context,
+        intercept=coefficients[:, :, 0],
+        of_example=coefficients[:, :, 1 : 1 + n_context].swapaxes(1, 2),
+        of_background=coefficients[:, :, 1 + n_context :].swapaxes(1, 2),
+        background_codes=background_codes,
+        spread=_spread(missed, samples),
+    )
+
+
+class _Sample(NamedTuple):
+    """Effects that the model itself gave.
+
+    Attributes:
+      codes: (n, q) of the examples.
+      rows: (m,) background rows.
+      effects: (n, m, d, K) of each player between each example and each row.
+      noise: (d, K) mean variance of these estimates.
+    """
+
+    codes: FloatArray
+    rows: npt.NDArray[np.int64]
+    effects: FloatArray
+    noise: FloatArray
+
+
+def _samples(
+    n_players: int,
+    codes: FloatArray,
+    predictions: FloatArray,
+    evaluate: Evaluate,
+    seed: int,
+    random: RandomWords,
+) -> list[_Sample]:
+    """Antithetic permutations for a few examples at a time, each time with other rows as background."""
+    n_rows = len(codes)
+    examples = random.orders(1, n_rows)[0, :_MAX_EXAMPLES]
+    n_others = min(-(-_N_PAIRS // len(examples)), n_rows)
+    samples = []
+    for number, start in enumerate(range(0, len(examples), _EXAMPLES_PER_SAMPLE)):
+        chosen = examples[start : start + _EXAMPLES_PER_SAMPLE]
+        weights = np.zeros(n_rows)
+        weights[random.orders(1, n_rows)[0, :n_others]] = 1 / n_others
+        design = make_design(
+            "permutation",
+            n_players=n_players,
+            budget=2 * _N_PERMUTATIONS * (n_players - 1),
+            background_weights=weights,
+            seed=seed,
+            design_id=number,
+        )
+        effects, noise = block_effects(design, evaluate(chosen, design), predictions[chosen], predictions)
+        samples.append(_Sample(codes[chosen], design.background_index[:, 0].astype(np.int64), effects, noise))
+    return samples
+
+
+class _Equations(NamedTuple):
+    """Normal equations of some observations: X'X (k, k), X'y (k, K), y'y (K,) and how many there are."""
+
+    gram: FloatArray
+    right: FloatArray
+    squares: FloatArray
+    n: int
+
+
+def _terms(sample: _Sample, context: Context, of_background: FloatArray) -> FloatArray:
+    """(n, m, 1 + 2 c) of each pair: 1, the example's context, the background row's."""
+    of_examples, others = context(sample.codes), of_background[sample.rows]
+    n, m = len(of_examples), len(others)
+    parts = [np.ones((n, m, 1)), np.repeat(of_examples[:, None], m, axis=1), np.repeat(others[None], n, axis=0)]
+    return np.concatenate(parts, axis=2)
+
+
+def _equations(
+    samples: Sequence[_Sample],
+    terms: Sequence[FloatArray],
+    background_codes: FloatArray,
+    own: npt.NDArray[np.int64],
+    player: int,
+) -> list[_Equations]:
+    """Of one player, whose codes are `own`, per fold: samples that are held out together."""
+    found = []
+    for sample, of_pairs in zip(samples, terms, strict=True):
+        steps = sample.codes[:, None, own] - background_codes[None, sample.rows][:, :, own]
+        design = (steps[..., None] * of_pairs[:, :, None]).reshape(steps.shape[0] * steps.shape[1], -1)
+        effects = sample.effects[:, :, player].reshape(len(design), -1)
+        found.append(_Equations(design.T @ design, design.T @ effects, np.square(effects).sum(axis=0), len(design)))
+    n_folds = min(_FOLDS, len(found))
+    return [_total(found[fold::n_folds]) for fold in range(n_folds)]
+
+
+def _total(parts: Sequence[_Equations]) -> _Equations:
+    return _Equations(
+        np.sum([part.gram for part in parts], axis=0),
+        np.sum([part.right for part in parts], axis=0),
+        np.sum([part.squares for part in parts], axis=0),
+        sum(part.n for part in parts),
+    )
+
+
+def _solve(equations: _Equations, ridge: float) -> FloatArray:
+    """(k, K) coefficients."""
+    gram = equations.gram
+    penalty = ridge * np.trace(gram) / len(gram) or 1.0
+    return np.asarray(np.linalg.solve(gram + penalty * np.eye(len(gram)), equations.right))
+
+
+def _held_out(parts: Sequence[_Equations], ridge: float) -> FloatArray:
+    """(K,) mean squared error on each sample of what was fitted to the others."""
+    total, error = _total(parts), np.zeros(parts[0].right.shape[1])
+    for part in parts:
+        rest = _Equations(total.gram - part.gram, total.right - part.right, total.squares, total.n - part.n)
+        solved = _solve(rest, ridge)
+        fitted = np.einsum("ik,ij,jk->k", solved, part.gram, solved, optimize=True)
+        error += part.squares - 2 * np.einsum("ik,ik->k", solved, part.right) + fitted
+    return error / total.n
+
+
+def _best_ridge(of_players: Sequence[Sequence[_Equations]]) -> float:
+    errors = [np.sum([_held_out(parts, ridge) for parts in of_players]) for ridge in _RIDGES]
+    return _RIDGES[int(np.argmin(errors))]
+
+
+def _spread(missed: FloatArray, samples: Sequence[_Sample]) -> FloatArray:
+    """(d,) ratios from the mean squares that were missed, (d, K), whose noise is known.
+
+    An antithetic permutation has twice the variance of a balanced regression with as many pairs, d - 1; and of that,
+    4 / (d - 1) is the noise of a single pair.
+    """
+    noise = np.mean([sample.noise for sample in samples], axis=0)
+    own = np.maximum(missed - noise, 0.0).sum(axis=1)
+    of_a_pair = _N_PERMUTATIONS * noise.sum(axis=1).mean() * (len(noise) - 1) / 8
+    return np.asarray(
+        np.clip(own / of_a_pair if of_a_pair > 0 else np.ones_like(own), _SMALLEST_SPREAD, _LARGEST_SPREAD)
+    )
