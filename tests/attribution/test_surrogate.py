@@ -153,6 +153,34 @@ def test_a_model_without_noise_or_effects_does_no_harm(games):
     np.testing.assert_allclose(got.std_error, 0, atol=ROUNDING)
 
 
+def test_mixtures_without_an_output_teach_nothing(games):
+    rng = np.random.default_rng(7)
+    background, inner = rng.normal(size=(N_BACKGROUND, D)), games.random_mlp(D, 1)
+
+    def model(x):
+        return np.where((x[:, :1] > 1.2) & (x[:, 1:2] < -0.8), np.nan, inner(x))
+
+    background = background[np.isfinite(model(background)[:, 0])]
+    surrogate = fitted(games, model, background)
+    assert np.isfinite(surrogate.spread).all()
+    whole = fitted(games, inner, background)
+    effects, expected = (one.example_slopes(background) for one in (surrogate, whole))
+    assert np.linalg.norm(effects - expected) < 0.5 * np.linalg.norm(expected)
+
+
+def test_without_any_code_the_model_alone_is_asked(games):
+    rng = np.random.default_rng(8)
+    model = games.random_mlp(D, 1, 2)
+    examples, background = rng.normal(size=(3, D)), rng.normal(size=(N_BACKGROUND, D))
+    blind = fitted(games, model, background, known=np.zeros(0, int))
+    truth = games.explain("exact", model, examples, background, budget=2**D).values
+    design = make_design("surrogate", n_players=D, budget=24, background_weights=games.uniform(N_BACKGROUND), seed=0)
+    values = games.block_values(design, model, examples, background)
+    got = PooledRegression(design, blind, model(background)).attribute(np.zeros((3, 0)), values, model(examples))
+    low, high = got.interval(0.999, of="background")
+    assert ((low <= truth) & (truth <= high)).mean() > 0.95
+
+
 def test_enough_coalitions_need_no_surrogate():
     weights = np.full(N_BACKGROUND, 1 / N_BACKGROUND)
     made = {
@@ -169,6 +197,7 @@ def test_enough_coalitions_need_no_surrogate():
         (201, 8, 100, {}, "at most 200 players, got 201"),
         (20, 8, 100, {"interactions": 2}, "`surrogate` gives no interactions"),
         (20, 2, 100, {}, "set `budget` to at least 4"),
+        (3, 4, 100, {}, "set `budget` to at least 6"),
     ],
 )
 def test_what_cannot_be_done_is_said(n_players, budget, n_background, options, message):

@@ -88,6 +88,16 @@ def test_what_was_never_seen_does_no_harm(encoder):
     assert (codes >= encoder.low - 1).all()
 
 
+def test_a_feature_that_no_row_of_a_batch_has_is_missing(encoder):
+    inputs = columns(seed=5, n=4)
+    without = Inputs(4, {name: column for name, column in inputs.columns.items() if name not in {"gaps", "words"}})
+    codes = encoder.encode(without)
+    assert np.isfinite(codes).all()
+    gaps = Inputs(4, {**inputs.columns, "gaps": np.full(4, np.nan)})
+    own = np.flatnonzero(encoder.owners == NAMES.index("gaps"))
+    np.testing.assert_array_equal(codes[:, own], encoder.encode(gaps)[:, own])
+
+
 def test_groups_share_their_codes():
     encoder = Encoder.fit(columns(), [["number", "word", "constant"], ["absent"], []])
     assert set(encoder.owners) == {0}

@@ -9,6 +9,7 @@ ESTIMATORS = ("exact", "leverage", "permutation", "surrogate")
 _ALWAYS_EXACT_PLAYERS = 10
 _MAX_EXACT_PLAYERS = 20
 _MAX_LEVERAGE_PLAYERS = 60
+_MIN_SURROGATE_PLAYERS = 4
 _MAX_SURROGATE_PLAYERS = 200
 _MIN_SURROGATE_BUDGET = 4
 # A surrogate learns from pairs of background rows; from fewer rows it learns little that is not theirs alone.
@@ -60,6 +61,8 @@ def minimum_budget(estimator: str, n_players: int, interactions: int = 0, n_back
             )
         if estimator == "permutation":
             return min(pairwise, everything)
+        if n_players < _MIN_SURROGATE_PLAYERS:
+            return everything
         n_rows = MIN_SURROGATE_BACKGROUND if n_background is None else n_background
         return min(max(_MIN_SURROGATE_BUDGET, 2 * -(-4 * n_players // n_rows)), everything)
     unknowns = n_players * (n_players + 1) // 2

@@ -110,15 +110,15 @@ def block_effects(
     """Attributions of n examples for each block of the background alone; arguments as of `attribute`.
 
     Returns:
-      (n, n_blocks, d, K) attributions, and the mean over examples and blocks of their design variances, (d, K).
+      (n, n_blocks, d, K) attributions and their design variances.
     """
     values, outputs, backgrounds = _checked(design, block_values, prediction, background_predictions)
     n, n_outputs = outputs.shape
     half, complement = _halves(values)
     solved = _solve(design, half, complement, _totals(design, outputs, _block_base(design, backgrounds)))
     shape = (design.n_blocks, n, n_outputs, design.n_players)
-    noise = solved.variance.reshape(shape).mean(axis=(0, 1)).T
-    return np.ascontiguousarray(solved.values.reshape(shape).transpose(1, 0, 3, 2)), noise
+    effects, variances = (part.reshape(shape).transpose(1, 0, 3, 2) for part in (solved.values, solved.variance))
+    return np.ascontiguousarray(effects), np.ascontiguousarray(variances)
 
 
 def _block_base(design: Design, backgrounds: FloatArray) -> FloatArray:

@@ -52,16 +52,16 @@ def fit_surrogate(
       The surrogate.
     """
     random = RandomWords(seed, n_players, 0, 0, 0)
-    samples = _samples(n_players, background_codes, background_predictions, evaluate, seed, random)
+    samples = _samples(n_players, background_predictions, evaluate, seed, random)
     context = Context.of(background_codes, random)
     of_background = context(background_codes)
-    n_outputs, n_codes, n_context = samples[0].effects.shape[3], len(owners), of_background.shape[1]
+    n_outputs, n_codes, n_context = samples[0].effects.shape[2], len(owners), of_background.shape[1]
     coefficients = np.zeros((n_outputs, n_codes, 1 + 2 * n_context))
     # With no codes there is no surrogate of a player, and all of its effect is left.
-    missed = np.stack([np.square(sample.effects).mean(axis=(0, 1)) for sample in samples]).mean(axis=0)
-    terms = [_terms(sample, context, of_background) for sample in samples]
+    missed = _mean([np.square(sample.effects) for sample in samples])
+    terms = [_terms(sample, of_background) for sample in samples]
     equations = {
-        player: _equations(samples, terms, background_codes, np.flatnonzero(owners == player), player)
+        player: _equations(samples, terms, background_codes[:, owners == player], player)
         for player in sorted(set(owners.tolist()))
     }
     if equations:
@@ -78,36 +78,31 @@ def fit_surrogate(
         of_example=coefficients[:, :, 1 : 1 + n_context].swapaxes(1, 2),
         of_background=coefficients[:, :, 1 + n_context :].swapaxes(1, 2),
         background_codes=background_codes,
-        spread=_spread(missed, samples),
+        spread=_spread(missed, _mean([sample.variances for sample in samples])),
     )
 
 
 class _Sample(NamedTuple):
-    """Effects that the model itself gave.
+    """Effects that the model itself gave for pairs of an example and a background row.
 
     Attributes:
-      codes: (n, q) of the examples.
-      rows: (m,) background rows.
-      effects: (n, m, d, K) of each player between each example and each row.
-      noise: (d, K) mean variance of these estimates.
+      examples: (n,) background rows that were explained.
+      others: (n,) background rows they met.
+      effects: (n, d, K) of each player.
+      variances: (n, d, K) of these estimates.
     """
 
-    codes: FloatArray
-    rows: npt.NDArray[np.int64]
+    examples: npt.NDArray[np.int64]
+    others: npt.NDArray[np.int64]
     effects: FloatArray
-    noise: FloatArray
+    variances: FloatArray
 
 
 def _samples(
-    n_players: int,
-    codes: FloatArray,
-    predictions: FloatArray,
-    evaluate: Evaluate,
-    seed: int,
-    random: RandomWords,
+    n_players: int, predictions: FloatArray, evaluate: Evaluate, seed: int, random: RandomWords
 ) -> list[_Sample]:
     """Antithetic permutations for a few examples at a time, each time with other rows as background."""
-    n_rows = len(codes)
+    n_rows = len(predictions)
     examples = random.orders(1, n_rows)[0, :_MAX_EXAMPLES]
     n_others = min(-(-_N_PAIRS // len(examples)), n_rows)
     samples = []
@@ -123,9 +118,18 @@ def _samples(
             seed=seed,
             design_id=number,
         )
-        effects, noise = block_effects(design, evaluate(chosen, design), predictions[chosen], predictions)
-        samples.append(_Sample(codes[chosen], design.background_index[:, 0].astype(np.int64), effects, noise))
+        effects, variances = block_effects(design, evaluate(chosen, design), predictions[chosen], predictions)
+        # A mixture that the model has no output for teaches nothing.
+        example, other = np.nonzero(np.isfinite(effects).all(axis=(2, 3)))
+        others = design.background_index[other, 0].astype(np.int64)
+        samples.append(_Sample(chosen[example], others, effects[example, other], variances[example, other]))
     return samples
+
+
+def _mean(parts: Sequence[FloatArray]) -> FloatArray:
+    """(d, K) over all pairs; 0 where there are none."""
+    joined = np.concatenate(parts)
+    return np.asarray(joined.sum(axis=0) / max(len(joined), 1))
 
 
 class _Equations(NamedTuple):
@@ -137,27 +141,20 @@ class _Equations(NamedTuple):
     n: int
 
 
-def _terms(sample: _Sample, context: Context, of_background: FloatArray) -> FloatArray:
-    """(n, m, 1 + 2 c) of each pair: 1, the example's context, the background row's."""
-    of_examples, others = context(sample.codes), of_background[sample.rows]
-    n, m = len(of_examples), len(others)
-    parts = [np.ones((n, m, 1)), np.repeat(of_examples[:, None], m, axis=1), np.repeat(others[None], n, axis=0)]
-    return np.concatenate(parts, axis=2)
+def _terms(sample: _Sample, context: FloatArray) -> FloatArray:
+    """(n, 1 + 2 c) of each pair: 1, the example's context, the other row's."""
+    return np.concatenate([np.ones((len(sample.others), 1)), context[sample.examples], context[sample.others]], axis=1)
 
 
 def _equations(
-    samples: Sequence[_Sample],
-    terms: Sequence[FloatArray],
-    background_codes: FloatArray,
-    own: npt.NDArray[np.int64],
-    player: int,
+    samples: Sequence[_Sample], terms: Sequence[FloatArray], own_codes: FloatArray, player: int
 ) -> list[_Equations]:
-    """Of one player, whose codes are `own`, per fold: samples that are held out together."""
+    """Of one player, whose codes are given for the background, per fold: samples that are held out together."""
     found = []
     for sample, of_pairs in zip(samples, terms, strict=True):
-        steps = sample.codes[:, None, own] - background_codes[None, sample.rows][:, :, own]
-        design = (steps[..., None] * of_pairs[:, :, None]).reshape(steps.shape[0] * steps.shape[1], -1)
-        effects = sample.effects[:, :, player].reshape(len(design), -1)
+        steps = own_codes[sample.examples] - own_codes[sample.others]
+        design = (steps[:, :, None] * of_pairs[:, None]).reshape(len(steps), -1)
+        effects = sample.effects[:, player]
         found.append(_Equations(design.T @ design, design.T @ effects, np.square(effects).sum(axis=0), len(design)))
     n_folds = min(_FOLDS, len(found))
     return [_total(found[fold::n_folds]) for fold in range(n_folds)]
@@ -187,7 +184,7 @@ def _held_out(parts: Sequence[_Equations], ridge: float) -> FloatArray:
         solved = _solve(rest, ridge)
         fitted = np.einsum("ik,ij,jk->k", solved, part.gram, solved, optimize=True)
         error += part.squares - 2 * np.einsum("ik,ik->k", solved, part.right) + fitted
-    return error / total.n
+    return error / max(total.n, 1)
 
 
 def _best_ridge(of_players: Sequence[Sequence[_Equations]]) -> float:
@@ -195,13 +192,12 @@ def _best_ridge(of_players: Sequence[Sequence[_Equations]]) -> float:
     return _RIDGES[int(np.argmin(errors))]
 
 
-def _spread(missed: FloatArray, samples: Sequence[_Sample]) -> FloatArray:
-    """(d,) ratios from the mean squares that were missed, (d, K), whose noise is known.
+def _spread(missed: FloatArray, noise: FloatArray) -> FloatArray:
+    """(d,) ratios from the mean squares that were missed and the variances of the estimates in them, (d, K) both.
 
     An antithetic permutation has twice the variance of a balanced regression with as many pairs, d - 1; and of that,
     4 / (d - 1) is the noise of a single pair.
     """
-    noise = np.mean([sample.noise for sample in samples], axis=0)
     own = np.maximum(missed - noise, 0.0).sum(axis=1)
     of_a_pair = _N_PERMUTATIONS * noise.sum(axis=1).mean() * (len(noise) - 1) / 8
     return np.asarray(

@@ -26,25 +26,31 @@ class _Reading:
     Attributes:
       name: of the feature.
       levels: the levels to tell apart; empty for plain numbers.
+      width: how many numbers.
     """
 
     name: str
     levels: tuple[object, ...]
+    width: int
 
     @classmethod
     def of(cls, name: str, column: Column) -> _Reading:
         values = column.values if isinstance(column, Ragged) else column.reshape(-1)
-        if values.dtype.kind == "f":
-            return cls(name, ())
-        counts = Counter(values.tolist())
-        frequent = sorted(counts, key=lambda level: (-counts[level], level))
-        is_number = values.dtype.kind != "O"
-        return cls(name, () if is_number and len(counts) > _MAX_LEVELS else tuple(frequent[:_MAX_LEVELS]))
+        levels: tuple[object, ...] = ()
+        if values.dtype.kind != "f":
+            counts = Counter(values.tolist())
+            if values.dtype.kind == "O" or len(counts) <= _MAX_LEVELS:
+                levels = tuple(sorted(counts, key=lambda level: (-counts[level], level))[:_MAX_LEVELS])
+        if isinstance(column, Ragged):
+            return cls(name, levels, 1 + (len(levels) or int(values.dtype.kind != "O")))
+        return cls(name, levels, int(np.prod(column.shape[1:])) * (len(levels) or 1))
 
     def numbers(self, inputs: Inputs) -> FloatArray:
-        """(n, r) of each row; NaN where there is no number."""
-        column = inputs.columns[self.name]
-        n = len(inputs)
+        """(n, width) of each row; NaN where there is no number."""
+        column, n = inputs.columns.get(self.name), len(inputs)
+        if column is None:
+            # Of features that cannot be known before, a batch has only those that one of its rows has.
+            return np.full((n, self.width), np.nan)
         if not isinstance(column, Ragged):
             values = column.reshape(n, -1)
             if not self.levels:

@@ -320,7 +320,10 @@ class RowExplainer:
         if key not in self._regressions:
             if background.surrogate is None:
                 raise EstimationError("the estimator `surrogate` needs a background that has one; `plan` fits it.")
-            self._regressions[key] = PooledRegression(design, background.surrogate.surrogate, background.predictions)
+            # The number of threads must not show in the last bits.
+            with single_threaded_algebra:
+                made = PooledRegression(design, background.surrogate.surrogate, background.predictions)
+            self._regressions[key] = made
         return self._regressions[key]
 
     def _inputs_of(self, background: Background) -> Inputs:
