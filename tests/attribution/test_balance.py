@@ -13,6 +13,7 @@ from tfx_explain.attribution.balance import balance_pairs
 from tfx_explain.attribution.maps import centre, kernel_weights
 from tfx_explain.attribution.reference import variance_ratio
 from tfx_explain.attribution.sampling import RandomWords, allocate_pairs, draw_pairs, n_pairs_of_size
+from tfx_explain.errors import EstimationError
 
 
 def _drawn(d, n_pairs, n_blocks, seed=0):
@@ -65,6 +66,23 @@ def test_every_pair_stays_equally_likely():
         members = [c for c in range(2**d) if min(n := c.bit_count(), d - n) == size and c < 2**d - 1 - c]
         expected = n_blocks * count / n_pairs_of_size(d, size)
         assert np.abs(seen[members] - expected).max() <= 5 * math.sqrt(expected)
+
+
+def test_more_pairs_than_balance_is_worth_are_left_as_drawn(monkeypatch):
+    def fails(*_):
+        raise AssertionError("too many pairs to balance")
+
+    monkeypatch.setattr("tfx_explain.attribution.design.balance_pairs", fails)
+    monkeypatch.setattr("tfx_explain.attribution.design.variance_ratio", fails)
+    design = make_design("leverage", n_players=14, budget=33 * 14, background_weights=np.ones(1), seed=0)
+    assert design.estimator == "leverage"
+    with pytest.raises(AssertionError, match="too many"):
+        make_design("leverage", n_players=14, budget=32 * 14, background_weights=np.ones(1), seed=0)
+
+
+def test_more_pairs_than_there_are_cannot_be_spread():
+    with pytest.raises(EstimationError, match="4 players have fewer than 8 pairs"):
+        allocate_pairs(4, 8)
 
 
 @pytest.mark.parametrize("name", ["random_mlp", "random_trees", "random_products"])

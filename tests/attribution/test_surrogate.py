@@ -22,14 +22,15 @@ N_BACKGROUND = 40
 ROUNDING = 1e-12
 
 
-def fitted(games, model, background, seed=0, known=None):
-    """A surrogate of a model of features that are their own codes, of the known ones."""
-    known = np.arange(background.shape[1]) if known is None else known
+def fitted(games, model, background, seed=0, owners=None, codes=None):
+    """A surrogate of a model of features that are their own codes, unless others are given."""
+    owners = np.arange(background.shape[1]) if owners is None else owners
+    codes = background[:, owners] if codes is None else codes
 
     def evaluate(rows, design):
         return games.block_values(design, model, background[rows], background)
 
-    return fit_surrogate(known, background.shape[1], background[:, known], model(background), evaluate, seed)
+    return fit_surrogate(owners, background.shape[1], codes, model(background), evaluate, seed)
 
 
 def explain(games, model, surrogate, examples, background, *, budget, weights=None, seed=0) -> Attributions:
@@ -111,6 +112,43 @@ def test_intervals_cover_the_attributions_of_the_population(games):
     assert 0.90 <= np.mean(covered) <= 0.99
 
 
+def test_intervals_cover_with_almost_enough_coalitions_too(games):
+    """24 players and 2d or 3.5d coalitions, where most of the design error is taken to be known."""
+    d = 24
+    rng = np.random.default_rng(9)
+    for seed, budget in ((1, 48), (2, 84)):
+        model = games.random_mlp(d, seed, 1)
+        examples, background = rng.normal(size=(5, d)), rng.normal(size=(N_BACKGROUND, d))
+        truth = games.explain("leverage", model, examples, background, budget=30 * d).values
+        surrogate = fitted(games, model, background)
+        runs = [explain(games, model, surrogate, examples, background, budget=budget, seed=s) for s in range(6)]
+        covered = [np.abs(run.values - truth) <= 1.97 * run.design_std_error for run in runs]
+        assert 0.90 <= np.mean(covered) <= 0.99
+
+
+def test_a_player_with_two_codes_has_the_error_of_one(games):
+    rng = np.random.default_rng(10)
+    slopes, pairs = rng.normal(size=(D, 1)), rng.normal(size=(D, D, 1))
+
+    def model(x):
+        return x @ slopes + np.einsum("ni,nj,ijk->nk", x, x, pairs)
+
+    examples, background = rng.normal(size=(3, D)), rng.normal(size=(N_BACKGROUND, D))
+    turned = np.array([[0.8, 0.6], [-0.6, 0.8]])
+
+    def codes(x):
+        both = np.stack([x[:, 0], x[:, 0] + 0.01 * x[:, 0] ** 2], axis=1) @ turned
+        return np.concatenate([both, x[:, 1:]], axis=1)
+
+    owners = np.r_[0, np.arange(D)]
+    surrogate = fitted(games, model, background, owners=owners, codes=codes(background))
+    truth = games.explain("permutation", model, examples, background, budget=2 * (D - 1))
+    design = make_design("surrogate", n_players=D, budget=12, background_weights=games.uniform(N_BACKGROUND), seed=0)
+    values = games.block_values(design, model, examples, background)
+    got = PooledRegression(design, surrogate, model(background)).attribute(codes(examples), values, model(examples))
+    np.testing.assert_allclose(got.background_std_error, truth.std_error, rtol=0.1)
+
+
 def test_blocks_of_several_rows_have_the_same_attributions(games, monkeypatch):
     rng = np.random.default_rng(2)
     model = games.random_mlp(D, 1, 2)
@@ -131,7 +169,7 @@ def test_players_without_codes_are_estimated_from_the_model_alone(games):
     model = games.random_mlp(D, 1, 2)
     examples, background = rng.normal(size=(3, D)), rng.normal(size=(N_BACKGROUND, D))
     known = np.arange(D - 2)
-    full, blind = fitted(games, model, background), fitted(games, model, background, known=known)
+    full, blind = fitted(games, model, background), fitted(games, model, background, owners=known)
     assert (blind.spread[-2:] > 3 * np.median(blind.spread[:-2])).all()
     design = make_design("surrogate", n_players=D, budget=24, background_weights=games.uniform(N_BACKGROUND), seed=0)
     values = games.block_values(design, model, examples, background)
@@ -172,7 +210,7 @@ def test_without_any_code_the_model_alone_is_asked(games):
     rng = np.random.default_rng(8)
     model = games.random_mlp(D, 1, 2)
     examples, background = rng.normal(size=(3, D)), rng.normal(size=(N_BACKGROUND, D))
-    blind = fitted(games, model, background, known=np.zeros(0, int))
+    blind = fitted(games, model, background, owners=np.zeros(0, int))
     truth = games.explain("exact", model, examples, background, budget=2**D).values
     design = make_design("surrogate", n_players=D, budget=24, background_weights=games.uniform(N_BACKGROUND), seed=0)
     values = games.block_values(design, model, examples, background)
@@ -193,11 +231,12 @@ def test_enough_coalitions_need_no_surrogate():
 @pytest.mark.parametrize(
     ("n_players", "budget", "n_background", "options", "message"),
     [
-        (20, 8, 31, {}, "needs 32 of them, got 31; raise `background.num_rows`"),
+        (20, 8, 31, {}, "needs 32 of them, got 31; give it a larger background"),
         (201, 8, 100, {}, "at most 200 players, got 201"),
         (20, 8, 100, {"interactions": 2}, "`surrogate` gives no interactions"),
         (20, 2, 100, {}, "set `budget` to at least 4"),
         (3, 4, 100, {}, "set `budget` to at least 6"),
+        (6, 22, 100, {}, "set `budget` to at least 62"),
     ],
 )
 def test_what_cannot_be_done_is_said(n_players, budget, n_background, options, message):

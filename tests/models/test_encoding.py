@@ -24,6 +24,7 @@ def columns(seed=0, n=N):
             "vector": rng.normal(size=(n, 6)) @ np.diag([10.0, 5.0, 0.1, 0.1, 0.1, 0.1]),
             "count": rng.integers(0, 1000, size=n),
             "level": rng.integers(0, 3, size=n),
+            "switch": rng.integers(0, 2, size=n),
             "word": words[rng.integers(0, 3, size=n)],
             "numbers": Ragged.from_lengths(rng.normal(size=lengths.sum()), lengths),
             "words": Ragged.from_lengths(words[rng.integers(0, 3, size=lengths.sum())], lengths),
@@ -44,7 +45,7 @@ def encoder():
 def test_every_player_that_varies_has_one_or_two_codes_of_variance_one(encoder):
     counts = dict(zip(NAMES, np.bincount(encoder.owners, minlength=len(NAMES)), strict=True))
     assert counts["constant"] == 0
-    assert counts["number"] == counts["count"] == 1
+    assert counts["number"] == counts["count"] == counts["switch"] == 1
     assert all(1 <= n <= 2 for name, n in counts.items() if name != "constant")
     codes = encoder.encode(columns())
     np.testing.assert_allclose(codes.mean(axis=0), 0, atol=1e-6)
@@ -79,6 +80,7 @@ def test_what_was_never_seen_does_no_harm(encoder):
     strange = {
         **inputs.columns,
         "number": np.array([np.inf, -1e30, np.nan], np.float32),
+        "gaps": np.array([1.7e308, -1.7e308, 0.0]),
         "word": np.array([b"zebra", b"", b"a"], dtype=object),
         "words": Ragged.from_lengths(np.array([b"zebra"] * 5, dtype=object), np.array([5, 0, 0])),
     }
@@ -96,6 +98,18 @@ def test_a_feature_that_no_row_of_a_batch_has_is_missing(encoder):
     gaps = Inputs(4, {**inputs.columns, "gaps": np.full(4, np.nan)})
     own = np.flatnonzero(encoder.owners == NAMES.index("gaps"))
     np.testing.assert_array_equal(codes[:, own], encoder.encode(gaps)[:, own])
+
+
+def test_one_huge_number_leaves_the_others_their_codes():
+    inputs = columns()
+    strange = Inputs(N, {**inputs.columns, "gaps": np.r_[np.full(N - 1, 1.7e308), 0.0]})
+    assert np.isfinite(Encoder.fit(strange, PLAYERS).encode(strange)).all()
+
+
+def test_a_feature_that_changes_its_type_is_missing(encoder):
+    inputs = columns(seed=6, n=4)
+    changed = {**inputs.columns, "numbers": Ragged.from_lengths(np.array([b"a"] * 4, dtype=object), np.ones(4, int))}
+    assert np.isfinite(encoder.encode(Inputs(4, changed))).all()
 
 
 def test_groups_share_their_codes():

@@ -9,7 +9,8 @@ ESTIMATORS = ("exact", "leverage", "permutation", "surrogate")
 _ALWAYS_EXACT_PLAYERS = 10
 _MAX_EXACT_PLAYERS = 20
 _MAX_LEVERAGE_PLAYERS = 60
-_MIN_SURROGATE_PLAYERS = 4
+# With fewer there are hardly more coalitions than a regression over all background rows needs.
+_MIN_SURROGATE_PLAYERS = 7
 _MAX_SURROGATE_PLAYERS = 200
 _MIN_SURROGATE_BUDGET = 4
 # A surrogate learns from pairs of background rows; from fewer rows it learns little that is not theirs alone.
@@ -30,7 +31,7 @@ def minimum_budget(estimator: str, n_players: int, interactions: int = 0, n_back
     - leverage: 4d; below, the regression has too few rows for its unknowns and its error explodes. With order-2
       interactions 3 (d + d (d - 1) / 2): three times the unknowns.
     - permutation: 2 (d - 1), one permutation and its reverse.
-    - surrogate: 4, and 8d over all background rows.
+    - surrogate: 4, and 8d over all background rows; all with fewer than 7 players.
 
     Args:
       estimator: `exact`, `leverage`, `permutation` or `surrogate`.
@@ -131,7 +132,7 @@ def check_budget(
     if estimator == "surrogate" and n_background is not None and n_background < MIN_SURROGATE_BACKGROUND:
         raise EstimationError(
             f"estimator `surrogate` learns from pairs of background rows and needs {MIN_SURROGATE_BACKGROUND} of them, "
-            f"got {n_background}; raise `background.num_rows` or choose `estimator: leverage`."
+            f"got {n_background}; give it a larger background or choose `estimator: leverage`."
         )
     if estimator == "exact" and n_players > _MAX_EXACT_PLAYERS:
         raise EstimationError(

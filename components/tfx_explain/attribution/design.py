@@ -40,6 +40,8 @@ _MIN_BLOCKS = 4
 _EXACT_BLOCKS = 32
 _DRAWS = 8
 _GROUP_PAIRS_PER_PLAYER = 4
+# Of more pairs, most directions are even by themselves, and exchanges take long.
+_MAX_BALANCED_PAIRS_PER_PLAYER = 16
 # Blocks are alike, so a few say what balance does to the error of all.
 _REFERENCE_BLOCKS = 8
 _PARTITION_STREAM = 2**63
@@ -160,7 +162,7 @@ def make_design(
     weights = _checked_weights(background_weights)
     if estimator == "surrogate" and budget >= minimum_budget("leverage", n_players, interactions):
         estimator = "leverage"
-    check_budget(estimator, n_players, budget, interactions, np.count_nonzero(weights))
+    check_budget(estimator, n_players, budget, interactions, int(np.count_nonzero(weights)))
     stream = _Stream(seed, n_players, budget, design_id)
     if estimator == "exact":
         return _exact_design(n_players, weights, stream, interactions)
@@ -258,19 +260,25 @@ def _leverage_design(n_players: int, n_pairs: int, weights: FloatArray, stream: 
     strata = allocate_pairs(n_players, n_pairs)
     kernel = kernel_weights(strata)
     streams = [stream.block(block) for block in range(len(index))]
-    drawn = np.stack([draw_pairs(random, strata) for random in streams])
-    orders = np.concatenate([random.orders(1, n_players) for random in streams])
-    halves = balance_pairs(drawn, strata, kernel, orders)
+    halves = np.stack([draw_pairs(random, strata) for random in streams])
+    is_balanced = n_pairs <= _MAX_BALANCED_PAIRS_PER_PLAYER * n_players
+    if is_balanced:
+        orders = np.concatenate([random.orders(1, n_players) for random in streams])
+        halves = balance_pairs(halves, strata, kernel, orders)
     blocks = [
         _leverage_block(random, half, strata, kernel, pairs) for random, half in zip(streams, halves, strict=True)
     ]
     counts = np.array(strata.counts)
-    drawn = np.array([count / population for count, population in zip(strata.counts, strata.populations, strict=True)])
+    fractions = np.array(
+        [count / population for count, population in zip(strata.counts, strata.populations, strict=True)]
+    )
     linear_maps = np.stack([block.linear_map for block in blocks])
     leverages = np.stack([block.leverages for block in blocks])
-    factors = strata.per_pair((1 - drawn) * counts / np.maximum(counts - 1, 1))
-    few = slice(0, _REFERENCE_BLOCKS)
-    factors *= variance_ratio(halves[few], linear_maps[few], leverages[few], factors)
+    factors = strata.per_pair((1 - fractions) * counts / np.maximum(counts - 1, 1))
+    if is_balanced:
+        few = slice(0, _REFERENCE_BLOCKS)
+        final = np.stack([block.half for block in blocks[few]])
+        factors *= variance_ratio(final, linear_maps[few], leverages[few], factors)
     return Design(
         estimator="leverage",
         n_players=n_players,

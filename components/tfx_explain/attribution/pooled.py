@@ -17,8 +17,10 @@ from tfx_explain.errors import EstimationError
 
 # So many residuals know their variance to a few percent; more would cost more than the attributions do.
 _ERROR_PAIRS = 512
-# On variances: the spread is known from background rows alone, and examples may be harder.
+# On variances: what the surrogate misses is known from background rows alone, and taken to differ from row to row.
+# The more coalitions meet a row, the more rests on that.
 _SAFETY = 1.2
+_SAFETY_PER_COALITION = 0.4
 
 
 class PooledRegression:
@@ -29,9 +31,9 @@ class PooledRegression:
     left of a row's effects is treated as random, with mean zero and the variances `Surrogate.spread`: generalised least
     squares, linear in the values. In the limit of many coalitions it becomes the mean of each row's own solution.
 
-    The design error is the sandwich estimate over pairs of some blocks, times what balance takes off it. The error of
-    the background is the surrogate's variance over its rows plus the spread of what the surrogate misses; where a
-    player has two codes, they are taken to be uncorrelated.
+    The design error is the sandwich estimate over pairs of some blocks, times what balance and shrinkage take off it,
+    times a safety factor. The error of the background is the surrogate's variance over its rows plus the spread of what
+    the surrogate misses.
 
     Args:
       design: of the estimator `surrogate`.
@@ -56,32 +58,32 @@ class PooledRegression:
         np.add.at(self._row_weights, design.background_index, design.background_weight)
         self._base_value = self._row_weights @ outputs
         self._owners = np.eye(design.n_players)[surrogate.owners]
-        self._covariances = _covariances(surrogate, self._row_weights)
+        self._row_variance = _RowVariance.of(surrogate, self._row_weights, design.n_players)
 
         halves = design.coalitions[:, : design.n_coalitions // 2]
         memberships, weights = centre(halves), design.background_weight.sum(axis=1)
         maps = _maps(memberships, design.pair_weights, weights, surrogate.spread)
         means = _BlockMeans.of(design, surrogate, outputs - self._base_value)
-        of_pairs = means.of_pairs(halves, surrogate.owners)
         self._map = np.concatenate(maps, axis=1)
-        self._mapped_terms = self._map @ of_pairs
         self._known_terms = means.over_all(weights)
 
         n_blocks = min(-(-_ERROR_PAIRS // halves.shape[1]), design.n_blocks)
         self._error_pairs = n_error_pairs = n_blocks * halves.shape[1]
         self._error_memberships = np.concatenate(memberships[:n_blocks])
-        self._error_terms = of_pairs[:, :n_error_pairs]
+        self._mapped_terms, self._error_terms = [], []
+        for output in range(outputs.shape[1]):
+            of_pairs = means.of_pairs(output, halves, surrogate.owners)
+            self._mapped_terms.append(self._map @ of_pairs)
+            self._error_terms.append(of_pairs[:n_error_pairs].copy())
         leverages = np.einsum("gkp,gpk->gk", memberships, maps)
         sensitivity = maps**2 / np.maximum(1 - leverages, np.finfo(float).eps)[:, None]
         ratio, self._expected_square = pooled_variance_ratio(
             halves[:n_blocks], maps[:n_blocks], leverages[:n_blocks], weights[:n_blocks], surrogate.spread
         )
         of_errors = sensitivity[:n_blocks].sum(axis=(0, 2))
-        scale = (
-            _SAFETY
-            * ratio
-            * np.divide(sensitivity.sum(axis=(0, 2)), of_errors, out=np.ones_like(of_errors), where=of_errors > 0)
-        )
+        safety = _SAFETY + _SAFETY_PER_COALITION * design.n_coalitions / (4 * design.n_players)
+        of_all = sensitivity.sum(axis=(0, 2))
+        scale = safety * ratio * np.divide(of_all, of_errors, out=np.ones_like(of_errors), where=of_errors > 0)
         self._sensitivity = scale[:, None] * np.concatenate(sensitivity[:n_blocks], axis=1)
         self._design_dof = float(max(n_error_pairs - design.n_players, 1))
         self._no_pairs = design.interaction_pairs
@@ -140,7 +142,7 @@ class PooledRegression:
         squares = np.square(residuals, out=residuals)
         noise = squares.mean(axis=1, keepdims=True) / self._expected_square
         share = np.square(self._row_weights).sum()
-        by_surrogate = _variance_over_rows(self._covariances[output], codes, slopes) @ self._owners
+        by_surrogate = self._row_variance(output, codes, slopes)
         background = share / (1 - share) * by_surrogate + share * noise * self._surrogate.spread
         return known + missed + even, squares @ self._sensitivity.T, background
 
@@ -183,16 +185,14 @@ class _BlockMeans(NamedTuple):
             np.einsum("gr,kgrcq->kgcq", shares, rows), np.einsum("gr,grk->gk", shares, outputs[design.background_index])
         )
 
-    def of_pairs(self, halves: Coalitions, owners: npt.NDArray[np.int64]) -> FloatArray:
-        """(K, all pairs, 3 q + 2): what the surrogate and an even share of the total give each pair as its odd part."""
+    def of_pairs(self, output: int, halves: Coalitions, owners: npt.NDArray[np.int64]) -> FloatArray:
+        """(all pairs, 3 q + 2): what the surrogate and an even share of the total give each pair as its odd part."""
         by_code = centre(halves)[:, :, owners]
         share = halves.mean(axis=2)[:, :, None] - 0.5
-        found = []
-        for parts, outputs in zip(self.parts, self.outputs.T, strict=True):
-            slope, code, product = (parts[:, None, part] for part in range(3))
-            constant = -(by_code * product).sum(axis=2, keepdims=True) - share * outputs[:, None, None]
-            found.append(np.concatenate([by_code, by_code * slope, -by_code * code, share, constant], axis=2))
-        return np.asarray(found).reshape(len(found), halves.shape[0] * halves.shape[1], -1)
+        slope, code, product = (self.parts[output][:, None, part] for part in range(3))
+        constant = -(by_code * product).sum(axis=2, keepdims=True) - share * self.outputs[:, output, None, None]
+        found = np.concatenate([by_code, by_code * slope, -by_code * code, share, constant], axis=2)
+        return np.asarray(found.reshape(halves.shape[0] * halves.shape[1], -1))
 
     def over_all(self, weights: FloatArray) -> FloatArray:
         """(K, 3 q + 2, q): the mean effect of each code over the whole background."""
@@ -210,18 +210,34 @@ def _background_parts(surrogate: Surrogate) -> FloatArray:
     return np.stack([slopes, codes, codes * slopes], axis=2)
 
 
-def _covariances(surrogate: Surrogate, weights: FloatArray) -> FloatArray:
-    """(K, 3, 3, q) of V, b and b V over the background."""
-    rows = _background_parts(surrogate)
-    centred = rows - np.einsum("b,kbcq->kcq", weights, rows)[:, None]
-    return np.asarray(np.einsum("b,kbcq,kbeq->kceq", weights, centred, centred, optimize=True))
+class _RowVariance(NamedTuple):
+    """Variances over the background of x V - U b - b V, summed over the codes of each player.
 
+    Attributes:
+      pairs: (2, p) codes of the same player, each with itself and, both ways round, with others.
+      covariances: (K, 3, 3, p) of V, b and b V of the first code with those of the second.
+      owners: (p, d) whose pairs they are.
+    """
 
-def _variance_over_rows(covariances: FloatArray, codes: FloatArray, slopes: FloatArray) -> FloatArray:
-    """(n, q) variance over the background of x V - U b - b V, from covariances (3, 3, q)."""
-    factors = [codes, -slopes, np.full_like(codes, -1.0)]
-    found = np.zeros_like(codes)
-    for i, first in enumerate(factors):
-        for j, second in enumerate(factors):
-            found += first * second * covariances[i, j]
-    return np.maximum(found, 0.0)
+    pairs: npt.NDArray[np.int64]
+    covariances: FloatArray
+    owners: FloatArray
+
+    @classmethod
+    def of(cls, surrogate: Surrogate, weights: FloatArray, n_players: int) -> _RowVariance:
+        """From (B,) weights of the background rows."""
+        pairs = np.array(np.nonzero(surrogate.owners[:, None] == surrogate.owners))
+        rows = _background_parts(surrogate)
+        centred = rows - np.einsum("b,kbcq->kcq", weights, rows)[:, None]
+        first, second = centred[..., pairs[0]], centred[..., pairs[1]]
+        covariances = np.einsum("b,kbcp,kbep->kcep", weights, first, second, optimize=True)
+        return cls(pairs, covariances, np.eye(n_players)[surrogate.owners[pairs[0]]])
+
+    def __call__(self, output: int, codes: FloatArray, slopes: FloatArray) -> FloatArray:
+        """(n, d) of examples with these codes and slopes U, (n, q)."""
+        factors = [codes, -slopes, np.full_like(codes, -1.0)]
+        found = np.zeros((len(codes), self.pairs.shape[1]))
+        for i, first in enumerate(factors):
+            for j, second in enumerate(factors):
+                found += first[:, self.pairs[0]] * second[:, self.pairs[1]] * self.covariances[output, i, j]
+        return np.maximum(found @ self.owners, 0.0)

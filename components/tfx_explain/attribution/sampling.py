@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tfx_explain.errors import EstimationError
+
 Coalitions = npt.NDArray[np.bool_]  # (n_rows, n_players), True = present
 
 _WORD = 2**64 - 1
@@ -84,7 +86,12 @@ def allocate_pairs(n_players: int, n_pairs: int) -> Strata:
 
     Returns:
       The strata; their counts sum to `n_pairs`.
+
+    Raises:
+      EstimationError: there are not so many pairs.
     """
+    if n_pairs > 2 ** (n_players - 1) - 1:
+        raise EstimationError(f"{n_players} players have fewer than {n_pairs} pairs of coalitions; lower `budget`.")
     sizes = range(1, n_players // 2 + 1)
     shares = np.array([0.5 if 2 * size == n_players else 1.0 for size in sizes])
     # Capped at n_pairs, so that populations beyond int64 stay comparable.

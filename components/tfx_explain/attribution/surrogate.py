@@ -14,9 +14,10 @@ import numpy.typing as npt
 from tfx_explain.attribution.maps import FloatArray
 from tfx_explain.attribution.sampling import RandomWords
 
-# More directions, or rectified ones, are not worth the coefficients they need.
+# More directions, or rectified ones, are not worth the coefficients they need; and many codes need many already.
 _MAX_DIRECTIONS = 64
 _MAX_RECTIFIED = 100
+_MAX_OF_MANY = 32
 # The ridge is the same for all, so this prefers what is linear in the codes.
 _RECTIFIED_SCALE = 0.5
 
@@ -41,12 +42,12 @@ class Context:
     def of(cls, codes: FloatArray, random: RandomWords) -> Context:
         """All codes where they are few, else their main directions among these (B, q)."""
         n_codes = codes.shape[1]
-        directions = np.eye(n_codes)
+        directions, n_rectified = np.eye(n_codes), min(_MAX_RECTIFIED, len(codes))
         if n_codes > _MAX_DIRECTIONS:
             main = np.linalg.svd(codes - codes.mean(axis=0), full_matrices=False)[2]
-            directions = np.ascontiguousarray(main[:_MAX_DIRECTIONS].T)
+            directions, n_rectified = np.ascontiguousarray(main[:_MAX_OF_MANY].T), min(_MAX_OF_MANY, len(codes))
         # Uniform, with the variance of mixtures that are as large as the codes, if these are independent.
-        uniform = random.words(n_codes + 1, min(_MAX_RECTIFIED, len(codes))) / 2.0**63 - 1
+        uniform = random.words(n_codes + 1, n_rectified) / 2.0**63 - 1
         uniform *= _RECTIFIED_SCALE * np.sqrt(3)
         return cls(directions, uniform[:-1] / np.sqrt(max(n_codes, 1)), uniform[-1])
 

@@ -21,6 +21,8 @@ _EXAMPLES_PER_SAMPLE = 16
 _N_PERMUTATIONS = 2
 _RIDGES = (1e-7, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 _FOLDS = 4
+# Numbers that designs of examples do not have.
+_DESIGNS = 2**63
 _SMALLEST_SPREAD, _LARGEST_SPREAD = 1e-3, 1e3
 
 Evaluate = Callable[[npt.NDArray[np.int64], Design], FloatArray]
@@ -116,7 +118,7 @@ def _samples(
             budget=2 * _N_PERMUTATIONS * (n_players - 1),
             background_weights=weights,
             seed=seed,
-            design_id=number,
+            design_id=_DESIGNS + number,
         )
         effects, variances = block_effects(design, evaluate(chosen, design), predictions[chosen], predictions)
         # A mixture that the model has no output for teaches nothing.
@@ -195,8 +197,8 @@ def _best_ridge(of_players: Sequence[Sequence[_Equations]]) -> float:
 def _spread(missed: FloatArray, noise: FloatArray) -> FloatArray:
     """(d,) ratios from the mean squares that were missed and the variances of the estimates in them, (d, K) both.
 
-    An antithetic permutation has twice the variance of a balanced regression with as many pairs, d - 1; and of that,
-    4 / (d - 1) is the noise of a single pair.
+    An antithetic permutation has twice the variance of a balanced regression with as many pairs, d - 1; and that has
+    4 / (d - 1) of the variance of a single pair's noise.
     """
     own = np.maximum(missed - noise, 0.0).sum(axis=1)
     of_a_pair = _N_PERMUTATIONS * noise.sum(axis=1).mean() * (len(noise) - 1) / 8

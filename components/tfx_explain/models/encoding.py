@@ -17,6 +17,7 @@ _MAX_LEVELS = 8
 _MAX_CODES_PER_PLAYER = 2
 # Beyond what the encoder has seen by more standard deviations than this, one number is as good as another.
 _MARGIN = 1.0
+_LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,15 @@ class _Reading:
 
     def numbers(self, inputs: Inputs) -> FloatArray:
         """(n, width) of each row; NaN where there is no number."""
-        column, n = inputs.columns.get(self.name), len(inputs)
-        if column is None:
-            # Of features that cannot be known before, a batch has only those that one of its rows has.
-            return np.full((n, self.width), np.nan)
+        column = inputs.columns.get(self.name)
+        if column is not None:
+            found = self._of(column, len(inputs))
+            if found.shape[1] == self.width:
+                return found
+        # Features that cannot be known before may be absent from a batch, or of another type in it.
+        return np.full((len(inputs), self.width), np.nan)
+
+    def _of(self, column: Column, n: int) -> FloatArray:
         if not isinstance(column, Ragged):
             values = column.reshape(n, -1)
             if not self.levels:
@@ -117,8 +123,8 @@ class Encoder:
 
 
 def _with_missing(numbers: FloatArray) -> FloatArray:
-    """(n, 2 r): numbers, 0 where there are none, and whether there are none."""
-    missing = ~np.isfinite(numbers)
+    """(n, 2 r): numbers, 0 where there are none or they are too large for sums, and whether that is so."""
+    missing = ~(np.abs(numbers) < _LARGEST)
     return np.concatenate([np.where(missing, 0.0, numbers), missing], axis=1)
 
 
@@ -133,8 +139,8 @@ def _scale(numbers_with_missing: FloatArray) -> FloatArray:
 
 def _main_directions(raw: FloatArray) -> FloatArray:
     """(at most 2, r) directions that give codes of standard deviation 1."""
-    if raw.shape[1] <= _MAX_CODES_PER_PLAYER:
-        return np.diag(1 / raw.std(axis=0)) if raw.size else np.zeros((0, 0))
+    if not raw.size:
+        return np.zeros((0, 0))
     _, lengths, directions = np.linalg.svd(raw, full_matrices=False)
     kept = np.flatnonzero(lengths > 1e-6 * lengths[0])[:_MAX_CODES_PER_PLAYER]
     return np.asarray(directions[kept] * (np.sqrt(len(raw)) / lengths[kept])[:, None])

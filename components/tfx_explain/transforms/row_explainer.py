@@ -273,7 +273,6 @@ class RowExplainer:
         Two parts are worked on at a time: while the attributions of one are made, the model has the other.
         """
         background_inputs, base = self._inputs_of(background), background.predictions
-
         codes = self._codes(inputs, background, budget)
 
         def explain(part: tuple[npt.NDArray[np.int64], Design, PooledRegression | None]) -> list[_Part]:
@@ -310,7 +309,9 @@ class RowExplainer:
         """(n, q) what the surrogate takes of each row; nothing for designs without one."""
         if background.surrogate is None or self._design(background, budget, 0).estimator != "surrogate":
             return np.zeros((len(inputs), 0))
-        return background.surrogate.encoder.encode(inputs)
+        # The number of threads must not show in the last bits, here or below.
+        with single_threaded_algebra:
+            return background.surrogate.encoder.encode(inputs)
 
     def _regression(self, background: Background, budget: int | None, design_id: int) -> PooledRegression | None:
         """What solves the design, where that takes a surrogate."""
@@ -320,7 +321,6 @@ class RowExplainer:
         if key not in self._regressions:
             if background.surrogate is None:
                 raise EstimationError("the estimator `surrogate` needs a background that has one; `plan` fits it.")
-            # The number of threads must not show in the last bits.
             with single_threaded_algebra:
                 made = PooledRegression(design, background.surrogate.surrogate, background.predictions)
             self._regressions[key] = made
