@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfx_explain.attribution import make_design
 from tfx_explain.errors import InputError
 from tfx_explain.models import chunks as chunks_module
 from tfx_explain.models import engine as engine_module
@@ -66,6 +67,22 @@ def test_chunks_change_nothing(request, kind, max_rows, tools, monkeypatch):
         engine_module.Bound, "max_rows", property(lambda self: max_rows, lambda self, _: None), raising=False
     )
     np.testing.assert_allclose(model.block_values(x, b, players, design), expected, rtol=2e-6)
+
+
+@pytest.mark.parametrize("rows", [[3, 0], [4, 1, 2, 0, 3], []])
+@pytest.mark.parametrize("kind", ["mixed", "dense"])
+@pytest.mark.parametrize("enumerated", [False, True])
+def test_some_rows_have_the_values_they_have_among_all(request, kind, enumerated, rows, tools):
+    model, make = request.getfixturevalue(kind)
+    players = PLAYERS if kind == "mixed" else DENSE_PLAYERS
+    design = tools.random_design(len(players), 9, n_blocks=2, n_coalitions=5)
+    if enumerated:
+        weights = np.full(9, 1 / 9)
+        design = make_design("exact", n_players=len(players), budget=64, background_weights=weights, seed=0)
+    x, b = make(5, 1), make(9, 2)
+    expected = model.block_values(x, b, players, design)[rows]
+    found = model.block_values(x, b, players, design, rows=np.array(rows, np.int64), typical_examples=(3, 4))
+    np.testing.assert_allclose(found, expected, rtol=2e-6)
 
 
 def test_calls_have_no_room_for_examples_that_never_come():

@@ -14,7 +14,7 @@ _MIN_SURROGATE_PLAYERS = 7
 _MAX_SURROGATE_PLAYERS = 200
 _MIN_SURROGATE_BUDGET = 4
 # A surrogate learns from pairs of background rows; from fewer rows it learns little that is not theirs alone.
-MIN_SURROGATE_BACKGROUND = 32
+_MIN_SURROGATE_BACKGROUND = 32
 _AUTO_ROWS_PER_PLAYER = 512
 _AUTO_MAX_COALITIONS_PER_PLAYER = 64
 
@@ -64,7 +64,7 @@ def minimum_budget(estimator: str, n_players: int, interactions: int = 0, n_back
             return min(pairwise, everything)
         if n_players < _MIN_SURROGATE_PLAYERS:
             return everything
-        n_rows = MIN_SURROGATE_BACKGROUND if n_background is None else n_background
+        n_rows = _MIN_SURROGATE_BACKGROUND if n_background is None else n_background
         return min(max(_MIN_SURROGATE_BUDGET, 2 * -(-4 * n_players // n_rows)), everything)
     unknowns = n_players * (n_players + 1) // 2
     return min(2 * ((3 * unknowns + 1) // 2) if interactions else 4 * n_players, everything)
@@ -129,9 +129,9 @@ def check_budget(
 ) -> None:
     """Raises an EstimationError where budget or background are too small, or enumeration is out of reach."""
     least = minimum_budget(estimator, n_players, interactions, n_background)
-    if estimator == "surrogate" and n_background is not None and n_background < MIN_SURROGATE_BACKGROUND:
+    if estimator == "surrogate" and n_background is not None and n_background < _MIN_SURROGATE_BACKGROUND:
         raise EstimationError(
-            f"estimator `surrogate` learns from pairs of background rows and needs {MIN_SURROGATE_BACKGROUND} of them, "
+            f"estimator `surrogate` learns from pairs of background rows and needs {_MIN_SURROGATE_BACKGROUND} of them, "
             f"got {n_background}; give it a larger background or choose `estimator: leverage`."
         )
     if estimator == "exact" and n_players > _MAX_EXACT_PLAYERS:
@@ -157,7 +157,7 @@ def _sampling_estimator(n_players: int, asked: int | None, n_background: int, in
         return "leverage"
     if asked is None or asked >= minimum_budget("leverage", n_players):
         return "leverage" if n_players <= _MAX_LEVERAGE_PLAYERS else "permutation"
-    if n_background < MIN_SURROGATE_BACKGROUND or n_players > _MAX_SURROGATE_PLAYERS:
+    if n_background < _MIN_SURROGATE_BACKGROUND or n_players > _MAX_SURROGATE_PLAYERS:
         return "permutation"
     return "surrogate"
 

@@ -138,16 +138,15 @@ class Model:
         """
         coalitions, index = np.asarray(design.coalitions, bool), np.asarray(design.background_index)
         _check(coalitions, index, players, len(background))
-        rows = np.arange(len(examples)) if rows is None else rows
-        out = np.empty((len(rows), *coalitions.shape[:2], self.n_outputs))
+        chosen = np.arange(len(examples)) if rows is None else rows
+        out = np.empty((len(chosen), *coalitions.shape[:2], self.n_outputs))
         if not out.size:
             return out
         bound = self._engine.bind(background, players)
         masks = enumerated_masks(coalitions)
         if masks is None:
-            return self._lattice(bound, examples, rows, design, out, typical_examples)
-        if len(rows) < len(examples):
-            examples = examples.take(rows)
+            return self._lattice(bound, examples, chosen, design, out, typical_examples)
+        examples = examples if rows is None else examples.take(rows)
         differing = differing_players(examples, background, players)
         repetitive = is_worth_it(differing, len(players))
         self._distinct(bound, examples, np.flatnonzero(repetitive), differing, masks, design, out)
