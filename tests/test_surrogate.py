@@ -138,6 +138,9 @@ def test_both_models_have_a_surrogate(model: str, examples: str, tmp_path: Path)
 
 def test_a_small_background_is_refused_before_anything_is_read(model: str, examples: str, tmp_path: Path) -> None:
     config = {"background": {"num_rows": 20}}
-    with pytest.raises(errors.EstimationError, match="needs 32 of them, got 20; give it a larger background"):
+    with pytest.raises(
+        errors.EstimationError,
+        match="needs 32 background rows, to learn from pairs of them, got 20; give it a larger background",
+    ):
         run(model, examples, tmp_path / "out", {"estimator": "surrogate", "budget": 4}, config=config)
     assert not (tmp_path / "out").exists()

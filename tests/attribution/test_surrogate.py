@@ -231,7 +231,7 @@ def test_enough_coalitions_need_no_surrogate():
 @pytest.mark.parametrize(
     ("n_players", "budget", "n_background", "options", "message"),
     [
-        (20, 8, 31, {}, "needs 32 of them, got 31; give it a larger background"),
+        (20, 8, 31, {}, "needs 32 background rows, to learn from pairs of them, got 31; give it a larger background"),
         (201, 8, 100, {}, "at most 200 players, got 201"),
         (20, 8, 100, {"interactions": 2}, "`surrogate` gives no interactions"),
         (20, 2, 100, {}, "set `budget` to at least 4"),

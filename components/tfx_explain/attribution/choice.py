@@ -131,7 +131,7 @@ def check_budget(
     least = minimum_budget(estimator, n_players, interactions, n_background)
     if estimator == "surrogate" and n_background is not None and n_background < _MIN_SURROGATE_BACKGROUND:
         raise EstimationError(
-            f"estimator `surrogate` learns from pairs of background rows and needs {_MIN_SURROGATE_BACKGROUND} of them, "
+            f"estimator `surrogate` needs {_MIN_SURROGATE_BACKGROUND} background rows, to learn from pairs of them, "
             f"got {n_background}; give it a larger background or choose `estimator: leverage`."
         )
     if estimator == "exact" and n_players > _MAX_EXACT_PLAYERS:
