@@ -87,9 +87,9 @@ def choose_estimator(
 
     The automatic budget spends about 512 d model rows per example: 4d coalitions for each of 128 background rows, more
     for a smaller background, at most 64d. Designs differ between background rows, so the error falls with the number of
-    model rows and not with coalitions per background row alone. With 128 rows it is 0.5-4 % of the attributions for the
-    models of `benchmarks/accuracy.py`, where the standard error of the background itself is 10-12 %: more rows are
-    better spent on a larger background.
+    model rows and not with coalitions per background row alone. With 128 rows it is 0.4-3 % of the attributions for the
+    models of `benchmarks/accuracy.py --background 128`. The standard error of the background itself is usually larger:
+    more rows are better spent on a larger background.
 
     Args:
       n_players: number of players d, at least 1.

@@ -39,6 +39,7 @@ _MIN_BLOCKS = 4
 # Blocks of an exact design serve only the background's standard error; 32 know it to 13 %.
 _EXACT_BLOCKS = 32
 _DRAWS = 8
+# Enough to be balanced together, and few enough to be looked through quickly.
 _GROUP_PAIRS_PER_PLAYER = 4
 # Of more pairs, most directions are even by themselves, and exchanges take long.
 _MAX_BALANCED_PAIRS_PER_PLAYER = 16

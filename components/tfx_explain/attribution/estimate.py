@@ -53,7 +53,7 @@ def attribute(
     background error; what exceeds the design variance is the background's.
 
     Residuals are divided by sqrt(1 - h) (HC2) and not centred within strata. Leave-one-out residuals (HC3) make the
-    errors 1.7 times too large at 4d; centring makes intervals too short for a single background row. What balanced
+    errors far too large at 4d; centring makes intervals too short for a single background row. What balanced
     coalitions take off the variance is in the design's `variance_factors`.
 
     A player that matters in a few contexts only, with an attribution far below 1 % of the largest, has an unbiased

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from tfx_explain.attribution.maps import FloatArray, centre
 from tfx_explain.attribution.sampling import Coalitions
-
-_MIN_PLAYERS = 3
 
 
 def variance_ratio(
@@ -31,23 +30,17 @@ def variance_ratio(
       variance_factors: (n_pairs,) of the sandwich.
 
     Returns:
-      The ratio; 1 where the sandwich is right, or there is no game of order 3.
+      The ratio; 1 where the sandwich is right, or nothing is left but rounding.
     """
-    if halves.shape[2] < _MIN_PLAYERS:
-        return 1.0
     squared_error, sandwich = 0.0, 0.0
     for half, linear_map, leverage in zip(halves, linear_maps, leverages, strict=True):
-        covariance, with_attributions, attribution_variance = _order_three(half)
-        mapped = linear_map @ covariance
-        error = np.einsum("ik,ik->i", mapped, linear_map) - 2 * np.einsum("ik,ki->i", linear_map, with_attributions)
-        squared_error += float((error + attribution_variance).sum())
-        centred = centre(half)
+        game = _order_three(half)
+        squared_error += _squared_error(game, linear_map, 1.0)
+        centred, mapped = centre(half), linear_map @ game.covariance
         # The residuals' variances: the diagonal of (I - Z A) C (I - Z A)'.
-        fitted = centred @ mapped
-        residual = np.diag(covariance) - 2 * np.diag(fitted)
+        residual = np.diag(game.covariance) - 2 * np.einsum("ki,ik->k", centred, mapped)
         residual += np.einsum("ki,ij,kj->k", centred, mapped @ linear_map.T, centred, optimize=True)
-        scaled = variance_factors * residual / np.maximum(1 - leverage, np.finfo(float).eps)
-        sandwich += float((linear_map**2 @ scaled).sum())
+        sandwich += _sandwich(linear_map, variance_factors * residual, leverage)
     return squared_error / sandwich if squared_error > 0 and sandwich > 0 else 1.0
 
 
@@ -67,28 +60,44 @@ def pooled_variance_ratio(
       The ratio, and the mean square that residuals have where odd parts have variance 1.
     """
     d = halves.shape[2]
-    if d < _MIN_PLAYERS:
-        return 1.0, 1.0
     squared_error, sandwich, expected = 0.0, 0.0, []
     for half, linear_map, leverage, weight in zip(halves, linear_maps, leverages, weights, strict=True):
-        covariance, with_attributions, attribution_variance = (part / math.comb(d, 3) for part in _order_three(half))
-        centred = centre(half)
-        error = np.einsum("ij,jk,ik->i", linear_map, covariance, linear_map, optimize=True)
-        error -= 2 * weight * np.einsum("ik,ki->i", linear_map, with_attributions)
+        game, centred = _order_three(half), centre(half)
         kept = linear_map @ centred - weight * (np.eye(d) - 1 / d)
-        squared_error += float((error + weight**2 * attribution_variance + kept**2 @ spread).sum())
-        residual = np.diag(covariance) + centred**2 @ spread
+        squared_error += _squared_error(game, linear_map, weight) / math.comb(d, 3) + float((kept**2 @ spread).sum())
+        residual = np.diag(game.covariance) / math.comb(d, 3) + centred**2 @ spread
         expected.append(residual.mean())
-        sandwich += float((linear_map**2 @ (residual / np.maximum(1 - leverage, np.finfo(float).eps))).sum())
+        sandwich += _sandwich(linear_map, residual, leverage)
     return squared_error / sandwich, float(np.mean(expected))
 
 
-def _order_three(half: Coalitions) -> tuple[FloatArray, FloatArray, float]:
-    """Of the odd parts of a random game less an even share of its total: covariances, and those with attributions.
+class _OrderThree(NamedTuple):
+    """Of the odd parts of a random game of order 3 less an even share of its total, and of its attributions.
 
-    Returns:
-      (n_pairs, n_pairs), (n_pairs, n_players), and the variance of a centred attribution.
+    Attributes:
+      covariance: (n_pairs, n_pairs) of the odd parts.
+      with_attributions: (n_pairs, n_players) covariances of odd parts and centred attributions.
+      attribution_variance: of a centred attribution.
     """
+
+    covariance: FloatArray
+    with_attributions: FloatArray
+    attribution_variance: float
+
+
+def _squared_error(game: _OrderThree, linear_map: FloatArray, weight: float) -> float:
+    """Expected square, over all players, of map @ odd parts less `weight` times the attributions."""
+    mapped = np.einsum("ij,jk,ik->", linear_map, game.covariance, linear_map, optimize=True)
+    crossed = np.einsum("ik,ki->", linear_map, game.with_attributions)
+    return float(mapped - 2 * weight * crossed + len(linear_map) * weight**2 * game.attribution_variance)
+
+
+def _sandwich(linear_map: FloatArray, residual: FloatArray, leverage: FloatArray) -> float:
+    """Sum over players of the variances that residuals with these mean squares, (n_pairs,), would say."""
+    return float((linear_map**2 @ (residual / np.maximum(1 - leverage, np.finfo(float).eps))).sum())
+
+
+def _order_three(half: Coalitions) -> _OrderThree:
     d = half.shape[1]
     codes = 2.0 * half - 1
 
@@ -106,4 +115,4 @@ def _order_three(half: Coalitions) -> tuple[FloatArray, FloatArray, float]:
     with_attributions = 2 / 3 * own - 2 / d * with_full[:, None]
     pairs_of_others = math.comb(d - 1, 2)
     variance = 4 / 9 * pairs_of_others - 8 / (3 * d) * pairs_of_others + 4 / d**2 * math.comb(d, 3)
-    return covariance, with_attributions, variance
+    return _OrderThree(covariance, with_attributions, variance)

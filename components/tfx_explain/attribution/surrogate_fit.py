@@ -62,17 +62,15 @@ def fit_surrogate(
     # With no codes there is no surrogate of a player, and all of its effect is left.
     missed = _mean([np.square(sample.effects) for sample in samples])
     terms = [_terms(sample, of_background) for sample in samples]
-    equations = {
-        player: _equations(samples, terms, background_codes[:, owners == player], player)
-        for player in sorted(set(owners.tolist()))
-    }
-    if equations:
-        ridge = _best_ridge(list(equations.values()))
-        for player, parts in equations.items():
-            missed[player] = _held_out(parts, ridge)
-            solved = _solve(_total(parts), ridge)
-            own = np.flatnonzero(owners == player)
-            coefficients[:, own] = solved.T.reshape(n_outputs, len(own), -1)
+    known = np.unique(owners)
+    equations = [_equations(samples, terms, background_codes[:, owners == player], player) for player in known]
+    errors = [[_held_out(parts, ridge) for parts in equations] for ridge in _RIDGES]
+    best = int(np.argmin([np.sum(of_ridge) for of_ridge in errors]))
+    for player, parts, error in zip(known, equations, errors[best], strict=True):
+        missed[player] = error
+        own = np.flatnonzero(owners == player)
+        solved = _solve(*_total(parts)[:2], _RIDGES[best])
+        coefficients[:, own] = solved.T.reshape(n_outputs, len(own), -1)
     return Surrogate(
         owners=owners,
         context=context,
@@ -171,34 +169,27 @@ def _total(parts: Sequence[_Equations]) -> _Equations:
     )
 
 
-def _solve(equations: _Equations, ridge: float) -> FloatArray:
+def _solve(gram: FloatArray, right: FloatArray, ridge: float) -> FloatArray:
     """(k, K) coefficients."""
-    gram = equations.gram
     penalty = ridge * np.trace(gram) / len(gram) or 1.0
-    return np.asarray(np.linalg.solve(gram + penalty * np.eye(len(gram)), equations.right))
+    return np.asarray(np.linalg.solve(gram + penalty * np.eye(len(gram)), right))
 
 
 def _held_out(parts: Sequence[_Equations], ridge: float) -> FloatArray:
     """(K,) mean squared error on each sample of what was fitted to the others."""
     total, error = _total(parts), np.zeros(parts[0].right.shape[1])
     for part in parts:
-        rest = _Equations(total.gram - part.gram, total.right - part.right, total.squares, total.n - part.n)
-        solved = _solve(rest, ridge)
+        solved = _solve(total.gram - part.gram, total.right - part.right, ridge)
         fitted = np.einsum("ik,ij,jk->k", solved, part.gram, solved, optimize=True)
         error += part.squares - 2 * np.einsum("ik,ik->k", solved, part.right) + fitted
     return error / max(total.n, 1)
 
 
-def _best_ridge(of_players: Sequence[Sequence[_Equations]]) -> float:
-    errors = [np.sum([_held_out(parts, ridge) for parts in of_players]) for ridge in _RIDGES]
-    return _RIDGES[int(np.argmin(errors))]
-
-
 def _spread(missed: FloatArray, noise: FloatArray) -> FloatArray:
     """(d,) ratios from the mean squares that were missed and the variances of the estimates in them, (d, K) both.
 
-    An antithetic permutation has twice the variance of a balanced regression with as many pairs, d - 1; and that has
-    4 / (d - 1) of the variance of a single pair's noise.
+    An antithetic permutation is taken to have twice the variance of a balanced regression with as many pairs, d - 1;
+    that has 4 / (d - 1) of the variance of a single pair's noise. The regression is not sensitive to the ratio.
     """
     own = np.maximum(missed - noise, 0.0).sum(axis=1)
     of_a_pair = _N_PERMUTATIONS * noise.sum(axis=1).mean() * (len(noise) - 1) / 8

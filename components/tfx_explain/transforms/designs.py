@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from tfx_explain.attribution import Design, choose_estimator, make_design
+from tfx_explain.attribution import Design, choose_estimator, make_design, minimum_budget
 from tfx_explain.attribution.choice import n_inner_coalitions
 from tfx_explain.config import ExplainConfig
 
@@ -63,6 +63,12 @@ def evaluates_all_coalitions(config: ExplainConfig, n_players: int, n_background
     """Whether the configured design evaluates every coalition."""
     estimator, budget = _resolve(config, n_players, n_background, None)
     return estimator == "exact" or budget >= n_inner_coalitions(n_players)
+
+
+def uses_surrogate(config: ExplainConfig, n_players: int, n_background: int) -> bool:
+    """Whether the configured design needs a surrogate of the model."""
+    estimator, budget = _resolve(config, n_players, n_background, None)
+    return estimator == "surrogate" and budget < minimum_budget("leverage", n_players)
 
 
 def _resolve(config: ExplainConfig, n_players: int, n_background: int, budget: int | None) -> tuple[str, int]:

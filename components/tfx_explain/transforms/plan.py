@@ -15,11 +15,12 @@ from tfx_explain.errors import EmptySplitError
 from tfx_explain.models import Model
 from tfx_explain.rows import row_hashes, take_rows
 from tfx_explain.transforms.background import Background, choose_background, pool_size
+from tfx_explain.transforms.designs import uses_surrogate
 from tfx_explain.transforms.loss_plan import N_PILOT, needs_pilot, plan_losses, wants_losses
 from tfx_explain.transforms.losses import LossExplainer
 from tfx_explain.transforms.profile_plan import N_SAMPLE, plan_profiles, wants_profiles
 from tfx_explain.transforms.request import REST, ExplainRequest, features_read
-from tfx_explain.transforms.row_explainer import RowExplainer
+from tfx_explain.transforms.row_explainer import RowExplainer, players_of
 from tfx_explain.transforms.select import SmallestHashesFn
 from tfx_explain.transforms.surrogates import fit_to_model
 
@@ -90,14 +91,13 @@ def with_surrogate(background: Background, request: ExplainRequest, models: Sequ
       request: what is explained and how.
       models: what is explained, and the baseline model if there is one.
     """
+    if not uses_surrogate(request.config, len(request.players), len(background.weights)):
+        return background
     fitted = []
     for model, predictions in zip(models, (background.predictions, background.baseline_predictions), strict=False):
-        explainer = RowExplainer(model, request.players, request.config)
-        if predictions is not None and explainer.design(background).estimator == "surrogate":
-            inputs = model.inputs(background.rows)
-            fitted.append(fit_to_model(model, inputs, predictions, explainer.players, request.config.seed))
-    surrogate, baseline = (*fitted, None, None)[:2]
-    return dataclasses.replace(background, surrogate=surrogate, baseline_surrogate=baseline)
+        players, inputs = players_of(model, request.players), model.inputs(background.rows)
+        fitted.append(fit_to_model(model, inputs, np.asarray(predictions), players, request.config.seed))
+    return dataclasses.replace(background, surrogate=fitted[0], baseline_surrogate=fitted[1] if fitted[1:] else None)
 
 
 def pilot_budget(

@@ -148,9 +148,8 @@ class RowExplainer:
         *,
         keep_coalitions: bool = False,
     ) -> None:
-        read = {feature.name for feature in model.features} or {name for names in players.values() for name in names}
         self.model = model
-        self.players = tuple(tuple(name for name in names if name in read) for names in players.values())
+        self.players = players_of(model, players)
         self.config = config
         self.keep_coalitions = keep_coalitions
         self._designs: dict[tuple[str, int | None, int], Design] = {}
@@ -274,10 +273,10 @@ class RowExplainer:
         """
         background_inputs, base = self._inputs_of(background), background.predictions
         codes = self._codes(inputs, background, budget)
+        typical = _typical_parts(self._design(background, budget, 0), self.model)
 
         def explain(part: tuple[npt.NDArray[np.int64], Design, PooledRegression | None]) -> list[_Part]:
             rows, design, regression = part
-            typical = _typical_parts(design, self.model)
             values = self.model.block_values(
                 inputs, background_inputs, self.players, design, rows=rows, typical_examples=typical
             )
@@ -350,6 +349,12 @@ class RowExplainer:
                 self.config, len(self.players), background.weights, design_id=design_id, budget=budget
             )
         return self._designs[key]
+
+
+def players_of(model: Model, players: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """Of each player, the features that this model reads; all where that cannot be known."""
+    read = {feature.name for feature in model.features} or {name for names in players.values() for name in names}
+    return tuple(tuple(name for name in names if name in read) for names in players.values())
 
 
 def _parts_at_once() -> int:
