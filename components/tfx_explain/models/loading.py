@@ -67,7 +67,7 @@ def load_model(
 
 
 def _module_model(module_file: str, model_dir: str, output_space: str) -> Model:
-    engine, specs = load_module(module_file, model_dir)
+    engine, specs, sources = load_module(module_file, model_dir)
     note = (
         f"{module_file} is called as it is, so its output cannot be turned into logits."
         if output_space == "logit"
@@ -83,6 +83,7 @@ def _module_model(module_file: str, model_dir: str, output_space: str) -> Model:
         output_space="raw" if output_space == "logit" else output_space,
         output_space_note=note,
         access="module",
+        sources=sources,
     )
 
 

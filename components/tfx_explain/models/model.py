@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -54,6 +54,7 @@ class Model:
       access: how the model is called: "parse_cut" (feature tensors, past the parse op), "tensors" (feature tensors, as
         its signature wants them), "serialized" (re-encoded tf.Examples) or "module" (Python).
       is_thread_safe: whether several threads may call it at once; a Python model is not taken to be.
+      sources: of a Python model, the files that were imported from beside its module file: path -> SHA-256.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Model:
         output_space_note: str,
         access: str,
         keep_alive: Any = None,
+        sources: Mapping[str, bytes] | None = None,
     ) -> None:
         self._engine = engine
         self._reader = reader
@@ -78,6 +80,7 @@ class Model:
         self.output_space_note = output_space_note
         self.access = access
         self.is_thread_safe = engine.is_thread_safe
+        self.sources = dict(sources or {})
 
     def row_errors(self, batch: pa.RecordBatch) -> dict[int, str]:
         """The rows this model cannot take, each with a one-sentence reason."""

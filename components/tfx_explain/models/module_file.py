@@ -17,27 +17,45 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfx_explain.errors import ConfigError, ModelError
-from tfx_explain.models.features import FeatureSpec, Inputs, numpy_dtype
+from tfx_explain.models.features import Column, FeatureSpec, Inputs, numpy_dtype
 from tfx_explain.models.host import HostEngine
 from tfx_explain.models.messages import first_line
+from tfx_explain.models.python_sources import sources_read_anew
 
 _DTYPE = re.compile(r"(float32|float64|int32|int64|bool|string)(?:\[(\d+)\])?")
 
 
-def load_module(module_file: str, model_dir: str) -> tuple[HostEngine, tuple[FeatureSpec, ...]]:
+def load_module(module_file: str, model_dir: str) -> tuple[HostEngine, tuple[FeatureSpec, ...], dict[str, bytes]]:
     """Loads a model through a Python file.
+
+    Returns:
+      What calls it, the features it reads, and of the files beside the module file that were imported: path -> SHA-256.
 
     Raises:
       ConfigError: the file is absent or does not define what it must.
       ModelError: its `load_model` fails.
     """
+    with sources_read_anew(module_file) as sources:
+        function, specs = _load(module_file, model_dir)
+    what = f"The model of {module_file}"
+
+    def call(inputs: Inputs) -> Any:
+        try:
+            return function(dict(inputs.columns))
+        except Exception as error:
+            raise ModelError(f"{what} failed on {len(inputs)} rows: {first_line(error)}.") from error
+
+    return HostEngine(call, what), specs, dict(sources)
+
+
+def _load(module_file: str, model_dir: str) -> tuple[Callable[[dict[str, Column]], Any], tuple[FeatureSpec, ...]]:
     module = _execute(module_file)
     loader = getattr(module, "load_model", None)
     if not callable(loader):
@@ -53,15 +71,7 @@ def load_module(module_file: str, model_dir: str) -> tuple[HostEngine, tuple[Fea
         function = loader(model_dir)
     except Exception as error:
         raise ModelError(f"`load_model` of {module_file} failed on {model_dir}: {first_line(error)}.") from error
-    what = f"The model of {module_file}"
-
-    def call(inputs: Inputs) -> Any:
-        try:
-            return function(dict(inputs.columns))
-        except Exception as error:
-            raise ModelError(f"{what} failed on {len(inputs)} rows: {first_line(error)}.") from error
-
-    return HostEngine(call, what), specs
+    return function, specs
 
 
 def _execute(module_file: str) -> types.ModuleType:

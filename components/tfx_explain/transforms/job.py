@@ -46,8 +46,12 @@ def run_explanation(request: ExplainRequest, make_pipeline: Callable[[], beam.Pi
     """
     started = time.monotonic()
     try:
+        # Held, so that steps in this process share them.
+        models = [handle.acquire() for handle in request.models]
         with make_pipeline() as pipeline:
             build_job(pipeline, request)
+        for handle, model in zip(request.models, models, strict=True):
+            handle.check(model)
         run = records.read_json(storage.join(request.explanation_dir, RUN))
         storage.remove(storage.join(request.explanation_dir, RUN))
         _check_failures(run, request.config.max_failed_fraction)

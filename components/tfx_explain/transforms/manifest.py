@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping
 from typing import Any
 
-from tfx_explain import records, storage
+from tfx_explain import records
 from tfx_explain.transforms.explain import output_names
 from tfx_explain.transforms.request import ExplainRequest
 from tfx_explain.transforms.write import METHOD
@@ -37,7 +36,7 @@ def describe_run(request: ExplainRequest, run: Mapping[str, Any], seconds: float
         "config": json.loads(config.to_json()),
         "model": {
             "uri": request.model.model_dir,
-            "digest": directory_digest(request.model.model_dir),
+            "digest": request.model.identity,
             "signature": config.model.signature,
             "output": model.output_name,
             "output_space": model.output_space,
@@ -73,22 +72,10 @@ def describe_run(request: ExplainRequest, run: Mapping[str, Any], seconds: float
     }
 
 
-def directory_digest(directory: str) -> str:
-    """SHA-256 over the names and contents of all files beneath a directory, in the order of their names."""
-    digest = hashlib.sha256()
-    files = storage.find(directory)
-    root = files[0].rsplit(directory.rstrip("/"), 1)[0] if files else ""
-    for uri in files:
-        content = hashlib.sha256(storage.read_bytes(uri)).digest()
-        digest.update(uri.removeprefix(root).removeprefix(directory).encode() + b"\0" + content)
-    return digest.hexdigest()[:32]
-
-
 def _baseline(request: ExplainRequest) -> dict[str, str] | None:
     if request.baseline_model is None:
         return None
-    directory = request.baseline_model.model_dir
-    return {"uri": directory, "digest": directory_digest(directory)}
+    return {"uri": request.baseline_model.model_dir, "digest": request.baseline_model.identity}
 
 
 def _versions() -> dict[str, str]:

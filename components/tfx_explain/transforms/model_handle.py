@@ -1,4 +1,4 @@
-"""A model by name, small enough to send to any worker; loaded once in each process."""
+"""A model by name and content, small enough to send to any worker; loaded once in each process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import threading
 import weakref
 
 from tfx_explain.config import ModelConfig
+from tfx_explain.errors import ModelError
 from tfx_explain.models import Model, load_model
+from tfx_explain.models.identity import EMPTY, directory_digest, file_digest, model_identity
 
 _LOADED: weakref.WeakValueDictionary[ModelHandle, Model] = weakref.WeakValueDictionary()
 _LOCK = threading.Lock()
@@ -15,21 +17,37 @@ _LOCK = threading.Lock()
 
 @dataclasses.dataclass(frozen=True)
 class ModelHandle:
-    """Where a model is and how it is called.
+    """Where a model is, which one it is, and how it is called.
 
     Attributes:
       model_dir: a SavedModel, a TFX Model artifact, or what `config.module_file` loads.
       config: signature, output and output space.
+      identity: digest of the model's files and of the Python that loads it; "" = of what is there when it is asked for.
+      ignored: directories that are no part of the model, wherever they are: those that the job writes to.
     """
 
     model_dir: str
     config: ModelConfig
+    identity: str = ""
+    ignored: tuple[str, ...] = dataclasses.field(default=(), compare=False)
+
+    def identified(self, ignored: tuple[str, ...] = ()) -> ModelHandle:
+        """The same, bound to the content that is there now."""
+        identity = model_identity(self.model_dir, self.config.module_file, ignored)
+        return dataclasses.replace(self, identity=identity, ignored=ignored)
 
     def acquire(self) -> Model:
-        """The loaded model, shared by all who hold it in this process."""
+        """The loaded model, shared by all who hold it in this process.
+
+        Raises:
+          ModelError: the model cannot be loaded, or is not the one of this identity any more.
+        """
+        if not self.identity:
+            return self.identified().acquire()
         with _LOCK:
             model = _LOADED.get(self)
-            if model is None:
+            if model is None or not _as_read(model):
+                self._check_files()
                 model = load_model(
                     self.model_dir,
                     signature=self.config.signature,
@@ -39,3 +57,34 @@ class ModelHandle:
                 )
                 _LOADED[self] = model
         return model
+
+    def check(self, model: Model) -> None:
+        """Refuses a loaded model whose files have changed since this handle was bound to them.
+
+        Raises:
+          ModelError: they have changed, or are gone.
+        """
+        self._check_files()
+        if not _as_read(model):
+            raise ModelError(f"a file that {self.config.module_file} imports was changed {_DURING}.")
+
+    def _check_files(self) -> None:
+        now = model_identity(self.model_dir, self.config.module_file, self.ignored)
+        if now == self.identity:
+            return
+        what = f"the model at {self.model_dir}"
+        if self.config.module_file is not None:
+            what += f", or {self.config.module_file} or what that imports from beside it,"
+        gone = self.config.module_file is None and directory_digest(self.model_dir, self.ignored) == EMPTY
+        raise ModelError(
+            f"{what} was {'removed' if gone else 'changed'} {_DURING}, "
+            f"so nothing says what was explained (digest {self.identity[:8]} before, {now[:8]} now)."
+        )
+
+
+_DURING = "while it was explained: run again, and leave it as it is until the run ends"
+
+
+def _as_read(model: Model) -> bool:
+    """Whether the Python files that were found to be imported only as they were are still the same."""
+    return all(file_digest(path) == digest for path, digest in model.sources.items())

@@ -76,6 +76,9 @@ class ExplainRequest:
           InputError: a split is empty, or lacks a feature that is needed.
           ModelError: the model cannot be used.
         """
+        written = (explanation_dir, attributions_dir)
+        model = model.identified(written)
+        baseline_model = None if baseline_model is None else baseline_model.identified(written)
         handles = [model] if baseline_model is None else [model, baseline_model]
         models = [handle.acquire() for handle in handles]
         _check_comparable(models, config)

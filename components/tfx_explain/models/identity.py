@@ -1,0 +1,100 @@
+"""What makes a model this model and no other: the contents of its files, and of the Python that loads it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+
+from tfx_explain import storage
+from tfx_explain.errors import InputError
+from tfx_explain.models.python_sources import imported_beside
+
+_CHUNK = 2**20
+_LENGTH = 32
+
+
+def model_identity(model_dir: str, module_file: str | None = None, ignored: Sequence[str] = ()) -> str:
+    """A digest of a model's content, 32 hexadecimal digits.
+
+    Every byte is read: what a file system says of a file (its time, size and inode) stays the same for some changes.
+
+    Args:
+      model_dir: where the model is; what is not there, or is no directory or file, counts as empty.
+      module_file: the Python file that loads it, which counts too, with the files beside it that it imports.
+      ignored: directories that do not count, as those that a job writes to.
+    """
+    directory = directory_digest(model_dir, ignored)
+    if module_file is None:
+        return directory
+    digest = hashlib.sha256(directory.encode())
+    for path in [module_file, *imported_beside(module_file)]:
+        name = os.path.relpath(path, os.path.dirname(module_file)) if path != module_file else ""
+        content = file_digest(path)
+        digest.update(name.encode("utf-8", "surrogateescape") + b"\0" + (content or b"absent"))
+    return digest.hexdigest()[:_LENGTH]
+
+
+def directory_digest(directory: str, ignored: Sequence[str] = ()) -> str:
+    """SHA-256 over the names and contents of all files beneath a directory, in the order of their names.
+
+    Args:
+      directory: a path or URI; a file is read as a directory with this one file.
+      ignored: directories that do not count; neither do Python's caches.
+    """
+    digest = hashlib.sha256()
+    for name, uri in sorted(_files(directory, ignored)):
+        content = file_digest(uri)
+        if content is not None:
+            digest.update(name.encode("utf-8", "surrogateescape") + b"\0" + content)
+    return digest.hexdigest()[:_LENGTH]
+
+
+EMPTY = hashlib.sha256().hexdigest()[:_LENGTH]
+"""The digest of a directory without files, and of one that is not there."""
+
+
+def file_digest(uri: str) -> bytes | None:
+    """SHA-256 of a file's content; None where there is no such file."""
+    digest = hashlib.sha256()
+    try:
+        with open(uri, "rb") if os.path.exists(uri) else storage.open_stream(uri) as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+    except (FileNotFoundError, InputError):
+        return None
+    return digest.digest()
+
+
+def _files(directory: str, ignored: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """(name within the directory, path or URI) of each file, links followed."""
+    directory = directory.removeprefix("file://")
+    if os.path.isdir(directory):
+        yield from _local_files(directory.rstrip("/") or "/", {os.path.realpath(path) for path in ignored})
+        return
+    if os.path.isfile(directory):
+        yield "", directory
+        return
+    try:
+        found = storage.find(directory) if directory else []
+    except InputError:
+        return
+    root = found[0].rsplit(directory.rstrip("/"), 1)[0] if found else ""
+    left_out = tuple(path.rstrip("/") + "/" for path in ignored)
+    for uri in found:
+        if not uri.startswith(left_out) and "/__pycache__/" not in uri:
+            yield uri.removeprefix(root).removeprefix(directory), uri
+
+
+def _local_files(directory: str, left_out: set[str]) -> Iterator[tuple[str, str]]:
+    entered = set(left_out)
+    for parent, inner, names in os.walk(directory, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in entered or os.path.basename(parent) == "__pycache__":
+            inner.clear()
+            continue
+        entered.add(real)
+        for name in names:
+            path = os.path.join(parent, name)
+            if os.path.isfile(path):
+                yield path.removeprefix(directory), path

@@ -1,0 +1,154 @@
+"""The Python files beside a module file that it imports: which they are, and that they are read as they are now.
+
+Python keeps what a process has imported, and bytecode by the second and size of its source. Either may be older than
+the file, so a model could be loaded by other code than its digest tells of.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import importlib
+import importlib.machinery
+import os
+import sys
+import time
+import types
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+_OURS = __name__.partition(".")[0]
+_STARTED = time.time()
+
+_READ: dict[str, tuple[str, bytes]] = {}
+"""Module -> the file it was made of, and the SHA-256 of its content then; of modules that were imported here."""
+
+
+def imported_beside(module_file: str) -> list[str]:
+    """The files in a module file's directory that its import statements lead to, sorted, itself left out.
+
+    Only names that are written out can be followed; nothing where the file cannot be read here.
+    """
+    directory = os.path.dirname(os.path.abspath(module_file))
+    found: set[str] = set()
+    todo = [os.path.abspath(module_file)]
+    while todo:
+        path = todo.pop()
+        new = {beside for name in _imported_names(path, directory) for beside in _files_of(name, directory)} - found
+        todo.extend(new)
+        found |= new
+    return sorted(found - {os.path.abspath(module_file)})
+
+
+def _imported_names(path: str, directory: str) -> Iterator[str]:
+    """Dotted names that a file imports; of `from a import b` also `a.b`, which may be a module."""
+    try:
+        with open(path, "rb") as file:
+            tree = ast.parse(file.read())
+    except (OSError, SyntaxError, ValueError):
+        return
+    package = os.path.relpath(os.path.dirname(path), directory).replace(os.sep, ".")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*(part for part in above if part), *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _files_of(name: str, directory: str) -> Iterator[str]:
+    """The files of a module, and of the packages it is in, that are in the directory."""
+    parts = name.split(".")
+    if not name or parts[0] == _OURS:
+        return
+    for n in range(1, len(parts) + 1):
+        stem = os.path.join(directory, *parts[:n])
+        for path in (f"{stem}.py", os.path.join(stem, "__init__.py")):
+            if os.path.isfile(path):
+                yield path
+
+
+@contextlib.contextmanager
+def sources_read_anew(module_file: str) -> Iterator[dict[str, bytes]]:
+    """While this lasts, what is imported from beside a module file is made of the files as they are.
+
+    Modules of an earlier version are forgotten first. Those that somebody else imported are left where their files
+    have not changed since this process began.
+
+    Yields:
+      Path -> SHA-256, of the files beside the module file that were imported, filled in as they are.
+    """
+    directory = os.path.dirname(os.path.abspath(module_file))
+    _forget_changed(set(imported_beside(module_file)) | {path for path, _ in _READ.values()})
+    finder = _Finder(directory)
+    importlib.invalidate_caches()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield finder.read
+    finally:
+        sys.meta_path.remove(finder)
+
+
+def _forget_changed(paths: set[str]) -> None:
+    for name, module in list(sys.modules.items()):
+        path = getattr(module, "__file__", None)
+        if path is None or os.path.abspath(path) not in paths or name == "__main__":
+            continue
+        known = _READ.get(name)
+        if known is None:
+            with contextlib.suppress(OSError):
+                status = os.stat(path)
+                if max(status.st_mtime, status.st_ctime) < _STARTED - 1:
+                    continue
+        elif known == (os.path.abspath(path), _sha256(path)):
+            continue
+        del sys.modules[name]
+        _READ.pop(name, None)
+
+
+def _sha256(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.sha256(file.read()).digest()
+    except OSError:
+        return b""
+
+
+class _Finder:
+    """Finds modules whose outermost package is directly in a directory, as Python would, but for bytecode."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.read: dict[str, bytes] = {}
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None) -> Any:
+        """Python asks this for each module that it has not imported."""
+        top = os.path.join(self.directory, name.partition(".")[0])
+        if not (os.path.isfile(top + ".py") or os.path.isdir(top)) or name.partition(".")[0] == _OURS:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        origin = None if spec is None or spec.origin is None else os.path.abspath(spec.origin)
+        if spec is None or origin is None or not (origin == top + ".py" or origin.startswith(top + os.sep)):
+            return None
+        if type(spec.loader) is importlib.machinery.SourceFileLoader:
+            spec.loader = _Loader(name, origin, self.read)
+        return spec
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    """Compiles the file itself, whatever bytecode there is of it."""
+
+    def __init__(self, name: str, path: str, read: dict[str, bytes]) -> None:
+        super().__init__(name, path)
+        self._read = read
+
+    def get_code(self, fullname: str) -> types.CodeType:
+        """The code of the file as it is."""
+        source = self.get_data(self.path)
+        self._read[self.path] = hashlib.sha256(source).digest()
+        _READ[fullname] = (self.path, self._read[self.path])
+        code: types.CodeType = self.source_to_code(source, self.path)
+        return code
