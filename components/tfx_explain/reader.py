@@ -190,7 +190,9 @@ class ExplanationReader:
         batches = list(self.attribution_batches(split))
         if not batches:
             return pd.DataFrame()
-        return records.attribution_frames(concat_rows(batches), self.players, self.outputs)[output]
+        baseline = self.manifest.get("baseline_model") is not None
+        rows = concat_rows(batches)
+        return records.attribution_frames(rows, self.players, self.outputs, baseline=baseline)[output]
 
     def dead_letters(self) -> pd.DataFrame:
         """The rows that could not be explained: `reason`, `split` and `record` (bytes as read)."""

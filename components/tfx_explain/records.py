@@ -22,7 +22,7 @@ from tfx_bsl.coders import example_coder
 
 from tfx_explain import storage
 from tfx_explain.errors import InputError
-from tfx_explain.rows import concat_rows, list_lengths
+from tfx_explain.rows import concat_rows, list_lengths, name_errors
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -139,7 +139,12 @@ def attribution_batch(
       example_ids: one for each row.
       baseline_attributions: as `attributions`, of the baseline model.
       baseline_prediction: as `prediction`, of the baseline model.
+
+    Raises:
+      InputError: a row has a feature of a name that is added here.
     """
+    for reason in name_errors(batch, reserved_names(players, baseline=baseline_attributions is not None)).values():
+        raise InputError(f"{reason}.")
     columns: dict[str, pa.Array] = dict(zip(batch.schema.names, batch.columns, strict=True))
     columns[EXAMPLE_ID] = _lists(np.array(list(example_ids), object)[:, None], pa.large_binary())
     per_output = {PREDICTION: prediction, BASE_VALUE: base_value, COMPLETENESS_GAP: completeness_gap}
@@ -224,7 +229,7 @@ def rows_to_frame(batch: pa.RecordBatch) -> pd.DataFrame:
 
 
 def attribution_frames(
-    batch: pa.RecordBatch, players: Sequence[str], outputs: Sequence[str]
+    batch: pa.RecordBatch, players: Sequence[str], outputs: Sequence[str], *, baseline: bool = False
 ) -> dict[str, pd.DataFrame]:
     """Explained rows as `attribution_batch` made them, one frame for each output.
 
@@ -232,12 +237,13 @@ def attribution_frames(
       batch: list columns; the added ones hold one value per output.
       players: their names.
       outputs: their names.
+      baseline: whether there was a baseline model.
 
     Returns:
       Output -> a frame with the rows' own features and, for that output, `prediction`, `base_value`,
       `completeness_gap`, `attribution_<player>` and `std_error_<player>`.
     """
-    added = reserved_names(players, baseline=BASELINE_PREFIX + PREDICTION in batch.schema.names) - {EXAMPLE_ID}
+    added = reserved_names(players, baseline=baseline) - {EXAMPLE_ID}
     own = [name for name in batch.schema.names if name not in added]
     features = rows_to_frame(pa.RecordBatch.from_arrays([batch.column(name) for name in own], names=own))
     values = {

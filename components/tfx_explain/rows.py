@@ -6,7 +6,7 @@ where the value is missing; a feature that no row of a batch has may be absent f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -117,6 +117,16 @@ def _conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         absent = index < 0 or pa.types.is_null(batch.column(index).type)
         columns.append(pa.nulls(batch.num_rows, field.type) if absent else batch.column(index))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def name_errors(batch: pa.RecordBatch, reserved: Collection[str]) -> dict[int, str]:
+    """Row -> what is wrong with it, for rows with a feature whose name is needed for something else."""
+    errors: dict[int, str] = {}
+    for name in sorted(set(reserved).intersection(batch.schema.names)):
+        there = np.flatnonzero(list_lengths(column_or_nulls(batch, name)))
+        reason = f"the feature `{name}` has a name that explanations use themselves; rename it"
+        errors = {**dict.fromkeys(there.tolist(), reason), **errors}
+    return errors
 
 
 def take_rows(batch: pa.RecordBatch, rows: npt.NDArray[np.int64]) -> pa.RecordBatch:

@@ -35,6 +35,8 @@ class FeaturesConfig(Part):
     def _consistent(self) -> Self:
         seen: dict[str, str] = {}
         for group, members in self.groups.items():
+            if not group.strip():
+                raise ValueError("a group has an empty name; give it one")
             if not members:
                 raise ValueError(f"group `{group}` has no features; name at least one or remove the group")
             for member in members:

@@ -84,7 +84,8 @@ class ReportData:
         examples = {}
         if storage.exists(uri):
             players, outputs = list(manifest["players"]), list(manifest["outputs"])
-            examples = records.attribution_frames(records.read_rows(uri), players, outputs)
+            baseline = manifest.get("baseline_model") is not None
+            examples = records.attribution_frames(records.read_rows(uri), players, outputs, baseline=baseline)
         tables = {
             name: records.read_table(uri)
             for name, file in (

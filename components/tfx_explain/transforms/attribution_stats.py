@@ -17,7 +17,9 @@ from tfx_explain.rows import example_weights, take_rows
 from tfx_explain.slicing import slice_examples, slice_name
 from tfx_explain.transforms.explain import ExplainedExamples, ExplainedOutputs
 
+# No name of a column of attributions begins like these.
 _SLICES = "__slices__"
+_WEIGHTS = "__weights__"
 
 _EPSILON = 0.03
 """Largest error of a quantile's rank. What TFDV keeps of each column and slice grows with the rows, and by far more at
@@ -45,7 +47,8 @@ class WriteAttributionStats(beam.PTransform):
         """Adds the steps."""
         config = self.config
         slicers = {"experimental_slice_functions": [by_slice]} if config.slice_features else {}
-        options = tfdv.StatsOptions(weight_feature=config.example_weight_key, epsilon=_EPSILON, **slicers)
+        weighted_by = None if config.example_weight_key is None else _WEIGHTS
+        options = tfdv.StatsOptions(weight_feature=weighted_by, epsilon=_EPSILON, **slicers)
         return (
             explained
             | "Batch" >> beam.Map(attribution_columns, self.players, self.outputs, config)
@@ -71,7 +74,7 @@ def attribution_columns(
     rows = np.arange(explained.rows.num_rows)
     if config.example_weight_key is not None:
         weights = example_weights(explained.rows, config.example_weight_key)
-        columns[config.example_weight_key] = _lists(weights)
+        columns[_WEIGHTS] = _lists(weights)
         rows = np.flatnonzero(weights > 0)
     if config.slice_features:
         columns[_SLICES] = _slices_of_rows(explained.rows, config)
@@ -130,9 +133,7 @@ def write_stats(statistics: statistics_pb2.DatasetFeatureStatisticsList, directo
     for dataset in sorted(large, key=lambda dataset: (dataset is not whole, dataset.name)):
         copied = written.datasets.add(name=dataset.name, num_examples=dataset.num_examples)
         copied.weighted_num_examples = dataset.weighted_num_examples
-        served = [
-            feature for feature in dataset.features if feature.path.step[0] not in (_SLICES, config.example_weight_key)
-        ]
+        served = [feature for feature in dataset.features if feature.path.step[0] not in (_SLICES, _WEIGHTS)]
         copied.features.extend(sorted(served, key=lambda feature: str(feature.path.step[0])))
     content = written.SerializeToString(deterministic=True)
     storage.write_bytes(storage.join(directory, records.ATTRIBUTION_STATS), content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import apache_beam as beam
 import numpy as np
@@ -14,7 +14,15 @@ import pyarrow.compute as pc
 from tfx_explain import records
 from tfx_explain.config import ExplainConfig
 from tfx_explain.models import Model
-from tfx_explain.rows import HashArray, column_or_nulls, example_weights, list_lengths, row_hashes, take_rows
+from tfx_explain.rows import (
+    HashArray,
+    column_or_nulls,
+    example_weights,
+    list_lengths,
+    name_errors,
+    row_hashes,
+    take_rows,
+)
 from tfx_explain.transforms.background import Background
 from tfx_explain.transforms.loss_plan import SAGE, wants_losses
 from tfx_explain.transforms.loss_rows import MethodRows, paired
@@ -87,11 +95,15 @@ class CheckExamples(beam.DoFn):
 
     Args:
       models: the model, and the baseline model if there is one.
+      reserved: names that no feature may have.
       config: given where the rows are to be explained: its label and id must then be there too.
     """
 
-    def __init__(self, models: Sequence[ModelHandle], config: ExplainConfig | None = None) -> None:
+    def __init__(
+        self, models: Sequence[ModelHandle], reserved: Collection[str], config: ExplainConfig | None = None
+    ) -> None:
         self.models = tuple(models)
+        self.reserved = frozenset(reserved)
         self.config = config
 
     def setup(self) -> None:
@@ -103,9 +115,9 @@ class CheckExamples(beam.DoFn):
     ) -> Iterator[tuple[str, pa.RecordBatch] | beam.pvalue.TaggedOutput]:
         """Checks one batch."""
         split, batch = element
-        errors: dict[int, str] = {}
+        errors = name_errors(batch, self.reserved)
         if self.config is not None:
-            errors = key_errors(batch, self.config, self.loaded[0].n_outputs)
+            errors |= key_errors(batch, self.config, self.loaded[0].n_outputs)
         for model in self.loaded:
             errors = {**errors, **model.row_errors(batch)}
         good, failures = set_aside(batch, errors)

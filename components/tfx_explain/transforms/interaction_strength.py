@@ -24,7 +24,7 @@ from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.friedman import InteractionStrength, friedman_h
 from tfx_explain.transforms.designs import PointDesign
 from tfx_explain.transforms.explain import ExplainedExamples, chosen_outputs, output_names
-from tfx_explain.transforms.request import REST, ExplainRequest
+from tfx_explain.transforms.request import ExplainRequest
 from tfx_explain.transforms.select import SmallestHashesFn
 from tfx_explain.transforms.summarize import IMPORTANCE, INTERACTIONS, Key, merged
 
@@ -138,9 +138,9 @@ def choose_pairs(summaries: Iterable[tuple[Key, Any]], request: ExplainRequest) 
     strongest = [] if isinstance(total, int) else np.argsort(-total, kind="stable").tolist()
     if table == INTERACTIONS:
         pairs = [everyone[place] for place in strongest]
-        named = [(a, b) for a, b in pairs if REST not in (players[a], players[b])]
+        named = [(a, b) for a, b in pairs if request.rest not in (players[a], players[b])]
         return named[: settings.top_k * (settings.top_k - 1) // 2]
-    top = sorted([player for player in strongest if players[player] != REST][: settings.top_k])
+    top = sorted([player for player in strongest if players[player] != request.rest][: settings.top_k])
     return list(itertools.combinations(top, 2))
 
 

@@ -23,7 +23,7 @@ from tfx_explain.transforms.loss_plan import wants_losses
 from tfx_explain.transforms.manifest import describe_run
 from tfx_explain.transforms.plan import ChooseBackground, SettleLosses
 from tfx_explain.transforms.read import COUNTS, FAILED, ReadExamples
-from tfx_explain.transforms.request import ExplainRequest
+from tfx_explain.transforms.request import BACKGROUND_NAMES, ExplainRequest
 from tfx_explain.transforms.select import SelectExamples
 from tfx_explain.transforms.slices import CountSlices
 from tfx_explain.transforms.summarize import Summarize
@@ -116,7 +116,7 @@ def _choose_background(pipeline: beam.Pipeline, request: ExplainRequest, flows: 
     """One Background."""
     where = f"{request.config.background.split} (background)"
     candidates = pipeline | "ReadBackground" >> ReadExamples(request.background_pattern, where)
-    check = beam.ParDo(CheckExamples(request.models)).with_outputs(FAILED, main="rows")
+    check = beam.ParDo(CheckExamples(request.models, BACKGROUND_NAMES)).with_outputs(FAILED, main="rows")
     usable = candidates.rows | "CheckBackground" >> check
     flows.failed.extend([candidates[FAILED], usable[FAILED]])
     flows.counts.append(candidates[COUNTS])
@@ -127,7 +127,7 @@ def _select(pipeline: beam.Pipeline, request: ExplainRequest, split: str, flows:
     """The (split, RecordBatch) rows of a split that are to be explained."""
     config = request.config
     examples = pipeline | f"Read[{split}]" >> ReadExamples(request.example_patterns[split], split)
-    check = beam.ParDo(CheckExamples(request.models, config)).with_outputs(FAILED, main="rows")
+    check = beam.ParDo(CheckExamples(request.models, request.reserved_names, config)).with_outputs(FAILED, main="rows")
     readable = examples.rows | f"Check[{split}]" >> check
     flows.failed.extend([examples[FAILED], readable[FAILED]])
     flows.counts.append(examples[COUNTS])

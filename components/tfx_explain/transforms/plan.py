@@ -19,7 +19,7 @@ from tfx_explain.transforms.designs import uses_surrogate
 from tfx_explain.transforms.loss_plan import N_PILOT, needs_pilot, plan_losses, wants_losses
 from tfx_explain.transforms.losses import LossExplainer
 from tfx_explain.transforms.profile_plan import N_SAMPLE, plan_profiles, wants_profiles
-from tfx_explain.transforms.request import REST, ExplainRequest, features_read
+from tfx_explain.transforms.request import ExplainRequest, features_read
 from tfx_explain.transforms.row_explainer import RowExplainer, players_of
 from tfx_explain.transforms.select import SmallestHashesFn
 from tfx_explain.transforms.surrogates import fit_to_model
@@ -68,7 +68,7 @@ def plan(rows: pa.RecordBatch | None, request: ExplainRequest) -> Background:
     features = sorted(name for names in request.players.values() for name in names)
     background = choose_background(model, rows.slice(0, size), config.background, features, baseline)
     if wants_profiles(config):
-        explained = [name for player, names in request.players.items() if player != REST for name in names]
+        explained = [name for player, names in request.players.items() if player != request.rest for name in names]
         read = features_read([model] if baseline is None else [model, baseline], features)
         sample = rows.slice(0, N_SAMPLE)
         background = dataclasses.replace(background, profiles=plan_profiles(sample, config, explained, read))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ from tfx_explain import records, storage
 from tfx_explain.config import ExplainConfig, FeaturesConfig
 from tfx_explain.errors import ConfigError, EmptySplitError, InputError, MissingFeatureError, ModelError
 from tfx_explain.models import Model
-from tfx_explain.rows import column_or_nulls, example_weights, list_lengths
+from tfx_explain.rows import column_or_nulls, example_weights, list_lengths, name_errors
 from tfx_explain.slicing import check_slice_count, slice_examples
 from tfx_explain.transforms.designs import shapley_design
 from tfx_explain.transforms.loss_plan import check_losses
@@ -21,6 +21,9 @@ from tfx_explain.transforms.profile_plan import check_features
 
 REST = "other_features"
 """The player that holds the features the configuration leaves out, so that attributions still add up."""
+
+BACKGROUND_NAMES = frozenset([records.BACKGROUND_WEIGHT])
+"""Names that the table of the background adds to those of the examples."""
 
 _PEEK_ROWS = 1_000
 
@@ -55,6 +58,19 @@ class ExplainRequest:
     def models(self) -> list[ModelHandle]:
         """The model, and the baseline model if there is one."""
         return [self.model] if self.baseline_model is None else [self.model, self.baseline_model]
+
+    @property
+    def rest(self) -> str | None:
+        """The player that holds what the configuration leaves out; None where that is nothing."""
+        features, members = self.config.features, self.players.get(REST, ())
+        left_out = REST in features.exclude or (features.include is not None and REST not in features.include)
+        named = REST in features.groups or (REST in members and not left_out)
+        return REST if members and not named else None
+
+    @property
+    def reserved_names(self) -> frozenset[str]:
+        """Names that attribution records add to those of the examples."""
+        return frozenset(records.reserved_names(tuple(self.players), baseline=self.baseline_model is not None))
 
     @classmethod
     def build(
@@ -91,9 +107,12 @@ class ExplainRequest:
         players = choose_players(read, config.features)
         check_features(config, (seen - keys).union(read))
         check_named_players(config, players)
-        for split, rows in {**peeked, config.background.split: background}.items():
-            _check_features(rows, split, models, players)
+        reserved = records.reserved_names(tuple(players), baseline=baseline_model is not None)
+        _check_features(background, config.background.split, models)
+        _check_names(background, config.background.split, BACKGROUND_NAMES)
         for split, rows in peeked.items():
+            _check_features(rows, split, models)
+            _check_names(rows, split, reserved)
             _check_keys(rows, split, config)
             _check_slices(rows, split, config, schema_features or ())
             check_losses(config, models[0], rows, split, tuple(players))
@@ -146,6 +165,14 @@ def choose_players(read: Sequence[str], features: FeaturesConfig) -> dict[str, t
         raise ConfigError("`features` leaves nothing to explain; include at least one feature that the model reads.")
     covered = {name for members in players.values() for name in members}
     rest = tuple(name for name in read if name not in covered)
+    if rest and REST in players:
+        kind, cure = ("group", "choose another name for the group")
+        if REST not in features.groups:
+            kind, cure = "feature", "put the feature into a group of another name, or leave nothing out"
+        raise ConfigError(
+            f"`features` leaves out `{rest[0]}`, and what is left out is the player `{REST}`, but a {kind} has that "
+            f"name; {cure}."
+        )
     return {**players, REST: rest} if rest else players
 
 
@@ -202,9 +229,7 @@ def check_named_players(config: ExplainConfig, players: Iterable[str]) -> None:
             )
 
 
-def _check_features(
-    rows: pa.RecordBatch, split: str, models: Sequence[Model], players: Mapping[str, Sequence[str]]
-) -> None:
+def _check_features(rows: pa.RecordBatch, split: str, models: Sequence[Model]) -> None:
     for feature in (feature for model in models for feature in model.features):
         needed = feature.kind == "dense" and feature.default is None
         if needed and not _has_values(rows, feature.name):
@@ -212,11 +237,12 @@ def _check_features(
             raise MissingFeatureError(
                 f"the model needs feature `{feature.name}`, which no example of split `{split}` has; they have {there}."
             )
-    clash = records.reserved_names(tuple(players), baseline=len(models) > 1) & set(rows.schema.names)
-    if clash:
-        raise InputError(
-            f"the examples of split `{split}` have a feature `{min(clash)}`, a name that attributions use; rename it."
-        )
+
+
+def _check_names(rows: pa.RecordBatch, split: str, reserved: Collection[str]) -> None:
+    """The same for the first rows, before anything is computed, that `CheckExamples` finds in any row."""
+    for reason in name_errors(rows, reserved).values():
+        raise InputError(f"in split `{split}`, {reason}.")
 
 
 def _check_keys(rows: pa.RecordBatch, split: str, config: ExplainConfig) -> None:

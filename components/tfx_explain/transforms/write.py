@@ -92,6 +92,8 @@ class Tables:
         if background.profiles is not None:
             self._write_profiles(results, background.profiles)
         rows = pa.Table.from_batches([background.rows])
+        if records.BACKGROUND_WEIGHT in rows.schema.names:  # without values, else its rows would have been refused
+            rows = rows.drop([records.BACKGROUND_WEIGHT])
         weighted = rows.append_column(records.BACKGROUND_WEIGHT, pa.array(background.weights))
         self._write(records.BACKGROUND, weighted)
         if examples is not None:
