@@ -200,3 +200,45 @@ def test_a_changed_distribution_is_found_more_often_the_more_examples_there_are(
     assert power == sorted(power)
     assert power[0] < power[2]
     assert power[2] >= 36, power
+
+
+SKEWED = {
+    "lognormal": lambda rng, n: rng.lognormal(size=n),
+    "sparse": lambda rng, n: np.abs(rng.normal(size=n)) * (rng.random(n) < 0.1),
+    "very sparse": lambda rng, n: np.abs(rng.normal(size=n)) * (rng.random(n) < 0.02),
+    "two points": lambda rng, n: np.where(rng.random(n) < 0.05, 20.0, 1.0),
+}
+
+
+def true_distance(measure, values, grown):
+    """What is true of `grown` times these values against them, a quarter of all importance; values are very many."""
+    mean = float(np.abs(values).mean())
+    if measure == "wasserstein":
+        return (grown - 1) * mean / (4 * mean)
+    bins = histograms.ReferenceBins.of(values, np.ones(len(values)), zero=4e-6 * mean)
+    return float(
+        DISTANCES[measure](*[bins.fractions(side, np.ones(len(values))) for side in (grown * values[::-1], values)])
+    )
+
+
+@pytest.mark.parametrize("grown", [1.0, 1.5])
+@pytest.mark.parametrize("shape", SKEWED)
+@pytest.mark.parametrize("measure", ["jensen_shannon", "l_infinity", "wasserstein"])
+def test_skewed_and_sparse_attributions_are_judged_wrongly_at_most_as_often_as_the_rule_says(
+    measure, shape, grown, monkeypatch
+):
+    """Few rows, of which few or none may be those that matter; a second player keeps the scale."""
+    monkeypatch.setattr(histograms, "N_DRAWS", 300)
+    runs, many = 300, SKEWED[shape](np.random.default_rng(9), 200_000)
+    limit, size = true_distance(measure, many, grown), float(np.abs(many).mean())
+    rng, found = np.random.default_rng(10), Counter()
+    for _ in range(runs):
+        ours, theirs = (
+            np.stack([by * SKEWED[shape](rng, n), 3 * size * (1 + 0.3 * rng.normal(size=n))], axis=1)
+            for by, n in ((grown, 60), (1.0, 200 if grown == 1.0 else 60))
+        )
+        found[judged(measure, ours, theirs, limit, ["p0"]).outcome] += 1
+    often = runs * ALPHA + 3 * math.sqrt(runs * ALPHA * (1 - ALPHA))
+    assert found["fail"] <= often, found
+    # Where nothing changed a pass is no mistake.
+    assert grown == 1.0 or found["pass"] <= often, found

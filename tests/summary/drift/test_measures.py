@@ -71,8 +71,7 @@ def test_wasserstein_is_that_of_scipy(rng):
     exact = stats.wasserstein_distance(ours, theirs, *weights)
     sides = (ours, weights[0]), (theirs, weights[1])
     got = histogram_bounds(*sides, "wasserstein", 0.95, 0.95, scale=2.0, rng=rng).value
-    # On 256 of 500 points: closer than the width of a step.
-    assert got == pytest.approx(exact / 2, rel=0.02)
+    assert got == pytest.approx(exact / 2)
     few = (ours[:100].round(1), weights[0][:100]), (theirs[:100].round(1), weights[1][:100])
     exact = stats.wasserstein_distance(few[0][0], few[1][0], few[0][1], few[1][1])
     assert histogram_bounds(*few, "wasserstein", 0.95, 0.95, scale=1.0, rng=rng).value == pytest.approx(exact)
@@ -119,3 +118,40 @@ def test_draws_have_the_covariance_of_paired_differences(rng, moments):
     np.testing.assert_allclose(pair.difference_std_error(), np.sqrt(np.diag(covariance)))
     apart = Comparison(("a", "b"), moments(ours), moments(theirs))
     assert (apart.difference_std_error() > 5 * pair.difference_std_error()).all()
+
+
+SAMPLES = {
+    "normal": lambda rng, n: rng.normal(size=n),
+    "lognormal": lambda rng, n: rng.lognormal(size=n),
+    "mostly zero": lambda rng, n: rng.normal(size=n) * (rng.random(n) < 0.05),
+    "two points": lambda rng, n: np.where(rng.random(n) < 0.05, 20.0, 1.0),
+    "heavy tails": lambda rng, n: rng.standard_cauchy(n),
+    "constant": lambda rng, n: np.full(n, 0.1),
+}
+
+
+@pytest.mark.parametrize("shape", SAMPLES)
+@pytest.mark.parametrize("sizes", [(60, 200), (10_000, 300), (10_000, 10_000)])
+def test_distance_moved_is_that_of_scipy_whatever_the_values_and_however_many(shape, sizes, rng):
+    """Both are sums of at most n areas of one sign: they agree to n roundings of the largest value."""
+    ours, theirs = (SAMPLES[shape](rng, n) for n in sizes)
+    weights = [rng.uniform(0.1, 3, n) for n in sizes]
+    exact = stats.wasserstein_distance(ours, theirs, *weights)
+    found = histogram_bounds((ours, weights[0]), (theirs, weights[1]), "wasserstein", 0.95, 0.95, scale=2.0, rng=rng)
+    tolerance = sum(sizes) * np.finfo(float).eps * max(np.ptp(np.concatenate([ours, theirs])), 1.0)
+    assert found.value == pytest.approx(exact / 2.0, rel=0, abs=tolerance)
+    assert found.low <= found.value <= found.high
+
+
+def test_noise_of_the_distance_moved_does_not_grow_with_rows_in_a_long_tail(rng):
+    """Against a bootstrap of all rows, within a factor of two: bounds are either bootstrap's, somewhat stretched."""
+    ours, theirs = rng.lognormal(size=4_000), rng.lognormal(size=4_000)
+    points = np.sort(np.concatenate([ours, theirs]))
+    apart = lambda a, b: [np.searchsorted(np.sort(x), points, side="right") / len(x) for x in (a, b)]  # noqa: E731
+    estimate = np.subtract(*apart(ours, theirs))
+    drawn = [np.subtract(*apart(rng.choice(ours, 4_000), rng.choice(theirs, 4_000))) for _ in range(200)]
+    noise = np.quantile([np.abs(one - estimate)[:-1] @ np.diff(points) for one in drawn], 0.95)
+    found = histogram_bounds(
+        (ours, np.ones(4_000)), (theirs, np.ones(4_000)), "wasserstein", 0.95, 0.95, scale=1.0, rng=rng
+    )
+    assert noise / 2 <= found.high - found.value <= 2 * noise

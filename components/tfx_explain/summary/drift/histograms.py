@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from tfx_explain.summary.drift.bounds import N_DRAWS, Bounds, distance_bounds
+from tfx_explain.summary.drift.transport import wasserstein_bounds
 from tfx_explain.summary.ratio import Array
 
 N_BINS = 10
-_MAX_POINTS = 256
+_LEAST_IN_BIN = 5
+"""Where either side has fewer rows for each bin than this, bins say what these rows happened to be."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +64,8 @@ def jensen_shannon(ours: Array, theirs: Array) -> Array:
     Source: J. Lin, "Divergence measures based on the Shannon entropy", IEEE Trans. Inf. Theory 37 (1991) 145-151.
     """
     middle = (ours + theirs) / 2
-    return np.asarray((_relative_entropy(ours, middle) + _relative_entropy(theirs, middle)) / 2)
+    nats = special.rel_entr(ours, middle).sum(axis=-1) + special.rel_entr(theirs, middle).sum(axis=-1)
+    return np.asarray(nats / (2 * math.log(2)))
 
 
 def l_infinity(ours: Array, theirs: Array) -> Array:
@@ -95,23 +99,61 @@ def histogram_bounds(
       rng: of the draws.
       scale_std_error: of `scale`.
     """
-    sizes = [max(round(n_effective(weights)), 1) for _, weights in (ours, theirs)]
+    ours_size, theirs_size = (max(round(n_effective(weights)), 1) for _, weights in (ours, theirs))
+    sizes = ours_size, theirs_size
     if measure == "wasserstein":
-        relative_error = scale_std_error / (scale or 1.0)
-        return _wasserstein_bounds(ours, theirs, sizes, (confidence, fail_confidence), scale, relative_error, rng)
-    bins = ReferenceBins.of(*theirs, zero=_ZERO * scale)
+        scales = {"scale": scale, "scale_std_error": scale_std_error}
+        return wasserstein_bounds(ours, theirs, sizes, confidence, fail_confidence, **scales, n_draws=N_DRAWS, rng=rng)
+    zero = _ZERO * scale
+    found = _bounds_on(ReferenceBins.of(*theirs, zero), ours, theirs, sizes, measure, confidence, fail_confidence, rng)
+    two = ReferenceBins(np.zeros(0), zero, np.zeros(0))
+    not_zero = [size * two.fractions(*side)[1] for side, size in zip((ours, theirs), sizes, strict=True)]
+    n_bins = int(min(not_zero)) // _LEAST_IN_BIN
+    if measure == "jensen_shannon" and n_bins < N_BINS:
+        # Bins of a row or two fit the very rows that made them. Where bins are joined the divergence can only fall.
+        coarse = ReferenceBins.of(*theirs, zero, max(n_bins, 1))
+        joined = _bounds_on(coarse, ours, theirs, sizes, measure, confidence, fail_confidence, rng)
+        found = dataclasses.replace(found, low=min(found.low, joined.low))
+    return found
+
+
+def _bounds_on(
+    bins: ReferenceBins,
+    ours: tuple[Array, Array],
+    theirs: tuple[Array, Array],
+    sizes: tuple[int, int],
+    measure: str,
+    confidence: float,
+    fail_confidence: float,
+    rng: np.random.Generator,
+) -> Bounds:
+    """The bounds on these bins, whatever the baseline's error does to them and whatever they were not seen to hold."""
     estimates = bins.fractions(*ours), bins.fractions(*theirs)
     distance, found = DISTANCES[measure], []
     baseline = rng.multinomial(sizes[1], estimates[1], N_DRAWS) / sizes[1]
+    moved, moved_baseline = moved_bins(bins, ours, theirs, baseline)
     # The same draws of the baseline twice: on the bins as they are, and on those that each draw would have led to.
-    for expected, theirs_drawn in ((estimates[0], baseline), moved_bins(bins, ours, theirs, baseline)):
-        ours_drawn = rng.multinomial(sizes[0], expected, N_DRAWS) / sizes[0]
+    for ours_drawn, theirs_drawn in (
+        (rng.multinomial(sizes[0], estimates[0], N_DRAWS) / sizes[0], baseline),
+        (rng.multinomial(sizes[0], moved, N_DRAWS) / sizes[0], moved_baseline),
+        tuple(_with_unseen(*side, rng) for side in zip(estimates, sizes, strict=True)),
+    ):
         # The divergence is no norm; its bootstrap errs on the safe side.
         is_norm = measure != "jensen_shannon"
         noise = distance(ours_drawn - estimates[0], theirs_drawn - estimates[1]) if is_norm else None
         drawn, value = distance(ours_drawn, theirs_drawn), float(distance(*estimates))
         found.append(distance_bounds(value, drawn, noise, confidence, fail_confidence=fail_confidence, largest=1.0))
     return Bounds(found[0].value, min(one.low for one in found), max(one.high for one in found))
+
+
+def _with_unseen(fractions: Array, size: int, rng: np.random.Generator) -> Array:
+    """(N_DRAWS, n_bins + 1) fractions that may lie behind these, each as if one more row were in its bin.
+
+    Of few rows in a bin, or none, a bootstrap shows too little: it never draws what was not seen. A gamma variable of
+    one row more has the upper bound of C. J. Clopper, E. S. Pearson, Biometrika 26 (1934) 404-413.
+    """
+    drawn = rng.gamma(fractions * size + 1, size=(N_DRAWS, len(fractions)))
+    return np.asarray(drawn / drawn.sum(axis=1, keepdims=True))
 
 
 def moved_bins(
@@ -166,34 +208,7 @@ def _distribution(values: Array, weights: Array, zero: float) -> tuple[Array, Ar
     return values[kept][order], below / below[-1] if len(below) else below
 
 
-def _wasserstein_bounds(
-    ours: tuple[Array, Array],
-    theirs: tuple[Array, Array],
-    sizes: Sequence[int],
-    confidences: tuple[float, float],
-    scale: float,
-    relative_error: float,
-    rng: np.random.Generator,
-) -> Bounds:
-    """Bounds of the mean distance moved; `relative_error` of the scale may go along with any of the noise."""
-    points = _grid(np.concatenate([ours[0], theirs[0]]))
-    widths = np.diff(points, append=points[-1]) / (scale or 1.0)
-    fractions = [_at_points(points, *side) for side in (ours, theirs)]
-    drawn = [rng.multinomial(size, p, N_DRAWS) / size for size, p in zip(sizes, fractions, strict=True)]
-    value = float(_area_between(*fractions, widths=widths))
-    rescaled = relative_error * rng.standard_normal(N_DRAWS)
-    noise = _area_between(drawn[0] - fractions[0], drawn[1] - fractions[1], widths=widths) + value * np.abs(rescaled)
-    draws = _area_between(*drawn, widths=widths) * np.exp(rescaled)
-    largest = math.inf if relative_error else float(widths.sum())
-    return distance_bounds(value, draws, noise, confidences[0], fail_confidence=confidences[1], largest=largest)
-
-
 DISTANCES: Mapping[str, Callable[[Array, Array], Array]] = {"jensen_shannon": jensen_shannon, "l_infinity": l_infinity}
-
-
-def _area_between(ours: Array, theirs: Array, *, widths: Array) -> Array:
-    """The area between two distribution functions: how far one has to move to become the other, on average."""
-    return np.asarray(np.abs(np.cumsum(ours - theirs, axis=-1)) @ widths)
 
 
 _ZERO = 1e-6
@@ -205,28 +220,9 @@ def n_effective(weights: Array) -> float:
     return float(weights.sum() ** 2 / (weights**2).sum())
 
 
-def _relative_entropy(p: Array, q: Array) -> Array:
-    ratio = np.divide(p, q, out=np.ones_like(p), where=p > 0)
-    return np.asarray((p * np.log2(ratio)).sum(axis=-1))
-
-
 def _quantiles(values: Array, weights: Array, fractions: npt.ArrayLike) -> Array:
     """The smallest values below or at which each fraction of the weight lies."""
     order = np.argsort(values, kind="stable")
     below = np.cumsum(weights[order])
     index = np.searchsorted(below / below[-1], np.asarray(fractions) - 1e-12)
     return np.asarray(values[order][np.minimum(index, len(values) - 1)])
-
-
-def _grid(values: Array) -> Array:
-    """Where distribution functions are compared: all different values, or as many quantiles as are enough."""
-    points = np.unique(values)
-    if len(points) <= _MAX_POINTS:
-        return points
-    return np.asarray(points[np.linspace(0, len(points) - 1, _MAX_POINTS).round().astype(int)])
-
-
-def _at_points(points: Array, values: Array, weights: Array) -> Array:
-    """The weight between each point and the one before it, as fractions; points reach to the largest value."""
-    counts = np.bincount(np.searchsorted(points, values, side="left"), weights, minlength=len(points))
-    return np.asarray(counts / counts.sum())
