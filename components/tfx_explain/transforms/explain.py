@@ -32,6 +32,7 @@ from tfx_explain.transforms.profile_plan import wants_profiles
 from tfx_explain.transforms.profiles import ProfiledRows, Profiler
 from tfx_explain.transforms.read import COUNTS, FAILED
 from tfx_explain.transforms.request import ExplainRequest
+from tfx_explain.transforms.rounding import INTERACTION_UNITS, rounding_floor, without_rounding
 from tfx_explain.transforms.row_explainer import Estimates, RowExplainer
 
 FloatArray = npt.NDArray[np.float64]
@@ -224,10 +225,7 @@ def explain_examples(
     good, failures = set_aside(batch, dict.fromkeys(np.flatnonzero(~finite).tolist(), _NOT_FINITE))
     # With `classes: predicted` the candidate chooses, so that both models are compared on one output.
     chosen = chosen_outputs(estimates[0].prediction[finite], good, config)
-    outputs = [
-        _outputs(one, of_model.base_values, finite, chosen)
-        for one, of_model in zip(estimates, backgrounds, strict=True)
-    ]
+    outputs = [_outputs(one, of_model, finite, chosen) for one, of_model in zip(estimates, backgrounds, strict=True)]
     counts = {
         "selected": batch.num_rows,
         "explained": good.num_rows,
@@ -241,7 +239,14 @@ def explain_examples(
     done: dict[str, int] = {}
     if profilers and background.profiles is not None:
         ids = example_ids(good, explained.hashes, config.id_key)
-        profiled = [profiler.profile(good, background.profiles, chosen, ids) for profiler in profilers]
+        floors = [
+            np.take_along_axis(rounding_floor(one.prediction[finite], of_model.predictions), chosen, axis=1)
+            for one, of_model in zip(estimates, backgrounds, strict=True)
+        ]
+        profiled = [
+            profiler.profile(good, background.profiles, chosen, ids, floor)
+            for profiler, floor in zip(profilers, floors, strict=True)
+        ]
         explained = dataclasses.replace(explained, profiled=tuple(rows for rows, _ in profiled))
         done |= {f"{side}profile_model_rows": n for side, (_, n) in zip(("", "baseline_"), profiled, strict=False)}
     if losses and background.losses is not None:
@@ -311,21 +316,29 @@ def chosen_outputs(prediction: FloatArray, rows: pa.RecordBatch, config: Explain
 
 
 def _outputs(
-    estimates: Estimates, base_value: FloatArray, finite: npt.NDArray[np.bool_], chosen: npt.NDArray[np.int64]
+    estimates: Estimates, background: Background, finite: npt.NDArray[np.bool_], chosen: npt.NDArray[np.int64]
 ) -> ExplainedOutputs:
+    """What was asked for of the rows with finite outputs; attributions that are nothing but rounding are 0."""
+
     def asked(array: FloatArray) -> FloatArray:
         kept = array[finite]
         index = chosen.reshape(len(chosen), *[1] * (array.ndim - 2), chosen.shape[1])
         return np.take_along_axis(kept, index, axis=-1)
 
+    floor = asked(rounding_floor(estimates.prediction, background.predictions))
+    found, design_error, interactions = (
+        asked(array) for array in (estimates.values, estimates.design_std_error, estimates.interactions)
+    )
+    attributions = without_rounding(found, design_error, floor)
+    nothing = attributions == 0
     return ExplainedOutputs(
-        attributions=asked(estimates.values),
-        design_std_error=asked(estimates.design_std_error),
-        background_std_error=asked(estimates.background_std_error),
+        attributions=attributions,
+        design_std_error=np.where(nothing, 0.0, design_error),
+        background_std_error=np.where(nothing, 0.0, asked(estimates.background_std_error)),
         prediction=asked(estimates.prediction),
-        base_value=asked(np.broadcast_to(base_value, estimates.prediction.shape)),
-        completeness_gap=asked(estimates.completeness_gap),
-        interactions=asked(estimates.interactions),
+        base_value=asked(np.broadcast_to(background.base_values, estimates.prediction.shape)),
+        completeness_gap=asked(estimates.completeness_gap) + (attributions - found).sum(axis=1),
+        interactions=np.where(np.abs(interactions) <= INTERACTION_UNITS * floor[:, None], 0.0, interactions),
     )
 
 

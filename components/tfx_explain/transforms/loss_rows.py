@@ -30,6 +30,7 @@ class LabelledRows:
       hashes: (n,) of the rows.
       prediction: (n, K) outputs of the model.
       loss: (n,) of these; NaN where the metric is none of single rows.
+      floor: (n, K) one unit in the last place of the outputs; see `rounding`.
     """
 
     rows: npt.NDArray[np.int64]
@@ -38,10 +39,11 @@ class LabelledRows:
     hashes: HashArray
     prediction: FloatArray
     loss: FloatArray
+    floor: FloatArray
 
     def take(self, chosen: npt.NDArray[np.bool_]) -> LabelledRows:
         """Some of the rows, (n,) booleans."""
-        parts = (self.labels[chosen], self.hashes[chosen], self.prediction[chosen], self.loss[chosen])
+        parts = (getattr(self, name)[chosen] for name in ("labels", "hashes", "prediction", "loss", "floor"))
         return LabelledRows(self.rows[chosen], self.inputs.take(np.flatnonzero(chosen)), *parts)
 
 

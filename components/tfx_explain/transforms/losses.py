@@ -22,6 +22,7 @@ from tfx_explain.transforms.background import Background
 from tfx_explain.transforms.loss_plan import BASELINE_METHODS, PERMUTATION_IMPORTANCE, SAGE, LossPlan
 from tfx_explain.transforms.loss_rows import LabelledRows, LossRows, MethodRows, ScoredRows
 from tfx_explain.transforms.permutation import PermutationExplainer
+from tfx_explain.transforms.rounding import rounding_floor
 from tfx_explain.transforms.row_explainer import CoalitionValues
 from tfx_explain.transforms.sage import SageExplainer
 
@@ -78,7 +79,7 @@ class LossExplainer:
         for method, metric in plan.metrics.items():
             usable = usable_labels(metric, labels, self.model.n_outputs)
             kept = usable & plan.chosen_rows(hashes, plan.fraction) if method == SAGE else usable
-            some = self._labelled(np.flatnonzero(kept), metric, inputs, labels, hashes, prediction)
+            some = self._labelled(np.flatnonzero(kept), metric, inputs, labels, hashes, prediction, background)
             if method == PERMUTATION_IMPORTANCE:
                 found[method] = self._permute(some, plan, clusters)
                 n_model_rows = self.permutation.n_model_rows(len(some.rows), plan)
@@ -99,12 +100,14 @@ class LossExplainer:
         labels: FloatArray,
         hashes: HashArray,
         prediction: FloatArray,
+        background: Background,
     ) -> LabelledRows:
         outputs, of_rows = prediction[rows], labels[rows]
         own = np.full(len(rows), np.nan)
         if metric != AUC:
             own = loss(metric, self.model.output_space, outputs, of_rows)
-        return LabelledRows(rows, inputs.take(rows), of_rows, hashes[rows], outputs, own)
+        floor = rounding_floor(outputs, background.predictions)
+        return LabelledRows(rows, inputs.take(rows), of_rows, hashes[rows], outputs, own, floor)
 
     def _permute(self, some: LabelledRows, plan: LossPlan, clusters: npt.NDArray[np.int64]) -> MethodRows:
         """Permutation importance of the rows by whichever metric it has."""

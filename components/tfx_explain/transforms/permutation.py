@@ -15,6 +15,7 @@ from tfx_explain.summary.losses import loss
 from tfx_explain.summary.score_bins import ScoreBins, bin_scores
 from tfx_explain.transforms.loss_plan import PERMUTATION_IMPORTANCE, LossPlan
 from tfx_explain.transforms.loss_rows import LabelledRows
+from tfx_explain.transforms.rounding import settled
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -79,7 +80,8 @@ class PermutationExplainer:
         repeated = some.inputs.take(np.repeat(np.arange(len(some.rows)), self._num_donors))
         for column, names in self._read(plan):
             outputs = self.model.predict(_replaced(repeated, self._donors[1], given, names))
-            yield column, outputs.reshape(len(some.rows), self._num_donors, -1)
+            mixed = outputs.reshape(len(some.rows), self._num_donors, -1)
+            yield column, settled(mixed, some.prediction, some.floor)
 
 
 def _replaced(inputs: Inputs, donors: Inputs, rows: npt.NDArray[np.int64], names: Sequence[str]) -> Inputs:

@@ -22,6 +22,7 @@ from tfx_explain.transforms.profile_plan import (
     ProfilePlan,
     single_values,
 )
+from tfx_explain.transforms.rounding import level, settled
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -85,15 +86,23 @@ class Profiler:
         self._grid_inputs: tuple[ProfilePlan, Inputs, Inputs] | None = None
 
     def profile(
-        self, batch: pa.RecordBatch, plan: ProfilePlan, outputs: npt.NDArray[np.int64], example_ids: Sequence[bytes]
+        self,
+        batch: pa.RecordBatch,
+        plan: ProfilePlan,
+        outputs: npt.NDArray[np.int64],
+        example_ids: Sequence[bytes],
+        floor: FloatArray,
     ) -> tuple[ProfiledRows, int]:
         """Evaluates the rows at every grid point, and at the edges of the bins they are in.
+
+        Steps from point to point, and changes over bins, that are nothing but rounding are 0.
 
         Args:
           batch: n rows without `row_errors`.
           plan: what is varied, where.
           outputs: (n, n_outputs) indices of the outputs that are kept for each row.
           example_ids: of the rows.
+          floor: (n, n_outputs) one unit in the last place of the kept outputs; see `rounding`.
 
         Returns:
           The outputs, and how many model rows they took.
@@ -102,13 +111,14 @@ class Profiler:
             self._grid_inputs = (plan, self.model.inputs(plan.grid_rows), self.model.inputs(plan.edge_rows))
         _, grid_inputs, edge_inputs = self._grid_inputs
         inputs = self.model.inputs(batch)
-        curves = self._curves(inputs, grid_inputs, plan, outputs)
+        curves = tuple(level(curve, floor) for curve in self._curves(inputs, grid_inputs, plan, outputs))
         differences, bins, places, start = [], [], [], 0
         for one in plan.bins:
             values, rows = single_values(batch, one.feature)
             found, place = np.full(len(inputs), -1, np.int64), np.zeros(len(inputs))
             found[rows], place[rows] = one.bin_of(values)
-            differences.append(self._differences(inputs, edge_inputs, one.feature, found, start, outputs))
+            change = self._differences(inputs, edge_inputs, one.feature, found, start, outputs)
+            differences.append(settled(change, np.zeros_like(floor), floor))
             bins.append(found)
             places.append(place)
             start += len(one.edges)

@@ -27,6 +27,7 @@ from tfx_explain.summary.losses import loss, loss_of_mean, usable_labels
 from tfx_explain.transforms.background import Background
 from tfx_explain.transforms.loss_plan import MIN_PILOT, N_ORDERS, SAGE, LossPlan
 from tfx_explain.transforms.loss_rows import LabelledRows
+from tfx_explain.transforms.rounding import rounding_floor, rounding_of_loss, settled
 from tfx_explain.transforms.row_explainer import CoalitionValues
 
 FloatArray = npt.NDArray[np.float64]
@@ -75,8 +76,28 @@ class SageExplainer:
         """(n, T, d) Shapley values of -loss, (n, T, 2) losses, and the model rows it took.
 
         With a rough background there are two terms: the rough values, and what they miss, NaN for rows that do not meet
-        the whole background.
+        the whole background. Values that are nothing but the outputs' rounding are 0.
         """
+        values, losses, n_model_rows = self._evaluate(some, background, plan, metric, coalition_values)
+        return settled(values, np.zeros((len(values), 1)), self._floor(some, background, metric)), losses, n_model_rows
+
+    def _floor(self, some: LabelledRows, background: Background, metric: str) -> FloatArray:
+        """(n, 1) sizes below which values are rounding: as far as that of outputs moves the loss at either end."""
+        base = np.broadcast_to(background.base_values, some.prediction.shape)
+        by_ends = [
+            rounding_of_loss(metric, self.model.output_space, outputs, some.labels, some.floor)
+            for outputs in (some.prediction, base)
+        ]
+        return np.asarray(np.maximum(*by_ends)[:, None])
+
+    def _evaluate(
+        self,
+        some: LabelledRows,
+        background: Background,
+        plan: LossPlan,
+        metric: str,
+        coalition_values: CoalitionValues | None,
+    ) -> tuple[FloatArray, FloatArray, int]:
         if coalition_values is not None and plan.reuses_coalitions:
             values, empty = self._enumerated(some, metric, coalition_values)
             return values[:, None], np.stack([empty, some.loss], axis=1)[:, None], 0
@@ -188,8 +209,9 @@ class SageExplainer:
         if len(rows) < MIN_PILOT:
             return None
         own = loss(metric, self.model.output_space, prediction[rows], labels[rows])
+        floor = rounding_floor(prediction[rows], background.predictions)
         some = LabelledRows(
-            rows, self.model.inputs(batch).take(rows), labels[rows], hashes[rows], prediction[rows], own
+            rows, self.model.inputs(batch).take(rows), labels[rows], hashes[rows], prediction[rows], own, floor
         )
         used = np.arange(len(background.weights))
         orders = self._orders_of(some.hashes, plan, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ from tfx_explain.summary.evidence import Evidence, Finding, Outcome
 from tfx_explain.summary.ranks import RankInterval, rank_intervals
 from tfx_explain.summary.ratio import Array
 from tfx_explain.summary.rules.bounds import Bounds, Decision, at_least, t_bounds
-from tfx_explain.summary.rules.sentences import decided, make_finding, nothing_to_judge, undecided
+from tfx_explain.summary.rules.sentences import decided, has_no_effect, make_finding, nothing_to_judge, undecided
 from tfx_explain.summary.skewness import of_difference
 from tfx_explain.summary.wording import count, percents, sure
 
@@ -53,6 +54,12 @@ def top_k_includes(
 
 def _rank_sentence(outcome: Outcome, rank: RankInterval, evidence: Evidence, k: int, with_confidence: str) -> str:
     """What the rule about the top k found, in words."""
+    player = evidence.players.index(rank.player)
+    if outcome == "insufficient_evidence" and has_no_effect(evidence)[player]:
+        return (
+            f"{rank.player} has no effect at all, like {count(rank.high - rank.low)} other players, and shares ranks "
+            f"{rank.low} to {rank.high} with them: find out why the model does not use it."
+        )
     start = f"{rank.player} ranks {rank.rank} of {len(evidence.players)}"
     if outcome == "pass":
         return f"{start} ({rank.high} or better {with_confidence}), within the top {k}."
@@ -79,7 +86,8 @@ def canary(
 
     Whatever matters no more than noise was not learned. The test is on the mean over examples of |phi_player| -
     |phi_canary|, with Student's t widened for its skewness: the examples are the same, so what they have in common
-    cancels. A model that does not read the canary ends in `insufficient_evidence`: there is nothing to compare with.
+    cancels. A model that does not read the canary ends in `insufficient_evidence`: there is nothing to compare with. So
+    does a player that has no effect at all, where the canary has none either.
 
     Args:
       evidence: of one (slice, output).
@@ -120,11 +128,17 @@ def _less_than_others(evidence: Evidence, bird: int, chosen: Sequence[int]) -> t
     difference, n = mean_abs[chosen] - mean_abs[bird], evidence.weighed_examples
     birds = np.full(len(chosen), mean_abs[bird]), np.full(len(chosen), variances[bird]), n
     skewness = of_difference((mean_abs[chosen], variances[chosen], n), birds, variance)
-    std_error = np.sqrt(np.maximum(variance, 0.0))
+    nothing = has_no_effect(evidence)
+    std_error = np.where(nothing[chosen] & nothing[bird], np.nan, np.sqrt(np.maximum(variance, 0.0)))
     return difference, t_bounds(difference, std_error, evidence.degrees_of_freedom, skewness)
 
 
 def _canary_sentence(evidence: Evidence, found: Decision, player: str, feature: str, with_confidence: str) -> str:
+    if math.isnan(found.low):
+        return (
+            f"Neither {player} nor the random {feature} has any effect, so they cannot be told apart: leave {player} "
+            "out or see why nothing was learned."
+        )
     total = float(np.sum(evidence.mean_abs))
     ours, noise = (float(evidence.mean_abs[evidence.players.index(name)]) / total for name in (player, feature))
     share, of_noise = percents(ours, noise, threshold=noise)

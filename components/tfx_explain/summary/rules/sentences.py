@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tfx_explain.summary.evidence import Evidence, Finding, Outcome
 from tfx_explain.summary.rules.bounds import Decision
@@ -78,6 +79,12 @@ def nothing_to_judge(evidence: Evidence, min_examples: int) -> str:
             "that the right model and output were explained."
         )
     return ""
+
+
+def has_no_effect(evidence: Evidence) -> npt.NDArray[np.bool_]:
+    """(d,) whether a player's attributions are 0 in every example."""
+    variances = np.diag(np.asarray(evidence.mean_abs_covariance, np.float64))
+    return np.asarray((np.asarray(evidence.mean_abs) == 0) & (variances == 0))
 
 
 def them(players: Sequence[str]) -> str:
