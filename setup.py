@@ -38,6 +38,7 @@ setup(
         "tfx>=1.21,<1.22; python_version>='3.11'",
         "dill",  # tfx-bsl imports it; Beam, which used to bring it, no longer depends on it since 2.69
         "fsspec",
+        "google-crc32c",
         "jinja2",
         "numpy",
         "pandas",

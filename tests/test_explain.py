@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import tfx_explain
 import worlds
-from tfx_explain import ExplainConfig, errors, records
+from tfx_explain import ExplainConfig, errors, records, storage
 from tfx_explain.transforms import select
 
 
@@ -325,3 +325,50 @@ def test_config_object_mapping_and_file_are_one(linear_model: str, linear_exampl
     ]
     pd.testing.assert_frame_equal(tables[0], tables[1])
     pd.testing.assert_frame_equal(tables[0], tables[2])
+
+
+def test_a_damaged_file_loses_what_cannot_be_read_and_no_more(linear_model: str, tmp_path: Path) -> None:
+    # One shard is cut, one is no TFRecord file, one is empty; unread features have another type in one.
+    rows = worlds.make_rows(120, seed=2)
+    for shard in range(3):
+        part = [{**row, "unused": b"text"} if shard else row for row in rows[shard::3]]
+        with tf.io.TFRecordWriter(str(tmp_path / f"part-{shard}")) as writer:
+            for row in part:
+                writer.write(worlds.to_example({**row, "gap": []}))
+    (tmp_path / "part-2").write_bytes((tmp_path / "part-2").read_bytes()[:-9])
+    (tmp_path / "part-3").write_bytes(b"no")
+    (tmp_path / "part-4").touch()
+    out = tmp_path / "out"
+    explanation = run(linear_model, str(tmp_path / "part-*"), out, max_failed_fraction=0.02, max_examples=1_000)
+    assert len(explanation.attributions()) == explanation.manifest["counts"]["eval"]["explained"] == 119
+    assert set(explanation.attributions()["unused"].map(type)) == {float, str}
+    reasons = " ".join(explanation.manifest["failures"]["eval"])
+    assert "part-2 ends in the middle" in reasons
+    assert "part-3 ends in the middle of a record at byte 0" in reasons
+    with pytest.raises(errors.TooManyFailedRowsError, match=r"part-[23] ends in the middle"):
+        run(linear_model, str(tmp_path / "part-*"), tmp_path / "strict", max_failed_fraction=0.01)
+    assert not (tmp_path / "strict").exists()
+
+
+def test_a_run_removes_nothing_that_it_did_not_make(linear_model: str, linear_examples: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "busy").mkdir()
+    storage.claim(str(tmp_path / "busy"), records.CLAIM)  # as another run does
+    for name, words in {
+        "file": "is a file",
+        "link": "is a file",
+        "gone": "a link to nothing",
+        "busy": "is not empty",
+        "file/below": "cannot be written",
+        "a[1]": "stand for patterns",
+    }.items():
+        with pytest.raises(errors.InputError, match=words):
+            run(linear_model, linear_examples, tmp_path / name)
+    assert (tmp_path / "link").read_text() == "mine"
+    assert (tmp_path / "gone").is_symlink()
+    assert [path.name for path in (tmp_path / "busy").iterdir()] == [records.CLAIM]
+    with pytest.raises(errors.EmptySplitError):
+        run(linear_model, str(tmp_path / "nothing"), tmp_path / "new" / "deep")
+    assert not (tmp_path / "new").exists()

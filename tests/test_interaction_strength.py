@@ -51,7 +51,7 @@ def run(world: tuple[str, str], output: Path, strength: dict[str, Any], **config
 def expected_strength() -> Any:
     """Of c and d in 3 c d + e, from the rows in the order of their hashes: every second one is a point."""
     rows = make_rows(1)
-    batch, _ = records.decode_examples([worlds.to_example(row) for row in rows])
+    (batch,), _ = records.decode_examples([worlds.to_example(row) for row in rows])
     values = np.array([[row["c"], row["d"]] for row in rows])[np.argsort(row_hashes(batch))]
     c, d, points = values[::2, :1], values[::2, 1:], values[1::2]
     joint = np.broadcast_to(3 * points[:, 0] * points[:, 1], (N // 2, N // 2))

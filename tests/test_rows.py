@@ -5,13 +5,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import worlds
-from tfx_explain import InputError, records
-from tfx_explain.rows import SmallestHashes, concat_rows, list_lengths, row_hashes, take_rows
+from tfx_explain import records
+from tfx_explain.rows import (
+    SmallestHashes,
+    as_written,
+    concat_alike,
+    concat_rows,
+    list_lengths,
+    mixed_types,
+    row_hashes,
+    take_rows,
+)
 
 ROWS: list[dict[str, Any]] = [
     {"a": 1.0, "b": 3, "c": b"x"},
@@ -24,9 +32,9 @@ ROWS: list[dict[str, Any]] = [
 
 
 def decode(rows: list[dict[str, Any]]) -> pa.RecordBatch:
-    batch, failures = records.decode_examples([worlds.to_example(row) for row in rows])
+    batches, failures = records.decode_examples([worlds.to_example(row) for row in rows])
     assert not failures
-    return batch
+    return batches[0]
 
 
 def test_hash_depends_on_the_row_alone() -> None:
@@ -80,11 +88,36 @@ def test_nothing_offered_is_nothing_kept() -> None:
     assert SmallestHashes(3, seed=0).result() is None
 
 
-def test_concat_has_every_column_and_refuses_mixed_types() -> None:
+def test_concat_has_every_column() -> None:
     both = concat_rows([decode([{"a": 1.0}]), decode([{"b": 2}])])
     assert both.to_pydict() == {"a": [[1.0], None], "b": [None, [2]]}
-    with pytest.raises(InputError, match="feature `a` is float in some examples and int64 in others"):
-        concat_rows([decode([{"a": 1.0}]), decode([{"a": 1}])])
+    assert not mixed_types(both)
+
+
+def test_concat_of_mixed_types_loses_no_value_and_says_so() -> None:
+    parts = [decode([{"a": 1.5, "b": 2**60}]), decode([{"a": 3, "b": 0.5}]), decode([{"b": []}])]
+    both = concat_rows(parts)
+    assert both.to_pydict() == {"a": [[1.5], [3.0], None], "b": [[str(2**60).encode()], [b"0.5"], []]}
+    assert set(mixed_types(take_rows(both, np.array([1])))) == {"a", "b"}
+    assert as_written(both).column(0).type == pa.large_list(pa.float32())
+    assert [part.num_rows for part in concat_alike(parts)] == [1, 2]
+
+
+@given(order=st.permutations(range(6)), cut=st.integers(0, 6))
+def test_rows_of_mixed_types_are_kept_alike_in_any_order(order: list[int], cut: int) -> None:
+    rows = [{"x": float(i), "y": [i, b"t", 0.5][i % 3]} for i in range(6)]
+    samples = [SmallestHashes(3, seed=0), SmallestHashes(3, seed=0)]
+    for place, number in enumerate(order):
+        samples[place >= cut].add(decode([rows[number]]))
+        samples[place >= cut].compact()
+    samples[0].merge(samples[1])
+    expected = SmallestHashes(3, seed=0)
+    for row in rows:
+        expected.add(decode([row]))
+    kept, parts = samples[0].result(), samples[0].parts()
+    assert kept is not None
+    assert kept.equals(expected.result())
+    assert sorted(x for part in parts for x in part.to_pydict()["x"]) == sorted(kept.to_pydict()["x"])
 
 
 def test_lengths_and_taking() -> None:

@@ -34,7 +34,7 @@ def explain(
       model: directory of a SavedModel, or of what `config.model.module_file` loads.
       examples: TFRecords of tf.Examples: a pattern of files, a directory (one with `Split-*` directories, as ExampleGen
         writes, or one of files), or a mapping from split to pattern. Where there is only one pattern it is every split.
-      output_dir: where the explanation goes; must not exist yet, or be empty.
+      output_dir: where the explanation goes; must not exist yet, or be empty. One run at a time may write into it.
       config: an ExplainConfig, the same as a mapping, or the path of a YAML or JSON file; None for the defaults.
       background: like `examples`: where the background is drawn from; default: `examples`.
       baseline_model: a second model, explained on the same rows and designs, for comparison.
@@ -55,29 +55,39 @@ def explain(
     """
     settings = _config(config)
     output_dir = storage.absolute(output_dir)
-    if storage.names(output_dir):
-        raise InputError(f"the output directory {output_dir} is not empty; name a new one or remove it.")
+    made = storage.claim(output_dir, records.CLAIM)
+    try:
+        request = _request(settings, output_dir, model, examples, background, baseline_model, schema)
+        args = pipeline_args(beam_args)
+        run_explanation(request, lambda: beam.Pipeline(argv=args))
+    finally:
+        # A failed run has removed what it wrote: what others put there meanwhile is theirs.
+        storage.remove(storage.join(output_dir, records.CLAIM))
+        storage.release([storage.join(output_dir, records.ATTRIBUTIONS), *made])
+    return load(output_dir)
+
+
+def _request(
+    config: ExplainConfig,
+    output_dir: str,
+    model: str,
+    examples: str | Mapping[str, str],
+    background: str | None,
+    baseline_model: str | None,
+    schema: str | None,
+) -> ExplainRequest:
     sources = example_patterns(examples)
     background_sources = sources if background is None else example_patterns(background)
-    request = ExplainRequest.build(
-        config=settings,
-        model=ModelHandle(storage.absolute(model), settings.model),
-        example_patterns={split: _pattern(sources, split, "splits") for split in settings.splits},
-        background_pattern=_pattern(background_sources, settings.background.split, "background.split"),
+    return ExplainRequest.build(
+        config=config,
+        model=ModelHandle(storage.absolute(model), config.model),
+        example_patterns={split: _pattern(sources, split, "splits") for split in config.splits},
+        background_pattern=_pattern(background_sources, config.background.split, "background.split"),
         explanation_dir=output_dir,
         attributions_dir=storage.join(output_dir, records.ATTRIBUTIONS),
-        baseline_model=None
-        if baseline_model is None
-        else ModelHandle(storage.absolute(baseline_model), settings.model),
+        baseline_model=None if baseline_model is None else ModelHandle(storage.absolute(baseline_model), config.model),
         schema_features=None if schema is None else records.schema_features(schema),
     )
-    args = pipeline_args(beam_args)
-    try:
-        run_explanation(request, lambda: beam.Pipeline(argv=args))
-    except BaseException:
-        storage.remove(output_dir)
-        raise
-    return load(output_dir)
 
 
 def _config(config: ExplainConfig | Mapping[str, Any] | str | None) -> ExplainConfig:
@@ -100,7 +110,7 @@ def example_patterns(examples: str | Mapping[str, str]) -> dict[str, str]:
     splits = [name.removeprefix("Split-") for name in names if name.startswith("Split-")]
     if splits:
         return {split: storage.join(examples, f"Split-{split}", "*") for split in splits}
-    return {_EVERY_SPLIT: storage.join(examples, "*") if names else examples}
+    return {_EVERY_SPLIT: examples}
 
 
 def _pattern(sources: Mapping[str, str], split: str, key: str) -> str:

@@ -12,7 +12,7 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from tfx_explain import records, storage
 from tfx_explain.errors import InputError
-from tfx_explain.rows import concat_rows
+from tfx_explain.rows import concat_alike, concat_rows
 
 _MAX_LISTED = 20
 
@@ -187,12 +187,12 @@ class ExplanationReader:
           `completeness_gap`, `attribution_<player>` and `std_error_<player>`.
         """
         output = self._one_output(output)
-        batches = list(self.attribution_batches(split))
-        if not batches:
-            return pd.DataFrame()
         baseline = self.manifest.get("baseline_model") is not None
-        rows = concat_rows(batches)
-        return records.attribution_frames(rows, self.players, self.outputs, baseline=baseline)[output]
+        frames = [
+            records.attribution_frames(batch, self.players, self.outputs, baseline=baseline)[output]
+            for batch in concat_alike(list(self.attribution_batches(split)))
+        ]
+        return pd.concat(frames, ignore_index=True) if len(frames) > 1 else (frames or [pd.DataFrame()])[0]
 
     def dead_letters(self) -> pd.DataFrame:
         """The rows that could not be explained: `reason`, `split` and `record` (bytes as read)."""

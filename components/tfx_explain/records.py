@@ -6,8 +6,8 @@ Imports neither TensorFlow, TFX nor Beam, so that an explanation can be read in 
 from __future__ import annotations
 
 import io
+import itertools
 import json
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,7 +22,8 @@ from tfx_bsl.coders import example_coder
 
 from tfx_explain import storage
 from tfx_explain.errors import InputError
-from tfx_explain.rows import concat_rows, list_lengths, name_errors
+from tfx_explain.rows import as_written, concat_alike, concat_rows, list_lengths, name_errors
+from tfx_explain.tfrecords import read_records as read_records
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -43,6 +44,15 @@ REPORT = "report.html"
 FINDINGS = "findings.json"
 DEAD_LETTERS = "dead_letters"
 ATTRIBUTIONS = "attributions"
+RUN = "run.json"  # what the workers found out, for the manifest; gone when the run ends
+CLAIM = ".explanation_in_progress"  # of a directory that a run writes into; gone when the run ends
+
+WRITTEN = (
+    *(MANIFEST, IMPORTANCE, IMPORTANCE_COVARIANCE, INTERACTIONS, PROFILES, BASELINE_PROFILES, BASELINE_IMPORTANCE),
+    *(BASELINE_IMPORTANCE_COVARIANCE, SLICE_DIFFERENCES, "attribution_stats", BACKGROUND, REPORT_EXAMPLES, REPORT),
+    *(DEAD_LETTERS, RUN, CLAIM),
+)
+"""The names of all that a run writes into the directory of an explanation, attributions aside."""
 
 SHAPLEY = "shapley"
 """The method of attributions, and of the importance that they give."""
@@ -55,8 +65,8 @@ PREDICTION = "prediction"
 BASE_VALUE = "base_value"
 COMPLETENESS_GAP = "completeness_gap"
 
-_MAX_RECORD_BYTES = 2**31
-"""The largest protocol buffer."""
+_EMPTY_EXAMPLES = frozenset({b"", b"\n\x00"})
+"""tf.Examples without any feature."""
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -64,53 +74,44 @@ FloatArray = npt.NDArray[np.floating[Any]]
 # --- tf.Examples ----------------------------------------------------------------------------------------------------
 
 
-def decode_examples(records: Sequence[bytes]) -> tuple[pa.RecordBatch, list[tuple[bytes, str]]]:
+def decode_examples(records: Sequence[bytes]) -> tuple[list[pa.RecordBatch], list[tuple[bytes, str]]]:
     """Decodes serialized tf.Examples, setting aside those that cannot be.
 
     Args:
       records: serialized tf.Examples.
 
     Returns:
-      The decoded rows, in order, and (record, reason) of each that is no tf.Example or whose features have other types
-      than in most of the others.
+      The decoded rows, in as few batches as their types allow: one, but for rows whose features have other types than
+      in rows before them; and (record, reason) of each record that is no tf.Example, or one without features.
     """
     decoder = example_coder.ExamplesToRecordBatchDecoder()
+    full = [record for record in records if record not in _EMPTY_EXAMPLES]
+    failed = [(record, "the record is empty: it has no features") for record in records if record in _EMPTY_EXAMPLES]
+    if not full:
+        return [], failed
     try:
-        return decoder.DecodeBatch(list(records)), []
+        return [decoder.DecodeBatch(full)], failed
     except RuntimeError:
-        return _decode_one_by_one(decoder, records)
+        batches, no_examples = _decode_one_by_one(decoder, full)
+        return batches, failed + no_examples
 
 
 def _decode_one_by_one(
     decoder: example_coder.ExamplesToRecordBatchDecoder, records: Sequence[bytes]
-) -> tuple[pa.RecordBatch, list[tuple[bytes, str]]]:
-    rows: list[tuple[bytes, pa.RecordBatch]] = []
+) -> tuple[list[pa.RecordBatch], list[tuple[bytes, str]]]:
+    rows: list[pa.RecordBatch] = []
     failed: list[tuple[bytes, str]] = []
     for record in records:
         try:
-            rows.append((record, decoder.DecodeBatch([record])))
+            rows.append(decoder.DecodeBatch([record]))
         except RuntimeError:
             failed.append((record, "the record is not a tf.Example"))
-    types: dict[str, list[pa.DataType]] = {}
-    for _, row in rows:
-        for field in row.schema:
-            if not pa.types.is_null(field.type):
-                types.setdefault(field.name, []).append(field.type)
-    usual = {name: max(sorted(set(found), key=str), key=found.count) for name, found in types.items()}
-    good = []
-    for record, row in rows:
-        odd = [f for f in row.schema if not pa.types.is_null(f.type) and f.type != usual[f.name]]
-        if odd:
-            here, most = odd[0].type.value_type, usual[odd[0].name].value_type
-            failed.append((record, f"feature `{odd[0].name}` is {here} here but {most} in most other rows"))
-        else:
-            good.append(row)
-    return concat_rows(good), failed
+    return concat_alike(rows), failed
 
 
 def encode_examples(batch: pa.RecordBatch) -> list[bytes]:
     """The rows of a batch as serialized tf.Examples."""
-    return list(example_coder.RecordBatchToExamplesEncoder().encode(batch))
+    return list(example_coder.RecordBatchToExamplesEncoder().encode(as_written(batch)))
 
 
 def attribution_batch(
@@ -192,35 +193,19 @@ def dead_letter_examples(split: str, failures: Sequence[tuple[bytes, str]]) -> l
     return encode_examples(pa.RecordBatch.from_arrays(arrays, names=list(columns)))
 
 
-def read_records(uri: str) -> Iterator[bytes]:
-    """The records of one TFRecord file, gzipped where its name ends in `.gz`.
+def read_example_batches(directory: str, rows_per_batch: int = 1_000) -> Iterator[pa.RecordBatch]:
+    """The tf.Examples in all TFRecord files beneath a directory, as RecordBatches.
 
     Raises:
-      InputError: the file is cut off, or holds something else.
+      InputError: a file is damaged.
     """
-    with storage.open_stream(uri, "infer") as stream:
-        while header := stream.read(12):
-            size = struct.unpack("<Q", header[:8])[0] if len(header) == 12 else 0
-            if size > _MAX_RECORD_BYTES:
-                raise InputError(f"{uri} is no TFRecord file, or is damaged; write it again.")
-            record = stream.read(size)
-            if len(header) != 12 or len(record) != size or len(stream.read(4)) != 4:
-                raise InputError(f"{uri} ends in the middle of a record; write it again.")
-            yield record
-
-
-def read_example_batches(directory: str, rows_per_batch: int = 1_000) -> Iterator[pa.RecordBatch]:
-    """The tf.Examples in all TFRecord files beneath a directory, as RecordBatches."""
-    decoder = example_coder.ExamplesToRecordBatchDecoder()
-    buffer: list[bytes] = []
     for uri in storage.find(directory):
-        for record in read_records(uri):
-            buffer.append(record)
-            if len(buffer) == rows_per_batch:
-                yield decoder.DecodeBatch(buffer)
-                buffer = []
-    if buffer:
-        yield decoder.DecodeBatch(buffer)
+        stream = read_records(uri)
+        while serialized := list(itertools.islice(stream, rows_per_batch)):
+            batches, failed = decode_examples(serialized)
+            if failed:
+                raise InputError(f"{uri} is damaged ({failed[0][1]}); explain the model again.")
+            yield from batches
 
 
 def rows_to_frame(batch: pa.RecordBatch) -> pd.DataFrame:

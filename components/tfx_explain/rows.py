@@ -1,7 +1,7 @@
 """Rows of examples as Arrow RecordBatches: their identity, and choosing among them without regard to order.
 
 A batch is what tfx_bsl decodes tf.Examples into: every column a list of float32, int64 or bytes, a null or empty list
-where the value is missing; a feature that no row of a batch has may be absent from it.
+where the value is missing; a feature that no row of a batch has a value of may be absent from it, or without a type.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pandas.util import hash_array
 
-from tfx_explain.errors import InputError
-
 HashArray = npt.NDArray[np.uint64]
 
 ROWS_PER_BATCH = 1_024
 """Rows that are read, and explained, at a time."""
 
+_MIXED = b"types"
+_LARGEST_WHOLE = 2.0**53
+_FLOAT64 = pa.large_list(pa.float64())
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -60,16 +61,34 @@ def list_lengths(column: pa.Array) -> npt.NDArray[np.int64]:
 
 
 def column_or_nulls(batch: pa.RecordBatch, name: str) -> pa.Array:
-    """The column of this name; all missing where the batch has none."""
+    """The column of this name; where the batch has none, or no type of it, a list column without values."""
     index = batch.schema.get_field_index(name)
-    return batch.column(index) if index >= 0 else pa.nulls(batch.num_rows, pa.large_list(pa.float32()))
+    return batch.column(index) if has_type(batch, name) else pa.nulls(batch.num_rows, pa.large_list(pa.float32()))
+
+
+def has_type(batch: pa.RecordBatch, name: str) -> bool:
+    """Whether the batch has a column of this name whose type is known: some row has, or had, a value."""
+    index = batch.schema.get_field_index(name)
+    return index >= 0 and not pa.types.is_null(batch.column(index).type)
+
+
+def as_written(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with columns of the types that tf.Examples have.
+
+    A column without a type, as an empty column of a CSV file gives, is a list column; float64 is float32.
+    """
+    odd = [field.name for field in batch.schema if pa.types.is_null(field.type) or field.type == _FLOAT64]
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+    columns |= {name: column_or_nulls(batch, name) for name in odd}
+    columns |= {name: _as_type(columns[name], pa.large_list(pa.float32())) for name in odd}
+    return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns)) if odd else batch
 
 
 def single_numbers(batch: pa.RecordBatch, name: str) -> npt.NDArray[np.float64]:
     """One value per row, (n_rows,); NaN where the feature is not exactly one finite number."""
     column = column_or_nulls(batch, name)
     numbers = np.full(batch.num_rows, np.nan)
-    if pa.types.is_null(column.type) or pa.types.is_large_binary(column.type.value_type):
+    if pa.types.is_large_binary(column.type.value_type):
         return numbers
     lengths = list_lengths(column)
     starts = (np.cumsum(lengths) - lengths)[lengths == 1]
@@ -85,37 +104,91 @@ def example_weights(batch: pa.RecordBatch, name: str) -> npt.NDArray[np.float64]
     return weights
 
 
+def alike(batches: Sequence[pa.RecordBatch]) -> list[list[int]]:
+    """Groups of batches, by position, in which each feature has one type."""
+    groups: list[tuple[dict[str, pa.DataType], list[int]]] = []
+    for number, batch in enumerate(batches):
+        types = {field.name: field.type for field in batch.schema if not pa.types.is_null(field.type)}
+        for known, group in groups:
+            if all(known.get(name, dtype) == dtype for name, dtype in types.items()):
+                known.update(types)
+                group.append(number)
+                break
+        else:
+            groups.append((types, [number]))
+    return [group for _, group in groups]
+
+
+def concat_alike(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """The rows of all batches in as few as their types allow."""
+    return [concat_rows([batches[number] for number in group]) for group in alike(batches)]
+
+
 def concat_rows(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     """One batch with the rows of all, and every column that any of them has.
 
-    Raises:
-      InputError: a feature has different types in different batches.
+    A feature that has different types in different batches becomes float64 where that holds all of its numbers, else
+    text, and its field says so (`mixed_types`): of use to those who look at it, not to a model.
     """
-    fields: dict[str, pa.Field] = {}
-    for batch in batches:
-        for field in batch.schema:
-            known = fields.get(field.name)
-            if known is None or pa.types.is_null(known.type):
-                fields[field.name] = field
-            elif known.type != field.type and not pa.types.is_null(field.type):
-                here, there = known.type.value_type, field.type.value_type
-                raise InputError(
-                    f"feature `{field.name}` is {here} in some examples and {there} in others; make it one type."
-                )
+    types: dict[str, list[pa.DataType]] = {}
+    for field in (field for batch in batches for field in batch.schema):
+        known = types.setdefault(field.name, [])
+        if not pa.types.is_null(field.type) and field.type not in known:
+            known.append(field.type)
+    fields = {}
+    for name, known in types.items():
+        if len(known) > 1:
+            columns = [column_or_nulls(batch, name) for batch in batches if has_type(batch, name)]
+            values = pa.float64() if all(map(_fits_float64, columns)) else pa.large_binary()
+            metadata = {_MIXED: " and ".join(sorted(str(dtype.value_type) for dtype in known))}
+            fields[name] = pa.field(name, pa.large_list(values), metadata=metadata)
+        else:
+            fields[name] = pa.field(name, known[0] if known else pa.null())
     schema = pa.schema([fields[name] for name in sorted(fields)])
     tables = [pa.Table.from_batches([_conform(batch, schema)]) for batch in batches]
     table = pa.concat_tables(tables).combine_chunks() if tables else schema.empty_table()
     merged = table.to_batches()
-    return merged[0] if merged else pa.RecordBatch.from_pydict({f.name: pa.array([], f.type) for f in schema})
+    return merged[0] if merged else pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)
+
+
+def mixed_types(batch: pa.RecordBatch) -> dict[str, str]:
+    """Feature -> the types it had before `concat_rows` made them one; of those of which that is so."""
+    fields = (field for field in batch.schema if field.metadata and _MIXED in field.metadata)
+    return {field.name: field.metadata[_MIXED].decode() for field in fields}
+
+
+def _fits_float64(column: pa.Array) -> bool:
+    if pa.types.is_integer(column.type.value_type):
+        values = pc.list_flatten(column).to_numpy(zero_copy_only=False)
+        return bool((np.abs(values.astype(np.float64)) < _LARGEST_WHOLE).all())
+    return bool(pa.types.is_floating(column.type.value_type))
+
+
+def _as_type(column: pa.Array, dtype: pa.DataType) -> pa.Array:
+    """A list column with values of another type."""
+    if pa.types.is_null(column.type) or column.type == dtype:
+        return column if column.type == dtype else pa.nulls(len(column), dtype)
+    values = pc.list_flatten(column)
+    to_text = pa.types.is_large_binary(dtype.value_type) and not pa.types.is_large_binary(values.type)
+    cast = (
+        values.cast(pa.string()).cast(pa.large_string()).cast(dtype.value_type)
+        if to_text
+        else values.cast(dtype.value_type)
+    )
+    offsets = np.concatenate([[0], np.cumsum(list_lengths(column))]).astype(np.int64)
+    return pa.LargeListArray.from_arrays(pa.array(offsets), cast)
 
 
 def _conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """The batch with exactly these columns, absent ones all null."""
     columns = []
     for field in schema:
-        index = batch.schema.get_field_index(field.name)
-        absent = index < 0 or pa.types.is_null(batch.column(index).type)
-        columns.append(pa.nulls(batch.num_rows, field.type) if absent else batch.column(index))
+        if pa.types.is_null(field.type):
+            columns.append(pa.nulls(batch.num_rows))
+        elif not has_type(batch, field.name):
+            columns.append(pa.nulls(batch.num_rows, field.type))
+        else:
+            columns.append(_as_type(batch.column(batch.schema.get_field_index(field.name)), field.type))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
@@ -166,16 +239,34 @@ class SmallestHashes:
             self.compact()
 
     def compact(self) -> None:
-        """Drops what can no longer be among the smallest, and leaves at most one batch, in the order of the hashes."""
+        """Drops what can no longer be among the smallest; what is left has few batches, each in the order of hashes."""
         if not self._batches:
             return
         hashes = np.concatenate(self._hashes)
         order = np.argsort(hashes, kind="stable")[: self.n]
-        self._batches = [take_rows(concat_rows(self._batches), order)]
-        self._hashes = [hashes[order]]
-        self._held = len(order)
+        sizes = np.array([batch.num_rows for batch in self._batches])
+        starts = np.cumsum(sizes) - sizes
+        kept, kept_hashes = [], []
+        for group in alike(self._batches):
+            # Where the rows of the group's batches are among all rows.
+            rows = np.concatenate([starts[number] + np.arange(sizes[number]) for number in group])
+            place = np.full(len(hashes), -1)
+            place[rows] = np.arange(len(rows))
+            chosen = order[place[order] >= 0]
+            if len(chosen):
+                kept.append(take_rows(concat_rows([self._batches[number] for number in group]), place[chosen]))
+                kept_hashes.append(hashes[chosen])
+        self._batches, self._hashes, self._held = kept, kept_hashes, len(order)
+
+    def parts(self) -> list[pa.RecordBatch]:
+        """The kept rows, each batch in the order of their hashes: one, but for features of several types."""
+        self.compact()
+        return list(self._batches)
 
     def result(self) -> pa.RecordBatch | None:
         """The kept rows in the order of their hashes; None when there were none."""
         self.compact()
+        if len(self._batches) > 1:
+            order = np.argsort(np.concatenate(self._hashes), kind="stable")
+            return take_rows(concat_rows(self._batches), order)
         return self._batches[0] if self._batches else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob as python_glob
 import os
 import posixpath
 from typing import Any
@@ -10,6 +12,9 @@ import fsspec
 from fsspec.core import url_to_fs
 
 from tfx_explain.errors import InputError
+
+# As much as a block of a disk: where there is no room for it there is none for an explanation.
+_CLAIM = b"An explanation is being written here.\n".ljust(4_096, b" ")
 
 
 def join(uri: str, *parts: str) -> str:
@@ -46,17 +51,110 @@ def read_bytes(uri: str) -> bytes:
 
 
 def write_bytes(uri: str, content: bytes) -> None:
-    """Writes a file and the directories above it."""
+    """Writes a file and the directories above it.
+
+    Raises:
+      InputError: it cannot be written there.
+    """
     filesystem, path = _filesystem(uri)
-    filesystem.makedirs(posixpath.dirname(path), exist_ok=True)
-    with filesystem.open(path, "wb") as stream:
-        stream.write(content)
+    try:
+        filesystem.makedirs(posixpath.dirname(path), exist_ok=True)
+        with filesystem.open(path, "wb") as stream:
+            stream.write(content)
+    except OSError as error:
+        raise cannot_write(uri, error) from error
 
 
-def open_stream(uri: str, compression: str | None = None) -> Any:
-    """A readable binary stream; `compression` as fsspec names it (`gzip`, `infer`)."""
-    _filesystem(uri)
-    return fsspec.open(str(uri), "rb", compression=compression).open()
+def cannot_write(uri: str, error: OSError) -> InputError:
+    """What is said of a file that cannot be written: full disk, no permission, a file where a directory must be."""
+    return InputError(f"{uri} cannot be written ({error.strerror or error}); make room or name another place.")
+
+
+def claim(directory: str, name: str) -> list[str]:
+    """Makes a file in a directory that must be new or empty, so that nobody else can claim the same directory.
+
+    The claim is atomic on local disks; other storage is only looked at first.
+
+    Args:
+      directory: made if it is not there.
+      name: of the file.
+
+    Returns:
+      The directories that had to be made, the deepest first: what `release` takes.
+
+    Raises:
+      InputError: there is something in it, it is no directory, or it cannot be written.
+    """
+    taken = InputError(f"the output directory {directory} is not empty; name a new one or remove it.")
+    filesystem, path = _filesystem(directory)
+    if not is_local(directory):
+        if filesystem.exists(path) and not filesystem.isdir(path):
+            raise InputError(f"the output directory {directory} is a file; name another one.")
+        if names(directory):
+            raise taken
+        write_bytes(join(directory, name), _CLAIM)
+        return []
+    if any(mark in path for mark in "*?["):
+        raise InputError(f"the output directory {directory} holds one of * ? [, which stand for patterns; rename it.")
+    made = _missing_directories(path)
+    try:
+        os.makedirs(path, exist_ok=True)
+        if os.listdir(path):
+            raise taken
+        with open(join(path, name), "xb") as file:
+            file.write(_CLAIM)
+    except FileExistsError:
+        for directory_made in made:
+            _remove_if_empty(directory_made)
+        if os.path.isdir(path):
+            raise taken from None
+        raise InputError(
+            f"the output directory {directory} is a file or a link to nothing; name another one."
+        ) from None
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(join(path, name))
+        release(made)
+        raise cannot_write(directory, error) from error
+    if os.listdir(path) != [name]:
+        os.unlink(join(path, name))
+        raise taken
+    return made
+
+
+def release(made: list[str]) -> None:
+    """Removes directories that `claim` made, as far as they are empty."""
+    for directory in made:
+        _remove_if_empty(directory)
+
+
+def _missing_directories(path: str) -> list[str]:
+    missing = []
+    while path and not os.path.lexists(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    return missing
+
+
+def _remove_if_empty(directory: str) -> None:
+    with contextlib.suppress(OSError):
+        os.rmdir(directory)
+
+
+def open_binary(uri: str) -> Any:
+    """A readable binary stream.
+
+    Raises:
+      OSError: there is no such file, or it may not be read.
+    """
+    filesystem, path = _filesystem(uri)
+    return filesystem.open(path, "rb")
+
+
+def size(uri: str) -> int:
+    """How many bytes a file has; 0 where the storage does not say."""
+    filesystem, path = _filesystem(uri)
+    return int(filesystem.size(path) or 0)
 
 
 def exists(uri: str) -> bool:
@@ -71,10 +169,38 @@ def find(uri: str) -> list[str]:
     return sorted(filesystem.unstrip_protocol(name) for name in filesystem.find(path))
 
 
-def glob(pattern: str) -> list[str]:
-    """The files that match a pattern, sorted."""
+def data_files(pattern: str) -> list[str]:
+    """The files of data that match a pattern, sorted.
+
+    A path that is a file stands for itself, whatever is in its name, and a directory for the files in it.
+
+    Marker files of other tools (`_SUCCESS`, `.part-0.crc`) are no data, unless the pattern names them so.
+
+    Raises:
+      InputError: a directory is among them, or a link to nothing.
+    """
     filesystem, path = _filesystem(pattern)
-    return sorted(filesystem.unstrip_protocol(name) for name in filesystem.glob(path))
+    if filesystem.isfile(path):
+        return [filesystem.unstrip_protocol(path)]
+    if filesystem.isdir(path):
+        path = posixpath.join(python_glob.escape(path), "*")
+    found = filesystem.glob(path, detail=True)
+    directory, name = posixpath.split(path)
+    if not found and filesystem.isdir(directory):
+        found = filesystem.glob(posixpath.join(python_glob.escape(directory), name), detail=True)
+    files = []
+    for one, details in sorted(found.items()):
+        uri = filesystem.unstrip_protocol(one.rstrip("/"))
+        if posixpath.basename(uri).startswith(("_", ".")) and not name.startswith(("_", ".")):
+            continue
+        if details["type"] == "directory" or (is_local(pattern) and os.path.isdir(one)):
+            raise InputError(
+                f"{uri} is a directory among the files of {pattern}; name the files in it, or move it away."
+            )
+        if is_local(pattern) and not os.path.exists(one):
+            raise InputError(f"{uri} is a link to nothing among the files of {pattern}; mend it, or remove it.")
+        files.append(uri)
+    return files
 
 
 def names(uri: str) -> list[str]:
@@ -90,12 +216,6 @@ def remove(uri: str) -> None:
     filesystem, path = _filesystem(uri)
     if filesystem.exists(path):
         filesystem.rm(path, recursive=True)
-
-
-def clear(uri: str) -> None:
-    """Removes everything in a directory, but not the directory."""
-    for name in names(uri):
-        remove(join(uri, name))
 
 
 def is_local(uri: str) -> bool:

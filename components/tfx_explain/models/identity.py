@@ -58,7 +58,7 @@ def file_digest(uri: str) -> bytes | None:
     """SHA-256 of a file's content; None where there is no such file."""
     digest = hashlib.sha256()
     try:
-        with open(uri, "rb") if os.path.exists(uri) else storage.open_stream(uri) as stream:
+        with open(uri, "rb") if os.path.exists(uri) else storage.open_binary(uri) as stream:
             while chunk := stream.read(_CHUNK):
                 digest.update(chunk)
     except (FileNotFoundError, InputError):

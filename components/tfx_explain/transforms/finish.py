@@ -23,9 +23,6 @@ from tfx_explain.transforms.slices import describe_slices
 from tfx_explain.transforms.summarize import IMPORTANCE, Key, merged
 from tfx_explain.transforms.write import Tables
 
-RUN = "run.json"
-"""What the workers found out, for the manifest; gone when the run ends."""
-
 _N_TOP = 10
 
 
@@ -82,7 +79,7 @@ def write_tables(
         "max_gap": max((result.max_completeness_gap for result in results.values()), default=0.0),
         "max_relative_gap": max((r.max_relative_completeness_gap for r in results.values()), default=0.0),
     }
-    records.write_json(storage.join(directory, RUN), run)
+    records.write_json(storage.join(directory, records.RUN), run)
 
 
 def _merged_by_key(summaries: Iterable[tuple[Key, Any]]) -> dict[Key, Any]:

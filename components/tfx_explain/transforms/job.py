@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,18 +19,20 @@ from tfx_explain.errors import InputError, TfxExplainError, TooManyFailedRowsErr
 from tfx_explain.report import render_explanation
 from tfx_explain.transforms.attribution_stats import WriteAttributionStats
 from tfx_explain.transforms.explain import CheckExamples, ExplainExamples, output_names
-from tfx_explain.transforms.finish import RUN, write_tables
+from tfx_explain.transforms.finish import write_tables
 from tfx_explain.transforms.interaction_strength import METHOD as INTERACTION_STRENGTH
 from tfx_explain.transforms.interaction_strength import MeasureInteractionStrength
 from tfx_explain.transforms.loss_plan import wants_losses
 from tfx_explain.transforms.manifest import describe_run
 from tfx_explain.transforms.plan import ChooseBackground, SettleLosses
-from tfx_explain.transforms.read import COUNTS, FAILED, ReadExamples
+from tfx_explain.transforms.read import COUNTS, FAILED, FILE_BYTES, LOST_BYTES, ReadExamples
 from tfx_explain.transforms.request import BACKGROUND_NAMES, ExplainRequest
 from tfx_explain.transforms.select import SelectExamples
 from tfx_explain.transforms.slices import CountSlices
 from tfx_explain.transforms.summarize import Summarize
 from tfx_explain.transforms.write import SampleForReport, WriteRecords, attribution_rows
+
+_NAMED_REASONS = 3
 
 
 def run_explanation(request: ExplainRequest, make_pipeline: Callable[[], beam.Pipeline]) -> dict[str, Any]:
@@ -52,8 +57,8 @@ def run_explanation(request: ExplainRequest, make_pipeline: Callable[[], beam.Pi
             build_job(pipeline, request)
         for handle, model in zip(request.models, models, strict=True):
             handle.check(model)
-        run = records.read_json(storage.join(request.explanation_dir, RUN))
-        storage.remove(storage.join(request.explanation_dir, RUN))
+        run = records.read_json(storage.join(request.explanation_dir, records.RUN))
+        storage.remove(storage.join(request.explanation_dir, records.RUN))
         _check_failures(run, request.config.max_failed_fraction)
         if not run["failures"]:
             storage.remove(storage.join(request.explanation_dir, records.DEAD_LETTERS))
@@ -61,15 +66,25 @@ def run_explanation(request: ExplainRequest, make_pipeline: Callable[[], beam.Pi
         report = render_explanation(request.explanation_dir, manifest)
         storage.write_bytes(storage.join(request.explanation_dir, records.REPORT), report.encode())
         records.write_json(storage.join(request.explanation_dir, records.MANIFEST), manifest)
-    except Exception as error:
-        # The directories stay: TFX made them, and trips over their absence when it cleans up after us.
-        storage.clear(request.explanation_dir)
-        storage.clear(request.attributions_dir)
-        ours = _raised_by_us(error)
-        if ours is None:
+    except BaseException as error:
+        discard(request)
+        ours = _raised_by_us(error, (request.explanation_dir, request.attributions_dir))
+        if ours is None or not isinstance(error, Exception):
             raise
         raise ours from error
     return manifest
+
+
+def discard(request: ExplainRequest) -> None:
+    """Removes what a run writes, and nothing else.
+
+    The directories stay: TFX made them, and trips over their absence when it cleans up after us.
+    """
+    written = [storage.join(request.explanation_dir, name) for name in records.WRITTEN]
+    written += [storage.join(request.attributions_dir, f"Split-{split}") for split in request.example_patterns]
+    for uri in written:
+        with contextlib.suppress(OSError):
+            storage.remove(uri)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,18 +215,29 @@ def _reasons(split: str, failures: Sequence[tuple[bytes, str]]) -> Iterator[tupl
 def _check_failures(run: Mapping[str, Any], allowed: float) -> None:
     for split, counts in run["counts"].items():
         reasons = run["failures"].get(split, {})
-        failed, read = sum(reasons.values()), counts.get("read", 0)
-        if failed > allowed * read:
-            reason, n = max(reasons.items(), key=lambda item: item[1])
+        read, explained, selected = (counts.get(what, 0) for what in ("read", "explained", "selected"))
+        lost_bytes, file_bytes = counts.get(LOST_BYTES, 0), counts.pop(FILE_BYTES, 0)
+        failed = sum(reasons.values())
+        cut = f" and {lost_bytes:,} of {file_bytes:,} bytes not read" if lost_bytes else ""
+        # Rows that cannot be read are as large as those that can.
+        too_many_lost = lost_bytes > allowed * file_bytes
+        if failed > allowed * read or too_many_lost or selected - explained > allowed * selected:
             raise TooManyFailedRowsError(
-                f"{failed} of {read} rows of split `{split}` could not be explained, more than the fraction "
-                f"{allowed} that `max_failed_fraction` allows; most often ({n} rows): {reason}."
+                f"{failed} of {read} rows of split `{split}` could not be explained{cut}, more than the fraction "
+                f"{allowed} that `max_failed_fraction` allows; most often {_most_frequent(reasons)}."
             )
-        if "(background)" not in split and not counts.get("explained"):
-            raise InputError(f"no row of split `{split}` could be explained ({read} read); see the reasons above.")
+        if "(background)" not in split and not explained:
+            why = f"; most often {_most_frequent(reasons)}" if reasons else ""
+            raise InputError(f"no row of split `{split}` could be explained ({read} read){why}.")
 
 
-def _raised_by_us(error: BaseException) -> TfxExplainError | None:
+def _most_frequent(reasons: Mapping[str, int]) -> str:
+    """Up to three reasons, the most frequent first, and how many rows each of them had."""
+    first = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))[:_NAMED_REASONS]
+    return ", then ".join(f"({n} rows): {reason.rstrip('.')}" for reason, n in first)
+
+
+def _raised_by_us(error: BaseException, directories: Sequence[str]) -> TfxExplainError | None:
     """The error of ours behind one that Beam raised: Beam wraps those of its workers in their own text."""
     if isinstance(error, TfxExplainError):
         return type(error)(_without_stage(str(error)))
@@ -219,6 +245,16 @@ def _raised_by_us(error: BaseException) -> TfxExplainError | None:
     if found and hasattr(errors, found[-1][0]):
         ours = getattr(errors, found[-1][0])(_without_stage(found[-1][1]))
         return ours if isinstance(ours, TfxExplainError) else None
+    return _full_or_read_only(error, directories)
+
+
+def _full_or_read_only(error: BaseException, directories: Sequence[str]) -> InputError | None:
+    """What Beam says of a disk that takes no more, in one sentence of ours."""
+    said = str(error)
+    ours = any(directory in said for directory in directories)
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, *([errno.EACCES] if ours else [])):
+        if getattr(error, "errno", None) == number or f"[Errno {number}]" in said:
+            return storage.cannot_write(directories[0], OSError(number, os.strerror(number)))
     return None
 
 

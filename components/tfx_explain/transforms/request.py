@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -12,8 +13,9 @@ from tfx_explain import records, storage
 from tfx_explain.config import ExplainConfig, FeaturesConfig
 from tfx_explain.errors import ConfigError, EmptySplitError, InputError, MissingFeatureError, ModelError
 from tfx_explain.models import Model
-from tfx_explain.rows import column_or_nulls, example_weights, list_lengths, name_errors
+from tfx_explain.rows import column_or_nulls, concat_alike, example_weights, list_lengths, name_errors
 from tfx_explain.slicing import check_slice_count, slice_examples
+from tfx_explain.tfrecords import Fault
 from tfx_explain.transforms.designs import shapley_design
 from tfx_explain.transforms.loss_plan import check_losses
 from tfx_explain.transforms.model_handle import ModelHandle
@@ -26,6 +28,7 @@ BACKGROUND_NAMES = frozenset([records.BACKGROUND_WEIGHT])
 """Names that the table of the background adds to those of the examples."""
 
 _PEEK_ROWS = 1_000
+_PEEK_FILES = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,27 +180,45 @@ def choose_players(read: Sequence[str], features: FeaturesConfig) -> dict[str, t
 
 
 def peek(pattern: str, split: str) -> pa.RecordBatch:
-    """The first rows of a split, up to a thousand.
+    """The first rows of some of a split's files, up to a thousand rows.
+
+    What cannot be read is passed over: what is wrong with it, and whether that is too much, is said where all is read.
 
     Raises:
       EmptySplitError: there are none.
+      InputError: nothing that is there can be read.
     """
-    found: list[bytes] = []
-    files = storage.glob(pattern)
-    for uri in files:
-        for record in records.read_records(uri):
-            found.append(record)
-            if len(found) == _PEEK_ROWS:
-                break
-        if len(found) == _PEEK_ROWS:
-            break
-    if not found:
-        what = f"its files ({pattern}) hold no rows" if files else f"no file matches {pattern}"
-        raise EmptySplitError(f"split `{split}` is empty: {what}; name another split or check what ExampleGen wrote.")
-    batch, failures = records.decode_examples(found)
-    if not batch.num_rows:
-        raise InputError(f"no record of split `{split}` can be read: {failures[0][1]}; Explainer reads tf.Examples.")
-    return batch
+    files = storage.data_files(pattern)
+    faults: list[Fault] = []
+    spread = files[:: -(-len(files) // _PEEK_FILES) or 1]
+    found = [
+        record
+        for uri in spread
+        for record in itertools.islice(records.read_records(uri, faults), _PEEK_ROWS // len(spread))
+    ]
+    batches, failures = records.decode_examples(found)
+    rest = iter(uri for uri in files if uri not in spread)
+    while not batches and (uri := next(rest, None)):
+        batches, more = records.decode_examples(list(itertools.islice(records.read_records(uri, faults), _PEEK_ROWS)))
+        failures += more
+    if batches:
+        return _most_alike(batches)
+    reasons = [fault.reason for fault in faults] + [reason for _, reason in failures]
+    if reasons:
+        raise InputError(
+            f"no record of split `{split}` can be read: {reasons[0]}; Explainer reads TFRecords of tf.Examples."
+        )
+    empty = f", {files[0]} is empty (0 bytes)" if files and not storage.size(files[0]) else ""
+    what = f"its files ({pattern}) hold no rows{empty}" if files else f"no file matches {pattern}"
+    raise EmptySplitError(f"split `{split}` is empty: {what}; name another split or check what ExampleGen wrote.")
+
+
+def _most_alike(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """The rows of the largest batch, where features have several types, with the columns of all."""
+    largest = max(concat_alike(batches), key=lambda batch: batch.num_rows)
+    absent = sorted({name for batch in batches for name in batch.schema.names} - set(largest.schema.names))
+    columns = [*largest.columns, *(pa.nulls(largest.num_rows) for _ in absent)]
+    return pa.RecordBatch.from_arrays(columns, names=[*largest.schema.names, *absent])
 
 
 def _check_comparable(models: Sequence[Model], config: ExplainConfig) -> None:

@@ -56,9 +56,9 @@ class SelectExamples(beam.PTransform):
 
 def split_rows(split: str, kept: SmallestHashes) -> list[tuple[str, pa.RecordBatch]]:
     """The rows in batches of at most ROWS_PER_BATCH that own their memory."""
-    batch = kept.result()
-    if batch is None:
-        return []
-    starts = range(0, batch.num_rows, ROWS_PER_BATCH)
-    ends = [min(start + ROWS_PER_BATCH, batch.num_rows) for start in starts]
-    return [(split, take_rows(batch, np.arange(start, end))) for start, end in zip(starts, ends, strict=True)]
+    made = []
+    for batch in kept.parts():
+        starts = range(0, batch.num_rows, ROWS_PER_BATCH)
+        ends = [min(start + ROWS_PER_BATCH, batch.num_rows) for start in starts]
+        made += [(split, take_rows(batch, np.arange(start, end))) for start, end in zip(starts, ends, strict=True)]
+    return made

@@ -1,0 +1,59 @@
+"""Which files are data, and who may write where."""
+
+from pathlib import Path
+
+import pytest
+
+from tfx_explain import InputError, storage
+
+
+def names(pattern: Path) -> list[str]:
+    return [Path(uri.removeprefix("file://")).name for uri in storage.data_files(str(pattern))]
+
+
+def test_marker_files_are_no_data_unless_they_are_named(tmp_path: Path) -> None:
+    for name in ("part-0", "_SUCCESS", ".part-0.crc", "part[1]"):
+        (tmp_path / name).touch()
+    assert names(tmp_path) == names(tmp_path / "*") == ["part-0", "part[1]"]
+    assert names(tmp_path / "_*") == ["_SUCCESS"]
+    assert names(tmp_path / ".part-0.crc") == [".part-0.crc"]
+    assert names(tmp_path / "part[1]") == ["part[1]"]
+    assert names(tmp_path / "nowhere*") == []
+
+
+def test_names_with_brackets_are_names(tmp_path: Path) -> None:
+    (tmp_path / "d[1]").mkdir()
+    (tmp_path / "d[1]" / "part-0").touch()
+    assert (
+        names(tmp_path / "d[1]") == names(tmp_path / "d[1]" / "*") == names(tmp_path / "d[1]" / "part-0") == ["part-0"]
+    )
+
+
+def test_directories_and_links_to_nothing_among_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "part-0").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "part-0")
+    assert names(tmp_path) == ["link", "part-0"]
+    (tmp_path / "dead").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="dead is a link to nothing"):
+        names(tmp_path)
+    (tmp_path / "dead").unlink()
+    (tmp_path / "below").mkdir()
+    with pytest.raises(InputError, match="below is a directory among the files"):
+        names(tmp_path)
+
+
+def test_one_of_two_claims_holds_and_release_leaves_what_is_not_empty(tmp_path: Path) -> None:
+    made = storage.claim(str(tmp_path / "a" / "b"), "mark")
+    assert made == [str(tmp_path / "a" / "b"), str(tmp_path / "a")]
+    with pytest.raises(InputError, match="is not empty"):
+        storage.claim(str(tmp_path / "a" / "b"), "mark")
+    storage.release(made)
+    assert (tmp_path / "a" / "b" / "mark").exists()
+    (tmp_path / "a" / "b" / "mark").unlink()
+    storage.release(made)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_sentence() -> None:
+    with pytest.raises(InputError, match=r"/dev/full cannot be written \(No space left on device\)"):
+        storage.write_bytes("/dev/full", b"content")
