@@ -29,8 +29,8 @@ class FeatureSpec:
     Attributes:
       name: the feature's name in the examples.
       dtype: TensorFlow's name of the type: "float32", "int64", "string", ...
-      kind: "dense" (always `shape` values), "sparse" or "ragged" (any number of values, none included).
-      shape: shape of one example's value, for dense features: (), (1,), (4,).
+      kind: "dense" (always `shape` values), "sparse" or "ragged" (any number of items, none included).
+      shape: shape of one example's value, for dense features, else of one item of its list: (), (1,), (4,).
       default: what a missing dense value becomes, of that shape; None where a dense value must be there.
     """
 
@@ -39,6 +39,11 @@ class FeatureSpec:
     kind: Kind
     shape: tuple[int, ...] = ()
     default: Array | None = None
+
+    @property
+    def size(self) -> int:
+        """Values of one example, or of one item of its list."""
+        return int(np.prod(self.shape))
 
 
 @dataclass(frozen=True)
@@ -234,9 +239,12 @@ class Reader:
             if spec.default is None:
                 reason = f"feature {spec.name!r} is missing and the model has no default for it."
                 faults.append((np.flatnonzero(lengths == 0), reason))
-            size = int(np.prod(spec.shape))
-            for length in np.unique(lengths[(lengths != 0) & (lengths != size)]).tolist():
-                reason = f"feature {spec.name!r} has {length} values where the model takes {size}."
+            for length in np.unique(lengths[(lengths != 0) & (lengths != spec.size)]).tolist():
+                reason = f"feature {spec.name!r} has {length} values where the model takes {spec.size}."
+                faults.append((np.flatnonzero(lengths == length), reason))
+        elif spec.size > 1:
+            for length in np.unique(lengths[lengths % spec.size != 0]).tolist():
+                reason = f"feature {spec.name!r} has {length} values where the model takes a multiple of {spec.size}."
                 faults.append((np.flatnonzero(lengths == length), reason))
         return [(rows, reason) for rows, reason in faults if len(rows)]
 
@@ -257,19 +265,18 @@ def _column(spec: FeatureSpec, ragged: Ragged) -> Column:
     dtype = numpy_dtype(spec.dtype)
     if spec.kind != "dense":
         return Ragged(ragged.values.astype(dtype), ragged.row_splits)
-    size = int(np.prod(spec.shape))
-    present = ragged.lengths == size
-    if size and present.all():
+    present = ragged.lengths == spec.size
+    if spec.size and present.all():
         return ragged.values.astype(dtype).reshape(len(ragged), *spec.shape)
-    column = np.empty((len(ragged), size), dtype)
+    column = np.empty((len(ragged), spec.size), dtype)
     if spec.default is not None:
         column[:] = np.asarray(spec.default, dtype).reshape(-1)
-    column[present] = ragged.values.astype(dtype).reshape(-1, size) if size else column[present]
+    column[present] = ragged.values.astype(dtype).reshape(-1, spec.size) if spec.size else column[present]
     return column.reshape(len(ragged), *spec.shape)
 
 
 def blank_inputs(specs: Sequence[FeatureSpec], n_rows: int) -> Inputs:
-    """Rows of zeros and empty strings, one value where any number will do, to ask a model what it gives for them."""
+    """Rows of zeros and empty strings, one item where any number will do, to ask a model what it gives for them."""
     return Inputs(n_rows, {spec.name: _blank(spec, n_rows) for spec in specs})
 
 
@@ -277,4 +284,5 @@ def _blank(spec: FeatureSpec, n_rows: int) -> Column:
     filler: Any = b"" if spec.dtype == "string" else 0
     if spec.kind == "dense":
         return np.full((n_rows, *spec.shape), filler, numpy_dtype(spec.dtype))
-    return Ragged.from_lengths(np.full(n_rows, filler, numpy_dtype(spec.dtype)), np.ones(n_rows, np.int64))
+    values = np.full(n_rows * spec.size, filler, numpy_dtype(spec.dtype))
+    return Ragged.from_lengths(values, np.full(n_rows, spec.size, np.int64))

@@ -30,7 +30,7 @@ class Port:
     Attributes:
       spec: the feature, as the graph reads it here.
       encoding: "dense": one tensor (n, *shape); "sparse": indices, values and dense shape; "ragged": values and row
-        splits; "padded": one tensor (n, longest row), short rows filled with `padding`.
+        splits; "padded": one tensor (n, longest row, *shape), short rows filled with `padding`.
       tensors: the names of those tensors, in that order.
       splits_dtype: the type of a ragged port's row splits.
       padding: the filler of a padded port.

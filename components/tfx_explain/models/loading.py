@@ -20,7 +20,7 @@ from tfx_explain.models.messages import first_line
 from tfx_explain.models.model import Engine, Model
 from tfx_explain.models.module_file import load_module
 from tfx_explain.models.outputs import check_output_space, choose_output, in_output_space
-from tfx_explain.models.parsing import cut_after_parsing, parsed_features, parses
+from tfx_explain.models.parsing import cut_after_parsing, other_messages, parsed_features, parses
 from tfx_explain.models.ports import forward_function, port_values
 from tfx_explain.models.serialized import serialized_call
 
@@ -153,6 +153,12 @@ def _is_serialized(spec: Any) -> bool:
 
 def _examples_access(graph: FrozenGraph, serialized: str, where: str) -> tuple[Engine, Reader, int, str]:
     """Past the parse op where the graph can be cut there, else through re-encoded examples."""
+    other = other_messages(graph, serialized)
+    if other:
+        raise SignatureError(
+            f"{where} parses {other}, where the examples are tf.Examples; name a signature that takes tf.Examples or "
+            "feature tensors, or call the model with `module_file`."
+        )
     ported = cut_after_parsing(graph, serialized)
     if ported is not None:
         reader = Reader(_specs(ported), casts_integers=False)
@@ -162,7 +168,8 @@ def _examples_access(graph: FrozenGraph, serialized: str, where: str) -> tuple[E
     run = tf.function(graph.function([serialized], [graph.output]), autograph=False)
     engine = HostEngine(serialized_call(lambda examples: run(examples)[0]), where)
     specs = parsed_features(graph)
-    return engine, Reader(specs, casts_integers=False), _host_width(engine, specs, where), "serialized"
+    n_outputs = _known_width(graph) or _host_width(engine, specs, where)
+    return engine, Reader(specs, casts_integers=False), n_outputs, "serialized"
 
 
 def _with_tensors(graph: FrozenGraph, arguments: Any, names: dict[str, str], where: str) -> FrozenGraph:
@@ -179,12 +186,14 @@ def _with_tensors(graph: FrozenGraph, arguments: Any, names: dict[str, str], whe
         if shape[1:].is_fully_defined():
             feature = FeatureSpec(name, spec.dtype.name, "dense", tuple(shape[1:].as_list()))
             ports.append(Port(feature, "dense", (names[name],)))
-        elif shape.rank == 2:
+        elif shape.rank >= 2 and shape[2:].is_fully_defined():
             padding = b"" if spec.dtype == tf.string else 0
-            feature = FeatureSpec(name, spec.dtype.name, "ragged")
+            feature = FeatureSpec(name, spec.dtype.name, "ragged", tuple(shape[2:].as_list()))
             ports.append(Port(feature, "padded", (names[name],), padding=padding))
         else:
-            raise SignatureError(f"Input {name!r} of {where} has shape {tuple(shape)}: only its batch size may vary.")
+            raise SignatureError(
+                f"Input {name!r} of {where} has shape {tuple(shape)}: only its first two sizes may vary."
+            )
     if not ports:
         raise SignatureError(f"The output of {where} depends on none of its inputs.")
     return replace(graph, ports=tuple(ports))
@@ -196,9 +205,9 @@ def _specs(graph: FrozenGraph) -> list[FeatureSpec]:
 
 def _graph_width(graph: FrozenGraph, what: str) -> int:
     """The number of outputs, asked of the model itself where its graph does not say."""
-    shape = graph.import_graph().get_tensor_by_name(graph.output).shape
-    if shape.rank in (1, 2) and shape[1:].is_fully_defined():
-        return int(shape[1]) if shape.rank == 2 else 1
+    known = _known_width(graph)
+    if known is not None:
+        return known
     try:
         values = port_values(graph.ports, blank_inputs(_specs(graph), 2).columns)
         outputs = tf.function(forward_function(graph), autograph=False)(values).numpy()
@@ -209,6 +218,13 @@ def _graph_width(graph: FrozenGraph, what: str) -> int:
             f"{what} gives shape {outputs.shape} for 2 examples; it must give (batch,) or (batch, outputs)."
         )
     return int(as_matrix(outputs).shape[1])
+
+
+def _known_width(graph: FrozenGraph) -> int | None:
+    shape = graph.import_graph().get_tensor_by_name(graph.output).shape
+    if shape.rank in (1, 2) and shape[1:].is_fully_defined():
+        return int(shape[1]) if shape.rank == 2 else 1
+    return None
 
 
 def _host_width(engine: HostEngine, specs: Sequence[FeatureSpec], what: str) -> int:

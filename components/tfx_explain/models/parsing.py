@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +11,12 @@ import tensorflow as tf
 
 from tfx_explain.models.features import FeatureSpec
 from tfx_explain.models.graph import FrozenGraph, Port
+from tfx_explain.models.hidden_parsing import PARSERS, agree, dense_feature, hidden_features, merged, text
 
 _PARSERS = ("ParseExampleV2", "ParseExample")
-_ANY_PARSER = ("ParseExample", "ParseSingleExample", "ParseSequenceExample", "ParseSingleSequence", "DecodeProto")
+_EXAMPLE_PARSERS = ("ParseExample", "ParseSingleExample")
+_SEQUENCE_PARSERS = ("ParseSequenceExample", "ParseSingleSequence")
+_OTHER_PARSERS = (*_SEQUENCE_PARSERS, "DecodeProto")
 
 
 def _parse_ops(graph: Any) -> list[Any]:
@@ -22,33 +25,34 @@ def _parse_ops(graph: Any) -> list[Any]:
 
 def parses(graph: FrozenGraph) -> bool:
     """Whether anything in the graph, its called functions included, parses tf.Examples."""
-    return any(node.op.startswith(_ANY_PARSER) for node in _all_nodes(graph))
+    return any(node.op.startswith(PARSERS) for node in _all_nodes(graph))
 
 
 def parsed_features(graph: FrozenGraph) -> list[FeatureSpec]:
-    """The features that any parse op of the graph names, its called functions included, as far as they can be told."""
-    specs = {port.spec.name: port.spec for op in _parse_ops(graph.import_graph()) for port in _parsed_ports(graph, op)}
+    """The features that the parse ops of the graph name, its called functions included; none where one does not say."""
+    specs = [port.spec for op in _parse_ops(graph.import_graph()) for port in _parsed_ports(graph, op)]
     for function in graph.graph_def.library.function:
-        constants = {node.name: node for node in function.node_def if node.op == "Const"}
-        for node in function.node_def:
-            for key, dtype in _hidden_keys(node, constants):
-                specs.setdefault(_text(key), FeatureSpec(_text(key), tf.dtypes.as_dtype(dtype).name, "ragged"))
-    return list(specs.values())
+        found = hidden_features(function)
+        if found is None:
+            return []
+        specs.extend(found)
+    return merged(specs)
 
 
-def _hidden_keys(node: Any, constants: Mapping[str, Any]) -> list[tuple[Any, int]]:
-    """Feature names and types of a parse op in a called function; whether a default exists is not looked into."""
-    attr = node.attr
-    if node.op == "ParseSingleExample":
-        keys = [*attr["sparse_keys"].list.s, *attr["dense_keys"].list.s]
-        types = [*attr["sparse_types"].list.type, *attr["Tdense"].list.type]
-    elif node.op == "ParseExampleV2":
-        named = [constants.get(name.partition(":")[0]) for name in node.input[2:5]]
-        keys = [key for const in named if const for key in tf.make_ndarray(const.attr["value"].tensor).tolist()]
-        types = [*attr["sparse_types"].list.type, *attr["Tdense"].list.type, *attr["ragged_value_types"].list.type]
-    else:
-        return []
-    return list(zip(keys, types, strict=False))
+def other_messages(graph: FrozenGraph, serialized: str) -> str:
+    """What the graph takes its serialised examples for, where that is not tf.Examples; else nothing."""
+    nodes = _all_nodes(graph)
+    top = [op for op in graph.import_graph().get_operations() if op.type.startswith(_OTHER_PARSERS)]
+    direct = {op.name for op in top if any(_reads(tensor, serialized) for tensor in op.inputs)}
+    hidden = [] if any(node.op.startswith(_EXAMPLE_PARSERS) for node in nodes) else nodes
+    for node in [*(node for node in graph.graph_def.node if node.name in direct), *hidden]:
+        if node.op.startswith(_SEQUENCE_PARSERS):
+            return "tf.SequenceExamples"
+        if node.op.startswith("DecodeProto"):
+            message = node.attr["message_type"].s.decode()
+            if message != "tensorflow.Example":
+                return f"`{message}` messages"
+    return ""
 
 
 def _all_nodes(graph: FrozenGraph) -> list[Any]:
@@ -64,8 +68,8 @@ def cut_after_parsing(graph: FrozenGraph, serialized: str) -> FrozenGraph | None
       serialized: name of the placeholder of serialised examples.
 
     Returns:
-      The graph with its ports, or None where it cannot be cut: the parse op is missing or hidden in control flow, or
-      the serialised examples are read past it.
+      The graph with its ports, or None where it cannot be cut: the parse op is missing or hidden in control flow, the
+      serialised examples are read past it, or a feature is parsed in two ways.
     """
     imported = graph.import_graph()
     ports: list[Port] = []
@@ -80,7 +84,10 @@ def cut_after_parsing(graph: FrozenGraph, serialized: str) -> FrozenGraph | None
         if not all(_only_counts(op, used) for op in readers):
             return None
     ports = [port for port in ports if used.intersection(port.tensors)]
-    return replace(graph, ports=tuple(ports), serialized=serialized) if ports else None
+    specs = {port.spec.name: port.spec for port in ports}
+    if not ports or not all(agree(specs[port.spec.name], port.spec) for port in ports):
+        return None
+    return replace(graph, ports=tuple(ports), serialized=serialized)
 
 
 def _reads(tensor: Any, source: str) -> bool:
@@ -123,28 +130,23 @@ def _parsed_ports(graph: FrozenGraph, op: Any) -> list[Port]:
         defaults = inputs[2 + n_sparse + n_dense :]
     s, d, r = len(sparse_keys), len(dense_keys), len(ragged_keys)
     ports = [
-        Port(FeatureSpec(_text(key), dtype.name, "sparse"), "sparse", (outputs[i], outputs[s + i], outputs[2 * s + i]))
+        Port(FeatureSpec(text(key), dtype.name, "sparse"), "sparse", (outputs[i], outputs[s + i], outputs[2 * s + i]))
         for i, (key, dtype) in enumerate(zip(sparse_keys, op.get_attr("sparse_types"), strict=True))
     ]
     dense = zip(
         dense_keys, op.get_attr("Tdense"), op.get_attr("dense_shapes"), _constants(graph, defaults), strict=True
     )
     for i, (key, dtype, shape, default) in enumerate(dense):
-        ports.append(_dense_port(_text(key), dtype, tf.TensorShape(shape), default, outputs[3 * s + i]))
+        ports.append(_dense_port(text(key), dtype, tf.TensorShape(shape), default, outputs[3 * s + i]))
     for i, (key, (dtype, splits)) in enumerate(zip(ragged_keys, ragged_types, strict=True)):
         names = (outputs[3 * s + d + i], outputs[3 * s + d + r + i])
-        ports.append(Port(FeatureSpec(_text(key), dtype.name, "ragged"), "ragged", names, splits.name))
+        ports.append(Port(FeatureSpec(text(key), dtype.name, "ragged"), "ragged", names, splits.name))
     return ports
 
 
-def _text(key: Any) -> str:
-    return key.decode() if isinstance(key, bytes) else str(key)
-
-
 def _dense_port(name: str, dtype: Any, shape: Any, default: Any, tensor: str) -> Port:
-    if not shape.is_fully_defined():
-        spec = FeatureSpec(name, dtype.name, "ragged")
-        return Port(spec, "padded", (tensor,), padding=np.asarray(default).reshape(-1)[0])
-    sizes = tuple(shape.as_list())
-    filler = np.asarray(default).reshape(sizes) if np.size(default) == np.prod(sizes) else None
-    return Port(FeatureSpec(name, dtype.name, "dense", sizes, filler), "dense", (tensor,))
+    spec = dense_feature(name, dtype.name, shape, np.asarray(default))
+    if spec.kind == "dense":
+        return Port(spec, "dense", (tensor,))
+    filler = np.asarray(default).reshape(-1)[:1].tolist() or [b"" if dtype == tf.string else 0]
+    return Port(spec, "padded", (tensor,), padding=filler[0])

@@ -12,10 +12,11 @@ from tfx_explain.models.graph import FrozenGraph, Port
 
 
 def port_value(port: Port, column: Column) -> Any:
-    """A port's column as a tensor or a `tf.RaggedTensor`."""
+    """A port's column as a tensor or a `tf.RaggedTensor` of items of the feature's shape."""
     dtype = tf.dtypes.as_dtype(port.spec.dtype)
     if isinstance(column, Ragged):
-        return tf.RaggedTensor.from_row_splits(tf.constant(column.values, dtype), column.row_splits, validate=False)
+        items, splits = column.values.reshape(-1, *port.spec.shape), column.row_splits // port.spec.size
+        return tf.RaggedTensor.from_row_splits(tf.constant(items, dtype), splits, validate=False)
     return tf.constant(column, dtype)
 
 
