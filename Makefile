@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env demo test lint types layers wheel unit test-tfx-latest lock
+.PHONY: help env demo test lint types layers wheel unit fuzz test-tfx-latest lock
 # The environment decides what is imported, not the caller's shell.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 # TensorFlow's greetings, twenty lines for each process, go unsaid; its errors do not.
@@ -50,6 +50,15 @@ wheel: env
 unit: env
 	$(heading) "Tests, against the wheel (pytest)"
 	@PYTHONPATH=$(CURDIR)/$(site) $(bin)/pytest --ignore=tests/packaging --durations=20 $(if $(without),$(without:%=--ignore=%))
+
+FUZZ_SEED ?= 0
+FUZZ_SIZE ?= 1
+FUZZ_ONLY ?=
+
+fuzz: env  ## hostile records, configurations, explanations, names and files; FUZZ_SEED=0 FUZZ_SIZE=1 FUZZ_ONLY=names:3
+	$(heading) "Hostile input (seed $(FUZZ_SEED); what falls is kept in .cache/fuzz)"
+	@PYTHONPATH=$(CURDIR)/components:$(CURDIR)/tests/support $(bin)/python -W ignore -m fuzzing --seed $(FUZZ_SEED) \
+		--size $(FUZZ_SIZE) --only '$(FUZZ_ONLY)'
 
 test-tfx-latest: env  ## `make test` with the latest TFX; where that takes a Debian 13 root, without tests of pure numerics
 	@if [ "$$(tools/make_env --which)" = 1.21 ]; then $(MAKE) test; else tools/in_trixie_root make test without="$(numerics)"; fi
