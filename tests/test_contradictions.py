@@ -1,6 +1,10 @@
 """Policies whose rules cannot hold together are refused when they are built, in one sentence; others are not."""
 
+import itertools
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tfx_explain import ConfigError, ValidationConfig
 
@@ -87,3 +91,40 @@ def test_what_can_hold_together_is_not_refused(case):
 def test_a_policy_of_slices_may_compare_them():
     specs = [{}, {"feature_keys": ["sex"]}]
     assert ValidationConfig(rules=[{"max_slice_difference": {"value": 0.1}}], slicing_specs=specs)
+
+
+def test_long_policies_are_checked_too():
+    """A thousand rules, of which none contradict, or two, or all together."""
+    players = [f"f{i}" for i in range(1_000)]
+    assert len(ValidationConfig(rules=[max_share(0.5, player) for player in players]).rules) == 1_000
+    with pytest.raises(ConfigError, match=r"together: `max_share` of `f7`, `f8` 0.1, `min_share` of `f7` 0.2; relax"):
+        ValidationConfig(
+            rules=[max_share(0.5, p) for p in players] + [max_share(0.1, "f7", "f8"), min_share(0.2, "f7")]
+        )
+    with pytest.raises(ConfigError, match=r"cannot hold together: `min_share` of `f0` .* and 9.. more; relax one"):
+        ValidationConfig(rules=[min_share(0.002, player) for player in players])
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["max", "min"]), st.sets(st.sampled_from("abcd"), min_size=1), st.integers(0, 9))
+    )
+)
+def test_a_policy_is_possible_where_shares_in_tenths_meet_it(drawn):
+    """Shares in tenths are enumerated: what one of them meets is never refused."""
+    rules, seen = [], set()
+    for kind, players, tenths in drawn:
+        if (kind, frozenset(players)) not in seen:
+            seen.add((kind, frozenset(players)))
+            rules.append((max_share if kind == "max" else min_share)(tenths / 10, *sorted(players)))
+    shares = [s for s in itertools.product(range(11), repeat=4) if sum(s) <= 10]
+    met = any(
+        all(
+            (total <= tenths if kind == "max" else total >= tenths)
+            for kind, players, tenths in drawn
+            for total in [sum(share["abcd".index(player)] for player in players)]
+        )
+        for share in shares
+    )
+    if rules and met:
+        assert ValidationConfig(rules=rules)

@@ -11,14 +11,20 @@
         │   └── SignatureError          a signature or output that is absent, ambiguous or unusable
         └── EstimationError             a design that cannot estimate what was asked: too small a budget
 
-Each message is one sentence: what is wrong, where, and what to do about it.
+Each message is one sentence: what is wrong, where, and what to do about it. Whatever names and values it quotes, it
+stays on one line, of bounded length, without characters that steer a terminal.
 """
 
 from __future__ import annotations
 
+from tfx_explain.printable import sentence
+
 
 class TfxExplainError(Exception):
     """Base of all errors raised on purpose by this package."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(sentence(message))
 
 
 class ConfigError(TfxExplainError, ValueError):

@@ -20,7 +20,7 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from tfx_bsl.coders import example_coder
 
-from tfx_explain import storage
+from tfx_explain import documents, storage
 from tfx_explain.errors import InputError
 from tfx_explain.rows import as_written, concat_alike, concat_rows, list_lengths, name_errors
 from tfx_explain.tfrecords import read_records as read_records
@@ -290,12 +290,18 @@ def write_json(uri: str, content: Mapping[str, Any]) -> None:
 
 
 def read_json(uri: str) -> dict[str, Any]:
-    """Reads a JSON object."""
+    """Reads a JSON object.
+
+    Raises:
+      InputError: there is none, or one that names a key twice, holds what is no number, or is too deep.
+    """
     try:
-        content = json.loads(storage.read_bytes(uri))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{uri} is not JSON ({error}); write it again.") from None
-    return dict(content)
+        content = documents.parse_json(storage.read_bytes(uri), max_values=None)
+    except documents.DocumentError as error:
+        raise InputError(f"{uri} {error}; write it again.") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{uri} holds a {type(content).__name__}, not a JSON object; write it again.")
+    return content
 
 
 def read_statistics(uri: str) -> statistics_pb2.DatasetFeatureStatisticsList:

@@ -4,21 +4,61 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Literal, get_args, get_origin
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from typing_extensions import Self
 
+from tfx_explain import documents
 from tfx_explain.errors import ConfigError
+from tfx_explain.printable import shortened, shown
+
+MAX_SECTIONS = 5_000
+"""In one list: rules, slices, methods."""
+
+_MAX_SHOWN = 80
+_MAX_TOLD = 600
+_MAX_FILE_BYTES = 4 * documents.MAX_CHARACTERS
 
 
 class Part(BaseModel):
-    """A section of a configuration."""
+    """A section of a configuration. Its numbers are finite, and neither text nor `true`, which Python takes for 1."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain(cls, value: Any, info: ValidationInfo) -> Any:
+        types = set(_leaves(cls.model_fields[str(info.field_name)].annotation))
+        if any(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in types):
+            if isinstance(value, list | tuple) and len(value) > MAX_SECTIONS:
+                raise ValueError(f"{len(value):,} entries are more than the {MAX_SECTIONS:,} that one list may have")
+        elif types & {int, float}:
+            for single in _singles(value):
+                _check_number(single, types)
+        return value
+
+
+def _check_number(value: Any, types: set[Any]) -> None:
+    """Refuses what Python takes for a number, or JSON for no number, though whoever wrote it meant something else."""
+    if isinstance(value, bool) and bool not in types:
+        raise ValueError(f"{'text or a number is' if str in types else 'a number is'} needed here, not true or false")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a finite number is needed here")
+    if isinstance(value, str) and str not in types and value not in types:
+        raise ValueError("a number is needed here, without quotes")
 
 
 class OneOf(Part):
@@ -56,7 +96,7 @@ class OneOf(Part):
 class Config(Part):
     """A whole configuration: one sentence per mistake, JSON and YAML in and out."""
 
-    def __init__(self, **data: Any) -> None:
+    def __init__(self, /, **data: Any) -> None:
         try:
             super().__init__(**data)
         except ValidationError as error:
@@ -67,15 +107,22 @@ class Config(Part):
         """Builds the configuration from plain data, as YAML or JSON gives it."""
         if not isinstance(data, Mapping):
             raise ConfigError(f"{cls.__name__} must be a mapping of keys to values, got {type(data).__name__}.")
-        return cls(**{str(key): value for key, value in data.items()})
+        for key in data:
+            if not isinstance(key, str):
+                raise ConfigError(f"unknown key {shown(key)} in {cls.__name__}; keys are text.")
+        return cls(**data)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Reads what `to_json` wrote."""
+        """Reads what `to_json` wrote.
+
+        Raises:
+          ConfigError: it is not JSON, names a key twice, or holds an unusable configuration.
+        """
         try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ConfigError(f"{cls.__name__} is not valid JSON ({error}); write it with `to_json()`.") from None
+            data = documents.parse_json(text)
+        except documents.DocumentError as error:
+            raise ConfigError(f"{cls.__name__} {error}.") from None
         return cls.from_dict(data)
 
     @classmethod
@@ -83,14 +130,22 @@ class Config(Part):
         """Reads a YAML or JSON file.
 
         Raises:
-          ConfigError: the file is absent, is neither YAML nor JSON, or holds an unusable configuration.
+          ConfigError: the file is absent, is neither YAML nor JSON, names a key twice, or holds an unusable
+            configuration.
         """
         try:
-            data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+            with open(path, "rb") as file:
+                content = file.read(_MAX_FILE_BYTES + 1)
         except OSError as error:
             raise ConfigError(f"cannot read the configuration {path}: {error.strerror}.") from None
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path} is neither YAML nor JSON: {' '.join(str(error).split())}.") from None
+        except ValueError as error:
+            raise ConfigError(f"{shown(str(path))} is no path of a configuration ({error}).") from None
+        if len(content) > _MAX_FILE_BYTES:
+            raise ConfigError(f"{path} has more than {_MAX_FILE_BYTES:,} bytes; check that it is the configuration.")
+        try:
+            data = documents.parse_yaml(documents.decode(content))
+        except documents.DocumentError as error:
+            raise ConfigError(f"{path} {error}.") from None
         try:
             return cls.from_dict(data if data is not None else {})
         except ConfigError as error:
@@ -110,7 +165,7 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
     """The first mistake of a pydantic error as one sentence: where, what, what to do."""
     # A misspelt key also makes its section lack the right one; only the first of the two helps.
     first = min(error.errors(include_url=False), key=lambda mistake: mistake["type"] != "extra_forbidden")
-    path = [str(part) for part in first["loc"]]
+    path = [shortened(str(part), _MAX_SHOWN) for part in first["loc"]]
     more = f" ({error.error_count() - 1} more after this one.)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":
         known = _known_keys(model, first["loc"][:-1])
@@ -120,8 +175,8 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
         return f"unknown key `{path[-1]}`{where} in {model.__name__}; {hint}{more}"
     text = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
     where = f"`{'.'.join(path)}`" if path else "the configuration"
-    got = "" if isinstance(first["input"], Mapping | BaseModel) else f", got {first['input']!r}"
-    return f"{where} in {model.__name__}: {text[:1].lower()}{text[1:]}{got}.{more}"
+    got = "" if isinstance(first["input"], Mapping | BaseModel) else f", got {shown(first['input'], _MAX_SHOWN)}"
+    return f"{where} in {model.__name__}: {shortened(f'{text[:1].lower()}{text[1:]}', _MAX_TOLD)}{got}.{more}"
 
 
 def _known_keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
@@ -142,6 +197,23 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for argument in get_args(annotation) for model in _models_in(argument)]
 
 
+def _leaves(annotation: Any) -> Iterator[Any]:
+    """The types and literal values that an annotation is made of."""
+    arguments = get_args(annotation)
+    if get_origin(annotation) is Literal or not arguments:
+        yield from arguments or (annotation,)
+    for argument in () if get_origin(annotation) is Literal else arguments:
+        yield from _leaves(argument)
+
+
+def _singles(value: Any) -> Iterator[Any]:
+    """What a value is made of, one or two containers deep, which is as deep as numbers lie in a section."""
+    for outer in (
+        value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else [value]
+    ):
+        yield from outer if isinstance(outer, list | tuple) else [outer]
+
+
 class SlicingSpec(Part):
     """Parts of the data, as in TensorFlow Model Analysis: `{}` is everything, a feature key one part per value."""
 
@@ -150,10 +222,11 @@ class SlicingSpec(Part):
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
-        named = [*self.feature_keys, *self.feature_values]
-        for name in named:
-            if named.count(name) > 1:
+        seen: set[str] = set()
+        for name in (*self.feature_keys, *self.feature_values):
+            if name in seen:
                 raise ValueError(f"a slice names feature `{name}` twice; name it once, as a key or with a value")
+            seen.add(name)
         return self
 
     @property

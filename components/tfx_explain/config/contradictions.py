@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import optimize
+from scipy import optimize, sparse
 
 Named = tuple[str, Any]
 """A rule's name and its settings."""
@@ -15,6 +15,9 @@ Named = tuple[str, Any]
 _LIMITS = {"value", "max", "k", "tolerance"}
 _OPPOSITES = {"sign": ("players", "positive", "negative"), "monotonic": ("feature", "increasing", "decreasing")}
 _ROUNDING = 1e-9
+_MAX_PRUNED = 20
+_MAX_ENTRIES = 200_000
+"""Names in all rules about shares, beyond which contradictions are left to the verdict: one of the rules fails."""
 _SHARE_RULES = ("max_share", "min_share", "max_top_share")
 
 
@@ -74,32 +77,69 @@ def _important_canary(rules: Sequence[Named]) -> str:
 
 def _impossible_shares(rules: Sequence[Named]) -> str:
     """No shares, all 0 or more and 1 together, meet all rules about shares; names as few rules as contradict."""
-    about = [(name, settings) for name, settings in rules if name in _SHARE_RULES]
-    if _possible(about):
+    about = _clashing([(name, settings) for name, settings in rules if name in _SHARE_RULES])
+    if not about:
         return ""
-    # What is left when each rule has been left out, if the others contradict without it, contradicts only as a whole.
-    for rule in list(about):
-        without = [other for other in about if other is not rule]
-        about = about if _possible(without) else without
-    shown = ", ".join(f"`{name}`{f' of {_whom(s)}' if _whom(s) else ''} {s.value:g}" for name, s in about)
-    return f"these rules cannot hold together: {shown}; relax one of them"
+    if len(about) <= _MAX_PRUNED:
+        # What is left when each rule has been left out, if the others contradict without it, contradicts as a whole.
+        for rule in list(about):
+            without = [other for other in about if other is not rule]
+            about = without if _clashing(without) else about
+    shown = ", ".join(f"`{name}`{f' of {_whom(s)}' if _whom(s) else ''} {s.value:g}" for name, s in about[:_MAX_PRUNED])
+    more = f" and {len(about) - _MAX_PRUNED:,} more" if len(about) > _MAX_PRUNED else ""
+    return f"these rules cannot hold together: {shown}{more}; relax one of them"
 
 
-def _possible(rules: Sequence[Named]) -> bool:
-    """Whether there are shares of the named players, and of others without limit, that meet these rules.
+def _clashing(rules: Sequence[Named]) -> list[Named]:
+    """Some of these rules that no shares meet together; none where there are shares that meet all of them.
 
-    Shares and what each rule leaves over are non-negative and meet linear equations, or come as near as they can.
+    Each rule may be missed by something, and the least sum of that is sought: a linear programme that always has a
+    solution, whose sum is 0 where the rules can hold together, and whose prices name the rules that are in the way.
+    Players in exactly the same rules are one unknown, so its size is that of the policy.
     """
-    named = sorted(set(itertools.chain.from_iterable(getattr(settings, "players", ()) for _, settings in rules)))
-    largest = min((settings.value for name, settings in rules if name == "max_top_share"), default=1.0)
-    bounds = [(1.0, {player}, largest) for player in named]
-    for name, settings in rules:
-        if name != "max_top_share":
-            bounds.append((1.0 if name == "max_share" else -1.0, set(settings.players), settings.value))
-    sums = np.array([[1.0] * (len(named) + 1), *([p in players for p in named] + [0] for _, players, _ in bounds)])
-    left_over = np.vstack([np.zeros(len(bounds)), np.diag([sense for sense, _, _ in bounds])])
-    _, distance = optimize.nnls(np.hstack([sums, left_over]), np.array([1.0, *(value for _, _, value in bounds)]))
-    return bool(distance < _ROUNDING)
+    kinds = _kinds_of_players(rules)
+    n_kinds = len(kinds)
+    top = next((index for index, (name, _) in enumerate(rules) if name == "max_top_share"), None)
+    of_sums = [index for index in range(len(rules)) if index != top]
+    senses = {index: 1.0 if rules[index][0] == "max_share" else -1.0 for index in of_sums}
+    row_of = {index: row for row, index in enumerate(of_sums)}
+    owners = [*of_sums, *([] if top is None else [top] * n_kinds)]
+    limits = [senses[index] * rules[index][1].value for index in of_sums]
+    # Row, unknown and factor of: factors * unknowns <= limits.
+    entries = [(row_of[index], n_kinds + 1 + index, -1.0) for index in of_sums]
+    for kind, (members, n_players) in enumerate(kinds.items()):
+        entries += [(row_of[index], kind, senses[index]) for index in sorted(members)]
+        if top is not None:
+            entries += [(len(limits), kind, 1.0), (len(limits), n_kinds + 1 + top, -float(n_players))]
+            limits.append(n_players * rules[top][1].value)
+    if not limits or len(entries) > _MAX_ENTRIES:
+        return []
+    n_unknowns = n_kinds + 1 + len(rules)
+    cost = np.repeat([0.0, 1.0], [n_kinds + 1, len(rules)])
+    at, unknowns, factors = zip(*entries, strict=True)
+    found = optimize.linprog(
+        cost,
+        A_ub=sparse.csr_matrix((factors, (at, unknowns)), shape=(len(limits), n_unknowns)),
+        b_ub=limits,
+        A_eq=sparse.csr_matrix(1.0 - cost),
+        b_eq=[1.0],
+        method="highs-ipm",
+        options={"primal_feasibility_tolerance": _ROUNDING},
+    )
+    if found.status != 0 or found.fun <= 10 * _ROUNDING:
+        return []
+    prices = zip(owners, found.ineqlin.marginals, strict=True)
+    in_the_way = {index for index, price in prices if abs(price) > _ROUNDING}
+    return [rule for index, rule in enumerate(rules) if index in in_the_way]
+
+
+def _kinds_of_players(rules: Sequence[Named]) -> dict[frozenset[int], int]:
+    """The rules that name a player -> how many players exactly these rules name."""
+    named: dict[str, set[int]] = {}
+    for index, (_, settings) in enumerate(rules):
+        for player in getattr(settings, "players", ()):
+            named.setdefault(player, set()).add(index)
+    return dict(Counter(frozenset(members) for members in named.values()))
 
 
 def _whom(settings: Any) -> str:

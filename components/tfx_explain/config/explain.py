@@ -97,11 +97,13 @@ class PartialDependenceConfig(Part):
     @field_validator("pairs")
     @classmethod
     def _different(cls, pairs: Any) -> Any:
-        for index, (first, second) in enumerate(pairs):
+        seen: set[frozenset[str]] = set()
+        for first, second in pairs:
             if first == second:
                 raise ValueError(f"a pair names `{first}` twice; name two features")
-            if {first, second} in [set(pair) for pair in pairs[:index]]:
+            if frozenset((first, second)) in seen:
                 raise ValueError(f"the pair of `{first}` and `{second}` is listed twice; list it once")
+            seen.add(frozenset((first, second)))
         return pairs
 
 
