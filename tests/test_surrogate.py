@@ -94,7 +94,7 @@ def test_few_coalitions_come_near_all_of_them(model: str, examples: str, tmp_pat
     assert np.mean(np.abs(found - truth) <= 2 * values(few, "std_error_")) > 0.97
     table = few.attributions()
     total = table[[f"attribution_{name}" for name in PLAYERS]].sum(axis=1)
-    base = few.manifest["base_values"][0]
+    (base,) = few.manifest["base_values"].values()
     np.testing.assert_allclose(total, table["prediction"] - base, atol=1e-6)
 
 

@@ -130,7 +130,7 @@ def evidence_in(
     """
     details = Details(explanation, rules)
     overall: dict[str, Evidence] = {}
-    unused = tuple(explanation.manifest["unused_features"])
+    unused = tuple(name for name in explanation.manifest["unused_features"] if name not in explanation.players)
     players = explanation.players + unused
     covariances = dict(list(explanation.importance_covariance.groupby(["slice", "output"])))
     importance = explanation.importance

@@ -24,6 +24,9 @@ _SPACES = {
 }
 
 
+_MAX_BASE_VALUES = 10
+
+
 def at(manifest: Mapping[str, Any], *path: str) -> Any:
     """The entry at a path of keys; None where any of them is missing."""
     entry: Any = manifest
@@ -155,7 +158,11 @@ def _base_values(manifest: Mapping[str, Any]) -> str:
     pairs = list(values.items()) if isinstance(values, Mapping) else list(zip(outputs, values or (), strict=False))
     if len(pairs) == 1:
         return number(float(pairs[0][1]))
-    return ", ".join(f"{name} {number(float(value))}" for name, value in pairs)
+    named = [f"{name} {number(float(value))}" for name, value in pairs[:_MAX_BASE_VALUES]]
+    if len(pairs) > len(named):
+        named.append(f"and {count(len(pairs) - len(named))} more in the manifest")
+    whose = "of each row's own output: " if isinstance(values, Mapping) and not set(outputs) <= set(values) else ""
+    return whose + ", ".join(named)
 
 
 def _completeness(manifest: Mapping[str, Any]) -> str:

@@ -12,11 +12,12 @@ import pyarrow as pa
 
 from tfx_explain import records
 from tfx_explain.attribution import medoids, row_distances
-from tfx_explain.config import BackgroundConfig
+from tfx_explain.config import BackgroundConfig, ModelConfig
 from tfx_explain.errors import ModelError
 from tfx_explain.models import Model
 from tfx_explain.rows import column_or_nulls, list_lengths, row_hashes, take_rows
 from tfx_explain.transforms.loss_plan import LossPlan
+from tfx_explain.transforms.outputs import explained_outputs
 from tfx_explain.transforms.profile_plan import ProfilePlan
 from tfx_explain.transforms.surrogates import ModelSurrogate
 
@@ -37,6 +38,7 @@ class Background:
       budget: coalitions per background row that a pilot found to be needed; None = as configured.
       profiles: where features are varied for profiles; None where none were asked for.
       losses: what permutation importance and SAGE need; None where neither was asked for.
+      outputs: (K',) indices of the outputs that Shapley values are of; the models may have more.
       surrogate: of the model, where the estimator is `surrogate`.
       baseline_surrogate: of the baseline model.
     """
@@ -45,6 +47,7 @@ class Background:
     weights: npt.NDArray[np.float64]
     predictions: npt.NDArray[np.float64]
     digest: str
+    outputs: npt.NDArray[np.int64]
     baseline_predictions: npt.NDArray[np.float64] | None = None
     budget: int | None = None
     profiles: ProfilePlan | None = None
@@ -67,8 +70,14 @@ class Background:
 
     @property
     def base_values(self) -> npt.NDArray[np.float64]:
-        """(n_outputs,) mean predictions of the model."""
-        return np.asarray(self.weights @ self.predictions)
+        """(K',) mean predictions of the model."""
+        return np.asarray(self.weights @ self.asked(self.predictions))
+
+    def asked(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """(..., K') of (..., n_outputs): of `outputs` alone."""
+        if np.array_equal(self.outputs, np.arange(values.shape[-1])):
+            return values
+        return np.asarray(values[..., self.outputs])
 
 
 def pool_size(config: BackgroundConfig) -> int:
@@ -84,6 +93,7 @@ def choose_background(
     config: BackgroundConfig,
     features: Sequence[str],
     baseline_model: Model | None = None,
+    explained: ModelConfig | None = None,
 ) -> Background:
     """A background from candidate rows.
 
@@ -94,13 +104,15 @@ def choose_background(
         weighted by the share of candidates it stands for.
       features: what rows are compared by.
       baseline_model: explained on the same background.
+      explained: says which outputs are explained; None = all.
 
     Raises:
       ModelError: a model's output is finite for none of the rows.
     """
     models = [model] if baseline_model is None else [model, baseline_model]
     predictions = [one.predict(one.inputs(rows)) for one in models]
-    finite = np.flatnonzero(np.all([np.isfinite(values).all(axis=1) for values in predictions], axis=0))
+    outputs = explained_outputs(explained or ModelConfig(), predictions)
+    finite = np.flatnonzero(np.all([np.isfinite(values[:, outputs]).all(axis=1) for values in predictions], axis=0))
     if not len(finite):
         raise ModelError(
             f"the model's output is NaN or infinite for every background row (split `{config.split}`); check the model."
@@ -119,6 +131,7 @@ def choose_background(
         predictions=values[0],
         baseline_predictions=values[1] if baseline_model is not None else None,
         digest=background_digest(background, weights),
+        outputs=outputs,
     )
 
 

@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 
 from tfx_explain import records
 from tfx_explain.config import ExplainConfig
-from tfx_explain.models import Model
 from tfx_explain.rows import (
     HashArray,
     column_or_nulls,
@@ -36,6 +35,7 @@ from tfx_explain.transforms.rounding import INTERACTION_UNITS, rounding_floor, w
 from tfx_explain.transforms.row_explainer import Estimates, RowExplainer
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 _NOT_FINITE = "the model's output is NaN or infinite for this row or for a mixture of it with background rows"
 
@@ -220,12 +220,15 @@ def explain_examples(
     """
     hashes = row_hashes(batch)
     backgrounds = [background, background.of_baseline()][: len(explainers)]
-    estimates = [explainer.estimate(batch, hashes, one) for explainer, one in zip(explainers, backgrounds, strict=True)]
-    finite = np.all([_finite(one) for one in estimates], axis=0)
+    estimates: list[Estimates] = []
+    for explainer, one in zip(explainers, backgrounds, strict=True):
+        # With `classes: predicted` the candidate chooses, so that both models are compared on one output.
+        estimates.append(explainer.estimate(batch, hashes, one, estimates[0].chosen if estimates else None))
+    pairs = list(zip(estimates, backgrounds, strict=True))
+    finite = np.all([_finite(*pair, estimates[0].chosen) for pair in pairs], axis=0)
     good, failures = set_aside(batch, dict.fromkeys(np.flatnonzero(~finite).tolist(), _NOT_FINITE))
-    # With `classes: predicted` the candidate chooses, so that both models are compared on one output.
-    chosen = chosen_outputs(estimates[0].prediction[finite], good, config)
-    outputs = [_outputs(one, of_model, finite, chosen) for one, of_model in zip(estimates, backgrounds, strict=True)]
+    kept = estimates[0].chosen[finite]
+    outputs = [_outputs(*pair, finite, kept) for pair in pairs]
     counts = {
         "selected": batch.num_rows,
         "explained": good.num_rows,
@@ -239,12 +242,10 @@ def explain_examples(
     done: dict[str, int] = {}
     if profilers and background.profiles is not None:
         ids = example_ids(good, explained.hashes, config.id_key)
-        floors = [
-            np.take_along_axis(rounding_floor(one.prediction[finite], of_model.predictions), chosen, axis=1)
-            for one, of_model in zip(estimates, backgrounds, strict=True)
-        ]
+        asked = background.outputs[kept]
+        floors = [np.take_along_axis(_floor(*pair)[finite], kept, axis=1) for pair in pairs]
         profiled = [
-            profiler.profile(good, background.profiles, chosen, ids, floor)
+            profiler.profile(good, background.profiles, asked, ids, floor)
             for profiler, floor in zip(profilers, floors, strict=True)
         ]
         explained = dataclasses.replace(explained, profiled=tuple(rows for rows, _ in profiled))
@@ -297,35 +298,31 @@ def example_ids(rows: pa.RecordBatch, hashes: HashArray, id_key: str | None) -> 
     ]
 
 
-def _finite(estimates: Estimates) -> npt.NDArray[np.bool_]:
-    predicted = np.asarray(np.isfinite(estimates.prediction).all(axis=1))
-    return predicted & np.asarray(np.isfinite(estimates.values).all(axis=(1, 2)))
+def _finite(estimates: Estimates, background: Background, chosen: IntArray) -> npt.NDArray[np.bool_]:
+    """(n,) whether what each row asks for is finite; the same outputs of the baseline model are asked for."""
+    asked = np.maximum(chosen, 0)
+    predicted = np.isfinite(np.take_along_axis(background.asked(estimates.prediction), asked, axis=1))
+    values = np.isfinite(np.take_along_axis(estimates.values, asked[:, None], axis=2))
+    return np.asarray((predicted & values.all(axis=1) & (chosen >= 0)).all(axis=1))
 
 
-def chosen_outputs(prediction: FloatArray, rows: pa.RecordBatch, config: ExplainConfig) -> npt.NDArray[np.int64]:
-    """The outputs that `model.classes` asks for, for each row: (n_examples, n_outputs) indices."""
-    n_examples, n_outputs = prediction.shape
-    classes = config.model.classes
-    if classes == "predicted":
-        return prediction.argmax(axis=1)[:, None]
-    if classes == "label":
-        label = column_or_nulls(rows, str(config.label_key))
-        return pc.list_flatten(label).to_numpy(zero_copy_only=False).astype(np.int64)[:, None]
-    chosen = np.arange(n_outputs) if classes is None else np.array(classes)
-    return np.broadcast_to(chosen, (n_examples, len(chosen)))
+def _floor(estimates: Estimates, background: Background) -> FloatArray:
+    """(n, K') one unit in the last place of the outputs that are explained."""
+    return rounding_floor(background.asked(estimates.prediction), background.asked(background.predictions))
 
 
 def _outputs(
-    estimates: Estimates, background: Background, finite: npt.NDArray[np.bool_], chosen: npt.NDArray[np.int64]
+    estimates: Estimates, background: Background, finite: npt.NDArray[np.bool_], chosen: IntArray
 ) -> ExplainedOutputs:
     """What was asked for of the rows with finite outputs; attributions that are nothing but rounding are 0."""
+    prediction = background.asked(estimates.prediction)
 
     def asked(array: FloatArray) -> FloatArray:
         kept = array[finite]
         index = chosen.reshape(len(chosen), *[1] * (array.ndim - 2), chosen.shape[1])
         return np.take_along_axis(kept, index, axis=-1)
 
-    floor = asked(rounding_floor(estimates.prediction, background.predictions))
+    floor = asked(_floor(estimates, background))
     found, design_error, interactions = (
         asked(array) for array in (estimates.values, estimates.design_std_error, estimates.interactions)
     )
@@ -335,19 +332,8 @@ def _outputs(
         attributions=attributions,
         design_std_error=np.where(nothing, 0.0, design_error),
         background_std_error=np.where(nothing, 0.0, asked(estimates.background_std_error)),
-        prediction=asked(estimates.prediction),
-        base_value=asked(np.broadcast_to(background.base_values, estimates.prediction.shape)),
+        prediction=asked(prediction),
+        base_value=asked(np.broadcast_to(background.base_values, prediction.shape)),
         completeness_gap=asked(estimates.completeness_gap) + (attributions - found).sum(axis=1),
         interactions=np.where(np.abs(interactions) <= INTERACTION_UNITS * floor[:, None], 0.0, interactions),
     )
-
-
-def output_names(model: Model, config: ExplainConfig) -> tuple[str, ...]:
-    """What the explained outputs are called: the output's name, with the class where it is a vector."""
-    output = model.output_name
-    classes = config.model.classes
-    if isinstance(classes, str):
-        return (f"{output}[{classes}]",)
-    if model.n_outputs == 1:
-        return (output,)
-    return tuple(f"{output}[{index}]" for index in (classes or range(model.n_outputs)))

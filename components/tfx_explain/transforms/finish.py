@@ -62,20 +62,22 @@ def write_tables(
     accumulated = {key: value for key, value in accumulated.items() if key[1] not in small}
     if accumulated:
         _check_weights(num_examples[OVERALL], config.example_weight_key)
-        tables = Tables(directory, players, design.interaction_pairs, design.interaction_index)
+        tables = Tables(directory, players, request.outputs, design.interaction_pairs, design.interaction_index)
         strength_table = None if strengths is None else strengths.table
         tables.write(accumulated, background, merged(samples).result(), strength_table)
     results = {output: value.result() for (slice_key, output), value in importance.items() if slice_key == OVERALL}
     run = {
         "counts": _counts_by_split(counts),
         "failures": _reasons_by_split(failures),
-        "background": _describe_background(background),
+        "background": {"num_rows": background.rows.num_rows, "digest": background.digest},
+        "outputs": background.outputs.tolist(),
+        "base_values": background.base_values.tolist(),
         "design": _describe_design(design),
         "slices": describe_slices(config, slices, num_examples),
         "profiles": {} if background.profiles is None else background.profiles.describe(config),
         "strengths": {} if strengths is None else {INTERACTION_STRENGTH: dict(strengths.description)},
         "losses": describe_losses(accumulated, background.losses, config),
-        "top_players": _top_players(players, results),
+        "top_players": _top_players(players, [results[name] for name in request.outputs if name in results]),
         "max_gap": max((result.max_completeness_gap for result in results.values()), default=0.0),
         "max_relative_gap": max((r.max_relative_completeness_gap for r in results.values()), default=0.0),
     }
@@ -104,14 +106,6 @@ def _reasons_by_split(failures: Mapping[tuple[str, str], int]) -> dict[str, dict
     return by_split
 
 
-def _describe_background(background: Background) -> dict[str, Any]:
-    return {
-        "num_rows": background.rows.num_rows,
-        "digest": background.digest,
-        "base_values": background.base_values.tolist(),
-    }
-
-
 def _describe_design(design: Design) -> dict[str, Any]:
     return {
         "estimator": design.estimator,
@@ -130,7 +124,6 @@ def _check_weights(n_weighted: int, weight: str | None) -> None:
         )
 
 
-def _top_players(players: Sequence[str], results: Mapping[str, ImportanceSummary]) -> list[str]:
+def _top_players(players: Sequence[str], results: Sequence[ImportanceSummary]) -> list[str]:
     """The most important players of the first output, most important first."""
-    first = next(iter(sorted(results)), None)
-    return [] if first is None else [players[i] for i in np.argsort(results[first].rank, kind="stable")[:_N_TOP]]
+    return [players[i] for i in np.argsort(results[0].rank, kind="stable")[:_N_TOP]] if results else []

@@ -23,7 +23,8 @@ from tfx_explain.rows import SmallestHashes, example_weights, take_rows
 from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.friedman import InteractionStrength, friedman_h
 from tfx_explain.transforms.designs import PointDesign
-from tfx_explain.transforms.explain import ExplainedExamples, chosen_outputs, output_names
+from tfx_explain.transforms.explain import ExplainedExamples
+from tfx_explain.transforms.outputs import chosen_outputs
 from tfx_explain.transforms.request import ExplainRequest
 from tfx_explain.transforms.select import SmallestHashesFn
 from tfx_explain.transforms.summarize import IMPORTANCE, INTERACTIONS, Key, merged
@@ -208,7 +209,7 @@ def measure(
       values: term -> what `evaluate` gives.
     """
     config, players = request.config, tuple(request.players)
-    names = output_names(request.model.acquire(), config)
+    names = request.outputs
     found: list[dict[str, Any]] = []
     n_model_rows = sum(int(np.prod(outputs.shape[:2])) for term, outputs in values.items() if term)
     if values and sample is not None:
@@ -236,7 +237,7 @@ def measure(
         "rows_sampled": 0 if sample is None else sample.num_rows,
         "model_rows": n_model_rows,
     }
-    return InteractionStrengths(_table(found), description)
+    return InteractionStrengths(_table(found, names), description)
 
 
 def _columns(strength: InteractionStrength) -> dict[str, Any]:
@@ -244,9 +245,10 @@ def _columns(strength: InteractionStrength) -> dict[str, Any]:
     return {"num_examples": columns.pop("n_examples"), **columns}
 
 
-def _table(found: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def _table(found: Sequence[Mapping[str, Any]], outputs: Sequence[str]) -> pd.DataFrame:
     table = pd.DataFrame(list(found))
     if table.empty:
         return table
     table = table.assign(slice=OVERALL, method=METHOD, index=INDEX)
-    return table.sort_values(["output", "value"], ascending=[True, False], kind="stable", ignore_index=True)
+    order = np.lexsort([-table["value"], table["output"].map(outputs.index)])
+    return table.iloc[order].reset_index(drop=True)

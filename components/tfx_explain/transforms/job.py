@@ -18,7 +18,7 @@ from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError, TfxExplainError, TooManyFailedRowsError
 from tfx_explain.report import render_explanation
 from tfx_explain.transforms.attribution_stats import WriteAttributionStats
-from tfx_explain.transforms.explain import CheckExamples, ExplainExamples, output_names
+from tfx_explain.transforms.explain import CheckExamples, ExplainExamples
 from tfx_explain.transforms.finish import write_tables
 from tfx_explain.transforms.interaction_strength import METHOD as INTERACTION_STRENGTH
 from tfx_explain.transforms.interaction_strength import MeasureInteractionStrength
@@ -180,7 +180,7 @@ def _summarize(
 ) -> dict[str, Any]:
     """What `write_tables` takes of the explained rows, by the names it has there."""
     config, players = request.config, tuple(request.players)
-    outputs = output_names(request.model.acquire(), config)
+    outputs = request.outputs
     everything = list(explained.values())
     _ = (everything[0] if len(everything) == 1 else everything | "AllExplained" >> beam.Flatten()) | (
         "AttributionStats" >> WriteAttributionStats(request.explanation_dir, players, outputs, config)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfx_explain import records
-from tfx_explain.transforms.explain import output_names
+from tfx_explain.transforms.outputs import names_of
 from tfx_explain.transforms.request import ExplainRequest
 from tfx_explain.transforms.write import METHOD
 from tfx_explain.version import __version__
@@ -59,8 +59,8 @@ def describe_run(request: ExplainRequest, run: Mapping[str, Any], seconds: float
         "players": {name: list(features) for name, features in request.players.items()},
         "top_players": run["top_players"],
         "unused_features": list(request.unused_features),
-        "outputs": list(output_names(model, config)),
-        "base_values": run["background"]["base_values"],
+        "outputs": list(request.outputs),
+        "base_values": dict(zip(names_of(model, run["outputs"]), run["base_values"], strict=True)),
         "counts": counts,
         "slices": run["slices"],
         "failures": run["failures"],

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from tfx_explain.config import ExplainConfig
-from tfx_explain.config.explain import SageConfig
-from tfx_explain.errors import EmptySplitError
+from tfx_explain.config.explain import LOSS_METHODS, SageConfig
+from tfx_explain.errors import EmptySplitError, ModelError
 from tfx_explain.models import Model
 from tfx_explain.rows import row_hashes, take_rows
 from tfx_explain.transforms.background import Background, choose_background, pool_size
@@ -66,7 +66,7 @@ def plan(rows: pa.RecordBatch | None, request: ExplainRequest) -> Background:
     model = request.model.acquire()
     baseline = None if request.baseline_model is None else request.baseline_model.acquire()
     features = sorted(name for names in request.players.values() for name in names)
-    background = choose_background(model, rows.slice(0, size), config.background, features, baseline)
+    background = choose_background(model, rows.slice(0, size), config.background, features, baseline, config.model)
     if wants_profiles(config):
         explained = [name for player, names in request.players.items() if player != request.rest for name in names]
         read = features_read([model] if baseline is None else [model, baseline], features)
@@ -96,7 +96,8 @@ def with_surrogate(background: Background, request: ExplainRequest, models: Sequ
     fitted = []
     for model, predictions in zip(models, (background.predictions, background.baseline_predictions), strict=False):
         players, inputs = players_of(model, request.players), model.inputs(background.rows)
-        fitted.append(fit_to_model(model, inputs, np.asarray(predictions), players, request.config.seed))
+        seed = request.config.seed
+        fitted.append(fit_to_model(model, inputs, np.asarray(predictions), players, seed, background.outputs))
     return dataclasses.replace(background, surrogate=fitted[0], baseline_surrogate=fitted[1] if fitted[1:] else None)
 
 
@@ -112,7 +113,8 @@ def pilot_budget(
     while True:
         background = dataclasses.replace(background, budget=budget)
         estimates = explainer.first_round(pilot, hashes, background)
-        error = estimates.relative_error()[np.isfinite(estimates.values).all(axis=(1, 2))]
+        error = estimates.relative_error()
+        error = error[~np.isnan(error)]
         if not len(error) or np.quantile(error, _PILOT_QUANTILE) <= (config.shapley.max_relative_error or 0):
             return budget
         larger = explainer.doubled_budget(explainer.design(background))
@@ -136,11 +138,20 @@ def with_loss_plan(
       request: which methods.
       model: what is explained.
       baseline_model: explained with the same donors.
+
+    Raises:
+      ModelError: there is no row for which all outputs are finite.
     """
     config, n_players = request.config, len(request.players)
     models = [model] if baseline_model is None else [model, baseline_model]
     predictions = [one.predict(one.inputs(sample)) for one in models]
     finite = np.flatnonzero(np.all([np.isfinite(values).all(axis=1) for values in predictions], axis=0))
+    if not len(finite):
+        name = next(name for name in LOSS_METHODS if config.method(name) is not None)
+        raise ModelError(
+            f"method `{name}` judges all outputs of the model together, but some are NaN or infinite for every row of "
+            f"split `{config.background.split}`; leave the method out, or explain a model whose outputs are finite."
+        )
     donors = take_rows(sample, finite)
     of_donors = [values[finite] for values in predictions]
     plan = plan_losses(donors, of_donors, config, model, tuple(request.players), len(background.weights))

@@ -164,7 +164,8 @@ class Profiler:
             binned, lower = inputs.take(rows), start + bins[rows]
             above = self.model.predict(binned.with_column(feature, edges, lower + 1))
             below = self.model.predict(binned.with_column(feature, edges, lower))
-            differences[rows] = np.take_along_axis(above - below, outputs[rows], axis=1)
+            asked = outputs[rows]
+            differences[rows] = np.take_along_axis(above, asked, axis=1) - np.take_along_axis(below, asked, axis=1)
         return differences
 
 

@@ -19,6 +19,7 @@ from tfx_explain.tfrecords import Fault
 from tfx_explain.transforms.designs import shapley_design
 from tfx_explain.transforms.loss_plan import check_losses
 from tfx_explain.transforms.model_handle import ModelHandle
+from tfx_explain.transforms.outputs import output_names
 from tfx_explain.transforms.profile_plan import check_features
 
 REST = "other_features"
@@ -45,6 +46,7 @@ class ExplainRequest:
       players: name -> features that are present or absent together.
       unused_features: features of the examples that no model reads.
       baseline_model: explained on the same rows and designs.
+      outputs: names of the explained outputs.
     """
 
     config: ExplainConfig
@@ -56,6 +58,7 @@ class ExplainRequest:
     players: Mapping[str, tuple[str, ...]]
     unused_features: tuple[str, ...]
     baseline_model: ModelHandle | None = None
+    outputs: tuple[str, ...] = ()
 
     @property
     def models(self) -> list[ModelHandle]:
@@ -129,8 +132,10 @@ class ExplainRequest:
             explanation_dir=explanation_dir,
             attributions_dir=attributions_dir,
             players=players,
-            unused_features=tuple(sorted(seen - set(read) - keys)),
+            # A group may have the name of a feature that no model reads, as of the one it was made of.
+            unused_features=tuple(sorted(seen - set(read) - keys - set(players))),
             baseline_model=baseline_model,
+            outputs=output_names(models[0], config),
         )
 
 

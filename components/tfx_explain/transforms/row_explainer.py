@@ -23,6 +23,7 @@ from tfx_explain.rows import ROWS_PER_BATCH, HashArray, take_rows
 from tfx_explain.transforms.algebra import single_threaded_algebra
 from tfx_explain.transforms.background import Background
 from tfx_explain.transforms.designs import shapley_design
+from tfx_explain.transforms.outputs import chosen_outputs, places
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -87,15 +88,16 @@ class CoalitionValues:
 
 @dataclasses.dataclass(frozen=True)
 class Estimates:
-    """Attributions of n examples to d players for each of K outputs of a model, in units of its output space.
+    """Attributions of n examples to d players for K' of the K outputs of a model, in units of its output space.
 
     Attributes:
       prediction: (n, K).
-      values: (n, d, K).
-      design_std_error: (n, d, K) error of the estimate for this background.
-      background_std_error: (n, d, K) error of this background as a sample.
-      completeness_gap: (n, K).
-      interactions: (n, n_pairs, K); n_pairs is 0 where none were asked for.
+      values: (n, d, K').
+      design_std_error: (n, d, K') error of the estimate for this background.
+      background_std_error: (n, d, K') error of this background as a sample.
+      completeness_gap: (n, K').
+      interactions: (n, n_pairs, K'); n_pairs is 0 where none were asked for.
+      chosen: (n, c) which of the K' each row asks for; -1 where it asks for another.
       n_model_rows: what all of them cost together, the plain predictions not counted.
       n_refined: examples that were explained again with a larger budget.
       n_imprecise: examples whose error is still above `max_relative_error`.
@@ -108,18 +110,23 @@ class Estimates:
     background_std_error: FloatArray
     completeness_gap: FloatArray
     interactions: FloatArray
+    chosen: npt.NDArray[np.int64]
     n_model_rows: int = 0
     n_refined: int = 0
     n_imprecise: int = 0
     coalition_values: CoalitionValues | None = None
 
     def relative_error(self) -> FloatArray:
-        """Estimated relative L2 error of each example's attributions, (n,), the worst of the outputs; 0 for 0 / 0."""
+        """Estimated relative L2 error of each example's attributions, (n,), the worst output it asks for; 0 for 0 / 0.
+
+        Not known, NaN, where such an output is not finite.
+        """
         error = np.sqrt(np.square(self.design_std_error).sum(axis=1))
         size = np.sqrt(np.square(self.values).sum(axis=1))
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(error == 0, 0.0, error / size)
-        return np.asarray(ratio.max(axis=1))
+        asked = np.take_along_axis(ratio, np.maximum(self.chosen, 0), axis=1)
+        return np.asarray(np.where(self.chosen < 0, np.nan, asked).max(axis=1))
 
 
 class _Part(NamedTuple):
@@ -158,7 +165,13 @@ class RowExplainer:
         # The same threads for all batches: memory that new ones leave behind would add up.
         self._threads = ThreadPoolExecutor(_parts_at_once())
 
-    def estimate(self, batch: pa.RecordBatch, hashes: HashArray, background: Background) -> Estimates:
+    def estimate(
+        self,
+        batch: pa.RecordBatch,
+        hashes: HashArray,
+        background: Background,
+        chosen: npt.NDArray[np.int64] | None = None,
+    ) -> Estimates:
         """Attributions of each row.
 
         Rows are spread over several designs by their hashes, so that a mean over rows does not carry the error of one
@@ -169,18 +182,28 @@ class RowExplainer:
           batch: n rows without `row_errors`.
           hashes: (n,) of the rows.
           background: reference rows, with what this model predicts for them.
+          chosen: (n, c) which of the outputs each row asks for; None = as configured, by this model's predictions.
         """
-        first = self.first_round(batch, hashes, background)
+        first = self.first_round(batch, hashes, background, chosen)
         limit = self.config.shapley.max_relative_error
         if limit is None:
             return first
         budgets = self.needed_budgets(first.relative_error(), self._design(background, background.budget, 0))
         return self._refine(first, budgets, batch, hashes, background, limit)
 
-    def first_round(self, batch: pa.RecordBatch, hashes: HashArray, background: Background) -> Estimates:
+    def first_round(
+        self,
+        batch: pa.RecordBatch,
+        hashes: HashArray,
+        background: Background,
+        chosen: npt.NDArray[np.int64] | None = None,
+    ) -> Estimates:
         """As `estimate`, but all rows with one budget."""
         inputs = self.model.inputs(batch)
-        return self._round(inputs, hashes, self.model.predict(inputs), background, background.budget)
+        prediction = self.model.predict(inputs)
+        if chosen is None:
+            chosen = places(background.outputs, chosen_outputs(prediction, batch, self.config))
+        return self._round(inputs, hashes, prediction, background, background.budget, chosen)
 
     def needed_budgets(self, relative_error: FloatArray, design: Design) -> npt.NDArray[np.int64]:
         """Coalitions per background row that bring rows of these errors (n,) under the limit; 0 where they are already.
@@ -220,7 +243,7 @@ class RowExplainer:
         for budget in np.unique(budgets[budgets > 0]).tolist():
             rows = np.flatnonzero(budgets == budget)
             inputs = self.model.inputs(take_rows(batch, rows))
-            again = self._round(inputs, hashes[rows], first.prediction[rows], background, budget)
+            again = self._round(inputs, hashes[rows], first.prediction[rows], background, budget, first.chosen[rows])
             n_model_rows += again.n_model_rows
             for field in ("values", "design_std_error", "background_std_error", "completeness_gap", "interactions"):
                 getattr(first, field)[rows] = getattr(again, field)
@@ -238,6 +261,7 @@ class RowExplainer:
         prediction: FloatArray,
         background: Background,
         budget: int | None,
+        chosen: npt.NDArray[np.int64],
     ) -> Estimates:
         """Every row explained with the same budget."""
         parts = self._parts(inputs, hashes, prediction, background, budget)
@@ -255,6 +279,7 @@ class RowExplainer:
             background_std_error=gathered("background_std_error"),
             completeness_gap=gathered("completeness_gap"),
             interactions=np.concatenate([_interactions(part.found) for part in parts])[order],
+            chosen=chosen,
             n_model_rows=int(self._design(background, budget, 0).n_model_rows) * len(inputs),
             coalition_values=CoalitionValues.joined(kept) if kept else None,
         )
@@ -272,6 +297,7 @@ class RowExplainer:
         Two parts are worked on at a time: while the attributions of one are made, the model has the other.
         """
         background_inputs, base = self._inputs_of(background), background.predictions
+        asked = background.asked
         codes = self._codes(inputs, background, budget)
         typical = _typical_parts(self._design(background, budget, 0), self.model)
 
@@ -284,11 +310,11 @@ class RowExplainer:
             n_solved = max(_ROWS_PER_SOLVE, _VALUES_PER_SOLVE // max(values[0].size, 1))
             for start in range(0, len(rows), n_solved):
                 piece = slice(start, start + n_solved)
-                of_rows = prediction[rows[piece]]
+                of_piece, of_rows = asked(values[piece]), asked(prediction[rows[piece]])
                 if regression is None:
-                    found = attribute(design, values[piece], of_rows, base)
+                    found = attribute(design, of_piece, of_rows, asked(base))
                 else:
-                    found = regression.attribute(codes[rows[piece]], values[piece], of_rows)
+                    found = regression.attribute(codes[rows[piece]], of_piece, of_rows)
                 keep = self.keep_coalitions and design.estimator == "exact"
                 kept = CoalitionValues.of(design, values[piece], base) if keep else None
                 done.append(_Part(rows[piece], found, kept))
@@ -321,7 +347,8 @@ class RowExplainer:
             if background.surrogate is None:
                 raise EstimationError("the estimator `surrogate` needs a background that has one; `plan` fits it.")
             with single_threaded_algebra:
-                made = PooledRegression(design, background.surrogate.surrogate, background.predictions)
+                of_background = background.asked(background.predictions)
+                made = PooledRegression(design, background.surrogate.surrogate, of_background)
             self._regressions[key] = made
         return self._regressions[key]
 

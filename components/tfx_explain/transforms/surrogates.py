@@ -25,7 +25,12 @@ class ModelSurrogate:
 
 
 def fit_to_model(
-    model: Model, background: Inputs, predictions: FloatArray, players: Sequence[Sequence[str]], seed: int
+    model: Model,
+    background: Inputs,
+    predictions: FloatArray,
+    players: Sequence[Sequence[str]],
+    seed: int,
+    outputs: npt.NDArray[np.int64],
 ) -> ModelSurrogate:
     """Asks the model for mixtures of background rows.
 
@@ -35,13 +40,15 @@ def fit_to_model(
       predictions: (B, K) of the model for them.
       players: names of features of each.
       seed: of the job.
+      outputs: (K',) indices of those that are explained.
     """
 
     def evaluate(rows: npt.NDArray[np.int64], design: Design) -> FloatArray:
-        return model.block_values(background.take(rows), background, players, design)
+        return model.block_values(background.take(rows), background, players, design)[..., outputs]
 
     encoder = Encoder.fit(background, players)
     # The number of threads must not show in the last bits.
     with single_threaded_algebra:
         codes = encoder.encode(background)
-        return ModelSurrogate(encoder, fit_surrogate(encoder.owners, len(players), codes, predictions, evaluate, seed))
+        of_rows = predictions[:, outputs]
+        return ModelSurrogate(encoder, fit_surrogate(encoder.owners, len(players), codes, of_rows, evaluate, seed))

@@ -48,12 +48,14 @@ class Tables:
     Attributes:
       directory: the explanation's.
       players: their names.
+      outputs: names of the explained outputs, in which order tables have them.
       interaction_pairs: (n_pairs, 2) players of each interaction.
       interaction_index: which index the interactions are.
     """
 
     directory: str
     players: tuple[str, ...]
+    outputs: tuple[str, ...]
     interaction_pairs: npt.NDArray[np.int32]
     interaction_index: str
 
@@ -66,7 +68,7 @@ class Tables:
     ) -> None:
         """Writes every table of the explanation; `strengths` are further rows of the interactions."""
         # The whole data comes before its slices.
-        results = dict(sorted(accumulated.items(), key=lambda item: (item[0][1] != OVERALL, item[0])))
+        results = dict(sorted(accumulated.items(), key=lambda item: self._place(*item[0])))
         importance = {key[1:]: value.result() for key, value in results.items() if key[0] == IMPORTANCE}
         tables = [self.importance(importance)]
         if background.losses is not None:
@@ -98,6 +100,10 @@ class Tables:
         self._write(records.BACKGROUND, weighted)
         if examples is not None:
             self._write(records.REPORT_EXAMPLES, pa.Table.from_batches([examples]))
+
+    def _place(self, table: str, slice_key: str, output: str) -> tuple[bool, str, str, int]:
+        of_output = self.outputs.index(output) if output in self.outputs else -1
+        return slice_key != OVERALL, table, slice_key, of_output
 
     def _write_profiles(self, results: Mapping[Key, Any], plan: ProfilePlan) -> None:
         ours, theirs, change = (
@@ -177,7 +183,12 @@ class Tables:
             }
         first, second = self.interaction_pairs.T
         table = self._pairs(first, second, columns)
-        return table.sort_values(["slice", "output", "value"], ascending=[True, True, False], ignore_index=True)
+        # What the summaries are called comes in order; slices too, after the whole data.
+        rows = [
+            table[(table["slice"] == slice_key) & (table["output"] == output)].sort_values("value", ascending=False)
+            for slice_key, output in summaries
+        ]
+        return pd.concat(rows, ignore_index=True)
 
     def _pairs(
         self,

@@ -1,0 +1,71 @@
+"""Which outputs of a model are explained, and what they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfx_explain.config import ExplainConfig, ModelConfig
+from tfx_explain.models import Model
+from tfx_explain.rows import column_or_nulls
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+def output_names(model: Model, config: ExplainConfig) -> tuple[str, ...]:
+    """What the explained outputs are called: the output's name, with the class where it is a vector."""
+    classes = config.model.classes
+    if isinstance(classes, str):
+        return (f"{model.output_name}[{classes}]",)
+    return names_of(model, range(model.n_outputs) if classes is None else classes)
+
+
+def names_of(model: Model, outputs: Sequence[int]) -> tuple[str, ...]:
+    """What single outputs of the model are called, by their indices."""
+    if model.n_outputs == 1:
+        return (model.output_name,)
+    return tuple(f"{model.output_name}[{index}]" for index in outputs)
+
+
+def explained_outputs(config: ModelConfig, predictions: Sequence[FloatArray]) -> IntArray:
+    """Indices of the outputs that some row may ask for.
+
+    Where each row asks for one of its own, an output that is finite for no row is not among them, so that it does not
+    stand in the way of the others.
+
+    Args:
+      config: says which are asked for.
+      predictions: (n, K) of each model for candidate rows.
+    """
+    if isinstance(config.classes, tuple):
+        return np.array(config.classes)
+    n_outputs = predictions[0].shape[1]
+    if config.classes is None:
+        return np.arange(n_outputs)
+    known = np.all([np.isfinite(values).any(axis=0) for values in predictions], axis=0)
+    return np.flatnonzero(known) if known.any() else np.arange(n_outputs)
+
+
+def chosen_outputs(prediction: FloatArray, rows: pa.RecordBatch, config: ExplainConfig) -> IntArray:
+    """The outputs that `model.classes` asks for, for each row: (n_examples, n_outputs) indices."""
+    n_examples, n_outputs = prediction.shape
+    classes = config.model.classes
+    if classes == "predicted":
+        return np.where(np.isnan(prediction), -np.inf, prediction).argmax(axis=1)[:, None]
+    if classes == "label":
+        label = column_or_nulls(rows, str(config.label_key))
+        return pc.list_flatten(label).to_numpy(zero_copy_only=False).astype(np.int64)[:, None]
+    chosen = np.arange(n_outputs) if classes is None else np.array(classes)
+    return np.broadcast_to(chosen, (n_examples, len(chosen)))
+
+
+def places(outputs: IntArray, chosen: IntArray) -> IntArray:
+    """Where chosen outputs are among the given ones; -1 where they are not. Same shape as `chosen`."""
+    place = np.full(1 + max(outputs.max(initial=0), chosen.max(initial=0)), -1)
+    place[outputs] = np.arange(len(outputs))
+    return place[chosen]
