@@ -1,6 +1,10 @@
 """The command line, as a stranger meets it."""
 
+import asyncio
+import io
+import json
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import tfx_explain
+from tfx_explain import cli
 from tfx_explain.cli import main
 
 POLICY = "rules: [max_share: {players: [race], value: %s}, max_completeness_gap: {value: 1.0e-6}]\n"
@@ -64,6 +69,119 @@ def test_report_is_written_again(explanation: str, capsys: pytest.CaptureFixture
     assert main(["report", explanation]) == 0
     assert path.read_text() == before
     assert capsys.readouterr().out.strip() == str(path)
+
+
+def test_report_follows_no_link_and_replaces_nothing_else(
+    explanation: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, mine = Path(explanation, "report.html"), tmp_path / "mine"
+    mine.write_text("mine")
+    before = path.read_bytes()
+    path.unlink()
+    path.symlink_to(mine)
+    try:
+        assert main(["report", explanation]) == 2
+        assert "is a symbolic link" in capsys.readouterr().err
+        assert main(["report", explanation, "--output", str(mine)]) == 2
+        assert main(["report", explanation, "--output", str(tmp_path)]) == 2
+        assert mine.read_text() == "mine"
+    finally:
+        path.unlink()
+        path.write_bytes(before)
+    for _ in range(2):
+        assert main(["report", explanation, "--output", str(tmp_path / "new" / "page.html")]) == 0
+        assert (tmp_path / "new" / "page.html").read_bytes() == before
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["mine", "new", "page.html"]
+
+
+def test_verdicts_are_written_to_a_new_directory(
+    explanation: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["validate", "--explanation", explanation, "--config", str(tmp_path / "policy.yaml")]
+    for allowed, code, name in ((0.9, 0, "BLESSED"), (0.001, 1, "NOT_BLESSED")):
+        (tmp_path / "policy.yaml").write_text(POLICY % allowed)
+        assert main([*command, "--output", str(tmp_path / name)]) == code
+        assert {path.name for path in (tmp_path / name).iterdir()} == {"findings.json", "verdict.html", name}
+        assert json.loads((tmp_path / name / "findings.json").read_text())["blessed"] is (code == 0)
+    assert main([*command, "--output", str(tmp_path / "BLESSED")]) == 2
+    assert "is not empty" in capsys.readouterr().err
+    assert {path.name for path in (tmp_path / "BLESSED").iterdir()} == {"findings.json", "verdict.html", "BLESSED"}
+    assert main(["validate", "--explanation", explanation, "--config", "absent", "--output", str(tmp_path / "x")]) == 2
+    assert not (tmp_path / "x").exists()
+
+
+def test_where_every_rule_was_skipped_there_is_no_verdict(
+    explanation: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "policy.yaml").write_text("rules: [drift: default]\n")
+    command = ["validate", "--explanation", explanation, "--config", str(tmp_path / "policy.yaml")]
+    assert main([*command, "--output", str(tmp_path / "out")]) == 3
+    assert "not judged: every rule was skipped" in capsys.readouterr().out.splitlines()[-1]
+    assert (tmp_path / "out" / "NOT_BLESSED").exists()
+    assert json.loads((tmp_path / "out" / "findings.json").read_text())["promise"].startswith("Nothing was checked")
+    assert main([*command, "--allow-skipped"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "blessed"
+    (tmp_path / "policy.yaml").write_text("rules: [drift: default, max_share: {players: [race], value: 0.9}]\n")
+    assert main(command) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (KeyError("x\x1b[2J\ny"), 2, "something unexpected went wrong: KeyError"),
+        (RecursionError(), 2, "RecursionError; run the command with --verbose"),
+        (MemoryError(), 2, "not enough memory"),
+        (SystemExit(0), 2, "ended the program (exit code 0)"),
+        (SystemExit(1), 2, "ended the program (exit code 1)"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (BrokenPipeError(), 2, "stopped reading"),
+        (asyncio.CancelledError(), 2, "CancelledError"),
+    ],
+)
+@pytest.mark.parametrize("verbose", [[], ["--verbose"]])
+def test_whatever_goes_wrong_is_no_verdict(
+    error: BaseException,
+    code: int,
+    said: str,
+    verbose: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("tfx_explain.reader.load", fail)
+    # A descriptor of its own: that of a broken pipe is led to nowhere.
+    with open(os.devnull, "w") as out, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", out)
+        assert main(["validate", "--explanation", "x", "--config", "y", *verbose]) == code
+    told = capfd.readouterr().err
+    assert said in told
+    assert ("Traceback" in told) == bool(verbose)
+    assert "\x1b" not in told.splitlines()[-1]
+    assert verbose or told.count("\n") == 1
+
+
+def test_a_pipe_or_disk_that_takes_no_verdict_is_exit_code_2(explanation: str, tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(POLICY % 0.9)
+    program = (
+        f"{sys.executable} -m tfx_explain.cli validate --explanation {explanation} --config {tmp_path}/policy.yaml"
+    )
+    full = subprocess.run(["bash", "-c", f"{program} > /dev/full"], capture_output=True, text=True, check=False)
+    assert full.returncode == 2
+    assert full.stderr.count("\n") == 1
+
+
+def test_the_terminal_gets_no_commands(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    cli._say("pass  a\x1b[2Jb\x9bc\nrefused\u202e", "x" * 1_000_000)
+    out = capsys.readouterr().out
+    assert out.startswith("pass  a\\x1b[2Jb\\x9bc\\nrefused\\u202e\n")
+    assert len(out) < 2_000
+    ascii_only = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", ascii_only)
+    cli._say("größe")
+    ascii_only.seek(0)
+    assert ascii_only.read() == "gr\\xf6\\xdfe\n"
 
 
 def test_bad_input_is_one_sentence_and_code_2(

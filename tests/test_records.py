@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 import worlds
-from tfx_explain import InputError, load, records
+from tfx_explain import InputError, load, records, storage
+from tfx_explain.reader import attributions_root
 
 
 def test_records_that_are_no_examples_are_set_aside_and_rows_of_other_types_are_not() -> None:
@@ -106,3 +107,40 @@ def test_reading_needs_neither_tensorflow_nor_beam_nor_tfx() -> None:
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_manifests_lead_to_no_other_place_than_the_explanations() -> None:
+    def where(uri: str, root: str, split: str = "eval") -> str:
+        return attributions_root(uri, {"attributions_uri": root, "examples": {"splits": [split]}})
+
+    assert where("/e", "attributions") == "/e/attributions"
+    assert where("e", "attributions") == "e/attributions"
+    assert where("file:///e", "/pipeline/attributions/5") == "/pipeline/attributions/5"
+    assert where("gs://bucket/e", "gs://bucket/attributions/5") == "gs://bucket/attributions/5"
+    for uri, root, split in (
+        ("/e", "http://127.0.0.1:1/x", "eval"),
+        ("/e", "https://127.0.0.1:1/x", "eval"),
+        ("/e", "ftp://127.0.0.1/x", "eval"),
+        ("/e", "gs://bucket/x", "eval"),
+        ("/e", "simplecache::http://127.0.0.1:1/x", "eval"),
+        ("/e", "zip://x::http://127.0.0.1:1/x", "eval"),
+        ("/e", "file:///x::http://127.0.0.1:1/x", "eval"),
+        ("/e", "x::http://127.0.0.1:1", "eval"),
+        ("/e", "../other", "eval"),
+        ("/e", "/pipeline/../etc", "eval"),
+        ("/e", "attributions", "../../x"),
+        ("/e", "attributions", "a/b"),
+        ("/e", "attributions", "a::http://127.0.0.1:1"),
+        ("gs://bucket/e", "gs://other/x", "eval"),
+        ("gs://bucket/e", "/etc", "eval"),
+        ("https://one/e", "https://two/x", "eval"),
+    ):
+        with pytest.raises(InputError, match=r"leads to no place|are said to be on another storage"):
+            where(uri, root, split)
+
+
+def test_local_names_are_no_chains_of_protocols(tmp_path: Path) -> None:
+    path = tmp_path / "a::http" / "b::memory"
+    storage.write_bytes(str(path), b"x")
+    assert storage.find(str(tmp_path)) == [f"file://{path}"]
+    assert storage.read_bytes(storage.find(str(tmp_path))[0]) == b"x"

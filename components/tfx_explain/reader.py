@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -167,8 +168,7 @@ class ExplanationReader:
 
     def attribution_batches(self, split: str | None = None) -> Iterator[pa.RecordBatch]:
         """The explained rows as Arrow RecordBatches of list columns, as they are on disk."""
-        root = self.manifest["attributions_uri"]
-        root = root if "://" in root or root.startswith("/") else storage.join(self.uri, root)
+        root = attributions_root(self.uri, self.manifest)
         splits = self.manifest["examples"]["splits"]
         if split is not None and split not in splits:
             raise InputError(f"split `{split}` was not explained; there are {splits}.")
@@ -222,6 +222,30 @@ class ExplanationReader:
             asked = "no output was named" if output is None else f"there is no output `{output}`"
             raise InputError(f"{asked} for {self.uri}; name one of {list(self.outputs)}.")
         return output
+
+
+def attributions_root(uri: str, manifest: Mapping[str, Any]) -> str:
+    """Where the attributions of an explanation are: beneath it, or elsewhere on the same storage.
+
+    A manifest may come from anybody. It cannot lead to other hosts, buckets or protocols than whoever opened the
+    explanation named, nor, by `..` or by names of splits, to other directories than it says.
+
+    Raises:
+      InputError: it would.
+    """
+    root = str(manifest["attributions_uri"])
+    names = [root, *map(str, manifest["examples"]["splits"])]
+    steps = [part for name in names for part in name.replace("\\", "/").split("/")]
+    if any("::" in name for name in names) or ".." in steps or any("/" in name for name in names[1:]):
+        raise InputError(f"the manifest of {uri} leads to no place of attributions ({root}); explain the model again.")
+    if "://" not in root and not root.startswith("/"):
+        return storage.join(uri, root)
+    if storage.place(root) != storage.place(uri):
+        raise InputError(
+            f"the attributions of {uri} are said to be on another storage, {root}; open the explanation there, or "
+            "copy both."
+        )
+    return root
 
 
 def load(uri: str) -> ExplanationReader:

@@ -27,7 +27,19 @@ def absolute(uri: str) -> str:
     return os.path.abspath(uri) if is_local(uri) and "://" not in str(uri) else str(uri)
 
 
+def place(uri: str) -> tuple[str, str]:
+    """Protocol and host or bucket of a URI, without asking any: all local paths are on one place."""
+    protocol, separator, path = str(uri).partition("://")
+    if not separator or protocol in ("file", "local"):
+        return "file", ""
+    return protocol, path.partition("/")[0]
+
+
 def _filesystem(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    if str(uri).startswith(("/", "file://")):
+        # Not taken apart: in the name of a local file `::` is no chain of protocols, as it is to fsspec.
+        local = fsspec.filesystem("file")
+        return local, local._strip_protocol(str(uri))
     try:
         filesystem, path = url_to_fs(str(uri))
     except ImportError as error:
@@ -63,6 +75,40 @@ def write_bytes(uri: str, content: bytes) -> None:
             stream.write(content)
     except OSError as error:
         raise cannot_write(uri, error) from error
+
+
+def replace(uri: str, content: bytes) -> None:
+    """Writes a file in one step, and never through a link: that could lead to a file of somebody else.
+
+    Raises:
+      InputError: there is a link or a directory in its place, or it cannot be written.
+    """
+    if not is_local(uri):
+        write_bytes(uri, content)
+        return
+    path = _filesystem(uri)[1]
+    if os.path.islink(path):
+        raise InputError(f"{uri} is a symbolic link, which is not followed; remove it, or name another file.")
+    if os.path.lexists(path) and not os.path.isfile(path):
+        raise InputError(f"{uri} is no file that could be written anew; name another one.")
+    new = f"{path}.{os.getpid()}.new"
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(new, "xb") as file:
+            file.write(content)
+        os.replace(new, path)
+    except OSError as error:
+        if not isinstance(error, FileExistsError):
+            with contextlib.suppress(OSError):
+                os.unlink(new)
+        raise cannot_write(uri, error) from error
+
+
+def read_start(uri: str, n_bytes: int = 2_000) -> bytes:
+    """The first bytes of a file; none where it cannot be read."""
+    with contextlib.suppress(OSError), open_binary(uri) as stream:
+        return bytes(stream.read(n_bytes))
+    return b""
 
 
 def cannot_write(uri: str, error: OSError) -> InputError:

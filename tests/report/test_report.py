@@ -5,6 +5,7 @@ import html.parser
 import re
 import subprocess
 import sys
+import unicodedata
 
 import numpy as np
 import pandas as pd
@@ -126,6 +127,44 @@ def test_pages_are_whole_and_need_nothing_from_elsewhere(name):
     assert not {"src", "href", "xlink:href", "srcset"} & {name for name, _ in page.attributes}
     assert not [name for name, _ in page.attributes if name.startswith("on")]
     assert not re.search(r"url\(|@import|https?://", source)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_forbid_browsers_to_fetch_or_run_anything(name):
+    source = PAGES[name]()
+    policy = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', source)
+    assert policy.start() < source.index("<title>")
+    rules = dict(rule.strip().partition(" ")[::2] for rule in policy[1].split(";"))
+    assert rules.pop("default-src") == "'none'"
+    assert rules == {"style-src": "'unsafe-inline'", "base-uri": "'none'", "form-action": "'none'"}
+
+
+HIDDEN = "ra\u200bce\u202eegnar\nx\x1b[2J\x07\x9b"
+
+
+def _hostile(name):
+    """A report and a verdict that show the name wherever a name or a value of the data stands."""
+    players = [name, "a", f"{name}2"]
+    data = _data(players, outputs=(name, f"{name}2"), slices=("overall", name), n_rows=40, title=name, blessed=False)
+    for rows in data.examples.values():
+        rows["a"], rows["example_id"] = name, name
+    manifest = {**data.manifest, "failures": {name: {name: 2}}, "unused_features": [name], "model": {"uri": name}}
+    finding = Finding("max_share", {"players": [name]}, name, name, "fail", 0.1, 0.1, 0.2, 0.3, name, (name,))
+    report = ReportData(manifest, data.importance, data.examples, findings=[finding], blessed=False, title=name)
+    return render_report(report), render_verdict([finding], blessed=False, title=name, about=name, note=name)
+
+
+def test_what_hides_in_names_is_shown_on_pages():
+    for page in _hostile(HIDDEN):
+        assert not [c for c in page if c != "\n" and unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp")]
+        assert "ra\\u200bce\\u202eegnar\\nx\\x1b[2J\\x07\\x9b" in _Page(page).text
+
+
+def test_long_values_are_cut_on_pages_and_told():
+    plain = _hostile("x")
+    for page, short in zip(_hostile("y" * 1_000_000), plain, strict=True):
+        assert len(page) < len(short) + 200_000
+        assert "(1,000,000 characters)" in page
 
 
 @pytest.mark.parametrize("name", PAGES)

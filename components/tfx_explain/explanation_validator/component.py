@@ -78,7 +78,8 @@ class ExplanationValidator(base_component.BaseComponent):
           model_blessing: an earlier verdict on the model, say an Evaluator's; the model is blessed only if both do.
           baseline_blessing: of the last blessed model, as LatestBlessedModelStrategy finds it: leads to the explanation
             that the model was blessed for. Where the resolver finds none, as on the first run, rules about drift are
-            skipped and say so.
+            skipped and say so. A policy of nothing else then blesses the model, or there never would be a first
+            baseline; `findings.json` says so. One rule without a baseline prevents that.
           baseline_explanation: any other explanation to compare with, say of another span. It comes before
             `baseline_blessing`, and that before the Explainer's own `baseline_model`.
           bless_model: False leaves the blessing of the model to someone else: `blessing` is then never blessed, and

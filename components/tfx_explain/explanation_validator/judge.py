@@ -47,6 +47,16 @@ class Verdict:
     promise: str = ""
     baseline_uri: str | None = None
 
+    @property
+    def is_all_skipped(self) -> bool:
+        """Whether no rule was judged at all, each for want of a baseline."""
+        return bool(self.findings) and all(finding.outcome == "skipped" for finding in self.findings)
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """What `write` writes."""
+        return records.FINDINGS, VERDICT_REPORT, BLESSED if self.blessed else NOT_BLESSED
+
     def to_dict(self) -> dict[str, Any]:
         """The content of `findings.json`."""
         return {

@@ -6,13 +6,14 @@ import dataclasses
 import functools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from tfx_explain.printable import printable, sentence, shortened
 from tfx_explain.report import story, text
 from tfx_explain.report.comparison import compare_methods
 from tfx_explain.report.data import ReportData
@@ -31,6 +32,8 @@ from tfx_explain.summary.drift import DRIFT_RULES
 from tfx_explain.summary.rules import FRACTIONS
 from tfx_explain.summary.wording import confidence, percent, percents
 
+GENERATOR = "tfx-explain"
+_MAX_NAME = 300
 MAX_PANELS = 6
 """More (slice, output) pairs than this are listed in one table instead of drawn: a page must stay readable."""
 
@@ -88,7 +91,7 @@ def render_report(data: ReportData) -> str:
     panels = _panels(data)
     manifest = data.manifest
     first = panels[0]
-    return str(
+    return _page(
         _environment()
         .get_template("report.html.j2")
         .render(
@@ -97,7 +100,7 @@ def render_report(data: ReportData) -> str:
             gap=story.at(manifest, "completeness_gap", "max_abs"),
             unused_features=story.at(manifest, "unused_features") or (),
             counts=story.at(manifest, "counts") or {},
-            manifest_json=json.dumps(manifest, indent=1, ensure_ascii=False, default=str),
+            manifest_json=_json(manifest),
             headline=story.headline(first.ranking, first.output if len(data.outputs) > 1 else None),
             panels=panels[:MAX_PANELS],
             more_panels=panels[MAX_PANELS:],
@@ -131,7 +134,7 @@ def render_verdict(
     """
     template = _environment().get_template("verdict.html.j2")
     judged = [_judged(finding) for finding in findings]
-    return str(template.render(findings=judged, blessed=blessed, title=title, about=about, note=note))
+    return _page(template.render(findings=judged, blessed=blessed, title=title, about=about, note=note))
 
 
 @functools.cache
@@ -142,6 +145,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_readable,
     )
     environment.filters |= {
         "number": text.number,
@@ -150,7 +154,10 @@ def _environment() -> jinja2.Environment:
         "count": text.count,
         "data": _data,
         "breakable": _breakable,
+        "names": _names,
+        "long": _long,
     }
+    environment.globals |= {"generator": GENERATOR}
     environment.globals |= {"swarm_width": WIDTH, "swarm_label_width": LABEL_WIDTH, "isfinite": math.isfinite}
     environment.globals |= {"overall": OVERALL, "false_discovery_rate": FALSE_DISCOVERY_RATE}
     environment.globals |= {"profile_width": PROFILE_WIDTH, "profile_height": PROFILE_HEIGHT}
@@ -159,7 +166,40 @@ def _environment() -> jinja2.Environment:
 
 def _breakable(name: str) -> Markup:
     """A name that a narrow column may break after underscores."""
-    return Markup("_<wbr>").join(name.split("_"))
+    return Markup("_<wbr>").join(_readable(name).split("_"))
+
+
+def _page(rendered: str) -> str:
+    """The page, with what is invisible in names, or turns the direction of reading, as its escape everywhere."""
+    return printable(str(rendered), keep_newlines=True)
+
+
+def _readable(value: Any) -> Any:
+    """Text on one line and not too long for a page, however long a feature's value is; all else as it is."""
+    return shortened(printable(value), _MAX_NAME) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _names(names: Iterable[str]) -> Markup:
+    """Names in a row."""
+    return Markup(", ").join(_readable(str(name)) for name in names)
+
+
+def _long(text: str) -> Markup:
+    """Text that may be longer than a name: a sentence that lists some."""
+    return Markup.escape(sentence(str(text)))
+
+
+def _json(manifest: Mapping[str, Any]) -> Markup:
+    """The manifest as people read it; long values are cut, since all of it is in the file."""
+    return Markup.escape(json.dumps(_cut(manifest), indent=1, ensure_ascii=False, default=str))
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {shortened(str(key), _MAX_NAME): _cut(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cut(entry) for entry in value]
+    return shortened(value, _MAX_NAME) if isinstance(value, str) else value
 
 
 def _data(value: float, shown: str | None = None) -> Markup:

@@ -8,9 +8,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from tfx_explain.printable import shortened
 from tfx_explain.report.ranking import Bar, Ranking
 from tfx_explain.report.text import count, number, percent
 
+_MAX_NAME = 100
 _ESTIMATORS = {
     "exact": "every coalition of players evaluated, so nothing is sampled but the background",
     "leverage": "estimated from paired coalitions drawn by leverage score",
@@ -43,16 +45,16 @@ def headline(ranking: Ranking, output: str | None) -> list[Markup]:
       output: named where there are several.
     """
     bars = [bar for bar in ranking.bars if bar.value > 0]
-    what = Markup("the output <b>{}</b>").format(output) if output else Markup("this model")
+    what = Markup("the output <b>{}</b>").format(shortened(output, _MAX_NAME)) if output else Markup("this model")
     if not bars:
         return [Markup("Nothing drives {}: the output is the same for every row and background row.").format(what)]
     first = bars[0]
     if len(ranking.bars) == 1:
-        return [Markup("<b>{}</b> is all there is to drive {}.").format(first.player, what)]
+        return [Markup("<b>{}</b> is all there is to drive {}.").format(shortened(first.player, _MAX_NAME), what)]
     interval = _share_interval(first)
     sentences = [
         Markup("<b>{}</b> drives {} most: it carries {} of the importance{}.").format(
-            first.player, what, percent(first.share), interval
+            shortened(first.player, _MAX_NAME), what, percent(first.share), interval
         )
     ]
     return [*sentences, *_followers(bars), *_lead(bars)]
@@ -60,7 +62,7 @@ def headline(ranking: Ranking, output: str | None) -> list[Markup]:
 
 def _followers(bars: Sequence[Bar]) -> list[Markup]:
     """Who comes second and third."""
-    named = [Markup("<b>{}</b> ({})").format(bar.player, percent(bar.share)) for bar in bars[1:3]]
+    named = [Markup("<b>{}</b> ({})").format(shortened(bar.player, _MAX_NAME), percent(bar.share)) for bar in bars[1:3]]
     if len(named) < 2:
         return [Markup("{} follows.").format(name) for name in named]
     together = f"; these three carry {percent(sum(bar.share for bar in bars[:3]))}" if len(bars) > 3 else ""
@@ -76,7 +78,7 @@ def _lead(bars: Sequence[Bar]) -> list[Markup]:
     """Whether the first place is certain."""
     if len(bars) < 2 or not math.isfinite(bars[0].ci_low + bars[1].ci_high):
         return []
-    second = bars[1].player
+    second = shortened(bars[1].player, _MAX_NAME)
     if bars[0].ci_low > bars[1].ci_high:
         return [Markup("Its lead is clear: the intervals of the first two do not overlap.")]
     return [Markup("Its lead over <b>{}</b> is not certain: their intervals overlap.").format(second)]

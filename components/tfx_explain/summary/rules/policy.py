@@ -58,6 +58,8 @@ def findings_of(
 
 def promise(findings: Sequence[Finding], confidence: float, multiplicity: Multiplicity = "holm") -> str:
     """How sure the findings of a policy are, in a sentence."""
+    if findings and all(finding.outcome == "skipped" for finding in findings):
+        return "Nothing was checked: every rule was skipped for want of a baseline."
     n = sum(finding.confidence is not None for finding in findings)
     if n < 2:
         return f"The one estimated finding is right {sure(confidence)}." if n else "No finding rests on an estimate."
