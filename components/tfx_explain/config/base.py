@@ -13,12 +13,15 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     ValidationError,
     ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 from typing_extensions import Self
 
 from tfx_explain import documents
@@ -45,7 +48,7 @@ class Part(BaseModel):
         if any(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in types):
             if isinstance(value, list | tuple) and len(value) > MAX_SECTIONS:
                 raise ValueError(f"{len(value):,} entries are more than the {MAX_SECTIONS:,} that one list may have")
-        elif types & {int, float}:
+        elif types & {int, float} or any(isinstance(kind, int) for kind in types):
             for single in _singles(value):
                 _check_number(single, types)
         return value
@@ -82,6 +85,21 @@ class OneOf(Part):
     def _only_the_one(self, handler: Any) -> dict[str, Any]:
         return {self.name: handler(self)[self.name]}
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Exactly one key, or its bare name where the settings under it all have defaults."""
+        mapping = handler.resolve_ref_schema(handler(schema))
+        mapping["oneOf"] = [
+            {"required": [name], "properties": {name: {"type": "object"}}} for name in mapping["properties"]
+        ]
+        bare = [name for name in mapping["properties"] if _is_complete(cls, name)]
+        if not bare:
+            return mapping
+        whole = dict(mapping)
+        mapping.clear()
+        mapping.update(title=whole["title"], anyOf=[{"enum": bare}, whole])
+        return mapping
+
     @property
     def name(self) -> str:
         """The one key that is set."""
@@ -91,6 +109,12 @@ class OneOf(Part):
     def settings(self) -> Any:
         """The settings under that key."""
         return getattr(self, self.name)
+
+
+def _is_complete(alternatives: type[OneOf], name: str) -> bool:
+    """Whether an alternative needs no settings."""
+    (settings,) = _models_in(alternatives.model_fields[name].annotation)
+    return not any(field.is_required() for field in settings.model_fields.values())
 
 
 class Config(Part):
@@ -157,8 +181,11 @@ class Config(Part):
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
-        """The JSON schema, for editors and other programs."""
-        return cls.model_json_schema()
+        """The JSON schema, for editors and other programs: it accepts what the configuration accepts, bare names too.
+
+        What depends on several settings, say a method that needs `label_key`, only the configuration itself refuses.
+        """
+        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **cls.model_json_schema()}
 
 
 def _sentence(model: type[BaseModel], error: ValidationError) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
+from pydantic.json_schema import JsonSchemaValue
 from typing_extensions import Self
 
 from tfx_explain.config.base import Config, OneOf, SlicingSpec
@@ -48,6 +49,13 @@ class Rule(OneOf):
     attribution_drift: AttributionDriftRule | None = None
 
 
+def _with_default_drift(schema: JsonSchemaValue) -> None:
+    """`drift: default` among the rules, as `expand_default` takes it."""
+    default = {"properties": {"drift": {"const": "default"}}, "required": ["drift"], "additionalProperties": False}
+    schema["items"] = {"anyOf": [schema["items"], {"type": "object", **default}]}
+    schema["minItems"] = 1
+
+
 class ValidationConfig(Config):
     """The policy that ExplanationValidator enforces."""
 
@@ -58,7 +66,7 @@ class ValidationConfig(Config):
         "`none`: each finding on its own",
     )
     on_insufficient_evidence: Literal["refuse", "bless"] = "refuse"
-    rules: tuple[Rule, ...]
+    rules: tuple[Rule, ...] = Field(json_schema_extra=_with_default_drift)
     slicing_specs: tuple[SlicingSpec, ...] = (SlicingSpec(),)
     min_slice_examples: int = Field(50, ge=1)
 
