@@ -144,7 +144,8 @@ def test_rounding_does_not_drift(explained, measure):
 
 @pytest.mark.parametrize("measure", ["jensen_shannon", "l_infinity", "wasserstein"])
 def test_distributions_of_rounding_do_not_drift(explained, measure):
-    rule = {"attribution_drift": {"measure": measure, "max": 0.0, "players": [*IGNORED]}}
+    # That none of so many rows has an effect leaves room for a few percent of all rows.
+    rule = {"attribution_drift": {"measure": measure, "max": 0.1, "players": [*IGNORED]}}
     (finding,) = judge(explained[0], ValidationConfig.from_dict({"rules": [rule]}), explained[1]).findings
     assert finding.value == 0.0
     assert finding.outcome == "pass", finding.message
