@@ -26,7 +26,7 @@ def prepare(seed: int, directory: Path) -> Case:
         rng = generator(seed, NAME, index)
         kind: Any = pick(rng, [ExplainConfig, ValidationConfig])
         data = grammar.document(kind, rng)
-        for _ in range(int(rng.choice([0, 1, 1, 1, 2, 3]))):
+        for _ in range(int(rng.choice([0, 0, 1, 1, 2, 3]))):
             data = mutation.mutate(data, rng)
         form = pick(rng, ["dict", "json", "yaml"])
         if form == "dict":

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import Any
 import worlds
 from fuzzing import damage, models
 from fuzzing.case import Case, Result, fault_of, generator, pick
-from tfx_explain import api, storage
+from tfx_explain import api
 from tfx_explain.config import ValidationConfig
 from tfx_explain.errors import TfxExplainError
 from tfx_explain.explanation_validator.judge import Verdict, judge
@@ -162,23 +163,19 @@ def _trial(explanation: str, rules: list[Any], baseline: str | None) -> Trial:
 
 @contextmanager
 def _files_read() -> Iterator[set[str]]:
-    """The paths of all files that are read meanwhile."""
+    """The paths of all files that Python opens meanwhile."""
     read: set[str] = set()
-    whole, stream = storage.read_bytes, storage.open_stream
+    listening = True
 
-    def read_bytes(uri: str) -> bytes:
-        read.add(uri.removeprefix("file://"))
-        return whole(uri)
+    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+        if listening and event == "open" and isinstance(arguments[0], str):
+            read.add(arguments[0])
 
-    def open_stream(uri: str, *args: Any, **kwargs: Any) -> Any:
-        read.add(uri.removeprefix("file://"))
-        return stream(uri, *args, **kwargs)
-
-    storage.read_bytes, storage.open_stream = read_bytes, open_stream
+    sys.addaudithook(hear)  # stays for good, but no longer listens
     try:
         yield read
     finally:
-        storage.read_bytes, storage.open_stream = whole, stream
+        listening = False
 
 
 def _told(verdict: Verdict) -> str:

@@ -57,9 +57,9 @@ def _schema(kind: Any) -> dict[str, Any]:
 def document(kind: Any, rng: np.random.Generator) -> dict[str, Any]:
     """A configuration that is valid, or is as far as a JSON schema can say."""
     draw = rng.random()
-    if draw < 0.4:
+    if draw < 0.6:
         return pick(rng, _EXPLAIN if kind is ExplainConfig else _VALIDATE)
-    if draw < 0.5 and kind is ValidationConfig:
+    if draw < 0.7 and kind is ValidationConfig:
         return {"rules": many_rules(rng)}
     return _instance(_schema(kind), _schema(kind), rng, 0)
 
