@@ -17,6 +17,7 @@ from tfx_explain.errors import TfxExplainError
 
 NAME = "configurations"
 MAX_SECONDS = 2.0
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def prepare(seed: int, directory: Path) -> Case:
@@ -91,7 +92,8 @@ def as_json(data: Any) -> str:
 
 def as_yaml(data: Any) -> str:
     """YAML of anything; what YAML does not know as Python shows it."""
+    flow = bool(np.size(data) % 2) or None
     try:
-        return yaml.safe_dump(data, allow_unicode=True, default_flow_style=bool(np.size(data) % 2) or None)
+        return yaml.dump(data, Dumper=_DUMPER, allow_unicode=True, default_flow_style=flow)
     except (yaml.YAMLError, TypeError, ValueError, RecursionError):
         return repr(data)

@@ -53,8 +53,8 @@ _WEIRD: list[Callable[[], Any]] = [
     lambda: list(range(50_000)),
     lambda: {f"k{i}": i for i in range(5_000)},
     lambda: _nested(40),
-    lambda: _nested(900),
-    lambda: _nested_mappings(300),
+    lambda: _nested(200),
+    lambda: _nested_mappings(100),
 ]
 _KEYS = ["", " ", "valeu", "Rules", "__class__", "self", "data", "model_config", "ключ", "a\nb", "\x1b[2J", "k" * 5_000]
 
@@ -161,6 +161,8 @@ _CHANGES = [_replace, _replace, _delete, _rename, _odd_key, _extra_key, _repeat,
 
 _FOREIGN: list[Callable[[], Any]] = [
     object,
+    lambda: _nested(5_000),
+    lambda: _nested_mappings(5_000),
     lambda: b"bytes",
     lambda: {1, 2},
     lambda: decimal.Decimal("0.1"),
