@@ -140,7 +140,10 @@ def _listen(process: subprocess.Popen, tally: Tally) -> tuple[bool, int, str]:
     for text in process.stdout or ():
         alarm.heard()
         if ready:
-            tally.add(json.loads(text))
+            line = json.loads(text)
+            tally.add(line)
+            for violation in line["violations"]:
+                sys.stderr.write(f"  {tally.family}:{line['index']}: {violation[:300]}\n")
             done += 1
         ready = True
     code = process.wait()
