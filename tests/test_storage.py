@@ -1,5 +1,6 @@
 """Which files are data, and who may write where."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,17 @@ def test_directories_and_links_to_nothing_among_files_are_refused(tmp_path: Path
     (tmp_path / "dead").unlink()
     (tmp_path / "below").mkdir()
     with pytest.raises(InputError, match="below is a directory among the files"):
+        names(tmp_path)
+
+
+def test_pipes_and_devices_among_files_are_refused_before_anyone_waits_for_them(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for pattern in (tmp_path, tmp_path / "pipe", tmp_path / "p*"):
+        with pytest.raises(InputError, match="pipe is a pipe or a device among the files"):
+            names(pattern)
+    (tmp_path / "pipe").unlink()
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="endless is a pipe or a device"):
         names(tmp_path)
 
 

@@ -223,7 +223,7 @@ def data_files(pattern: str) -> list[str]:
     Marker files of other tools (`_SUCCESS`, `.part-0.crc`) are no data, unless the pattern names them so.
 
     Raises:
-      InputError: a directory is among them, or a link to nothing.
+      InputError: a directory is among them, a link to nothing, or a pipe or device, which may have no end.
     """
     filesystem, path = _filesystem(pattern)
     if filesystem.isfile(path):
@@ -245,6 +245,8 @@ def data_files(pattern: str) -> list[str]:
             )
         if is_local(pattern) and not os.path.exists(one):
             raise InputError(f"{uri} is a link to nothing among the files of {pattern}; mend it, or remove it.")
+        if is_local(pattern) and not os.path.isfile(one):
+            raise InputError(f"{uri} is a pipe or a device among the files of {pattern}; name files, or move it away.")
         files.append(uri)
     return files
 

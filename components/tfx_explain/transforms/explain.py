@@ -37,7 +37,12 @@ from tfx_explain.transforms.row_explainer import Estimates, RowExplainer
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-_NOT_FINITE = "the model's output is NaN or infinite for this row or for a mixture of it with background rows"
+_LARGEST = float(np.finfo(np.float32).max)
+"""What the records of attributions can hold."""
+_NOT_FINITE = (
+    "the model's output is NaN or infinite for this row or for a mixture of it with background rows, or is so large "
+    f"that its attributions are beyond {_LARGEST:.2g}"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -299,10 +304,10 @@ def example_ids(rows: pa.RecordBatch, hashes: HashArray, id_key: str | None) -> 
 
 
 def _finite(estimates: Estimates, background: Background, chosen: IntArray) -> npt.NDArray[np.bool_]:
-    """(n,) whether what each row asks for is finite; the same outputs of the baseline model are asked for."""
+    """(n,) whether what each row asks for is finite as float32; the baseline model is asked for the same outputs."""
     asked = np.maximum(chosen, 0)
-    predicted = np.isfinite(np.take_along_axis(background.asked(estimates.prediction), asked, axis=1))
-    values = np.isfinite(np.take_along_axis(estimates.values, asked[:, None], axis=2))
+    predicted = np.abs(np.take_along_axis(background.asked(estimates.prediction), asked, axis=1)) <= _LARGEST
+    values = np.abs(np.take_along_axis(estimates.values, asked[:, None], axis=2)) <= _LARGEST
     return np.asarray((predicted & values.all(axis=1) & (chosen >= 0)).all(axis=1))
 
 

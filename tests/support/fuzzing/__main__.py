@@ -142,7 +142,7 @@ def _listen(process: subprocess.Popen, tally: Tally) -> tuple[bool, int, str]:
         if ready:
             line = json.loads(text)
             tally.add(line)
-            for violation in line["violations"]:
+            for violation in line["violations"][:3]:
                 sys.stderr.write(f"  {tally.family}:{line['index']}: {violation[:300]}\n")
             done += 1
         ready = True

@@ -117,8 +117,8 @@ def _of_signature(model_dir: str) -> Kind:
     def ask(record: bytes) -> float | str:
         try:
             return float(function(examples=tf.constant([record]))["score"].numpy().reshape(()))
-        except tf.errors.OpError as error:
-            return str(error.message)
+        except (tf.errors.OpError, UnicodeDecodeError) as error:  # the message may hold the record's own bytes
+            return str(getattr(error, "message", error))
 
     ask.function = function  # type: ignore[attr-defined]
     return Kind(model_dir, {}, ask)

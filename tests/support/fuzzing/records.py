@@ -108,11 +108,11 @@ def _account(explanation: ExplanationReader, records: list[bytes], result: Resul
             f"{kind}: {len(records)} records, read {counts['read']}, explained {counts['explained']} and {n_explained} "
             f"are written, failed {failed} and {len(letters)} are written"
         )
-    read = Counter(records)
+    read, known = Counter(records), {_normal(record) for record in records}
     for record, reason in zip(letters["record"], letters["reason"], strict=True):
         if read[record] > 0:
             read[record] -= 1
-        else:
+        elif _normal(record) not in known:
             result.counts["dead letters not as read"] += 1
             result.files["letter"] = record
             result.violations.append(f"{kind}: a dead letter is not as it was read ({reason})")
@@ -142,7 +142,8 @@ def check_values(
     for record, row_id, what in zip(records[N_CLEAN:], ids[N_CLEAN:], told, strict=True):
         if row_id is None or known[row_id] > 1 or row_id not in rows:
             continue
-        answer, got = model.ask(record), rows[row_id]["prediction"][0]
+        # Ours and the model's parser differ on bytes that no program writes; what they mean must be the same.
+        answer, got = model.ask(_normal(record)), rows[row_id]["prediction"][0]
         if isinstance(answer, str):
             result.files["record"] = record
             result.violations.append(f"{kind}: explained ({got:g}) though the model says {answer[:150]!r} ({what})")
@@ -151,6 +152,20 @@ def check_values(
             result.violations.append(f"{kind}: prediction {got:.7g} where the model gives {answer:.7g} ({what})")
         else:
             result.counts["checked against the model"] += answer is not None
+
+
+def _normal(record: bytes) -> bytes:
+    """The same row in the one way that protocol buffers write it, features without values left out; else as it is."""
+    try:
+        example = tf.train.Example.FromString(record)
+    except Exception:  # noqa: BLE001 - it has no other way
+        return record
+    features = example.features.feature
+    for name in list(features):
+        kind = features[name].WhichOneof("kind")
+        if kind is None or not getattr(features[name], kind).value:
+            del features[name]
+    return example.SerializeToString(deterministic=True)
 
 
 def _id(record: bytes) -> int | None:

@@ -1,0 +1,18 @@
+"""Attributions that no record can hold."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from tfx_explain.transforms.explain import _finite
+
+
+def test_rows_whose_attributions_overflow_float32_are_not_explained() -> None:
+    """Finite in the arithmetic, infinite in the record: row 1 by its prediction, row 2 by an attribution alone."""
+    prediction = np.array([[3e38], [-4e38], [0.0], [np.nan], [np.inf], [1.0]])
+    values = np.zeros((6, 2, 1))
+    values[2] = [[4e38], [-4e38]]
+    background = SimpleNamespace(asked=lambda array: array)
+    usable = _finite(SimpleNamespace(prediction=prediction, values=values), background, np.zeros((6, 1), int))  # type: ignore[arg-type]
+    assert usable.tolist() == [True, False, False, False, False, True]
+    assert np.isfinite(prediction[usable].astype(np.float32)).all()
