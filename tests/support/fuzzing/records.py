@@ -160,6 +160,7 @@ def _normal(record: bytes) -> bytes:
         example = tf.train.Example.FromString(record)
     except Exception:  # noqa: BLE001 - it has no other way
         return record
+    example.DiscardUnknownFields()
     features = example.features.feature
     for name in list(features):
         kind = features[name].WhichOneof("kind")
