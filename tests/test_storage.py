@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tfx_explain import InputError, storage
+from tfx_explain import InputError, records, storage
 
 
 def names(pattern: Path) -> list[str]:
@@ -69,3 +69,20 @@ def test_one_of_two_claims_holds_and_release_leaves_what_is_not_empty(tmp_path: 
 def test_a_full_disk_is_one_sentence() -> None:
     with pytest.raises(InputError, match=r"/dev/full cannot be written \(No space left on device\)"):
         storage.write_bytes("/dev/full", b"content")
+
+
+def test_a_path_with_a_nul_is_one_sentence(tmp_path: Path) -> None:
+    for act in (storage.read_bytes, storage.absolute, lambda uri: storage.claim(uri, "mark"), storage.data_files):
+        with pytest.raises(InputError, match="holds a NUL character"):
+            act(f"{tmp_path}/a\0b")
+
+
+def test_what_is_no_file_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        storage.read_bytes(str(tmp_path))
+
+
+def test_a_schema_that_is_no_text_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "schema.pbtxt").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="is not a schema in text form"):
+        records.schema_features(str(tmp_path / "schema.pbtxt"))

@@ -313,6 +313,6 @@ def schema_features(uri: str) -> list[str]:
     """The names of the features in a TFDV schema (text)."""
     try:
         schema = text_format.Parse(storage.read_bytes(uri), schema_pb2.Schema())
-    except text_format.ParseError as error:
+    except (text_format.ParseError, UnicodeDecodeError) as error:
         raise InputError(f"{uri} is not a schema in text form ({error}); name the schema.pbtxt of SchemaGen.") from None
     return [feature.name for feature in schema.feature]

@@ -36,6 +36,8 @@ def place(uri: str) -> tuple[str, str]:
 
 
 def _filesystem(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    if "\0" in str(uri):
+        raise InputError(f"{uri} holds a NUL character, which no path can have; check how the path was made.")
     if str(uri).startswith(("/", "file://")):
         # Not taken apart: in the name of a local file `::` is no chain of protocols, as it is to fsspec.
         local = fsspec.filesystem("file")
@@ -60,6 +62,8 @@ def read_bytes(uri: str) -> bytes:
         return bytes(filesystem.cat_file(path))
     except FileNotFoundError:
         raise InputError(f"there is no file {uri}; check the path.") from None
+    except OSError as error:
+        raise InputError(f"{uri} cannot be read ({error.strerror or error}); check the path.") from None
 
 
 def write_bytes(uri: str, content: bytes) -> None:

@@ -7,7 +7,8 @@ import pickle
 import numpy as np
 import pytest
 
-from tfx_explain.models import load_model
+from tfx_explain.errors import ConfigError, ModelError, TfxExplainError
+from tfx_explain.models import identity, load_model
 
 SCHEMA = {
     "income": ("float", 1, 1, 0.3),
@@ -97,3 +98,41 @@ def test_what_a_module_is_given_for_missing_values(tmp_path, tools):
     assert columns["i"].tolist() == [3, 4]
     errors = model.row_errors(tools.Data(schema).batch([{"f": [1.0]}]))
     assert errors == {0: "feature 'i' is missing and the model has no default for it."}
+
+
+FEATURES = "import numpy as np\nFEATURES = {'f': 'float32'}\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("import sys\nsys.exit(3)\n", "cannot be imported: it ended the program with exit code 3"),
+        (
+            "def features(d):\n    raise SystemExit\ndef load_model(d):\n    return len\n",
+            "`features` of .* ended the pr",
+        ),
+        (FEATURES + "def load_model(d):\n    raise SystemExit(2)\n", "`load_model` of .* failed .* exit code 2"),
+        (FEATURES + "def load_model(d):\n    return lambda c: exit(4)\n", "failed on 2 rows: it ended the program"),
+        (FEATURES + "def load_model(d):\n    return lambda c: np.zeros((len(c['f']), 0))\n", "gave 0 outputs"),
+    ],
+)
+def test_a_module_that_ends_the_program_or_gives_nothing_is_one_sentence(tmp_path, source, words):
+    (tmp_path / "module.py").write_text(source)
+    with pytest.raises(TfxExplainError, match=words):
+        load_model(str(tmp_path), module_file=str(tmp_path / "module.py"))
+
+
+def test_a_model_gives_as_many_outputs_for_any_number_of_rows(tmp_path, tools):
+    (tmp_path / "module.py").write_text(
+        FEATURES + "def load_model(d):\n    return lambda c: np.zeros((len(c['f']), 1 + (len(c['f']) > 2)))\n"
+    )
+    model = load_model("", module_file=str(tmp_path / "module.py"))
+    rows = [{"f": [1.0]}] * 3
+    with pytest.raises(ModelError, match="gave 2 outputs for each of 3 rows; it must give 1 as before"):
+        model.predict(model.inputs(tools.Data({"f": ("float", 1, 1, 0)}).batch(rows)))
+
+
+def test_a_directory_is_no_module_file(tmp_path):
+    with pytest.raises(ConfigError, match="Cannot read module_file"):
+        load_model("", module_file=str(tmp_path))
+    assert identity.file_digest(str(tmp_path)) is None

@@ -29,6 +29,7 @@ class HostEngine:
     def __init__(self, call: Callable[[Inputs], Any], what: str) -> None:
         self._call = call
         self._what = what
+        self._width: int | None = None  # as many outputs as the first call gave
 
     def predict(self, inputs: Inputs) -> npt.NDArray[np.float64]:
         """(n, n_outputs) outputs."""
@@ -48,6 +49,13 @@ class HostEngine:
             raise ModelError(
                 f"{self._what} gave {got} for {len(inputs)} rows; it must give numbers (n,) or (n, outputs)."
             )
+        width = outputs.shape[1] if outputs.ndim == 2 else 1
+        if not width or width != (self._width or width):
+            wanted = f"{self._width} as before" if self._width else "at least one"
+            raise ModelError(
+                f"{self._what} gave {width} outputs for each of {len(inputs)} rows; it must give {wanted}."
+            )
+        self._width = width
         return as_matrix(outputs)
 
     def bind(self, background: Inputs, players: Sequence[Sequence[str]]) -> BoundHost:

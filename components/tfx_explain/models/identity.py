@@ -61,7 +61,7 @@ def file_digest(uri: str) -> bytes | None:
         with open(uri, "rb") if os.path.exists(uri) else storage.open_binary(uri) as stream:
             while chunk := stream.read(_CHUNK):
                 digest.update(chunk)
-    except (FileNotFoundError, InputError):
+    except (FileNotFoundError, IsADirectoryError, InputError):
         return None
     return digest.digest()
 

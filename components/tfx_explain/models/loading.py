@@ -207,7 +207,7 @@ def _graph_width(graph: FrozenGraph, what: str) -> int:
     """The number of outputs, asked of the model itself where its graph does not say."""
     known = _known_width(graph)
     if known is not None:
-        return known
+        return _some(known, what)
     try:
         values = port_values(graph.ports, blank_inputs(_specs(graph), 2).columns)
         outputs = tf.function(forward_function(graph), autograph=False)(values).numpy()
@@ -217,7 +217,13 @@ def _graph_width(graph: FrozenGraph, what: str) -> int:
         raise SignatureError(
             f"{what} gives shape {outputs.shape} for 2 examples; it must give (batch,) or (batch, outputs)."
         )
-    return int(as_matrix(outputs).shape[1])
+    return _some(int(as_matrix(outputs).shape[1]), what)
+
+
+def _some(n_outputs: int, what: str) -> int:
+    if not n_outputs:
+        raise SignatureError(f"{what} has no outputs: its shape is (batch, 0); choose another output.")
+    return n_outputs
 
 
 def _known_width(graph: FrozenGraph) -> int | None:

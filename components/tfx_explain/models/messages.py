@@ -10,6 +10,8 @@ def first_line(error: BaseException) -> str:
 
     TensorFlow puts what went wrong in a graph after a traceback of where the graph was made, before the failing node.
     """
+    if isinstance(error, SystemExit):
+        return f"it ended the program with exit code {error.code!r}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     for line, following in itertools.pairwise(lines):
         if following.startswith("[[{{node"):

@@ -49,7 +49,7 @@ def load_module(module_file: str, model_dir: str) -> tuple[HostEngine, tuple[Fea
     def call(inputs: Inputs) -> Any:
         try:
             return function(dict(inputs.columns))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ModelError(f"{what} failed on {len(inputs)} rows: {first_line(error)}.") from error
 
     return HostEngine(call, what), specs, dict(sources)
@@ -60,7 +60,10 @@ def _load(module_file: str, model_dir: str) -> tuple[Callable[[dict[str, Column]
     loader = getattr(module, "load_model", None)
     if not callable(loader):
         raise ConfigError(f"{module_file} must define `load_model(model_dir)`.")
-    declared = module.features(model_dir) if hasattr(module, "features") else getattr(module, "FEATURES", None)
+    try:
+        declared = module.features(model_dir) if hasattr(module, "features") else getattr(module, "FEATURES", None)
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"`features` of {module_file} failed on {model_dir}: {first_line(error)}.") from error
     if not isinstance(declared, Mapping) or not declared:
         message = (
             f"{module_file} must say which features the model reads: `FEATURES` (name -> type) or `features(model_dir)`"
@@ -69,7 +72,7 @@ def _load(module_file: str, model_dir: str) -> tuple[Callable[[dict[str, Column]
     specs = tuple(_spec(name, dtype, module_file) for name, dtype in declared.items())
     try:
         function = loader(model_dir)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelError(f"`load_model` of {module_file} failed on {model_dir}: {first_line(error)}.") from error
     return function, specs
 
@@ -84,7 +87,7 @@ def _execute(module_file: str) -> types.ModuleType:
     module.__file__ = module_file
     try:
         exec(compile(source, module_file, "exec"), module.__dict__)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(f"module_file {module_file} cannot be imported: {first_line(error)}.") from error
     return module
 

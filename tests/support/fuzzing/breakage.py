@@ -34,6 +34,7 @@ class Run:
       n_rows: how many rows the files hold that can still be counted.
       may_refuse: whether one sentence is an answer.
       must_refuse: whether it is the only one.
+      written: where the explanation went, if it went anywhere.
       act: what is done instead of an explanation.
       afterwards: what is to be ended or undone.
     """
@@ -46,6 +47,7 @@ class Run:
     n_rows: int = 0
     may_refuse: bool = True
     must_refuse: bool = False
+    written: str = ""
     act: Callable[[Run, Any], None] | None = None
     afterwards: list[Callable[[], None]] = dataclasses.field(default_factory=list)
 
@@ -309,7 +311,7 @@ _module("a model of NaN", _LOADS + "columns['age'] * np.nan\n", must_refuse=Fals
 _module("a model that raises", _LOADS + "columns['no such']\n")
 _module("a model that prints", _LOADS + "print('x' * 100_000) or columns['age']\n", must_refuse=False)
 _module("a model that changes its input", _LOADS + "columns['age'].__imul__(2)\n", must_refuse=False)
-_module("a model whose width changes", _LOADS + "np.zeros((len(columns['age']), 1 + len(columns['age']) % 2))\n")
+_module("a model whose width changes", _LOADS + "np.zeros((len(columns['age']), 1 + (len(columns['age']) > 2)))\n")
 
 
 @_breaks("a module file that is not there")

@@ -47,9 +47,10 @@ def prepare(seed: int, directory: Path) -> Case:
             for undo in run.afterwards:
                 undo()
         result.seconds = time.process_time() - started
-        for path in sorted(before.keys() | _state(place).keys()):
-            now = _state(place).get(path)
-            if before.get(path) != now and not path.startswith("out/") and path != "out":
+        after = _state(place)
+        for path in sorted(before.keys() | after.keys()):
+            now = after.get(path)
+            if before.get(path) != now and not f"{place / path}/".startswith(f"{run.written or place / 'out'}/"):
                 result.violations.append(f"{path} was {before.get(path)} and is now {now}")
         result.violations = [f"{what}: {text}" for text in result.violations]
         return result
@@ -59,6 +60,7 @@ def prepare(seed: int, directory: Path) -> Case:
 
 def _explain(run: breakage.Run, result: Result) -> None:
     out = str(run.arguments.pop("output_dir", run.place / "out"))
+    run.written = "" if run.must_refuse else out
     there = os.path.lexists(out)
     before = _state(Path(out)) if there and os.path.isdir(out) else None
     config = {
@@ -121,7 +123,7 @@ def command(run: breakage.Run, result: Result, *arguments: str) -> None:
         result.counts["exceptions not ours"] += 1
         result.violations.append(fault_of(error))
         return
-    if code == cli.BAD_INPUT:
+    if code == cli.NO_VERDICT:
         result.counts["refused in a sentence"] += 1
         fault = fault_of_sentence(err.getvalue().rstrip("\n"))
         if fault:

@@ -189,7 +189,7 @@ def _command(result: Result, tell: str, *arguments: str) -> tuple[int, str]:
     odd = control_characters(out.getvalue(), allowed="\n")
     if odd:
         result.violations.append(f"{arguments[0]} prints control characters {odd}{tell}")
-    if code == cli.BAD_INPUT:
+    if code == cli.NO_VERDICT:
         fault = fault_of_sentence(err.getvalue().rstrip("\n"))
         if fault:
             result.violations.append(f"{arguments[0]}: {fault}{tell}")

@@ -31,7 +31,7 @@ _EXTRAS: list[dict[str, Any]] = [
 ]
 
 
-def prepare(seed: int, directory: Path) -> Case:
+def prepare(seed: int, directory: Path, n_spoilt: int = N_SPOILT) -> Case:
     """Cases of one job each, in turn for each way to call a model."""
     kinds = {kind: make(directory / kind) for kind, make in models.KINDS.items()}
     worlds.write_records(directory / "background", [worlds.to_example(row) for row in models.rows(60, 1)])
@@ -62,7 +62,7 @@ def prepare(seed: int, directory: Path) -> Case:
         kind = list(kinds)[index % len(kinds)]
         if kind not in alone:
             alone[kind] = explained_rows(run(kind, clean, {}, 1))
-        spoilt, told = spoiling.spoil_all(models.rows(N_SPOILT, 3 + index), rng)
+        spoilt, told = spoiling.spoil_all(models.rows(n_spoilt, 3 + index), rng)
         records = [*clean, *spoilt]
         order = rng.permutation(len(records))
         result = Result(files={"told": "\n".join(told).encode()})
