@@ -144,3 +144,13 @@ def test_local_names_are_no_chains_of_protocols(tmp_path: Path) -> None:
     storage.write_bytes(str(path), b"x")
     assert storage.find(str(tmp_path)) == [f"file://{path}"]
     assert storage.read_bytes(storage.find(str(tmp_path))[0]) == b"x"
+
+
+def test_a_name_with_a_nul_in_one_row_hides_no_feature_of_the_others() -> None:
+    """The decoder cuts names at a NUL; two columns of one name would be found by neither."""
+    good = [worlds.to_example({"age": 1.5}), worlds.to_example({"age": 3.5, "income": 2.0})]
+    poison = worlds.to_example({"age": 2.5, "age\0": 7.0})
+    batches, failures = records.decode_examples([good[0], poison, good[1]])
+    assert [row for batch in batches for row in batch.column("age").to_pylist()] == [[1.5], [3.5]]
+    assert [record for record, _ in failures] == [poison]
+    assert "up to a NUL" in failures[0][1]

@@ -82,7 +82,8 @@ def decode_examples(records: Sequence[bytes]) -> tuple[list[pa.RecordBatch], lis
 
     Returns:
       The decoded rows, in as few batches as their types allow: one, but for rows whose features have other types than
-      in rows before them; and (record, reason) of each record that is no tf.Example, or one without features.
+      in rows before them; and (record, reason) of each record that is no tf.Example, has no features, or has two whose
+      names are the same up to a NUL.
     """
     decoder = example_coder.ExamplesToRecordBatchDecoder()
     full = [record for record in records if record not in _EMPTY_EXAMPLES]
@@ -90,10 +91,18 @@ def decode_examples(records: Sequence[bytes]) -> tuple[list[pa.RecordBatch], lis
     if not full:
         return [], failed
     try:
-        return [decoder.DecodeBatch(full)], failed
+        batch = decoder.DecodeBatch(full)
     except RuntimeError:
-        batches, no_examples = _decode_one_by_one(decoder, full)
-        return batches, failed + no_examples
+        batch = None
+    if batch is not None and not _names_twice(batch):
+        return [batch], failed
+    batches, unusable = _decode_one_by_one(decoder, full)
+    return batches, failed + unusable
+
+
+def _names_twice(batch: pa.RecordBatch) -> bool:
+    """Whether two columns have one name: the decoder cuts names at a NUL, and neither column would be found."""
+    return len(set(batch.schema.names)) < len(batch.schema.names)
 
 
 def _decode_one_by_one(
@@ -103,9 +112,14 @@ def _decode_one_by_one(
     failed: list[tuple[bytes, str]] = []
     for record in records:
         try:
-            rows.append(decoder.DecodeBatch([record]))
+            row = decoder.DecodeBatch([record])
         except RuntimeError:
             failed.append((record, "the record is not a tf.Example"))
+            continue
+        if _names_twice(row):
+            failed.append((record, "two features have the same name up to a NUL character; rename one of them"))
+        else:
+            rows.append(row)
     return concat_alike(rows), failed
 
 
