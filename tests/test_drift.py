@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from tfx.types.standard_artifacts import ModelBlessing
 
+import sealing
 import tfx_explain
 import worlds
 from tfx_explain import ExplainConfig, ValidationConfig, records
@@ -182,8 +183,16 @@ def test_which_baseline_is_taken() -> None:
 def test_a_slice_that_the_baseline_lacks_is_no_evidence(explained: dict[str, Any], tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(explained["before"].uri, other)
-    table = explained["before"].importance
-    records.write_table(str(other / records.IMPORTANCE), table[table["slice"] != "race=b"])
+    for name in (records.IMPORTANCE, records.IMPORTANCE_COVARIANCE, records.SLICE_DIFFERENCES):
+        table = records.read_table(str(other / name))
+        records.write_table(str(other / name), table[table["slice"] != "race=b"])
+
+    def too_small(manifest: dict[str, Any]) -> None:
+        slices = manifest["slices"]
+        slices["too_small"] = [one for one in slices["included"] if one["slice"] == "race=b"]
+        slices["included"] = [one for one in slices["included"] if one["slice"] != "race=b"]
+
+    sealing.reseal(other, too_small)
     policy = ValidationConfig(
         rules=[{"drift": {"measure": "ndcg", "max": 0.1}}], slicing_specs=[{"feature_keys": ["race"]}]
     )

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import tensorflow_data_validation as tfdv
 
+import sealing
 import tfx_explain
 import worlds
 from tfx_explain import ConfigError, InputError, ValidationConfig, records
@@ -34,19 +34,7 @@ def explained(linear_model: str, tmp_path_factory: pytest.TempPathFactory) -> An
     explanation = tfx_explain.explain(
         model=linear_model, examples=str(root), output_dir=str(root / "out"), config=config
     )
-    profiles = with_steps(explanation.profiles)
-    records.write_table(str(root / "out" / records.PROFILES), profiles)
     return tfx_explain.load(explanation.uri)
-
-
-def with_steps(profiles: pd.DataFrame) -> pd.DataFrame:
-    """The differences of neighbouring points; the model is linear, so each is known without error."""
-    if "step" in profiles:
-        return profiles
-    keys = ["slice", "output", "method", "feature", "kind", "example_id"]
-    profiles["step"] = profiles.groupby(keys, dropna=False)["value"].diff().where(profiles["grid_value"].notna())
-    profiles["step_std_error"] = profiles["step"] * 0.0
-    return profiles
 
 
 def findings(explanation: Any, *rules: Any, **config: Any) -> dict[str, Any]:
@@ -156,6 +144,7 @@ def test_bounds_are_as_wide_as_the_tables_say_and_earlier_tables_are_judged_as_b
         "earlier": table.drop(columns=column),
     }.items():
         records.write_table(str(tmp_path / "other" / file), changed)
+        sealing.reseal(tmp_path / "other")
         (found[name],) = findings(tfx_explain.load(str(tmp_path / "other")), {rule: settings}).values()
     assert found["skewed"].ci_low == found["symmetric"].ci_low
     assert found["skewed"].ci_high > found["symmetric"].ci_high
@@ -175,6 +164,7 @@ def test_tables_that_are_not_there_are_asked_for(explained: Any, tmp_path: Path)
     shutil.copytree(explained.uri, tmp_path / "bare")
     for name in (records.PROFILES, records.INTERACTIONS):
         (tmp_path / "bare" / name).unlink()
+    sealing.reseal(tmp_path / "bare", lambda manifest: manifest["method"].pop("partial_dependence"))
     bare = tfx_explain.load(str(tmp_path / "bare"))
     with pytest.raises(ConfigError, match="list `partial_dependence` or"):
         findings(bare, {"monotonic": {"feature": "age", "direction": "increasing"}})
@@ -182,6 +172,8 @@ def test_tables_that_are_not_there_are_asked_for(explained: Any, tmp_path: Path)
         findings(bare, {"max_interaction": {"value": 0.1}})
     old = explained.profiles.drop(columns="step")
     records.write_table(str(tmp_path / "bare" / records.PROFILES), old)
+    method = explained.manifest["method"]
+    sealing.reseal(tmp_path / "bare", lambda manifest: manifest.update(method=method))
     with pytest.raises(InputError, match="no column `step`, since an earlier version wrote it"):
         findings(tfx_explain.load(bare.uri), {"monotonic": {"feature": "age", "direction": "increasing"}})
 

@@ -39,7 +39,10 @@ class Explanation(_Described):
       `<method>_model_rows`, `baseline_<method>_model_rows`), `failures` (reason -> count), `completeness_gap` (max_abs,
       max_relative), `seed`, `versions`, `timings_seconds`, `attributions_uri`, `dead_letters`, `slices` (`included` and
       `too_small`: slice, features, num_examples of each slice with and without tables; `without_examples`: what was
-      asked for and has no rows).
+      asked for and has no rows), `files` and `attribution_files` (name -> SHA-256 of everything that was written, but
+      for the manifest and the report, which can be made again; names of the second are beneath `attributions_uri`),
+      `self_digest` (SHA-256 of the other entries). What was changed since, or does not agree with the manifest, is
+      refused when it is read, and before anything is judged. Format 1 has no digests: it can be read, not judged.
     * `importance.parquet`: one row per (slice, output, method, player): `value` = mean |attribution|, `std_error`,
       `ci_low`, `ci_high` (95 %, Student t over examples), `rank` (1 = most important), `share`, `share_std_error`,
       `mean_signed`, `mean_signed_std_error`, `rms`, `num_examples`; `skewness` of |attribution| and `signed_skewness`
@@ -155,8 +158,9 @@ class ExplanationValidation(_Described):
 
     The directory holds:
 
-    * `findings.json`: `{"blessed": bool, "explanation_uri": ..., "baseline_uri": ..., "promise": how sure the findings
-      are, "findings": [...]}`; a finding per rule, slice and output with `outcome` (pass, fail,
+    * `findings.json`: `{"blessed": bool, "explanation_uri": ..., "manifest_digest": SHA-256 of the `manifest.json` that
+      was judged, "baseline_uri": ..., "baseline_manifest_digest": ..., "promise": how sure the findings are,
+      "findings": [...]}`; a finding per rule, slice and output with `outcome` (pass, fail,
       insufficient_evidence, or skipped for want of a baseline), `value`, `ci_low`, `ci_high`, `threshold`, `message`,
       `about` (the players) and `confidence` (of the outcome; null where the figure is exact or unknown).
       `baseline_uri` is null without a baseline explanation.

@@ -217,6 +217,8 @@ def _report(options: argparse.Namespace) -> int:
     from tfx_explain.report import GENERATOR, render_explanation  # noqa: PLC0415
 
     explanation = load(options.explanation)
+    if explanation.has_digests:
+        explanation.verify()
     uri = options.output or storage.join(explanation.uri, records.REPORT)
     page = render_explanation(explanation.uri).encode()
     if (

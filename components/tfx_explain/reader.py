@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from tfx_explain import records, storage
+from tfx_explain import integrity, records, storage
+from tfx_explain.consistency import Consistency, required_tables
 from tfx_explain.errors import InputError
 from tfx_explain.rows import concat_alike, concat_rows
 
 _MAX_LISTED = 20
+
+_TABLES = {
+    records.IMPORTANCE: "importance",
+    records.IMPORTANCE_COVARIANCE: "importance_covariance",
+    records.BASELINE_IMPORTANCE: "baseline_importance",
+    records.BASELINE_IMPORTANCE_COVARIANCE: "baseline_importance_covariance",
+    records.INTERACTIONS: "interactions",
+    records.SLICE_DIFFERENCES: "slice_differences",
+    records.PROFILES: "profiles",
+    records.BASELINE_PROFILES: "baseline_profiles",
+}
+"""File -> the property of a reader that reads and checks it."""
 
 
 class ExplanationReader:
@@ -24,23 +38,61 @@ class ExplanationReader:
     Attributes:
       uri: the directory.
       manifest: what was explained, by what and how, as `artifacts.Explanation` specifies.
+      manifest_digest: SHA-256 of `manifest.json`.
+      has_digests: whether the manifest holds those of its files; an earlier version wrote none.
+
+    Each file is checked against the manifest when it is first read; `verify` checks everything.
     """
 
     def __init__(self, uri: str) -> None:
         self.uri = str(uri)
-        if not storage.exists(storage.join(self.uri, records.MANIFEST)):
+        where = storage.join(self.uri, records.MANIFEST)
+        if not storage.exists(where):
             raise InputError(
                 f"{uri} holds no explanation: it has no {records.MANIFEST}; name the directory that Explainer wrote."
             )
-        self.manifest = records.read_json(storage.join(self.uri, records.MANIFEST))
-        if self.manifest.get("format_version") != records.FORMAT_VERSION:
-            found = self.manifest.get("format_version")
+        content = storage.read_bytes(where)
+        self.manifest = records.parse_json(where, content)
+        self.manifest_digest = hashlib.sha256(content).hexdigest()
+        found = self.manifest.get("format_version")
+        self.has_digests = found == records.FORMAT_VERSION
+        if self.has_digests:
+            integrity.check_manifest(where, self.manifest)
+        elif found not in records.OLDER_FORMATS:
             raise InputError(
                 f"{uri} has format {found}, this package reads {records.FORMAT_VERSION}; explain the model again."
             )
+        self._consistency = Consistency(self.uri, self.manifest)
+        self._checked: set[str] = set()
 
     def __repr__(self) -> str:
         return f"ExplanationReader({self.uri!r})"
+
+    def verify(self) -> None:
+        """Whether everything that a verdict or a report rests on is what was written, attribution records aside.
+
+        Those are checked when they are read.
+
+        Raises:
+          InputError: manifest or a file was changed, a file is missing or was added, tables do not agree with the
+            manifest or with each other, or an earlier version wrote the explanation, without digests.
+        """
+        where = storage.join(self.uri, records.MANIFEST)
+        if not self.has_digests:
+            raise InputError(
+                f"{where} has format {self.manifest['format_version']}, which an earlier version wrote without the "
+                "digests that show whether anything was changed since; explain the model again."
+            )
+        if self.manifest[integrity.SELF_DIGEST] != integrity.self_digest(self.manifest):
+            raise InputError(f"{where} is not what was written (its `self_digest` differs); explain the model again.")
+        files = self.manifest[integrity.FILES]
+        missing = [name for name in required_tables(self.manifest) if name not in files]
+        if missing:
+            raise InputError(f"{where} lists no {missing[0]}, which such an explanation has; explain the model again.")
+        integrity.check_files(self.uri, files, integrity.explanation_files(self.uri))
+        for file, table in _TABLES.items():
+            if file in files:
+                getattr(self, table)
 
     @property
     def players(self) -> tuple[str, ...]:
@@ -55,7 +107,9 @@ class ExplanationReader:
     @functools.cached_property
     def importance(self) -> pd.DataFrame:
         """Global importance, a row per slice, output, method and player; columns as in `importance.parquet`."""
-        return records.read_table(storage.join(self.uri, records.IMPORTANCE))
+        table = self._table(records.IMPORTANCE)
+        self._check(lambda: self._consistency.importance(table, records.IMPORTANCE))
+        return table
 
     def importance_for(
         self, *, slice: str = "overall", output: str | None = None, method: str = records.SHAPLEY
@@ -87,7 +141,9 @@ class ExplanationReader:
     @functools.cached_property
     def importance_covariance(self) -> pd.DataFrame:
         """Covariance of the estimated importances: columns as in `importance_covariance.parquet`."""
-        return records.read_table(storage.join(self.uri, records.IMPORTANCE_COVARIANCE))
+        table = self._table(records.IMPORTANCE_COVARIANCE)
+        self._check(lambda: self._consistency.covariance(table, records.IMPORTANCE_COVARIANCE, self.importance))
+        return table
 
     @functools.cached_property
     def interactions(self) -> pd.DataFrame:
@@ -97,7 +153,9 @@ class ExplanationReader:
           InputError: none were asked for.
         """
         cure = "set `interactions: 2` of the method `shapley`, or list `interaction_strength` under `methods`,"
-        return self._optional(records.INTERACTIONS, cure)
+        table = self._optional(records.INTERACTIONS, cure)
+        self._check(lambda: self._consistency.interactions(table))
+        return table
 
     @functools.cached_property
     def slice_differences(self) -> pd.DataFrame:
@@ -106,7 +164,9 @@ class ExplanationReader:
         Raises:
           InputError: there are no slices.
         """
-        return self._optional(records.SLICE_DIFFERENCES, "set `slicing_specs`")
+        table = self._optional(records.SLICE_DIFFERENCES, "set `slicing_specs`")
+        self._check(lambda: self._consistency.slice_differences(table, self.importance))
+        return table
 
     @functools.cached_property
     def profiles(self) -> pd.DataFrame:
@@ -115,9 +175,11 @@ class ExplanationReader:
         Raises:
           InputError: none were asked for.
         """
-        return self._optional(
+        table = self._optional(
             records.PROFILES, "list `partial_dependence` or `accumulated_local_effects` under `methods`"
         )
+        self._check(lambda: self._consistency.profiles(table, records.PROFILES))
+        return table
 
     @functools.cached_property
     def baseline_profiles(self) -> pd.DataFrame:
@@ -127,7 +189,9 @@ class ExplanationReader:
           InputError: there was no baseline model, or no profiles were asked for.
         """
         cure = "give a `baseline_model`, list `partial_dependence` or `accumulated_local_effects` under `methods`,"
-        return self._optional(records.BASELINE_PROFILES, cure)
+        table = self._optional(records.BASELINE_PROFILES, cure)
+        self._check(lambda: self._consistency.profiles(table, records.BASELINE_PROFILES))
+        return table
 
     @functools.cached_property
     def baseline_importance(self) -> pd.DataFrame:
@@ -136,7 +200,10 @@ class ExplanationReader:
         Raises:
           InputError: there was no baseline model.
         """
-        return self._optional(records.BASELINE_IMPORTANCE, "give a `baseline_model`")
+        table = self._optional(records.BASELINE_IMPORTANCE, "give a `baseline_model`")
+        self._check(lambda: self._consistency.importance(table, records.BASELINE_IMPORTANCE))
+        self._check(lambda: self._consistency.differences(table, self.importance))
+        return table
 
     @functools.cached_property
     def baseline_importance_covariance(self) -> pd.DataFrame:
@@ -145,12 +212,43 @@ class ExplanationReader:
         Raises:
           InputError: there was no baseline model.
         """
-        return self._optional(records.BASELINE_IMPORTANCE_COVARIANCE, "give a `baseline_model`")
+        table = self._optional(records.BASELINE_IMPORTANCE_COVARIANCE, "give a `baseline_model`")
+        name = records.BASELINE_IMPORTANCE_COVARIANCE
+        self._check(lambda: self._consistency.covariance(table, name, self.baseline_importance))
+        return table
+
+    def has(self, name: str) -> bool:
+        """Whether the explanation has a file: by its manifest, whatever lies in the directory."""
+        if self.has_digests:
+            return name in self.manifest[integrity.FILES]
+        return storage.exists(storage.join(self.uri, name))
 
     def _optional(self, name: str, cure: str) -> pd.DataFrame:
-        if not storage.exists(storage.join(self.uri, name)):
+        if not self.has(name):
             raise InputError(f"{self.uri} has no {name}; {cure} and explain the model again.")
-        return records.read_table(storage.join(self.uri, name))
+        return self._table(name)
+
+    def _table(self, name: str) -> pd.DataFrame:
+        return records.parse_table(storage.join(self.uri, name), self._content(name)).to_pandas()
+
+    def _content(self, name: str) -> bytes:
+        """A file as it was written.
+
+        Raises:
+          InputError: it is gone, or was changed since.
+        """
+        uri = storage.join(self.uri, name)
+        content = storage.read_bytes(uri)
+        if self.has_digests:
+            if not self.has(name):
+                raise InputError(f"{uri} is not listed in {records.MANIFEST}; explain the model again.")
+            integrity.check_content(uri, content, self.manifest[integrity.FILES][name])
+        return content
+
+    def _check(self, check: Callable[[], None]) -> None:
+        """Checks a table; those of earlier versions are taken as they are, since no verdict rests on them."""
+        if self.has_digests:
+            check()
 
     @functools.cached_property
     def attribution_stats(self) -> statistics_pb2.DatasetFeatureStatisticsList:
@@ -159,21 +257,60 @@ class ExplanationReader:
         What `tensorflow_data_validation.load_stats_binary` gives for `attribution_stats/FeatureStats.pb`, so that
         `visualize_statistics` shows it and `validate_statistics` compares it.
         """
-        return records.read_statistics(storage.join(self.uri, records.ATTRIBUTION_STATS))
+        name = records.ATTRIBUTION_STATS
+        return records.parse_statistics(storage.join(self.uri, name), self._content(name))
 
     @functools.cached_property
     def background(self) -> pd.DataFrame:
         """The background rows and their weights."""
-        return records.read_table(storage.join(self.uri, records.BACKGROUND))
+        return self._table(records.BACKGROUND)
 
     def attribution_batches(self, split: str | None = None) -> Iterator[pa.RecordBatch]:
-        """The explained rows as Arrow RecordBatches of list columns, as they are on disk."""
+        """The explained rows as Arrow RecordBatches of list columns, as they are on disk.
+
+        Raises:
+          InputError: there is no such split, or its files are not those that were written.
+        """
         root = attributions_root(self.uri, self.manifest)
         splits = self.manifest["examples"]["splits"]
         if split is not None and split not in splits:
             raise InputError(f"split `{split}` was not explained; there are {splits}.")
         for name in splits if split is None else [split]:
-            yield from records.read_example_batches(storage.join(root, f"Split-{name}"))
+            directory = storage.join(root, f"Split-{name}")
+            if not storage.exists(directory):
+                raise InputError(
+                    f"the attribution records of {self.uri} ({self.manifest['attributions_uri']}) are gone; explain "
+                    "again, or leave out the rules `attribution_drift`."
+                )
+            if self.has_digests:
+                self._check_attributions(root, f"Split-{name}")
+            n_rows = 0
+            for batch in records.read_example_batches(directory):
+                n_rows += batch.num_rows
+                self._check_attribution_columns(directory, batch)
+                yield batch
+            explained = self.manifest["counts"][name]["explained"]
+            if self.has_digests and n_rows != explained:
+                raise InputError(
+                    f"{directory} holds {n_rows} rows, but {explained} were explained; explain the model again."
+                )
+
+    def _check_attributions(self, root: str, part: str) -> None:
+        """Whether the files of a split are those that were written; once is enough."""
+        if part not in self._checked:
+            listed = self.manifest[integrity.ATTRIBUTION_FILES]
+            expected = {name: digest for name, digest in listed.items() if name.startswith(f"{part}/")}
+            integrity.check_files(root, expected, storage.names_beneath(root, part))
+            self._checked.add(part)
+
+    def _check_attribution_columns(self, directory: str, batch: pa.RecordBatch) -> None:
+        prefixes = [records.ATTRIBUTION_PREFIX]
+        if self.manifest.get("baseline_model") is not None:
+            prefixes.append(records.BASELINE_PREFIX + records.ATTRIBUTION_PREFIX)
+        for name in (prefix + player for prefix in prefixes for player in self.players):
+            values = batch.column(name).flatten() if name in batch.schema.names else None
+            if values is None or len(values) != batch.num_rows * len(self.outputs):
+                raise InputError(f"{directory} lacks a value of `{name}` for each output; explain the model again.")
 
     def attributions(self, *, split: str | None = None, output: str | None = None) -> pd.DataFrame:
         """The explained rows, in no particular order.

@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from google.protobuf import text_format
+from google.protobuf.message import DecodeError
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from tfx_bsl.coders import example_coder
 
@@ -25,7 +26,10 @@ from tfx_explain.errors import InputError
 from tfx_explain.rows import as_written, concat_alike, concat_rows, list_lengths, name_errors
 from tfx_explain.tfrecords import read_records as read_records
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+OLDER_FORMATS = (1,)
+"""Formats that can still be read; 1 is without digests, so that no verdict may rest on it."""
+
 MANIFEST = "manifest.json"
 IMPORTANCE = "importance.parquet"
 IMPORTANCE_COVARIANCE = "importance_covariance.parquet"
@@ -290,17 +294,40 @@ def write_table(uri: str, table: pd.DataFrame | pa.Table) -> None:
 
 def read_table(uri: str) -> pd.DataFrame:
     """Reads a Parquet file."""
-    return pq.read_table(io.BytesIO(storage.read_bytes(uri))).to_pandas()
+    return parse_table(uri, storage.read_bytes(uri)).to_pandas()
 
 
 def read_rows(uri: str) -> pa.RecordBatch:
     """Reads a Parquet file of list columns as the rows it was written from."""
-    return concat_rows(pq.read_table(io.BytesIO(storage.read_bytes(uri))).to_batches())
+    return concat_rows(parse_table(uri, storage.read_bytes(uri)).to_batches())
+
+
+def parse_table(uri: str, content: bytes) -> pa.Table:
+    """The table in a Parquet file that was read.
+
+    Raises:
+      InputError: it is none.
+    """
+    try:
+        return pq.read_table(io.BytesIO(content))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(
+            f"{uri} is no Parquet file, or is damaged ({_first_line(error)}); explain the model again."
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def write_json(uri: str, content: Mapping[str, Any]) -> None:
     """Writes a JSON file for people and programs: indented, keys in the given order, no NaN."""
-    storage.write_bytes(uri, json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
+    storage.write_bytes(uri, json_bytes(content))
+
+
+def json_bytes(content: Mapping[str, Any]) -> bytes:
+    """What `write_json` writes."""
+    return json.dumps(content, indent=1, allow_nan=False).encode() + b"\n"
 
 
 def read_json(uri: str) -> dict[str, Any]:
@@ -309,18 +336,35 @@ def read_json(uri: str) -> dict[str, Any]:
     Raises:
       InputError: there is none, or one that names a key twice, holds what is no number, or is too deep.
     """
+    return parse_json(uri, storage.read_bytes(uri))
+
+
+def parse_json(uri: str, content: bytes) -> dict[str, Any]:
+    """The JSON object in a file that was read; as `read_json`."""
     try:
-        content = documents.parse_json(storage.read_bytes(uri), max_values=None)
+        parsed = documents.parse_json(content, max_values=None)
     except documents.DocumentError as error:
         raise InputError(f"{uri} {error}; write it again.") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{uri} holds a {type(content).__name__}, not a JSON object; write it again.")
-    return content
+    if not isinstance(parsed, dict):
+        raise InputError(f"{uri} holds a {type(parsed).__name__}, not a JSON object; write it again.")
+    return parsed
 
 
 def read_statistics(uri: str) -> statistics_pb2.DatasetFeatureStatisticsList:
     """Reads TFDV's statistics."""
-    return statistics_pb2.DatasetFeatureStatisticsList.FromString(storage.read_bytes(uri))
+    return parse_statistics(uri, storage.read_bytes(uri))
+
+
+def parse_statistics(uri: str, content: bytes) -> statistics_pb2.DatasetFeatureStatisticsList:
+    """TFDV's statistics in a file that was read.
+
+    Raises:
+      InputError: there are none.
+    """
+    try:
+        return statistics_pb2.DatasetFeatureStatisticsList.FromString(content)
+    except DecodeError as error:
+        raise InputError(f"{uri} holds no statistics ({_first_line(error)}); explain the model again.") from None
 
 
 def schema_features(uri: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import glob as python_glob
+import hashlib
 import os
 import posixpath
 from typing import Any
@@ -217,6 +218,31 @@ def find(uri: str) -> list[str]:
     """All files beneath a directory, sorted, as paths that the other functions take."""
     filesystem, path = _filesystem(uri)
     return sorted(filesystem.unstrip_protocol(name) for name in filesystem.find(path))
+
+
+def names_beneath(uri: str, part: str = "") -> list[str]:
+    """The names of all files beneath a directory, or beneath a part of it, relative to the directory, sorted."""
+    filesystem, root = _filesystem(uri)
+    start = posixpath.join(root, part) if part else root
+    if not filesystem.isdir(start):
+        return []
+    return sorted(posixpath.relpath(name, root) for name in filesystem.find(start))
+
+
+def sha256(uri: str) -> str:
+    """The SHA-256 of a file, in hexadecimal.
+
+    Raises:
+      InputError: there is no such file.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open_binary(uri) as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    except OSError as error:
+        raise InputError(f"{uri} cannot be read ({error.strerror or error}); check the path.") from None
+    return digest.hexdigest()
 
 
 def data_files(pattern: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from tfx import types
@@ -107,6 +108,7 @@ def describe_explanation(manifest: dict[str, Any]) -> dict[str, str | int | floa
         "model_digest": manifest["model"]["digest"],
         "background_digest": manifest["background"]["digest"],
         "attributions_uri": manifest["attributions_uri"],
+        "manifest_digest": hashlib.sha256(records.json_bytes(manifest)).hexdigest(),
         "tfx_explain_version": manifest["tfx_explain_version"],
         "report": records.REPORT,
     }

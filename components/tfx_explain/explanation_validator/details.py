@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tfx_explain import records, storage
+from tfx_explain import records
 from tfx_explain.errors import InputError
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.slicing import OVERALL
@@ -47,7 +47,7 @@ class Details:
         self._signed = "importance" in needed
         self._tables: dict[str, dict[Any, pd.DataFrame]] = {}
         for name in sorted(needed & set(_FILES)):
-            if storage.exists(storage.join(explanation.uri, _FILES[name])):
+            if explanation.has(_FILES[name]):
                 table = getattr(explanation, name)
                 table = (
                     table[table["kind"] == "curve"] if name == "profiles" else table[table["method"] == records.SHAPLEY]

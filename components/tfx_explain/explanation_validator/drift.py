@@ -39,7 +39,8 @@ def drift_judgements(
       no_baseline: why there is none, for people.
 
     Raises:
-      InputError: the two cannot be compared, or records of attributions are gone.
+      InputError: the two cannot be compared, the baseline is not what was written, or records of attributions are
+        gone.
       ConfigError: a rule names an unknown player.
     """
     ours = Side(explanation, config.slicing_specs)
@@ -51,6 +52,8 @@ def drift_judgements(
     rules = [(rule, _against(rule, theirs)) for rule in config.rules if rule.name in DRIFT_RULES]
     if baseline is not None and any(kind == "explanation" for _, kind in rules):
         check_comparable(explanation, baseline)
+    if baseline is not None:
+        baseline.verify()
     skipped = [_skipped(rule, no_baseline) for rule, kind in rules if kind is None]
     keys = [(slice_key, output) for slice_key in slices for output in explanation.outputs]
     pairs = _Pairs(ours, theirs)

@@ -16,13 +16,15 @@ from tfx_explain.config import ValidationConfig
 from tfx_explain.errors import InputError
 from tfx_explain.explanation_validator.baseline import NO_BASELINE
 from tfx_explain.explanation_validator.judge import Verdict, judge, write_blessing
-from tfx_explain.reader import load
+from tfx_explain.reader import ExplanationReader, load
 from tfx_explain.summary.evidence import Finding
 from tfx_explain.summary.rules import describe
 
 _ANOMALIES_FILE = "SchemaDiff.pb"
 _BLESSED_PROPERTY = "blessed"
 _EXPLANATION_PROPERTY = "explanation_uri"
+_DIGEST_PROPERTY = "manifest_digest"
+_DIGEST_OF_EXPLANATION_PROPERTY = "explanation_manifest_digest"
 
 
 class Executor(base_executor.BaseExecutor):
@@ -42,13 +44,20 @@ class Executor(base_executor.BaseExecutor):
         config = ValidationConfig.from_json(exec_properties["validation_config"])
         explanation = artifact_utils.get_single_instance(input_dict["explanation"])
         model = artifact_utils.get_single_instance(input_dict["model"])
-        reader = load(explanation.uri)
+        reader = load_recorded(explanation.uri, explanation.get_string_custom_property(_DIGEST_PROPERTY))
         _check_same_model(reader.manifest["model"]["uri"], model.uri)
         baseline_uri, no_baseline = find_baseline(input_dict)
-        verdict = judge(reader, config, load(baseline_uri) if baseline_uri else None, no_baseline)
+        baseline = load_recorded(baseline_uri, _baseline_digest(input_dict)) if baseline_uri else None
+        verdict = judge(reader, config, baseline, no_baseline)
         validation = artifact_utils.get_single_instance(output_dict["validation"])
         verdict.write(validation.uri)
-        validation.describe({_BLESSED_PROPERTY: int(verdict.blessed), _EXPLANATION_PROPERTY: explanation.uri})
+        validation.describe(
+            {
+                _BLESSED_PROPERTY: int(verdict.blessed),
+                _EXPLANATION_PROPERTY: explanation.uri,
+                _DIGEST_PROPERTY: reader.manifest_digest,
+            }
+        )
         anomalies = artifact_utils.get_single_instance(output_dict["anomalies"])
         _write_anomalies(verdict, anomalies, reader.manifest["examples"]["splits"])
         blessed = (
@@ -62,11 +71,36 @@ class Executor(base_executor.BaseExecutor):
         blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri)
         blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
         blessing.set_string_custom_property(_EXPLANATION_PROPERTY, explanation.uri)
+        blessing.set_string_custom_property(_DIGEST_OF_EXPLANATION_PROPERTY, reader.manifest_digest)
 
 
 # Kubeflow v2 turns the model id of a blessing into a resource name only for subclasses of Evaluator's executor; without
 # it LatestBlessedModelStrategy would never find what we bless there.
 evaluator_executor.Executor.register(Executor)
+
+
+def load_recorded(uri: str, digest: str) -> ExplanationReader:
+    """The explanation whose manifest ML Metadata knows by its digest; artifacts imported by URI have none.
+
+    Raises:
+      InputError: there is no explanation, or another one than was recorded.
+    """
+    reader = load(uri)
+    if digest and reader.manifest_digest != digest:
+        raise InputError(
+            f"the explanation in {uri} is not the one that ML Metadata recorded (the SHA-256 of its manifest differs); "
+            "explain the model again."
+        )
+    return reader
+
+
+def _baseline_digest(input_dict: dict[str, list[types.Artifact]]) -> str:
+    """What ML Metadata knows of the explanation that `find_baseline` finds; empty where it knows nothing."""
+    explanation = _at_most_one(input_dict, "baseline_explanation")
+    if explanation is not None:
+        return str(explanation.get_string_custom_property(_DIGEST_PROPERTY))
+    blessing = _at_most_one(input_dict, "baseline_blessing")
+    return "" if blessing is None else str(blessing.get_string_custom_property(_DIGEST_OF_EXPLANATION_PROPERTY))
 
 
 def _check_same_model(explained: str, model: str) -> None:

@@ -39,6 +39,8 @@ class Verdict:
       explanation_uri: what was judged.
       promise: how sure the findings are, in a sentence.
       baseline_uri: the explanation it was compared with, if there was one.
+      manifest_digest: SHA-256 of the manifest of what was judged, which holds those of all its files.
+      baseline_manifest_digest: the same of the explanation it was compared with.
     """
 
     blessed: bool
@@ -46,6 +48,8 @@ class Verdict:
     explanation_uri: str
     promise: str = ""
     baseline_uri: str | None = None
+    manifest_digest: str = ""
+    baseline_manifest_digest: str | None = None
 
     @property
     def is_all_skipped(self) -> bool:
@@ -62,8 +66,10 @@ class Verdict:
         return {
             "blessed": self.blessed,
             "explanation_uri": self.explanation_uri,
+            "manifest_digest": self.manifest_digest,
             "promise": self.promise,
             "baseline_uri": self.baseline_uri,
+            "baseline_manifest_digest": self.baseline_manifest_digest,
             "findings": [finding.to_dict() for finding in self.findings],
         }
 
@@ -95,10 +101,11 @@ def judge(
       no_baseline: why there is none, for people.
 
     Raises:
-      InputError: explanation and baseline cannot be compared.
+      InputError: explanation or baseline are not what was written, or cannot be compared.
       ConfigError: a rule names a player that neither the explanation nor the examples have, or needs tables that the
         explanation does not have, or the policy asks for slices that were not explained.
     """
+    explanation.verify()
     judgements = [
         partial(_judgement, rule, evidence, config.min_slice_examples)
         for evidence in evidence_in(explanation, config.slicing_specs, [rule.name for rule in config.rules])
@@ -114,6 +121,8 @@ def judge(
         explanation_uri=explanation.uri,
         promise=promise(findings, config.confidence, config.multiplicity),
         baseline_uri=None if baseline is None else baseline.uri,
+        manifest_digest=explanation.manifest_digest,
+        baseline_manifest_digest=None if baseline is None else baseline.manifest_digest,
     )
 
 

@@ -11,7 +11,6 @@ import pandas as pd
 
 from tfx_explain import records
 from tfx_explain.config import SlicingSpec
-from tfx_explain.errors import InputError
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.rows import example_weights
 from tfx_explain.slicing import slice_examples, slice_name
@@ -75,7 +74,7 @@ class Side:
         """Slice -> attributions (n, n_players, n_outputs) and weights (n,) of the explained rows.
 
         Raises:
-          InputError: the records are gone.
+          InputError: the records are gone, or are not those that were written.
         """
         found: dict[str, list[tuple[Array, Array]]] = {}
         weight_key = self.reader.manifest["config"]["example_weight_key"]
@@ -88,11 +87,6 @@ class Side:
             for slice_key, rows in slice_examples(batch, [SlicingSpec(), *self.specs]).items():
                 kept = rows[weights[rows] > 0]
                 found.setdefault(slice_name(slice_key), []).append((values[kept], weights[kept]))
-        if not found:
-            raise InputError(
-                f"the attribution records of {self.reader.uri} ({self.reader.manifest['attributions_uri']}) are gone; "
-                "explain again, or leave out the rules `attribution_drift`."
-            )
         return {
             name: (np.concatenate([values for values, _ in parts]), np.concatenate([weights for _, weights in parts]))
             for name, parts in found.items()

@@ -13,6 +13,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from tfx_explain import integrity
 from tfx_explain.printable import printable, sentence, shortened
 from tfx_explain.report import story, text
 from tfx_explain.report.comparison import compare_methods
@@ -100,7 +101,7 @@ def render_report(data: ReportData) -> str:
             gap=story.at(manifest, "completeness_gap", "max_abs"),
             unused_features=story.at(manifest, "unused_features") or (),
             counts=story.at(manifest, "counts") or {},
-            manifest_json=_json(manifest),
+            manifest_json=_json(integrity.without_digests(manifest)),
             headline=story.headline(first.ranking, first.output if len(data.outputs) > 1 else None),
             panels=panels[:MAX_PANELS],
             more_panels=panels[MAX_PANELS:],

@@ -13,7 +13,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from tfx_explain import errors, records, storage
+from tfx_explain import errors, integrity, records, storage
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError, TfxExplainError, TooManyFailedRowsError
 from tfx_explain.report import render_explanation
@@ -65,6 +65,7 @@ def run_explanation(request: ExplainRequest, make_pipeline: Callable[[], beam.Pi
         manifest = describe_run(request, run, time.monotonic() - started)
         report = render_explanation(request.explanation_dir, manifest)
         storage.write_bytes(storage.join(request.explanation_dir, records.REPORT), report.encode())
+        manifest = integrity.with_digests(manifest, request.explanation_dir, request.attributions_dir)
         records.write_json(storage.join(request.explanation_dir, records.MANIFEST), manifest)
     except BaseException as error:
         discard(request)

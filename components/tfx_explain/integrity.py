@@ -1,0 +1,189 @@
+"""Whether an explanation is as it was written: digests of its files, and of its manifest.
+
+The manifest names every file of the explanation with its SHA-256: `files`, by name, and `attribution_files`, by name
+beneath `attributions_uri`. Left out are the manifest itself and the report, which `tfx-explain report` writes again and
+no verdict rests on. `self_digest` is the SHA-256 of the manifest's other entries: it finds damage, not intent, since
+who edits a manifest can compute it. Intent is found by the digest of the whole file, which the Explainer puts into ML
+Metadata and a verdict into `findings.json`.
+
+`consistency` is the other half: what tables must agree in, whoever computed their digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from tfx_explain import records, storage
+from tfx_explain.errors import InputError
+
+SELF_DIGEST = "self_digest"
+FILES = "files"
+ATTRIBUTION_FILES = "attribution_files"
+
+_NOT_LISTED = frozenset({records.MANIFEST, records.REPORT, records.RUN, records.CLAIM})
+
+
+def with_digests(manifest: Mapping[str, Any], explanation_dir: str, attributions_dir: str) -> dict[str, Any]:
+    """The manifest of a finished run with the digests of everything it wrote.
+
+    Args:
+      manifest: all other entries.
+      explanation_dir: what it describes; only the manifest is missing.
+      attributions_dir: where the records are, beneath the explanation or elsewhere.
+    """
+    attribution_files = {
+        name: storage.sha256(storage.join(attributions_dir, name))
+        for split in manifest["examples"]["splits"]
+        for name in storage.names_beneath(attributions_dir, f"Split-{split}")
+    }
+    files = {name: storage.sha256(storage.join(explanation_dir, name)) for name in explanation_files(explanation_dir)}
+    whole = {**manifest, FILES: files, ATTRIBUTION_FILES: attribution_files}
+    return {**whole, SELF_DIGEST: self_digest(whole)}
+
+
+def without_digests(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries that were there before `with_digests`."""
+    return {name: value for name, value in manifest.items() if name not in (FILES, ATTRIBUTION_FILES, SELF_DIGEST)}
+
+
+def self_digest(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of all entries but the digest itself, whatever their order."""
+    entries = {name: value for name, value in manifest.items() if name != SELF_DIGEST}
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+
+
+def check_content(uri: str, content: bytes, expected: str) -> None:
+    """Whether a file that was read is the one that was written.
+
+    Raises:
+      InputError: it is not.
+    """
+    if hashlib.sha256(content).hexdigest() != expected:
+        raise changed(uri)
+
+
+def check_files(directory: str, expected: Mapping[str, str], there: Collection[str]) -> None:
+    """Whether a directory holds these files, unchanged, and no others.
+
+    Args:
+      directory: path or URI.
+      expected: name -> SHA-256.
+      there: the names of the files that it holds.
+
+    Raises:
+      InputError: a file is missing, was added, or was changed.
+    """
+    for name in sorted(set(expected) - set(there)):
+        raise InputError(f"{storage.join(directory, name)} is gone; explain the model again.")
+    for name in sorted(set(there) - set(expected)):
+        raise InputError(
+            f"{storage.join(directory, name)} was added after the explanation was written; remove it or explain the "
+            "model again."
+        )
+    for name, digest in expected.items():
+        uri = storage.join(directory, name)
+        if storage.sha256(uri) != digest:
+            raise changed(uri)
+
+
+def explanation_files(explanation_dir: str) -> list[str]:
+    """The names of the files of an explanation that its manifest must list; what others put beside them is theirs."""
+    return [
+        name
+        for name in storage.names_beneath(explanation_dir)
+        if name.split("/")[0] in records.WRITTEN and name not in _NOT_LISTED
+    ]
+
+
+def changed(uri: str) -> InputError:
+    """What is said of a file that is not the one that was written."""
+    return InputError(f"{uri} is not the file that was written (its SHA-256 differs); explain the model again.")
+
+
+def check_manifest(uri: str, manifest: Mapping[str, Any]) -> None:
+    """Whether the entries that others rely on are there and of their kinds.
+
+    Raises:
+      InputError: one is not.
+    """
+    for name, kind in _KINDS.items():
+        value: Any = manifest
+        for key in name.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise _unusable(uri, f"`{name}` is missing or of another kind")
+    players, outputs, splits = manifest["players"], manifest["outputs"], manifest["examples"]["splits"]
+    unused = manifest["unused_features"]
+    names = [*players, *unused]
+    if not players or not all(isinstance(names, list) and names for names in players.values()):
+        raise _unusable(uri, "a player has no features")
+    if not _are_names(outputs) or not _are_names(splits) or not outputs or not splits or not _are_names(names):
+        raise _unusable(uri, "outputs, splits, players and unused features must be names, each once")
+    counts = manifest["counts"]
+    if set(counts) != set(splits) or not all(
+        isinstance(of_split, dict) and _is_count(of_split.get("explained")) for of_split in counts.values()
+    ):
+        raise _unusable(uri, "`counts` must hold the explained rows of each split")
+    if not all(_is_finite(value) for value in manifest["base_values"].values()):
+        raise _unusable(uri, "`base_values` must hold numbers")
+    if not all(_is_finite(manifest["completeness_gap"].get(name)) for name in ("max_abs", "max_relative")):
+        raise _unusable(uri, "`completeness_gap` must hold numbers")
+    slices = [one for part in ("included", "too_small") for one in manifest["slices"][part]]
+    if not all(
+        isinstance(one, dict)
+        and isinstance(one.get("slice"), str)
+        and isinstance(one.get("features"), dict)
+        and _is_count(one.get("num_examples"))
+        for one in slices
+    ) or not _are_names([one["slice"] for one in slices]):
+        raise _unusable(uri, "`slices` must name each slice once, with its features and number of rows")
+    for part in (FILES, ATTRIBUTION_FILES):
+        if not all(isinstance(digest, str) for digest in manifest[part].values()):
+            raise _unusable(uri, f"`{part}` must hold the SHA-256 of each file")
+
+
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "config": dict,
+    "config.slicing_specs": list,
+    "method": dict,
+    "model.uri": str,
+    "model.output_space": str,
+    "model.digest": str,
+    "baseline_model": (dict, type(None)),
+    "examples.splits": list,
+    "background.digest": str,
+    "players": dict,
+    "unused_features": list,
+    "outputs": list,
+    "base_values": dict,
+    "counts": dict,
+    "slices.included": list,
+    "slices.too_small": list,
+    "failures": dict,
+    "completeness_gap": dict,
+    "attributions_uri": str,
+    FILES: dict,
+    ATTRIBUTION_FILES: dict,
+    SELF_DIGEST: str,
+}
+"""Entry of the manifest -> what it must be."""
+
+
+def _unusable(uri: str, why: str) -> InputError:
+    return InputError(f"{uri} is damaged: {why}; explain the model again.")
+
+
+def _are_names(values: list[Any]) -> bool:
+    return all(isinstance(value, str) for value in values) and len(set(values)) == len(values)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
