@@ -21,8 +21,8 @@ def test_metric_follows_from_the_output() -> None:
 @pytest.mark.parametrize(
     ("asked", "space", "n_outputs", "message"),
     [
-        ("log_loss", "raw", 1, "needs log-odds or probabilities, but the explained output is neither"),
-        ("auto", "raw", 3, "`mse` compares one output with the label, but the model has 3; explain a model with one"),
+        ("log_loss", "raw", 1, "nothing says that the explained output is either; set `model.output_is`"),
+        ("auto", "raw", 3, "`mse` compares one output with the label, but the model has 3; set `model.output_is`"),
         ("mae", "probability", 3, "`mae` compares one output with the label, but the model has 3; choose `metric: log"),
         ("mse", "logit", 1, "the output is log-odds; choose `metric: log_loss`"),
         (
@@ -31,7 +31,7 @@ def test_metric_follows_from_the_output() -> None:
             2,
             "`auc` ranks rows by one output, .* but the model has 2 outputs; choose `metric: log_loss`",
         ),
-        ("auc", "raw", 1, "the model has one that is neither log-odds nor a probability; choose `metric: mse`"),
+        ("auc", "raw", 1, "the model has one that is neither log-odds nor a probability; set `model.output_is`"),
     ],
 )
 def test_metric_that_does_not_fit_is_one_sentence(asked: str, space: str, n_outputs: int, message: str) -> None:

@@ -56,6 +56,9 @@ class ModelConfig(Part):
     signature: str = "serving_default"
     output_key: str | None = None
     output_space: OutputSpace = "logit"
+    output_is: Literal["logits", "probabilities"] | None = Field(
+        None, description="what the model's output is, where its last operations do not show it; null = as they show it"
+    )
     classes: tuple[int, ...] | Literal["predicted", "label"] | None = None
     module_file: str | None = None
 
@@ -65,6 +68,17 @@ class ModelConfig(Part):
         if isinstance(classes, tuple) and (not classes or min(classes) < 0 or len(set(classes)) < len(classes)):
             raise ValueError("`classes` lists different output indices from 0 on; use null for all")
         return classes
+
+    @model_validator(mode="after")
+    def _one_space(self) -> Self:
+        if self.output_is is not None and self.output_space == "raw":
+            raise ValueError(
+                "`output_space: raw` explains the output as neither log-odds nor probability, whatever "
+                "`output_is` says; remove one of the two"
+            )
+        if self.output_is == "logits" and self.output_space == "probability":
+            raise ValueError("an output that is `logits` is explained as such; remove `output_space: probability`")
+        return self
 
 
 class ShapleyConfig(Part):

@@ -53,11 +53,27 @@ class GraphEngine:
         self._lock = threading.Lock()
 
     def predict(self, inputs: Inputs) -> npt.NDArray[np.float64]:
-        """(n, n_outputs) outputs."""
+        """(n, n_outputs) outputs.
+
+        Raises:
+          ModelError: the model fails, or does not give one row of outputs for each row.
+        """
+        shapes: list[Any] = []
+
+        def run(values: list[Any]) -> list[Any]:
+            outputs = self._predict(values)
+            shapes.append(tuple(outputs.shape))
+            return [outputs]
+
         with model_errors(self._what):
-            return as_matrix(
-                in_chunks(lambda values: [self._predict(values)], self._graph.ports, inputs, self._rows)[0]
+            outputs = as_matrix(in_chunks(run, self._graph.ports, inputs, self._rows)[0])
+        if outputs.shape != (len(inputs), self._n_outputs):
+            odd = next((shape for shape in shapes if shape[:1] != (self._rows,)), shapes[0])
+            raise ModelError(
+                f"{self._what} gave outputs of shape {odd} for {self._rows} rows; it must give as many rows as it "
+                f"gets, of {self._n_outputs} values each."
             )
+        return outputs
 
     def bind(self, background: Inputs, players: Sequence[Sequence[str]]) -> Bound:
         """Fixes what absent features become and which features form a player; the last such is kept."""

@@ -37,6 +37,7 @@ def load_model(
     output_key: str | None = None,
     output_space: str = "logit",
     module_file: str | None = None,
+    output_is: str | None = None,
 ) -> Model:
     """Loads a model to explain.
 
@@ -45,10 +46,12 @@ def load_model(
         that file's `load_model` takes.
       signature: the SavedModel's signature to call.
       output_key: the output to explain; may be None where only one is floating-point.
-      output_space: "logit" undoes a final sigmoid or softmax, where the graph ends in one; "probability" insists on
-        one; "raw" takes the output as it is.
+      output_space: "logit" undoes a final sigmoid or softmax, where the graph is seen to end in one; "probability"
+        insists on one; "raw" takes the output as it is.
       module_file: a Python file that loads the model; see `tfx_explain.models.module_file`. What it returns cannot be
         taken apart: "logit" gives it "raw", "probability" takes its word.
+      output_is: "logits" or "probabilities" where the user knows; the former makes a "logit" of the output as it is,
+        the latter a "probability" where no sigmoid or softmax is seen.
 
     Raises:
       ConfigError: `output_space` is unknown or `module_file` cannot be used.
@@ -57,22 +60,21 @@ def load_model(
     """
     check_output_space(output_space)
     if module_file is not None:
-        return _module_model(module_file, model_dir, output_space)
+        return _module_model(module_file, model_dir, output_space, output_is)
     saved_model_dir = _saved_model_dir(model_dir)
     loaded = _load(saved_model_dir)
     function = _signature(loaded, signature, saved_model_dir)
     where = f"signature {signature!r} of {saved_model_dir}"
     key = choose_output(function.structured_outputs, output_key, where)
-    return _signature_model(loaded, function, key, output_space, where)
+    return _signature_model(loaded, function, key, output_space, where, output_is)
 
 
-def _module_model(module_file: str, model_dir: str, output_space: str) -> Model:
+def _module_model(module_file: str, model_dir: str, output_space: str, output_is: str | None) -> Model:
     engine, specs, sources = load_module(module_file, model_dir)
-    note = (
-        f"{module_file} is called as it is, so its output cannot be turned into logits."
-        if output_space == "logit"
-        else ""
-    )
+    space, note = output_space, ""
+    if output_space == "logit" and output_is != "logits":
+        space = "probability" if output_is == "probabilities" else "raw"
+        note = f"{module_file} is called as it is, so its output cannot be turned into logits."
     reader = Reader(specs, casts_integers=True)
     n_outputs = _host_width(engine, specs, f"the model of {module_file}")
     return Model(
@@ -80,9 +82,10 @@ def _module_model(module_file: str, model_dir: str, output_space: str) -> Model:
         reader=reader,
         output_name="output",
         n_outputs=n_outputs,
-        output_space="raw" if output_space == "logit" else output_space,
+        output_space=space,
         output_space_note=note,
         access="module",
+        link="softmax" if space == "logit" else "",
         sources=sources,
     )
 
@@ -119,16 +122,19 @@ def _signature(loaded: Any, name: str, path: str) -> Any:
     return signatures[name]
 
 
-def _signature_model(loaded: Any, function: Any, key: str, output_space: str, where: str) -> Model:
+def _signature_model(
+    loaded: Any, function: Any, key: str, output_space: str, where: str, output_is: str | None
+) -> Model:
     arguments = function.structured_input_signature[1]
     output = f"output {key!r} of {where}"
     try:
         graph, names = freeze(function, key)
     except (ValueError, TypeError, NotImplementedError, tf.errors.OpError) as error:
         raise ModelError(f"The graph of {where} cannot be frozen: {first_line(error)}.") from error
-    graph, space, note = in_output_space(graph, output_space, output)
-    if note:
-        _LOG.info("%s", note)
+    explained = in_output_space(graph, output_space, output, output_is)
+    graph = explained.graph
+    if explained.note:
+        _LOG.info("%s", explained.note)
     if len(arguments) == 1 and _is_serialized(next(iter(arguments.values()))) and parses(graph):
         engine, reader, n_outputs, access = _examples_access(graph, names.popitem()[1], where)
     else:
@@ -140,9 +146,10 @@ def _signature_model(loaded: Any, function: Any, key: str, output_space: str, wh
         reader=reader,
         output_name=key,
         n_outputs=n_outputs,
-        output_space=space,
-        output_space_note=note,
+        output_space=explained.space,
+        output_space_note=explained.note,
         access=access,
+        link=explained.link,
         keep_alive=loaded,
     )
 

@@ -54,6 +54,8 @@ class Model:
       access: how the model is called: "parse_cut" (feature tensors, past the parse op), "tensors" (feature tensors, as
         its signature wants them), "serialized" (re-encoded tf.Examples) or "module" (Python).
       is_thread_safe: whether several threads may call it at once; a Python model is not taken to be.
+      link: where `output_space` is "logit", whether each output is a log-odds of its own ("sigmoid"), or all of a row
+        are the logits of a softmax ("softmax").
       sources: of a Python model, the files that were imported from beside its module file: path -> SHA-256.
     """
 
@@ -69,6 +71,7 @@ class Model:
         access: str,
         keep_alive: Any = None,
         sources: Mapping[str, bytes] | None = None,
+        link: str = "",
     ) -> None:
         self._engine = engine
         self._reader = reader
@@ -81,6 +84,12 @@ class Model:
         self.access = access
         self.is_thread_safe = engine.is_thread_safe
         self.sources = dict(sources or {})
+        self.link = link
+
+    @property
+    def loss_space(self) -> str:
+        """`output_space` as `summary.losses.loss` takes it: "log_odds" of several outputs with a sigmoid each."""
+        return "log_odds" if self.link == "sigmoid" and self.n_outputs > 1 else self.output_space
 
     def row_errors(self, batch: pa.RecordBatch) -> dict[int, str]:
         """The rows this model cannot take, each with a one-sentence reason."""

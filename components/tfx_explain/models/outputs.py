@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tfx_explain.errors import ConfigError, SignatureError
 from tfx_explain.models.graph import FrozenGraph
+from tfx_explain.models.links import find_link
 
 OUTPUT_SPACES = ("logit", "probability", "raw")
 
 # Ops that neither mix nor change values, so that a squashing op before them is still the model's last word.
 _PASSING = ("Identity", "IdentityN", "Reshape", "Squeeze", "ExpandDims", "EnsureShape", "StopGradient", "Snapshot")
-_SQUASHING = ("Sigmoid", "Softmax")
+_LINKS = {"Sigmoid": "sigmoid", "Softmax": "softmax", "LogSoftmax": "softmax"}
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 
 
 def check_output_space(output_space: str) -> None:
@@ -66,41 +69,74 @@ def _check_shape(shape: Any, what: str) -> None:
         raise SignatureError(f"{what} has shape {tuple(shape)}; only (batch,) and (batch, outputs) can be explained.")
 
 
-def in_output_space(graph: FrozenGraph, output_space: str, what: str) -> tuple[FrozenGraph, str, str]:
+@dataclass(frozen=True)
+class OutputSpace:
+    """In which space an output is explained.
+
+    Attributes:
+      graph: the graph, its output in that space.
+      space: "logit", "probability" or "raw".
+      note: why that is not the one asked for, or in what it differs.
+      link: what turns log-odds into the model's own output, "sigmoid" (of each) or "softmax" (of all); "" otherwise.
+    """
+
+    graph: FrozenGraph
+    space: str
+    note: str = ""
+    link: str = ""
+
+
+def in_output_space(graph: FrozenGraph, output_space: str, what: str, output_is: str | None = None) -> OutputSpace:
     """Takes the output to the space asked for.
 
-    A logit is read by turning the final sigmoid or softmax into an identity, so reshapes after it stay in place.
+    The log-odds of a plain sigmoid or softmax are read by turning it into an identity, so reshapes after it stay in
+    place; those of other forms (see `links`) by a few ops of their own.
 
     Args:
       graph: the frozen graph.
       output_space: "logit", "probability" or "raw".
       what: the output and model, for messages.
-
-    Returns:
-      The graph, the space its output is really in, and a note that says why when that is not the one asked for.
+      output_is: "logits" or "probabilities" where the user says so; None = to be seen in the graph.
 
     Raises:
-      SignatureError: probabilities are asked of an output that ends in neither sigmoid nor softmax.
+      SignatureError: probabilities are asked of an output that is not seen or said to be any, or the graph contradicts
+        what is said.
     """
     if output_space == "raw":
-        return graph, "raw", ""
-    tensor = graph.import_graph().get_tensor_by_name(graph.output)
-    while tensor.op.type in _PASSING or _is_float_cast(tensor.op):
-        tensor = tensor.op.inputs[tensor.value_index if tensor.op.type == "IdentityN" else 0]
-    squashed = tensor.op.type in _SQUASHING
+        return OutputSpace(graph, "raw")
+    imported = graph.import_graph()
+    last = imported.get_tensor_by_name(graph.output)
+    while last.op.type in _PASSING or _is_float_cast(last.op):
+        last = last.op.inputs[last.value_index if last.op.type == "IdentityN" else 0]
+    found = None if last.op.type in _LINKS else find_link(imported, imported.get_tensor_by_name(graph.output))
+    is_probability = found is not None or last.op.type in ("Sigmoid", "Softmax")
+    if output_is == "logits":
+        if is_probability:
+            raise SignatureError(
+                f"{what} ends in {last.op.type}, as probabilities do, so `model.output_is: logits` is wrong; remove it."
+            )
+        return OutputSpace(graph, "logit", link="softmax")
     if output_space == "probability":
-        if not squashed:
-            message = f"{what} ends in {tensor.op.type}, not in a sigmoid or softmax, so it is no probability"
-            raise SignatureError(f"{message}; set output_space to raw.")
-        return graph, "probability", ""
-    if not squashed:
-        return (
-            graph,
-            "raw",
-            f"{what} ends in {tensor.op.type}, not in a sigmoid or softmax, so it is explained as it is.",
-        )
-    return graph.replace_op(tensor.op.name, "Identity"), "logit", ""
+        if not is_probability and output_is != "probabilities":
+            raise SignatureError(
+                f"{what} ends in {last.op.type}, and no sigmoid or softmax is seen there; set `model.output_is: "
+                "probabilities` if it is a probability, else `model.output_space: raw`."
+            )
+        return OutputSpace(graph, "probability")
+    if last.op.type in _LINKS:
+        return OutputSpace(graph.replace_op(last.op.name, "Identity"), "logit", link=_LINKS[last.op.type])
+    if found is not None:
+        log_odds = replace(graph, graph_def=imported.as_graph_def(), output=found.logits.name)
+        note = f"{what}: {'; '.join(found.notes)}." if found.notes else ""
+        return OutputSpace(log_odds, "logit", note, found.kind)
+    reason = f"{what} ends in {last.op.type}, and no sigmoid or softmax is seen there"
+    if last.op.type in _CALLS:
+        reason = f"{what} ends in a function that could not be opened, as in a model of 2 GB or more, so no sigmoid or "
+        reason += "softmax in it can be undone"
+    if output_is == "probabilities":
+        return OutputSpace(graph, "probability", f"{reason}, so it is explained as the probability it is said to be.")
+    return OutputSpace(graph, "raw", f"{reason}, so it is explained as it is.")
 
 
 def _is_float_cast(op: Any) -> bool:
-    return op.type == "Cast" and op.inputs[0].dtype.is_floating and op.outputs[0].dtype.is_floating
+    return bool(op.type == "Cast" and op.inputs[0].dtype.is_floating and op.outputs[0].dtype.is_floating)

@@ -15,6 +15,7 @@ MAE = "mae"
 AUC = "auc"
 """No mean over examples: it compares each with all others, so `summary.auc_importance` counts it."""
 
+_SAY_SO = "set `model.output_is` to `logits` or `probabilities` if it is that"
 # The resolution of the float32 in which most models give probabilities.
 _LEAST_PROBABILITY = 1e-7
 
@@ -35,26 +36,37 @@ def choose_metric(asked: str, output_space: str, n_outputs: int) -> str:
     classifies = output_space in ("logit", "probability")
     metric = asked if asked != "auto" else LOG_LOSS if classifies else MSE
     if metric == LOG_LOSS and not classifies:
+        cure = "choose `metric: mse`" if n_outputs == 1 else "leave the method out"
         raise ConfigError(
-            "the metric `log_loss` needs log-odds or probabilities, but the explained output is neither; "
-            "choose `metric: mse`, or explain an output that ends in a sigmoid or softmax."
+            "the metric `log_loss` needs log-odds or probabilities, but nothing says that the explained output is "
+            f"either; {_SAY_SO}, else {cure}."
         )
     if metric == AUC and (not classifies or n_outputs > 1):
         found = f"{n_outputs} outputs" if n_outputs > 1 else "one that is neither log-odds nor a probability"
-        cures = ("choose `metric: log_loss`", "choose `metric: mse`", "explain a model with one output")
+        cures = (
+            "choose `metric: log_loss`",
+            f"{_SAY_SO}, else choose `metric: mse`",
+            f"{_SAY_SO} and `metric: log_loss`",
+        )
         raise ConfigError(
             "the metric `auc` ranks rows by one output, the log-odds or probability of class 1, but the model has "
             f"{found}; {cures[0 if classifies else 1 if n_outputs == 1 else 2]}."
         )
     if metric != LOG_LOSS and n_outputs > 1:
-        cure = "choose `metric: log_loss`" if classifies else "explain a model with one output"
+        cure = "choose `metric: log_loss`"
+        if not classifies:
+            cure = (
+                f"{_SAY_SO}"
+                + (" and choose `metric: log_loss`" if asked != "auto" else "")
+                + ", else leave the method out"
+            )
         raise ConfigError(
             f"the metric `{metric}` compares one output with the label, but the model has {n_outputs}; {cure}."
         )
     if metric in (MSE, MAE) and output_space == "logit":
         raise ConfigError(
             f"the metric `{metric}` compares the output with the label, but the output is log-odds; choose "
-            "`metric: log_loss`, or set `model.output_space: probability`."
+            "`metric: log_loss`, or, where the model ends in a sigmoid, set `model.output_space: probability`."
         )
     return metric
 
@@ -81,7 +93,8 @@ def loss(metric: str, output_space: str, outputs: npt.ArrayLike, labels: npt.Arr
 
     Args:
       metric: "log_loss" (nats), "mse" or "mae".
-      output_space: of the outputs. Probabilities below 1e-7 are taken for 1e-7.
+      output_space: "logit" (several are the logits of a softmax), "log_odds" (each has a sigmoid of its own),
+        "probability" or "raw". Probabilities below 1e-7 are taken for 1e-7.
       outputs: (n, ..., K).
       labels: (n,): for log loss the index of the class, or 0 and 1 where K = 1.
 
@@ -104,6 +117,8 @@ def loss(metric: str, output_space: str, outputs: npt.ArrayLike, labels: npt.Arr
         right = np.take_along_axis(values, index, axis=-1)[..., 0]
         if output_space == "logit":
             return np.asarray(special.logsumexp(values, axis=-1) - right)
+        if output_space == "log_odds":
+            return np.asarray(np.logaddexp(0.0, -right))
     return np.asarray(-np.log(np.maximum(right, _LEAST_PROBABILITY)))
 
 

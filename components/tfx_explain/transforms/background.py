@@ -17,7 +17,7 @@ from tfx_explain.errors import ModelError
 from tfx_explain.models import Model
 from tfx_explain.rows import column_or_nulls, list_lengths, row_hashes, take_rows
 from tfx_explain.transforms.loss_plan import LossPlan
-from tfx_explain.transforms.outputs import explained_outputs
+from tfx_explain.transforms.outputs import check_space, explained_outputs
 from tfx_explain.transforms.profile_plan import ProfilePlan
 from tfx_explain.transforms.surrogates import ModelSurrogate
 
@@ -107,10 +107,12 @@ def choose_background(
       explained: says which outputs are explained; None = all.
 
     Raises:
-      ModelError: a model's output is finite for none of the rows.
+      ModelError: a model's output is finite for none of the rows, or is no probability where it should be.
     """
     models = [model] if baseline_model is None else [model, baseline_model]
     predictions = [one.predict(one.inputs(rows)) for one in models]
+    for one, of_one in zip(models, predictions, strict=True):
+        check_space(one, of_one)
     outputs = explained_outputs(explained or ModelConfig(), predictions)
     finite = np.flatnonzero(np.all([np.isfinite(values[:, outputs]).all(axis=1) for values in predictions], axis=0))
     if not len(finite):

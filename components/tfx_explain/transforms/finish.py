@@ -18,6 +18,7 @@ from tfx_explain.transforms.designs import shapley_design
 from tfx_explain.transforms.interaction_strength import METHOD as INTERACTION_STRENGTH
 from tfx_explain.transforms.interaction_strength import InteractionStrengths
 from tfx_explain.transforms.losses import describe_losses
+from tfx_explain.transforms.outputs import looks_like_probabilities
 from tfx_explain.transforms.request import ExplainRequest
 from tfx_explain.transforms.slices import describe_slices
 from tfx_explain.transforms.summarize import IMPORTANCE, Key, merged
@@ -70,6 +71,7 @@ def write_tables(
         "counts": _counts_by_split(counts),
         "failures": _reasons_by_split(failures),
         "background": {"num_rows": background.rows.num_rows, "digest": background.digest},
+        "looks_like_probabilities": looks_like_probabilities(background.predictions),
         "outputs": background.outputs.tolist(),
         "base_values": background.base_values.tolist(),
         "design": _describe_design(design),

@@ -105,7 +105,7 @@ class LossExplainer:
         outputs, of_rows = prediction[rows], labels[rows]
         own = np.full(len(rows), np.nan)
         if metric != AUC:
-            own = loss(metric, self.model.output_space, outputs, of_rows)
+            own = loss(metric, self.model.loss_space, outputs, of_rows)
         floor = rounding_floor(outputs, background.predictions)
         return LabelledRows(rows, inputs.take(rows), of_rows, hashes[rows], outputs, own, floor)
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import json
+import logging
 import platform
 from collections.abc import Mapping
 from typing import Any
 
 from tfx_explain import records
+from tfx_explain.config import ExplainConfig
+from tfx_explain.models import Model
 from tfx_explain.transforms.outputs import names_of
 from tfx_explain.transforms.request import ExplainRequest
 from tfx_explain.transforms.write import METHOD
 from tfx_explain.version import __version__
+
+_LOG = logging.getLogger(__name__)
 
 _LIBRARIES = ("tensorflow", "keras", "tfx", "apache-beam", "tensorflow-data-validation", "numpy")
 
@@ -40,7 +45,7 @@ def describe_run(request: ExplainRequest, run: Mapping[str, Any], seconds: float
             "signature": config.model.signature,
             "output": model.output_name,
             "output_space": model.output_space,
-            "output_space_note": model.output_space_note,
+            "output_space_note": _space_note(model, config, run["looks_like_probabilities"]),
             "access": model.access,
         },
         "baseline_model": _baseline(request),
@@ -70,6 +75,21 @@ def describe_run(request: ExplainRequest, run: Mapping[str, Any], seconds: float
         "timings_seconds": {"total": round(seconds, 3)},
         "attributions_uri": _attributions_uri(request),
     }
+
+
+def _space_note(model: Model, config: ExplainConfig, like: str) -> str:
+    """Why the space is not the one asked for, and whether what the outputs look like speaks against it."""
+    note = model.output_space_note
+    if like and config.model.output_space == "logit" and model.output_space == "raw":
+        hint = f"The outputs of all background rows lie {like}, as probabilities do; if they are some, set "
+        note = f"{note} {hint}`model.output_is: probabilities`."
+        _LOG.warning("%s", note)
+    elif like and config.model.output_is == "logits":
+        note = (
+            f"{note} The outputs of all background rows lie {like}, as probabilities do, but log-odds seldom.".strip()
+        )
+        _LOG.warning("%s", note)
+    return note
 
 
 def _baseline(request: ExplainRequest) -> dict[str, str] | None:

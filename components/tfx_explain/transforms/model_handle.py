@@ -54,6 +54,7 @@ class ModelHandle:
                     output_key=self.config.output_key,
                     output_space=self.config.output_space,
                     module_file=self.config.module_file,
+                    output_is=self.config.output_is,
                 )
                 _LOADED[self] = model
         return model

@@ -10,11 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfx_explain.config import ExplainConfig, ModelConfig
+from tfx_explain.errors import ModelError
 from tfx_explain.models import Model
 from tfx_explain.rows import column_or_nulls
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+
+_TOLERANCE = 1e-3  # of the sums of many small parts, as forests and boosting make them
 
 
 def output_names(model: Model, config: ExplainConfig) -> tuple[str, ...]:
@@ -62,6 +65,34 @@ def chosen_outputs(prediction: FloatArray, rows: pa.RecordBatch, config: Explain
         return pc.list_flatten(label).to_numpy(zero_copy_only=False).astype(np.int64)[:, None]
     chosen = np.arange(n_outputs) if classes is None else np.array(classes)
     return np.broadcast_to(chosen, (n_examples, len(chosen)))
+
+
+def looks_like_probabilities(predictions: FloatArray) -> str:
+    """What the outputs (n, K) of some rows have in common with probabilities, in words; "" where nothing."""
+    if not (np.isfinite(predictions).all() and predictions.size):
+        return ""
+    if predictions.min() < 0 or predictions.max() > 1:
+        return ""
+    sums = predictions.shape[1] > 1 and np.allclose(predictions.sum(axis=1), 1, atol=1e-4)
+    return "between 0 and 1" + (" and add up to 1 in each row" if sums else "")
+
+
+def check_space(model: Model, predictions: FloatArray) -> None:
+    """Refuses probabilities that are none.
+
+    Args:
+      model: says which space its outputs are in.
+      predictions: (n, K) of some rows.
+
+    Raises:
+      ModelError: the space is that of probabilities, and an output is far from any.
+    """
+    outside = predictions[(predictions < -_TOLERANCE) | (predictions > 1 + _TOLERANCE)]
+    if model.output_space == "probability" and outside.size:
+        raise ModelError(
+            f"the model is explained in probabilities, but gives {outside[0]:.6g} for a background row; set "
+            "`model.output_is: logits` if it gives log-odds, else `model.output_space: raw`."
+        )
 
 
 def places(outputs: IntArray, chosen: IntArray) -> IntArray:

@@ -41,7 +41,7 @@ class PermutationExplainer:
         for column, outputs in self._mixed(some, plan):
             # Rows that the model fails on are left out later, and need no warning.
             with np.errstate(invalid="ignore"):
-                losses = loss(metric, self.model.output_space, outputs, some.labels)
+                losses = loss(metric, self.model.loss_space, outputs, some.labels)
             values[:, column] = losses.mean(axis=1) - some.loss
         return values
 

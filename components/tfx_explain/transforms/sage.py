@@ -85,7 +85,7 @@ class SageExplainer:
         """(n, 1) sizes below which values are rounding: as far as that of outputs moves the loss at either end."""
         base = np.broadcast_to(background.base_values, some.prediction.shape)
         by_ends = [
-            rounding_of_loss(metric, self.model.output_space, outputs, some.labels, some.floor)
+            rounding_of_loss(metric, self.model.loss_space, outputs, some.labels, some.floor)
             for outputs in (some.prediction, base)
         ]
         return np.asarray(np.maximum(*by_ends)[:, None])
@@ -122,7 +122,7 @@ class SageExplainer:
         base, weights = merge_blocks(of_rows.base, of_rows.weights, self._n_blocks, axis=0)
         for part in _parts(len(some.rows), _ROWS_PER_SOLVE):
             merged, _ = merge_blocks(of_rows.values[part], of_rows.weights, self._n_blocks)
-            judge = partial(loss_of_mean, metric, self.model.output_space)
+            judge = partial(loss_of_mean, metric, self.model.loss_space)
             empty[part] = judge(np.broadcast_to(base, (len(part), *base.shape)), weights, some.labels[part])
             losses = judge(merged, weights, some.labels[part])
             values[part] = attribute_losses(of_rows.design, losses, empty[part], some.loss[part])
@@ -153,7 +153,7 @@ class SageExplainer:
             for part in _parts(n, size):
                 orders = self._orders_of(some.hashes[part], plan, repeat)
                 outputs = mixer.outputs(part, orders)
-                solve = partial(_solve, orders, some.labels[part], some.loss[part], metric, self.model.output_space)
+                solve = partial(_solve, orders, some.labels[part], some.loss[part], metric, self.model.loss_space)
                 blocks, weights = self._blocks(outputs, background, instead)
                 values[part] += solve(blocks, weights, empty[part]) / plan.orders_per_row
                 if plan.rough is not None:
@@ -182,7 +182,7 @@ class SageExplainer:
         base = background.predictions if rough is None else background.predictions[rough.rows]
         blocks, weights = self._blocks(base[:, None], background, rough)
         blocks = np.broadcast_to(blocks, (len(some.rows), *blocks.shape[1:]))
-        return loss_of_mean(metric, self.model.output_space, blocks, weights, some.labels)
+        return loss_of_mean(metric, self.model.loss_space, blocks, weights, some.labels)
 
     def _orders_of(self, hashes: HashArray, plan: LossPlan, repeat: int) -> Orders:
         """(n, d) the permutation of each row with this number; odd numbers are reverses."""
@@ -208,7 +208,7 @@ class SageExplainer:
         rows = np.flatnonzero(usable_labels(metric, labels, self.model.n_outputs))
         if len(rows) < MIN_PILOT:
             return None
-        own = loss(metric, self.model.output_space, prediction[rows], labels[rows])
+        own = loss(metric, self.model.loss_space, prediction[rows], labels[rows])
         floor = rounding_floor(prediction[rows], background.predictions)
         some = LabelledRows(
             rows, self.model.inputs(batch).take(rows), labels[rows], hashes[rows], prediction[rows], own, floor
@@ -219,7 +219,7 @@ class SageExplainer:
         mixer = _Mixer(self.model, self.players, some.inputs, self._background_inputs(background, used), size)
         parts = [mixer.outputs(part, orders[part]) for part in _parts(len(rows), size)]
         outputs = np.concatenate(parts, axis=1)
-        solve = partial(_solve, orders, some.labels, own, metric, self.model.output_space)
+        solve = partial(_solve, orders, some.labels, own, metric, self.model.loss_space)
         real = solve(*self._blocks(outputs, background, None), self._empty(some, background, metric, None))
         half = len(rows) // 2
         mixtures = outputs[:, :half].reshape(len(used), -1).T
