@@ -215,7 +215,7 @@ def _judge(
 def _read(uri: str, result: Result) -> None:
     """What people do with an explanation before they judge it."""
     readings = {
-        "report": lambda: render_explanation(uri),
+        "report": lambda: (load(uri).verify(), render_explanation(uri)),  # as the command does
         "attributions": lambda: [load(uri).attributions(output=name) for name in load(uri).outputs],
         "importance_for": lambda: load(uri).importance_for(),
         "tables": lambda: (load(uri).background, load(uri).dead_letters(), load(uri).attribution_stats),

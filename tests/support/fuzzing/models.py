@@ -89,6 +89,18 @@ def _parse_cut(directory: Path) -> Kind:
     return _of_signature(worlds.save_serving_model(directory, score, spec))
 
 
+def _picky(directory: Path) -> Kind:
+    """A model that refuses rows itself: those whose `debt` is not in its table."""
+    spec = {name: _SPEC[name] for name in ("age", "income", "debt", "race")}
+
+    def score(parsed: dict[str, Any]) -> Any:
+        zero = tf.zeros_like(parsed["age"])
+        known = tf.gather(tf.range(20.0), parsed["debt"])
+        return _score(parsed["age"], parsed["income"][:, 0], known, parsed["race"], zero, zero)
+
+    return _of_signature(worlds.save_serving_model(directory, score, spec))
+
+
 def _serialized(directory: Path) -> Kind:
     """A graph that parses one record at a time, and cannot be cut there."""
     spec = {**_SPEC, "notes": tf.io.VarLenFeature(tf.float32)}
@@ -181,5 +193,6 @@ KINDS: dict[str, Callable[[Path], Kind]] = {
     "serialized": _serialized,
     "tensors": _tensors,
     "module": _module,
+    "picky": _picky,
 }
 """How a model is called -> what makes one that is called so."""
