@@ -21,7 +21,8 @@ import peers
 import pyarrow as pa
 
 from tfx_explain.config import BackgroundConfig, ExplainConfig, ModelConfig
-from tfx_explain.rows import ROWS_PER_BATCH, row_hashes, take_rows
+from tfx_explain.content_sample import copy_keys
+from tfx_explain.rows import ROWS_PER_BATCH, HashArray, row_hashes, take_rows
 from tfx_explain.summary.loss_importance import LossImportanceSummary
 from tfx_explain.transforms.background import Background, choose_background
 from tfx_explain.transforms.loss_plan import SAGE, LossPlan
@@ -76,6 +77,11 @@ def make_request(model_dir: str, seed: int) -> ExplainRequest:
     )
 
 
+def draws_of(rows: pa.RecordBatch, seed: int) -> HashArray:
+    """Random numbers of rows that are all different."""
+    return copy_keys(row_hashes(rows), np.zeros(rows.num_rows, np.int64), seed)
+
+
 def summarize(
     explainer: LossExplainer, rows: pa.RecordBatch, background: Background, plan: LossPlan, seed: int
 ) -> tuple[LossImportanceSummary, int]:
@@ -84,7 +90,7 @@ def summarize(
     for start in range(0, rows.num_rows, ROWS_PER_BATCH):
         batch = take_rows(rows, np.arange(start, min(start + ROWS_PER_BATCH, rows.num_rows)))
         prediction = explainer.model.predict(explainer.model.inputs(batch))
-        found, counts = explainer.evaluate(batch, row_hashes(batch, seed), background, plan, prediction)
+        found, counts = explainer.evaluate(batch, draws_of(batch, seed), background, plan, prediction)
         n_model_rows += counts["sage_model_rows"]
         contribution = found[SAGE].contribution(np.arange(batch.num_rows), np.ones(batch.num_rows))
         if contribution is not None:
@@ -116,7 +122,7 @@ def main() -> None:
             request = make_request(model_dir, max(seed, 0))
             started = time.perf_counter()
             explainer = LossExplainer(model, request.players, request.config)
-            planned = with_loss_plan(background, sample, request, model)
+            planned = with_loss_plan(background, sample, draws_of(sample, max(seed, 0)), request, model)
             plan = planned.losses.for_rows(N_ROWS, N_BACKGROUND, THRESHOLD)
             summary, n_model_rows = summarize(explainer, rows, planned, plan, max(seed, 0))
             # The first run warms up.

@@ -10,6 +10,7 @@ import tensorflow as tf
 import tfx_explain
 import worlds
 from tfx_explain import ConfigError, records
+from tfx_explain.content_sample import copy_keys, draws_of, stream_of
 from tfx_explain.rows import row_hashes
 from tfx_explain.summary.friedman import friedman_h
 
@@ -49,10 +50,12 @@ def run(world: tuple[str, str], output: Path, strength: dict[str, Any], **config
 
 
 def expected_strength() -> Any:
-    """Of c and d in 3 c d + e, from the rows in the order of their hashes: every second one is a point."""
+    """Of c and d in 3 c d + e, from the rows in the order of their draws: every second one is a point."""
     rows = make_rows(1)
     (batch,), _ = records.decode_examples([worlds.to_example(row) for row in rows])
-    values = np.array([[row["c"], row["d"]] for row in rows])[np.argsort(row_hashes(batch))]
+    keys = copy_keys(row_hashes(batch), np.zeros(N, np.int64), stream_of(0, "explained eval"))
+    draws = draws_of(keys)
+    values = np.array([[row["c"], row["d"]] for row in rows])[np.argsort(draws)]
     c, d, points = values[::2, :1], values[::2, 1:], values[1::2]
     joint = np.broadcast_to(3 * points[:, 0] * points[:, 1], (N // 2, N // 2))
     return friedman_h(joint, 3 * points[:, 0] * d, 3 * c * points[:, 1], output_variance=1.0)

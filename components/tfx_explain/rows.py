@@ -1,4 +1,4 @@
-"""Rows of examples as Arrow RecordBatches: their identity, and choosing among them without regard to order.
+"""Rows of examples as Arrow RecordBatches: their identity, and what can be done with them.
 
 A batch is what tfx_bsl decodes tf.Examples into: every column a list of float32, int64 or bytes, a null or empty list
 where the value is missing; a feature that no row of a batch has a value of may be absent from it, or without a type.
@@ -25,13 +25,13 @@ _FLOAT64 = pa.large_list(pa.float64())
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-def row_hashes(batch: pa.RecordBatch, seed: int = 0) -> HashArray:
+def row_hashes(batch: pa.RecordBatch) -> HashArray:
     """A 64-bit hash of each row's content, shape (n_rows,).
 
     Depends on the feature names and values alone: neither on the order of the columns, nor on the other rows, nor on
-    whether a missing value is an empty list or no list. Different seeds give independent orders.
+    whether a missing value is an empty list or no list.
     """
-    total = np.full(batch.num_rows, _mix(np.array([seed], np.uint64))[0], np.uint64)
+    total = np.zeros(batch.num_rows, np.uint64)
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if pa.types.is_null(column.type):
             continue
@@ -40,12 +40,12 @@ def row_hashes(batch: pa.RecordBatch, seed: int = 0) -> HashArray:
         ends = np.cumsum(lengths)
         position = np.arange(len(values), dtype=np.uint64) - np.repeat(ends - lengths, lengths).astype(np.uint64)
         name_hash = hash_array(np.array([name], object), categorize=False)[0]
-        sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(_mix(_mix(values + position * _GOLDEN) ^ name_hash))])
+        sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mix(mix(values + position * _GOLDEN) ^ name_hash))])
         total += sums[ends] - sums[ends - lengths]
-    return _mix(total)
+    return mix(total)
 
 
-def _mix(values: HashArray) -> HashArray:
+def mix(values: HashArray) -> HashArray:
     """The splitmix64 finaliser: spreads every input bit over all output bits."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -208,65 +208,27 @@ def take_rows(batch: pa.RecordBatch, rows: npt.NDArray[np.int64]) -> pa.RecordBa
     return pa.RecordBatch.from_arrays([column.take(indices) for column in batch.columns], schema=batch.schema)
 
 
-class SmallestHashes:
-    """The `n` rows with the smallest hashes: a mergeable sample that no sharding or order can change.
+def take_alike(
+    batches: Sequence[pa.RecordBatch], order: npt.NDArray[np.int64]
+) -> list[tuple[pa.RecordBatch, npt.NDArray[np.int64]]]:
+    """Rows of several batches, in as few batches as their types allow.
 
-    Rows of equal content have equal hashes; which of them is kept makes no difference.
+    Args:
+      batches: with at least one row.
+      order: (k,) the rows to take, counted through all batches.
+
+    Returns:
+      Rows, each batch of them in the order asked for, and their places in `order`.
     """
-
-    def __init__(self, n: int, seed: int) -> None:
-        self.n = n
-        self.seed = seed
-        self._batches: list[pa.RecordBatch] = []
-        self._hashes: list[HashArray] = []
-        self._held = 0
-
-    def add(self, batch: pa.RecordBatch, hashes: HashArray | None = None) -> None:
-        """Offers the rows of a batch; `hashes` where they are to be other than those of the batch itself."""
-        self._append(batch, row_hashes(batch, self.seed) if hashes is None else hashes)
-
-    def merge(self, other: SmallestHashes) -> None:
-        """Offers the rows that another sample kept."""
-        for batch, hashes in zip(other._batches, other._hashes, strict=True):
-            self._append(batch, hashes)
-
-    def _append(self, batch: pa.RecordBatch, hashes: HashArray) -> None:
-        if batch.num_rows:
-            self._batches.append(batch)
-            self._hashes.append(hashes)
-            self._held += batch.num_rows
-        if self._held > 2 * self.n + 1_000:
-            self.compact()
-
-    def compact(self) -> None:
-        """Drops what can no longer be among the smallest; what is left has few batches, each in the order of hashes."""
-        if not self._batches:
-            return
-        hashes = np.concatenate(self._hashes)
-        order = np.argsort(hashes, kind="stable")[: self.n]
-        sizes = np.array([batch.num_rows for batch in self._batches])
-        starts = np.cumsum(sizes) - sizes
-        kept, kept_hashes = [], []
-        for group in alike(self._batches):
-            # Where the rows of the group's batches are among all rows.
-            rows = np.concatenate([starts[number] + np.arange(sizes[number]) for number in group])
-            place = np.full(len(hashes), -1)
-            place[rows] = np.arange(len(rows))
-            chosen = order[place[order] >= 0]
-            if len(chosen):
-                kept.append(take_rows(concat_rows([self._batches[number] for number in group]), place[chosen]))
-                kept_hashes.append(hashes[chosen])
-        self._batches, self._hashes, self._held = kept, kept_hashes, len(order)
-
-    def parts(self) -> list[pa.RecordBatch]:
-        """The kept rows, each batch in the order of their hashes: one, but for features of several types."""
-        self.compact()
-        return list(self._batches)
-
-    def result(self) -> pa.RecordBatch | None:
-        """The kept rows in the order of their hashes; None when there were none."""
-        self.compact()
-        if len(self._batches) > 1:
-            order = np.argsort(np.concatenate(self._hashes), kind="stable")
-            return take_rows(concat_rows(self._batches), order)
-        return self._batches[0] if self._batches else None
+    sizes = np.array([batch.num_rows for batch in batches])
+    starts = np.cumsum(sizes) - sizes
+    found = []
+    for group in alike(batches):
+        # Where the rows of the group's batches are among all rows.
+        rows = np.concatenate([starts[number] + np.arange(sizes[number]) for number in group])
+        place = np.full(int(sizes.sum()), -1)
+        place[rows] = np.arange(len(rows))
+        places = np.flatnonzero(place[order] >= 0)
+        if len(places):
+            found.append((take_rows(concat_rows([batches[number] for number in group]), place[order[places]]), places))
+    return found

@@ -149,7 +149,7 @@ def test_partial_dependence_and_ice_agree_with_scikit_learn_on_the_same_grid() -
     curves = _curves(lambda rows: np.tanh(rows[..., 0] * rows[..., 1]) + rows[..., 2] ** 2, x, 0, points)
     accumulator = PartialDependenceAccumulator(grid.fractions, num_ice=80)
     ids = np.array([f"{i}" for i in range(80)], object)
-    accumulator.add(curves, hashes=np.arange(80, dtype=np.uint64), example_ids=ids)
+    accumulator.add(curves, draws=np.arange(80, dtype=np.uint64), example_ids=ids)
     np.testing.assert_allclose(accumulator.result().value, theirs["average"][0], rtol=0, atol=1e-12)
     np.testing.assert_allclose(accumulator.ice().values, theirs["individual"][0], rtol=0, atol=1e-12)
 

@@ -198,7 +198,9 @@ class ExplainConfig(Config):
     """What Explainer computes, on which rows, against which background."""
 
     splits: tuple[str, ...] = ("eval",)
-    max_examples: int | None = Field(10_000, ge=1, description="rows explained per split, chosen by stable hash")
+    max_examples: int | None = Field(
+        10_000, ge=1, description="rows explained per split, the same for any order and sharding"
+    )
     background: BackgroundConfig = Field(default_factory=BackgroundConfig)
     features: FeaturesConfig = Field(default_factory=FeaturesConfig)
     label_key: str | None = None

@@ -65,7 +65,7 @@ class Curve:
 
 @dataclasses.dataclass(frozen=True)
 class IceCurves:
-    """The curves of single examples, in the order of their hashes.
+    """The curves of single examples, in random order.
 
     Attributes:
       example_ids: (n_curves,).
@@ -85,7 +85,7 @@ class PartialDependenceAccumulator:
 
     Args:
       fractions: (n_points,) the part of the rows that each point stands for, summing to 1: the weights of centring.
-      num_ice: single curves to keep, those of the smallest hashes.
+      num_ice: single curves to keep, those of the smallest random numbers.
 
     Source: J. H. Friedman, "Greedy function approximation" (2001), section 8.2; A. Goldstein et al., "Peeking inside
     the black box" (2015), who centre at one end of the curve, not at its mean.
@@ -104,13 +104,13 @@ class PartialDependenceAccumulator:
         self._shape = WeightedMoments.empty(len(self.fractions), full=False)
         self._steps = WeightedMoments.empty(len(self.fractions) - 1, full=False)
         self._steps_third = ThirdMoments.empty(len(self.fractions) - 1)
-        self._ice = _SmallestHashes(num_ice, len(self.fractions))
+        self._ice = _SmallestDraws(num_ice, len(self.fractions))
 
     def add(
         self,
         curves: npt.ArrayLike,
         weights: npt.ArrayLike | None = None,
-        hashes: npt.NDArray[np.uint64] | None = None,
+        draws: npt.NDArray[np.uint64] | None = None,
         example_ids: npt.NDArray[np.object_] | None = None,
     ) -> None:
         """Adds n examples; those with an output that is NaN or infinite, or of weight 0, are left out.
@@ -118,7 +118,7 @@ class PartialDependenceAccumulator:
         Args:
           curves: (n, n_points) outputs with the feature set to each point.
           weights: (n,) example weights >= 0; None = all 1.
-          hashes: (n,) of the rows, by which single curves are chosen; None keeps none.
+          draws: (n,) random numbers of the rows, by which single curves are chosen; None keeps none.
           example_ids: (n,) of the rows.
 
         Raises:
@@ -136,8 +136,8 @@ class PartialDependenceAccumulator:
         steps = np.diff(values, axis=1)
         self._steps.add(steps, w)
         self._steps_third.add(steps, w)
-        if hashes is not None and example_ids is not None:
-            self._ice.add(hashes[kept], example_ids[kept], values)
+        if draws is not None and example_ids is not None:
+            self._ice.add(draws[kept], example_ids[kept], values)
 
     def merge(self, other: PartialDependenceAccumulator) -> None:
         """Adds everything that another accumulator of the same points has seen."""
@@ -146,7 +146,7 @@ class PartialDependenceAccumulator:
         self._shape.merge(other._shape)
         self._steps.merge(other._steps)
         self._steps_third.merge(other._steps_third)
-        self._ice.add(other._ice.hashes, other._ice.example_ids, other._ice.values)
+        self._ice.add(other._ice.draws, other._ice.example_ids, other._ice.values)
 
     def result(self, confidence: float = 0.95) -> Curve:
         """The curve of all examples so far; NaN where there were none, without errors where there was one."""
@@ -291,22 +291,22 @@ class AccumulatedLocalEffectsAccumulator:
         return mean, np.where(known, variance, pooled * width**2 / np.maximum(n, 1.0))
 
 
-class _SmallestHashes:
-    """The `n` rows of the smallest hashes: which they are depends neither on order nor on sharding."""
+class _SmallestDraws:
+    """The `n` rows of the smallest random numbers: which they are depends neither on order nor on sharding."""
 
     def __init__(self, n: int, n_points: int) -> None:
         self.n = n
-        self.hashes = np.zeros(0, np.uint64)
+        self.draws = np.zeros(0, np.uint64)
         self.example_ids = np.zeros(0, object)
         self.values = np.zeros((0, n_points))
 
-    def add(self, hashes: npt.NDArray[np.uint64], example_ids: npt.NDArray[np.object_], values: Array) -> None:
-        """Offers rows: hashes (n,), ids (n,), values (n, n_points)."""
+    def add(self, draws: npt.NDArray[np.uint64], example_ids: npt.NDArray[np.object_], values: Array) -> None:
+        """Offers rows: draws (n,), ids (n,), values (n, n_points)."""
         if not self.n:
             return
-        all_hashes = np.concatenate([self.hashes, hashes])
-        order = np.argsort(all_hashes, kind="stable")[: self.n]
-        self.hashes = all_hashes[order]
+        all_draws = np.concatenate([self.draws, draws])
+        order = np.argsort(all_draws, kind="stable")[: self.n]
+        self.draws = all_draws[order]
         self.example_ids = np.concatenate([self.example_ids, example_ids])[order]
         self.values = np.concatenate([self.values, values])[order]
 

@@ -99,7 +99,7 @@ def choose_background(
 
     Args:
       model: what is explained.
-      rows: candidates in the order of their hashes.
+      rows: candidates in random order.
       config: `sample` takes the first `num_rows`, equally weighted; `medoids` the rows nearest to all candidates, each
         weighted by the share of candidates it stands for.
       features: what rows are compared by.

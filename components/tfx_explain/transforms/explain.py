@@ -13,15 +13,7 @@ import pyarrow.compute as pc
 
 from tfx_explain import records
 from tfx_explain.config import ExplainConfig
-from tfx_explain.rows import (
-    HashArray,
-    column_or_nulls,
-    example_weights,
-    list_lengths,
-    name_errors,
-    row_hashes,
-    take_rows,
-)
+from tfx_explain.rows import HashArray, column_or_nulls, example_weights, list_lengths, name_errors, take_rows
 from tfx_explain.transforms.background import Background
 from tfx_explain.transforms.loss_plan import SAGE, wants_losses
 from tfx_explain.transforms.loss_rows import MethodRows, paired
@@ -29,7 +21,7 @@ from tfx_explain.transforms.losses import LossExplainer
 from tfx_explain.transforms.model_handle import ModelHandle
 from tfx_explain.transforms.profile_plan import wants_profiles
 from tfx_explain.transforms.profiles import ProfiledRows, Profiler
-from tfx_explain.transforms.read import COUNTS, FAILED
+from tfx_explain.transforms.read import COUNTS, FAILED, SplitRows
 from tfx_explain.transforms.request import ExplainRequest
 from tfx_explain.transforms.rounding import INTERACTION_UNITS, rounding_floor, without_rounding
 from tfx_explain.transforms.row_explainer import Estimates, RowExplainer
@@ -79,6 +71,7 @@ class ExplainedExamples:
       split: the rows' split.
       rows: n_examples of them.
       hashes: (n_examples,) content hashes.
+      draws: (n_examples,) random numbers, different for copies.
       outputs: of the model.
       baseline: of the baseline model on the same rows and designs, if there is one.
       profiled: the rows with features varied, where profiles were asked for: by the model, then by the baseline model.
@@ -89,6 +82,7 @@ class ExplainedExamples:
     split: str
     rows: pa.RecordBatch
     hashes: HashArray
+    draws: HashArray
     outputs: ExplainedOutputs
     baseline: ExplainedOutputs | None = None
     profiled: tuple[ProfiledRows, ...] = ()
@@ -97,7 +91,7 @@ class ExplainedExamples:
 
 
 class CheckExamples(beam.DoFn):
-    """Passes on the (split, RecordBatch) rows that the models can read; the others go to the `failed` output.
+    """Passes on the SplitRows that the models can read; the others go to the `failed` output.
 
     Args:
       models: the model, and the baseline model if there is one.
@@ -116,21 +110,22 @@ class CheckExamples(beam.DoFn):
         """Loads the models."""
         self.loaded = [model.acquire() for model in self.models]
 
-    def process(
-        self, element: tuple[str, pa.RecordBatch]
-    ) -> Iterator[tuple[str, pa.RecordBatch] | beam.pvalue.TaggedOutput]:
+    def process(self, element: SplitRows) -> Iterator[SplitRows | beam.pvalue.TaggedOutput]:
         """Checks one batch."""
-        split, batch = element
+        batch = element.rows
         errors = name_errors(batch, self.reserved)
         if self.config is not None:
             errors |= key_errors(batch, self.config, self.loaded[0].n_outputs)
         for model in self.loaded:
             errors = {**errors, **model.row_errors(batch)}
-        good, failures = set_aside(batch, errors)
-        if failures:
-            yield beam.pvalue.TaggedOutput(FAILED, (split, failures))
-        if good.num_rows:
-            yield split, good
+        if not errors:
+            yield element
+            return
+        _, failures = set_aside(batch, errors)
+        yield beam.pvalue.TaggedOutput(FAILED, (element.split, failures))
+        good = np.setdiff1d(np.arange(batch.num_rows), list(errors))
+        if len(good):
+            yield element.take(good)
 
 
 def key_errors(batch: pa.RecordBatch, config: ExplainConfig, n_outputs: int) -> dict[int, str]:
@@ -169,7 +164,7 @@ def set_aside(batch: pa.RecordBatch, errors: Mapping[int, str]) -> tuple[pa.Reco
 
 
 class ExplainExamples(beam.DoFn):
-    """(split, RecordBatch) of readable rows to ExplainedExamples; `failed` and `counts` are further outputs."""
+    """SplitRows of readable rows to ExplainedExamples; `failed` and `counts` are further outputs."""
 
     def __init__(self, request: ExplainRequest) -> None:
         self.request = request
@@ -185,12 +180,12 @@ class ExplainExamples(beam.DoFn):
         self.profilers = [Profiler(model, features) for model in models if wants_profiles(config)]
 
     def process(
-        self, element: tuple[str, pa.RecordBatch], background: Background
+        self, element: SplitRows, background: Background
     ) -> Iterator[ExplainedExamples | beam.pvalue.TaggedOutput]:
         """Explains one batch."""
-        split, batch = element
+        split = element.split
         explained, failures, counts = explain_examples(
-            self.explainers, split, batch, background, self.request.config, self.profilers, self.losses
+            self.explainers, element, background, self.request.config, self.profilers, self.losses
         )
         for what, n in counts.items():
             yield beam.pvalue.TaggedOutput(COUNTS, ((split, what), n))
@@ -202,8 +197,7 @@ class ExplainExamples(beam.DoFn):
 
 def explain_examples(
     explainers: Sequence[RowExplainer],
-    split: str,
-    batch: pa.RecordBatch,
+    examples: SplitRows,
     background: Background,
     config: ExplainConfig,
     profilers: Sequence[Profiler] = (),
@@ -213,8 +207,7 @@ def explain_examples(
 
     Args:
       explainers: of the model, and of the baseline model if there is one.
-      split: passed through.
-      batch: rows without `row_errors`.
+      examples: rows without `row_errors`.
       background: reference rows.
       config: which outputs to keep.
       profilers: of the models as well, where profiles were asked for.
@@ -223,7 +216,8 @@ def explain_examples(
     Returns:
       The explained rows; (record, reason) of those for which a model's output was not finite; what was done how often.
     """
-    hashes = row_hashes(batch)
+    split, batch, hashes, draws = examples
+    draws = hashes if draws is None else draws
     backgrounds = [background, background.of_baseline()][: len(explainers)]
     estimates: list[Estimates] = []
     for explainer, one in zip(explainers, backgrounds, strict=True):
@@ -243,7 +237,7 @@ def explain_examples(
         counts["refined"] = sum(one.n_refined for one in estimates)
         counts["above_max_relative_error"] = sum(one.n_imprecise for one in estimates)
     baseline = outputs[1] if len(outputs) > 1 else None
-    explained = ExplainedExamples(split, good, hashes[finite], outputs[0], baseline)
+    explained = ExplainedExamples(split, good, hashes[finite], draws[finite], outputs[0], baseline)
     done: dict[str, int] = {}
     if profilers and background.profiles is not None:
         ids = example_ids(good, explained.hashes, config.id_key)
@@ -278,7 +272,7 @@ def _with_losses(
             continue
         values = None if one.coalition_values is None else one.coalition_values.take(finite)
         rows, done = explainer.evaluate(
-            explained.rows, explained.hashes, seen, seen.losses, one.prediction[finite], values
+            explained.rows, explained.draws, seen, seen.losses, one.prediction[finite], values
         )
         # Labels are those of the rows, whatever the model.
         again = {f"baseline_{name}": n for name, n in done.items() if name.endswith("_model_rows")}

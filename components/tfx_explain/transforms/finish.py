@@ -9,8 +9,8 @@ import numpy as np
 
 from tfx_explain import records, storage
 from tfx_explain.attribution import Design
+from tfx_explain.content_sample import SmallestDraws
 from tfx_explain.errors import InputError
-from tfx_explain.rows import SmallestHashes
 from tfx_explain.slicing import OVERALL, SliceKey
 from tfx_explain.summary.importance import ImportanceSummary
 from tfx_explain.transforms.background import Background
@@ -34,7 +34,7 @@ def write_tables(
     summaries: Iterable[tuple[Key, Any]],
     strengths: InteractionStrengths | None,
     slices: Mapping[SliceKey, int],
-    samples: Iterable[SmallestHashes],
+    samples: Iterable[SmallestDraws],
     counts: Mapping[tuple[str, str], int],
     failures: Mapping[tuple[str, str], int],
 ) -> None:

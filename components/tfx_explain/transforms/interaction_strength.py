@@ -1,6 +1,6 @@
 """Friedman's H of the pairs of players that matter most, from a sample of the rows, once importance is known.
 
-The sample is chosen by hash, so any sharding gives the same figures. Its cost does not grow with the data: half of the
+The sample is the same for any sharding. Its cost does not grow with the data: half of the
 rows lend their values as points to the other half, once for each player and each pair. These are spread over workers.
 """
 
@@ -19,14 +19,14 @@ import pyarrow as pa
 
 from tfx_explain.config import ExplainConfig
 from tfx_explain.models import Model
-from tfx_explain.rows import SmallestHashes, example_weights, take_rows
+from tfx_explain.rows import HashArray, example_weights, take_rows
 from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.friedman import InteractionStrength, friedman_h
 from tfx_explain.transforms.designs import PointDesign
 from tfx_explain.transforms.explain import ExplainedExamples
 from tfx_explain.transforms.outputs import chosen_outputs
 from tfx_explain.transforms.request import ExplainRequest
-from tfx_explain.transforms.select import SmallestHashesFn
+from tfx_explain.transforms.select import SmallestDrawsFn
 from tfx_explain.transforms.summarize import IMPORTANCE, INTERACTIONS, Key, merged
 
 METHOD = "interaction_strength"
@@ -67,13 +67,17 @@ class MeasureInteractionStrength(beam.PTransform):
     def expand(self, summaries: beam.PCollection) -> beam.PCollection:
         """Adds the steps to the ((table, slice, output), accumulator) of all splits."""
         config = self.request.config
+        choose = SmallestDrawsFn(config.method(METHOD).num_rows)
         sample = (
             [
-                rows | f"Sample[{split}]" >> beam.CombineGlobally(_SampleFn(config))
+                rows
+                | f"Counting[{split}]" >> beam.Map(rows_that_count, config)
+                | f"Sample[{split}]" >> beam.CombineGlobally(choose)
                 for split, rows in self.explained.items()
             ]
             | "Samples" >> beam.Flatten()
-            | "Sample" >> beam.CombineGlobally(_MergeFn(config))
+            | "Parts" >> beam.FlatMap(lambda kept: kept.parts())
+            | "Sample" >> beam.CombineGlobally(choose)
             | "Kept" >> beam.Map(lambda kept: kept.result())
         )
         start = summaries.pipeline | beam.Create([None])
@@ -89,31 +93,13 @@ class MeasureInteractionStrength(beam.PTransform):
         )
 
 
-class _SampleFn(SmallestHashesFn):
-    """Keeps rows that count, by the hashes of the rows that were explained."""
-
-    def __init__(self, config: ExplainConfig) -> None:
-        super().__init__(config.method(METHOD).num_rows, config.seed)
-        self.weight_key = config.example_weight_key
-
-    def add_input(self, accumulator: SmallestHashes, explained: ExplainedExamples) -> SmallestHashes:
-        rows = np.arange(explained.rows.num_rows)
-        if self.weight_key is not None:
-            rows = np.flatnonzero(example_weights(explained.rows, self.weight_key) > 0)
-        rows = rows[np.argsort(explained.hashes[rows], kind="stable")[: self.n]]
-        accumulator.add(take_rows(explained.rows, rows), explained.hashes[rows])
-        return accumulator
-
-
-class _MergeFn(SmallestHashesFn):
-    """Merges samples of splits."""
-
-    def __init__(self, config: ExplainConfig) -> None:
-        super().__init__(config.method(METHOD).num_rows, config.seed)
-
-    def add_input(self, accumulator: SmallestHashes, sample: SmallestHashes) -> SmallestHashes:
-        accumulator.merge(sample)
-        return accumulator
+def rows_that_count(explained: ExplainedExamples, config: ExplainConfig) -> tuple[pa.RecordBatch, HashArray]:
+    """Those rows of a batch that may be in the sample, and their draws."""
+    rows = np.arange(explained.rows.num_rows)
+    if config.example_weight_key is not None:
+        rows = np.flatnonzero(example_weights(explained.rows, config.example_weight_key) > 0)
+    rows = rows[np.argsort(explained.draws[rows], kind="stable")[: config.method(METHOD).num_rows]]
+    return take_rows(explained.rows, rows), explained.draws[rows]
 
 
 def _choose_pairs(_: None, request: ExplainRequest, *, summaries: Iterable[tuple[Key, Any]]) -> list[Pair]:
@@ -174,7 +160,7 @@ def evaluate(model: Model, players: Sequence[Sequence[str]], sample: pa.RecordBa
     Args:
       model: what is explained.
       players: per player its features.
-      sample: rows in the order of their hashes; every second one is a point.
+      sample: rows in random order; every second one is a point.
       term: players, by number.
 
     Returns:

@@ -27,7 +27,7 @@ from tfx_explain.transforms.manifest import describe_run
 from tfx_explain.transforms.plan import ChooseBackground, SettleLosses
 from tfx_explain.transforms.read import COUNTS, FAILED, FILE_BYTES, LOST_BYTES, ReadExamples
 from tfx_explain.transforms.request import BACKGROUND_NAMES, ExplainRequest
-from tfx_explain.transforms.select import SelectExamples
+from tfx_explain.transforms.select import SelectExamples, Selection
 from tfx_explain.transforms.slices import CountSlices
 from tfx_explain.transforms.summarize import Summarize
 from tfx_explain.transforms.write import SampleForReport, WriteRecords, attribution_rows
@@ -140,16 +140,18 @@ def _choose_background(pipeline: beam.Pipeline, request: ExplainRequest, flows: 
 
 
 def _select(pipeline: beam.Pipeline, request: ExplainRequest, split: str, flows: _Flows) -> beam.PCollection:
-    """The (split, RecordBatch) rows of a split that are to be explained."""
-    config = request.config
-    examples = pipeline | f"Read[{split}]" >> ReadExamples(request.example_patterns[split], split)
+    """The SplitRows of a split that are to be explained, each with a random number of its own."""
+    config, pattern = request.config, request.example_patterns[split]
+    selection = Selection(config.max_examples or 0, config.seed, f"explained {split}")
+    stream = selection.stream if config.max_examples is None else None
+    examples = pipeline | f"Read[{split}]" >> ReadExamples(pattern, split, stream)
     check = beam.ParDo(CheckExamples(request.models, request.reserved_names, config)).with_outputs(FAILED, main="rows")
     readable = examples.rows | f"Check[{split}]" >> check
     flows.failed.extend([examples[FAILED], readable[FAILED]])
     flows.counts.append(examples[COUNTS])
     if config.max_examples is None:
         return readable.rows
-    return readable.rows | f"Select[{split}]" >> SelectExamples(config.max_examples, config.seed)
+    return readable.rows | f"Select[{split}]" >> SelectExamples(selection, split, pattern)
 
 
 def _explain(
@@ -194,8 +196,7 @@ def _summarize(
     else:
         strengths = pipeline | "NoInteractionStrength" >> beam.Create([None])
     samples = [
-        rows | f"ReportSample[{split}]" >> SampleForReport(players, config.id_key, config.seed)
-        for split, rows in explained.items()
+        rows | f"ReportSample[{split}]" >> SampleForReport(players, config.id_key) for split, rows in explained.items()
     ]
     return {
         "summaries": beam.pvalue.AsIter(summaries),

@@ -1,8 +1,8 @@
 """What permutation importance and SAGE need to know before any row is explained, the same for all workers.
 
-Rows are spread over `N_CLUSTERS` clusters by their hashes. Each cluster has donor rows and permutations of its own, so
-that the spread between clusters holds their error too. Donors are rows of the background split, the `N_SAMPLE` of the
-smallest hashes: no row travels to another worker for them, and which they are depends on no sharding.
+Rows are spread over `N_CLUSTERS` clusters by random numbers, which copies of a row have of their own. Each cluster has
+donor rows and permutations of its own, so that the spread between clusters holds their error too. Donors are `N_SAMPLE`
+rows of the background split: no row travels to another worker for them, and which they are depends on no sharding.
 """
 
 from __future__ import annotations
@@ -100,28 +100,28 @@ class LossPlan:
             self, fraction=min(share, 1.0), full_fraction=min(share, 1.0), orders_per_row=orders, rough=None
         )
 
-    def chosen_rows(self, hashes: HashArray, fraction: float) -> npt.NDArray[np.bool_]:
+    def chosen_rows(self, draws: HashArray, fraction: float) -> npt.NDArray[np.bool_]:
         """(n,) a part of the rows, which holds every smaller part."""
         # Not the upper bits: rows may have been selected by those.
-        place = (hashes // np.uint64(N_CLUSTERS)) % np.uint64(_FRACTION_STEPS)
+        place = (draws // np.uint64(N_CLUSTERS)) % np.uint64(_FRACTION_STEPS)
         return np.asarray(place.astype(np.float64) < fraction * _FRACTION_STEPS)
 
-    def clusters(self, hashes: HashArray) -> npt.NDArray[np.int64]:
+    def clusters(self, draws: HashArray) -> npt.NDArray[np.int64]:
         """(n,) the cluster of each row."""
-        return (hashes % np.uint64(self.n_clusters)).astype(np.int64)
+        return (draws % np.uint64(self.n_clusters)).astype(np.int64)
 
-    def donors_of(self, hashes: HashArray, num_donors: int) -> npt.NDArray[np.int64]:
+    def donors_of(self, draws: HashArray, num_donors: int) -> npt.NDArray[np.int64]:
         """(n, num_donors) rows of `donors`, different ones of the row's cluster while it has enough."""
         n_donors = 0 if self.donors is None else self.donors.num_rows
-        clusters = self.clusters(hashes)
+        clusters = self.clusters(draws)
         sizes = (n_donors - clusters + self.n_clusters - 1) // self.n_clusters
-        start = (hashes // np.uint64(N_CLUSTERS * _FRACTION_STEPS)).astype(np.int64) % sizes
+        start = (draws // np.uint64(N_CLUSTERS * _FRACTION_STEPS)).astype(np.int64) % sizes
         within = (start[:, None] + np.arange(num_donors)) % sizes[:, None]
         return np.asarray(clusters[:, None] + self.n_clusters * within)
 
-    def orders_of(self, hashes: HashArray) -> npt.NDArray[np.int64]:
+    def orders_of(self, draws: HashArray) -> npt.NDArray[np.int64]:
         """(n, orders_per_row) numbers of permutations, all of the row's cluster; those of pairs are equal."""
-        first = (hashes % np.uint64(N_ORDERS)).astype(np.int64)
+        first = (draws % np.uint64(N_ORDERS)).astype(np.int64)
         return (first[:, None] + self.n_clusters * (np.arange(self.orders_per_row) // 2)) % N_ORDERS
 
     def describe(self, config: ExplainConfig) -> dict[str, Any]:

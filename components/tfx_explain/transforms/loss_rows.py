@@ -27,7 +27,7 @@ class LabelledRows:
       rows: (n,) their positions in the batch.
       inputs: what the model is fed for them.
       labels: (n,).
-      hashes: (n,) of the rows.
+      draws: (n,) of the rows.
       prediction: (n, K) outputs of the model.
       loss: (n,) of these; NaN where the metric is none of single rows.
       floor: (n, K) one unit in the last place of the outputs; see `rounding`.
@@ -36,14 +36,14 @@ class LabelledRows:
     rows: npt.NDArray[np.int64]
     inputs: Inputs
     labels: FloatArray
-    hashes: HashArray
+    draws: HashArray
     prediction: FloatArray
     loss: FloatArray
     floor: FloatArray
 
     def take(self, chosen: npt.NDArray[np.bool_]) -> LabelledRows:
         """Some of the rows, (n,) booleans."""
-        parts = (getattr(self, name)[chosen] for name in ("labels", "hashes", "prediction", "loss", "floor"))
+        parts = (getattr(self, name)[chosen] for name in ("labels", "draws", "prediction", "loss", "floor"))
         return LabelledRows(self.rows[chosen], self.inputs.take(np.flatnonzero(chosen)), *parts)
 
 

@@ -53,7 +53,7 @@ class LossExplainer:
     def evaluate(
         self,
         batch: pa.RecordBatch,
-        hashes: HashArray,
+        draws: HashArray,
         background: Background,
         plan: LossPlan,
         prediction: FloatArray,
@@ -63,7 +63,7 @@ class LossExplainer:
 
         Args:
           batch: n rows without `row_errors`.
-          hashes: (n,) of the rows.
+          draws: (n,) of the rows.
           background: reference rows.
           plan: as resolved.
           prediction: (n, K) outputs of the rows.
@@ -75,11 +75,11 @@ class LossExplainer:
         found: dict[str, MethodRows] = {}
         counts: dict[str, int] = {}
         labels, inputs = single_numbers(batch, str(self.config.label_key)), self.model.inputs(batch)
-        clusters = plan.clusters(hashes)
+        clusters = plan.clusters(draws)
         for method, metric in plan.metrics.items():
             usable = usable_labels(metric, labels, self.model.n_outputs)
-            kept = usable & plan.chosen_rows(hashes, plan.fraction) if method == SAGE else usable
-            some = self._labelled(np.flatnonzero(kept), metric, inputs, labels, hashes, prediction, background)
+            kept = usable & plan.chosen_rows(draws, plan.fraction) if method == SAGE else usable
+            some = self._labelled(np.flatnonzero(kept), metric, inputs, labels, draws, prediction, background)
             if method == PERMUTATION_IMPORTANCE:
                 found[method] = self._permute(some, plan, clusters)
                 n_model_rows = self.permutation.n_model_rows(len(some.rows), plan)
@@ -98,7 +98,7 @@ class LossExplainer:
         metric: str,
         inputs: Inputs,
         labels: FloatArray,
-        hashes: HashArray,
+        draws: HashArray,
         prediction: FloatArray,
         background: Background,
     ) -> LabelledRows:
@@ -107,7 +107,7 @@ class LossExplainer:
         if metric != AUC:
             own = loss(metric, self.model.loss_space, outputs, of_rows)
         floor = rounding_floor(outputs, background.predictions)
-        return LabelledRows(rows, inputs.take(rows), of_rows, hashes[rows], outputs, own, floor)
+        return LabelledRows(rows, inputs.take(rows), of_rows, draws[rows], outputs, own, floor)
 
     def _permute(self, some: LabelledRows, plan: LossPlan, clusters: npt.NDArray[np.int64]) -> MethodRows:
         """Permutation importance of the rows by whichever metric it has."""

@@ -76,7 +76,7 @@ class PermutationExplainer:
             return
         if self._donors is None or self._donors[0] is not plan.donors:
             self._donors = (plan.donors, self.model.inputs(plan.donors))
-        given = plan.donors_of(some.hashes, self._num_donors).reshape(-1)
+        given = plan.donors_of(some.draws, self._num_donors).reshape(-1)
         repeated = some.inputs.take(np.repeat(np.arange(len(some.rows)), self._num_donors))
         for column, names in self._read(plan):
             outputs = self.model.predict(_replaced(repeated, self._donors[1], given, names))

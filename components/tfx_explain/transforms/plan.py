@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from tfx_explain.config import ExplainConfig
 from tfx_explain.config.explain import LOSS_METHODS, SageConfig
+from tfx_explain.content_sample import SampledRows
 from tfx_explain.errors import EmptySplitError, ModelError
 from tfx_explain.models import Model
-from tfx_explain.rows import row_hashes, take_rows
+from tfx_explain.rows import HashArray, row_hashes, take_rows
 from tfx_explain.transforms.background import Background, choose_background, pool_size
 from tfx_explain.transforms.designs import uses_surrogate
 from tfx_explain.transforms.loss_plan import N_PILOT, needs_pilot, plan_losses, wants_losses
@@ -21,7 +22,7 @@ from tfx_explain.transforms.losses import LossExplainer
 from tfx_explain.transforms.profile_plan import N_SAMPLE, plan_profiles, wants_profiles
 from tfx_explain.transforms.request import ExplainRequest, features_read
 from tfx_explain.transforms.row_explainer import RowExplainer, players_of
-from tfx_explain.transforms.select import SmallestHashesFn
+from tfx_explain.transforms.select import SampleRows, Selection
 from tfx_explain.transforms.surrogates import fit_to_model
 
 _N_PILOT = 64
@@ -29,7 +30,7 @@ _PILOT_QUANTILE = 0.9
 
 
 class ChooseBackground(beam.PTransform):
-    """One Background from the usable (split, RecordBatch) rows of the background split."""
+    """One Background from the usable SplitRows of the background split."""
 
     def __init__(self, request: ExplainRequest) -> None:
         super().__init__()
@@ -42,22 +43,18 @@ class ChooseBackground(beam.PTransform):
         n = pool_size(config.background) + n_pilot
         if wants_profiles(config) or wants_losses(config):
             n = max(n, N_SAMPLE)
-        return (
-            rows
-            | "Rows" >> beam.Values()
-            | "KeepSmallest" >> beam.CombineGlobally(SmallestHashesFn(n, config.seed))
-            | "Kept" >> beam.Map(lambda kept: kept.result())
-            | "Plan" >> beam.Map(plan, self.request)
-        )
+        selection = Selection(n, config.seed, f"background {config.background.split}")
+        sample = rows | "Sample" >> SampleRows(selection, self.request.background_pattern)
+        return sample | "Plan" >> beam.Map(plan, self.request)
 
 
-def plan(rows: pa.RecordBatch | None, request: ExplainRequest) -> Background:
-    """Background, grids of profiles and budget from the rows that were kept.
+def plan(sampled: SampledRows, request: ExplainRequest) -> Background:
+    """Background, grids of profiles and budget from rows of the background split.
 
     Raises:
       EmptySplitError: there are none.
     """
-    config = request.config
+    config, rows = request.config, sampled.rows
     if rows is None:
         raise EmptySplitError(
             f"no row of split `{config.background.split}` can serve as background: the model can read none of them."
@@ -73,7 +70,8 @@ def plan(rows: pa.RecordBatch | None, request: ExplainRequest) -> Background:
         sample = rows.slice(0, N_SAMPLE)
         background = dataclasses.replace(background, profiles=plan_profiles(sample, config, explained, read))
     if wants_losses(config):
-        background = with_loss_plan(background, rows.slice(0, N_SAMPLE), request, model, baseline)
+        draws = sampled.draws[:N_SAMPLE]
+        background = with_loss_plan(background, rows.slice(0, N_SAMPLE), draws, request, model, baseline)
     background = with_surrogate(background, request, [model] if baseline is None else [model, baseline])
     if config.shapley.max_relative_error is None:
         return background
@@ -126,6 +124,7 @@ def pilot_budget(
 def with_loss_plan(
     background: Background,
     sample: pa.RecordBatch,
+    draws: HashArray,
     request: ExplainRequest,
     model: Model,
     baseline_model: Model | None = None,
@@ -134,7 +133,8 @@ def with_loss_plan(
 
     Args:
       background: as chosen.
-      sample: rows of the background split in the order of their hashes, from which donors are taken.
+      sample: n rows of the background split in random order, from which donors are taken.
+      draws: (n,) random numbers of these rows.
       request: which methods.
       model: what is explained.
       baseline_model: explained with the same donors.
@@ -162,12 +162,12 @@ def with_loss_plan(
     # The last ones, which are the least likely to be in the background.
     pilot = finite[-N_PILOT:]
     rows = take_rows(sample, pilot)
-    found = explainer.sage.pilot(rows, row_hashes(rows), background, plan, predictions[0][pilot])
+    found = explainer.sage.pilot(rows, draws[pilot], background, plan, predictions[0][pilot])
     return dataclasses.replace(background, losses=dataclasses.replace(plan, pilot=found))
 
 
 class SettleLosses(beam.PTransform):
-    """The Background, told how many (split, RecordBatch) rows there are to explain.
+    """The Background, told how many SplitRows there are to explain.
 
     Args:
       rows: one PCollection per split.
@@ -183,7 +183,7 @@ class SettleLosses(beam.PTransform):
         n_rows = (
             self.rows
             | "AllRows" >> beam.Flatten()
-            | "NumRows" >> beam.Map(lambda element: element[1].num_rows)
+            | "NumRows" >> beam.Map(lambda element: element.rows.num_rows)
             | "Sum" >> beam.CombineGlobally(sum)
         )
         return background | "Settle" >> beam.Map(_for_rows, self.sage, beam.pvalue.AsSingleton(n_rows))

@@ -1,7 +1,7 @@
 """Which features are varied, and where: settled once, from a sample of rows, before any row is explained.
 
-The sample are the `N_SAMPLE` rows of the background split with the smallest hashes: the same rows however the data is
-sharded, so that all workers add to the same curves. Quantiles of so many rows are within 2 % of the true ones in rank.
+The sample are `N_SAMPLE` rows of the background split: the same ones however the data is sharded, so that all workers
+add to the same curves. Quantiles of so many rows are within 2 % of the true ones in rank.
 A mergeable quantile sketch would see all rows, but its answers depend on the order in which parts of it are merged, and
 with them every point of every curve; nor would it tell which levels text has, or how often a value is missing.
 """

@@ -178,10 +178,10 @@ class ProfileAccumulator:
         self.surfaces = [PartialDependenceAccumulator(fractions.tolist()) for fractions in products]
         self.effects = [AccumulatedLocalEffectsAccumulator(bins.edges) for bins in plan.bins]
 
-    def add(self, profiled: ProfiledRows, output: int, hashes: HashArray, weights: FloatArray | None = None) -> None:
-        """Adds a batch for one output; `weights` of its rows, None = all 1."""
+    def add(self, profiled: ProfiledRows, output: int, draws: HashArray, weights: FloatArray | None = None) -> None:
+        """Adds a batch for one output; `draws` and `weights` of its rows, None = all 1."""
         for dependence, curves in zip([*self.curves, *self.surfaces], profiled.curves, strict=True):
-            dependence.add(curves[..., output], weights, hashes, profiled.example_ids)
+            dependence.add(curves[..., output], weights, draws, profiled.example_ids)
         varied = zip(self.effects, profiled.differences, profiled.bins, profiled.places, strict=True)
         for effects, differences, bins, places in varied:
             effects.add(differences[:, output], bins, places, weights)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import apache_beam as beam
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from tfx_explain import records, storage
-from tfx_explain.rows import ROWS_PER_BATCH, row_hashes
+from tfx_explain.content_sample import (
+    ContentCounts,
+    CopyNumbers,
+    FileContents,
+    copy_keys,
+    draws_of,
+    in_buckets,
+    number_files,
+)
+from tfx_explain.rows import ROWS_PER_BATCH, HashArray, row_hashes, take_rows
 from tfx_explain.tfrecords import Fault
 
 COUNTS = "counts"
@@ -28,32 +39,97 @@ LOST_BYTES = "lost_bytes"
 _BATCH_BYTES = 64 * 2**20
 
 
+class SplitRows(NamedTuple):
+    """Rows of a split.
+
+    Attributes:
+      split: its name.
+      rows: n of them.
+      hashes: (n,) of their contents.
+      draws: (n,) a random number for each, of copies too; None where none were asked for.
+    """
+
+    split: str
+    rows: pa.RecordBatch
+    hashes: HashArray
+    draws: HashArray | None = None
+
+    def take(self, chosen: npt.NDArray[np.int64]) -> SplitRows:
+        """The rows with these indices, in this order."""
+        draws = None if self.draws is None else self.draws[chosen]
+        return SplitRows(self.split, take_rows(self.rows, chosen), self.hashes[chosen], draws)
+
+
 class ReadExamples(beam.PTransform):
-    """Reads TFRecords of tf.Examples as (split, RecordBatch); corrupt records go to the `failed` output.
+    """Reads TFRecords of tf.Examples as SplitRows; corrupt records go to the `failed` output.
 
     The `counts` output says how many rows were read, and sums their hashes to a digest that no order can change.
 
     Args:
       pattern: the files; plain or gzipped.
       split: their split.
+      stream: of the random numbers that rows are to have, for which the files are read twice: copies of a row are told
+        apart by numbers, and sharding may not change which numbers there are. None for no random numbers.
     """
 
-    def __init__(self, pattern: str, split: str) -> None:
+    def __init__(self, pattern: str, split: str, stream: int | None = None) -> None:
         super().__init__()
         self.pattern = pattern
         self.split = split
+        self.stream = stream
 
     def expand(self, pipeline: beam.Pipeline) -> beam.pvalue.DoOutputsTuple:
         # Beam's own source holds 16 MiB of each compressed file and passes records on one by one.
-        return (
-            pipeline
-            | "Files" >> beam.Create(storage.data_files(self.pattern))
-            | "Spread" >> beam.Reshuffle()
-            | "Decode" >> beam.FlatMap(read_file, self.split).with_outputs(FAILED, COUNTS, main="rows")
+        files = pipeline | "Files" >> beam.Create(storage.data_files(self.pattern)) | "Spread" >> beam.Reshuffle()
+        if self.stream is None:
+            read = beam.FlatMap(read_file, self.split)
+        else:
+            files = files | "NumberCopies" >> NumberCopies()
+            read = beam.FlatMap(read_numbered, self.split, self.stream)
+        return files | "Decode" >> read.with_outputs(FAILED, COUNTS, main="rows")
+
+
+class NumberCopies(beam.PTransform):
+    """Files to (file, parts), where the parts say which numbers the copies of rows have in the file."""
+
+    def expand(self, files: beam.PCollection) -> beam.PCollection:
+        """Adds the steps."""
+        parts = (
+            files
+            | "Contents" >> beam.FlatMap(count_file)
+            | "Buckets" >> beam.GroupByKey()
+            | "Contained" >> beam.Values()
+            | "Number" >> beam.FlatMap(number_files)
+            | "ByFile" >> beam.Map(lambda part: (part.uri, part))
         )
+        every = files | "EveryFile" >> beam.Map(lambda uri: (uri, None))
+        return [every, parts] | "Both" >> beam.Flatten() | "Together" >> beam.GroupByKey()
 
 
-def read_file(uri: str, split: str) -> Iterator[tuple[str, pa.RecordBatch] | beam.pvalue.TaggedOutput]:
+def count_file(uri: str) -> Iterator[tuple[int, FileContents]]:
+    """How often each content occurs in a file, in buckets of contents."""
+    counted = ContentCounts()
+    for element in read_file(uri, ""):
+        if isinstance(element, SplitRows):
+            counted.add(*np.unique(element.hashes, return_counts=True))
+    for bucket, contents in in_buckets(*counted.result()):
+        yield bucket, FileContents(uri, *contents)
+
+
+def read_numbered(
+    file: tuple[str, Iterable[FileContents | None]], split: str, stream: int
+) -> Iterator[SplitRows | beam.pvalue.TaggedOutput]:
+    """As `read_file`, each row with the random number that its content and its number among the copies give."""
+    uri, parts = file
+    numbers = CopyNumbers(part for part in parts if part is not None)
+    for element in read_file(uri, split):
+        if isinstance(element, SplitRows):
+            keys = copy_keys(element.hashes, numbers.number(element.hashes), stream)
+            element = element._replace(draws=draws_of(keys))
+        yield element
+
+
+def read_file(uri: str, split: str) -> Iterator[SplitRows | beam.pvalue.TaggedOutput]:
     """The rows of one file in batches, what could not be read or decoded, and counts."""
     faults: list[Fault] = []
     for serialized in record_batches(records.read_records(uri, faults)):
@@ -80,12 +156,12 @@ def record_batches(serialized: Iterator[bytes]) -> Iterator[list[bytes]]:
         yield batch
 
 
-def _decode(serialized: Sequence[bytes], split: str) -> Iterator[tuple[str, pa.RecordBatch] | beam.pvalue.TaggedOutput]:
+def _decode(serialized: Sequence[bytes], split: str) -> Iterator[SplitRows | beam.pvalue.TaggedOutput]:
     batches, failures = records.decode_examples(serialized)
-    digest = sum(int(row_hashes(batch).sum(dtype=np.uint64)) for batch in batches)
+    rows = [SplitRows(split, batch, row_hashes(batch)) for batch in batches]
+    digest = sum(int(one.hashes.sum(dtype=np.uint64)) for one in rows)
     yield beam.pvalue.TaggedOutput(COUNTS, ((split, "read"), len(serialized)))
     yield beam.pvalue.TaggedOutput(COUNTS, ((split, "digest"), digest))
     if failures:
         yield beam.pvalue.TaggedOutput(FAILED, (split, failures))
-    for batch in batches:
-        yield split, batch
+    yield from rows

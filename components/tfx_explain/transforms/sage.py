@@ -104,7 +104,7 @@ class SageExplainer:
         if plan.rough is None:
             values, empty, _, n_model_rows = self._drawn(some, background, plan, metric)
             return values[:, None], np.stack([empty, some.loss], axis=1)[:, None], n_model_rows
-        n, full = len(some.rows), plan.chosen_rows(some.hashes, plan.full_fraction)
+        n, full = len(some.rows), plan.chosen_rows(some.draws, plan.full_fraction)
         values, losses = np.full((n, 2, len(self.players)), np.nan), np.full((n, 2, 2), np.nan)
         rough_empty = self._empty(some, background, metric, plan.rough)
         real, empty, cheap, n_model_rows = self._drawn(some.take(full), background, plan, metric)
@@ -151,7 +151,7 @@ class SageExplainer:
         mixer = _Mixer(self.model, self.players, some.inputs, self._background_inputs(background, used), size)
         for repeat in range(plan.orders_per_row):
             for part in _parts(n, size):
-                orders = self._orders_of(some.hashes[part], plan, repeat)
+                orders = self._orders_of(some.draws[part], plan, repeat)
                 outputs = mixer.outputs(part, orders)
                 solve = partial(_solve, orders, some.labels[part], some.loss[part], metric, self.model.loss_space)
                 blocks, weights = self._blocks(outputs, background, instead)
@@ -184,11 +184,11 @@ class SageExplainer:
         blocks = np.broadcast_to(blocks, (len(some.rows), *blocks.shape[1:]))
         return loss_of_mean(metric, self.model.loss_space, blocks, weights, some.labels)
 
-    def _orders_of(self, hashes: HashArray, plan: LossPlan, repeat: int) -> Orders:
+    def _orders_of(self, draws: HashArray, plan: LossPlan, repeat: int) -> Orders:
         """(n, d) the permutation of each row with this number; odd numbers are reverses."""
         if self._orders is None:
             self._orders = draw_orders(self.config.seed, len(self.players), N_ORDERS)
-        orders = self._orders[plan.orders_of(hashes)[:, repeat]]
+        orders = self._orders[plan.orders_of(draws)[:, repeat]]
         return orders[:, ::-1] if repeat % 2 else orders
 
     def _background_inputs(self, background: Background, used: npt.NDArray[np.int64]) -> Inputs:
@@ -197,7 +197,7 @@ class SageExplainer:
         return self._background[1].take(used)
 
     def pilot(
-        self, batch: pa.RecordBatch, hashes: HashArray, background: Background, plan: LossPlan, prediction: FloatArray
+        self, batch: pa.RecordBatch, draws: HashArray, background: Background, plan: LossPlan, prediction: FloatArray
     ) -> Pilot | None:
         """What some rows say about the cost of SAGE by permutations; None where too few have a label.
 
@@ -211,10 +211,10 @@ class SageExplainer:
         own = loss(metric, self.model.loss_space, prediction[rows], labels[rows])
         floor = rounding_floor(prediction[rows], background.predictions)
         some = LabelledRows(
-            rows, self.model.inputs(batch).take(rows), labels[rows], hashes[rows], prediction[rows], own, floor
+            rows, self.model.inputs(batch).take(rows), labels[rows], draws[rows], prediction[rows], own, floor
         )
         used = np.arange(len(background.weights))
-        orders = self._orders_of(some.hashes, plan, 0)
+        orders = self._orders_of(some.draws, plan, 0)
         size = _group_size(len(self.players), len(used))
         mixer = _Mixer(self.model, self.players, some.inputs, self._background_inputs(background, used), size)
         parts = [mixer.outputs(part, orders[part]) for part in _parts(len(rows), size)]

@@ -14,7 +14,7 @@ from tfx_explain.slicing import OVERALL, SliceKey, check_slice_count, in_spec, s
 
 
 class CountSlices(beam.PTransform):
-    """(split, RecordBatch) rows to one dictionary: slice -> number of rows. The whole data is not among them.
+    """SplitRows to one dictionary: slice -> number of rows. The whole data is not among them.
 
     A feature that is different in every row is refused as soon as a worker has seen too many of its values. Nothing
     else waits for the numbers.
@@ -27,7 +27,7 @@ class CountSlices(beam.PTransform):
     def expand(self, rows: beam.PCollection) -> beam.PCollection:
         return (
             rows
-            | "Rows" >> beam.Values()
+            | "Rows" >> beam.Map(lambda element: element.rows)
             | "Count" >> beam.CombineGlobally(_CountSlicesFn(self.config.slicing_specs, self.config.max_slices))
         )
 

@@ -115,7 +115,7 @@ def _tables(
         profiled.append(profiled[0] - profiled[1])
     for table, of_rows in zip((PROFILES, BASELINE_PROFILES, PROFILE_DIFFERENCES), profiled, strict=False):
         made_by = partial(ProfileAccumulator, of_rows.plan, n_ice if table == PROFILES else 0)
-        yield table, (made_by, (of_rows, index, explained.hashes[rows], weights))
+        yield table, (made_by, (of_rows, index, explained.draws[rows], weights))
 
 
 def _importance_of(outputs: ExplainedOutputs, index: int, rows: IntArray) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tfx_explain import records, storage
-from tfx_explain.rows import SmallestHashes, take_rows
+from tfx_explain.rows import HashArray, take_rows
 from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.importance import ImportanceAccumulator, ImportanceSummary
 from tfx_explain.summary.interactions import InteractionSummary
@@ -25,7 +25,7 @@ from tfx_explain.transforms.explain import ExplainedExamples, example_ids
 from tfx_explain.transforms.losses import loss_table
 from tfx_explain.transforms.profile_plan import ProfilePlan
 from tfx_explain.transforms.profiles import baseline_profile_table, profile_table
-from tfx_explain.transforms.select import SmallestHashesFn
+from tfx_explain.transforms.select import SmallestDrawsFn
 from tfx_explain.transforms.summarize import (
     BASELINE,
     BASELINE_PROFILES,
@@ -245,28 +245,24 @@ class WriteRecords(beam.PTransform):
 
 
 class SampleForReport(beam.PTransform):
-    """A few explained rows, chosen by hash, in one SmallestHashes."""
+    """A few explained rows, chosen at random, in one SmallestDraws."""
 
-    def __init__(self, players: Sequence[str], id_key: str | None, seed: int) -> None:
+    def __init__(self, players: Sequence[str], id_key: str | None) -> None:
         super().__init__()
         self.players = tuple(players)
         self.id_key = id_key
-        self.seed = seed
 
     def expand(self, explained: beam.PCollection) -> beam.PCollection:
-        return explained | beam.CombineGlobally(_ReportSampleFn(self.players, self.id_key, self.seed))
+        return (
+            explained
+            | "Few" >> beam.Map(report_rows, self.players, self.id_key)
+            | "Fewer" >> beam.CombineGlobally(SmallestDrawsFn(N_REPORT_EXAMPLES))
+        )
 
 
-class _ReportSampleFn(SmallestHashesFn):
-    """Keeps rows by the hashes of the rows that were explained, which no rounding of attributions can change."""
-
-    def __init__(self, players: Sequence[str], id_key: str | None, seed: int) -> None:
-        super().__init__(N_REPORT_EXAMPLES, seed)
-        self.players = players
-        self.id_key = id_key
-
-    def add_input(self, accumulator: SmallestHashes, explained: ExplainedExamples) -> SmallestHashes:
-        order = np.argsort(explained.hashes, kind="stable")[: self.n]
-        rows = take_rows(attribution_rows(explained, self.players, self.id_key), order)
-        accumulator.add(rows, explained.hashes[order])
-        return accumulator
+def report_rows(
+    explained: ExplainedExamples, players: Sequence[str], id_key: str | None
+) -> tuple[pa.RecordBatch, HashArray]:
+    """Those rows of a batch that may be in the report, and their draws."""
+    order = np.argsort(explained.draws, kind="stable")[:N_REPORT_EXAMPLES]
+    return take_rows(attribution_rows(explained, players, id_key), order), explained.draws[order]
