@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from fuzzing import grammar, mutation
@@ -92,7 +91,7 @@ def as_json(data: Any) -> str:
 
 def as_yaml(data: Any) -> str:
     """YAML of anything; what YAML does not know as Python shows it."""
-    flow = bool(np.size(data) % 2) or None
+    flow = (isinstance(data, dict) and len(data) % 2 == 1) or None
     try:
         return yaml.dump(data, Dumper=_DUMPER, allow_unicode=True, default_flow_style=flow)
     except (yaml.YAMLError, TypeError, ValueError, RecursionError):

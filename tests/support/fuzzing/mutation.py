@@ -146,7 +146,7 @@ def _unwrap(holder: Any, key: Any, rng: np.random.Generator) -> None:
 
 def _scale(holder: Any, key: Any, rng: np.random.Generator) -> None:
     value = holder[key]
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**64:
         holder[key] = pick(rng, [-value, value * 10**9, float(value), str(value), value + 0.5, bool(value)])
     elif isinstance(value, str):
         holder[key] = pick(
