@@ -372,3 +372,61 @@ def test_a_run_removes_nothing_that_it_did_not_make(linear_model: str, linear_ex
     with pytest.raises(errors.EmptySplitError):
         run(linear_model, str(tmp_path / "nothing"), tmp_path / "new" / "deep")
     assert not (tmp_path / "new").exists()
+
+
+def table_model(directory: Path) -> str:
+    """A table of ten numbers, looked up by `place`, times `x`; it refuses other places and `kind`s."""
+    values = tf.constant([float(i * i) for i in range(10)])
+
+    def score(features: dict[str, Any]) -> Any:
+        place = tf.where(features["place"] // 5 == features["kind"] % 2, features["place"], 99 + features["kind"])
+        return tf.gather(values, tf.where(features["kind"] < 2, place, features["place"])) * features["x"]
+
+    spec = {name: tf.io.FixedLenFeature([], tf.int64) for name in ("place", "kind")}
+    return worlds.save_serving_model(directory, score, {**spec, "x": tf.io.FixedLenFeature([], tf.float32)})
+
+
+@pytest.mark.parametrize("how", ["graph", "module"])
+def test_rows_that_the_model_refuses_are_found_and_no_bit_of_others_changes(how: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    rows = [{"place": i % 10, "kind": 2, "x": float(np.float32(rng.normal())), "application_id": i} for i in range(90)]
+    bad = [{**rows[0], "place": 11 + i, "application_id": 100 + i} for i in range(3)]
+    model: dict[str, Any] = {}
+    if how == "module":
+        (tmp_path / "m.py").write_text(
+            "import numpy as np\nFEATURES = {'place': 'int64', 'x': 'float32'}\n"
+            "def load_model(d):\n    return lambda c: np.arange(10.0)[c['place'] - (c['x'] == 0) * 99] * c['x']\n"
+        )
+        model = {"model": {"module_file": str(tmp_path / "m.py")}}
+    directory = table_model(tmp_path / "m") if how == "graph" else str(tmp_path)
+    explained = []
+    for name, data in (("good", rows), ("all", [*rows[:40], *bad, *rows[40:]])):
+        pattern = worlds.write_records(tmp_path / name, [worlds.to_example(row) for row in data])
+        config = {"background": {"num_rows": 100}, "max_failed_fraction": 0.05, **model}
+        explained.append(run(directory, pattern, tmp_path / f"out_{name}", **config))
+    frames = [one.attributions().sort_values("application_id", ignore_index=True) for one in explained]
+    pd.testing.assert_frame_equal(*frames, check_exact=True)
+    dead = explained[1].dead_letters()
+    assert dead["split"].value_counts().to_dict() == {"eval": 3, "train (background)": 3}
+    assert dead["reason"].str.contains("refuses the row: .* (?:is not in|out of bounds)").all()
+
+
+def test_mixtures_that_the_model_refuses_ask_for_a_group(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    rows = [{"place": i % 10, "kind": i % 10 // 5, "x": float(rng.normal()), "application_id": i} for i in range(40)]
+    directory = table_model(tmp_path / "m")
+    pattern = worlds.write_records(tmp_path / "data", [worlds.to_example(row) for row in rows])
+    with pytest.raises(errors.TooManyFailedRowsError, match=r"refuses mixtures .* one group \(`features.groups`\)"):
+        run(directory, pattern, tmp_path / "apart")
+    together = run(directory, pattern, tmp_path / "together", features={"groups": {"where": ["place", "kind"]}})
+    assert together.manifest["failures"] == {}
+
+
+def test_outputs_beyond_what_examples_hold_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "m.py").write_text(
+        "FEATURES = {'x': 'float64'}\ndef load_model(d):\n    return lambda c: 1e200 * c['x']\n"
+    )
+    rows = [worlds.to_example({"x": float(i > 50), "application_id": i}) for i in range(60)]
+    pattern, config = worlds.write_records(tmp_path / "data", rows), {"model": {"module_file": str(tmp_path / "m.py")}}
+    with pytest.raises(errors.TooManyFailedRowsError, match=r"larger than the 3.4e38"):
+        run(str(tmp_path), pattern, tmp_path / "out", **config)

@@ -8,6 +8,7 @@
         │   ├── MissingFeatureError     a feature, label or key that the data does not have
         │   └── TooManyFailedRowsError  more rows were dead-lettered than `max_failed_fraction` allows
         ├── ModelError                  a model that cannot be loaded or called
+        │   ├── ModelCallError          a model that fails on rows that it is given
         │   └── SignatureError          a signature or output that is absent, ambiguous or unusable
         └── EstimationError             a design that cannot estimate what was asked: too small a budget
 
@@ -49,6 +50,10 @@ class TooManyFailedRowsError(InputError):
 
 class ModelError(TfxExplainError):
     """A model that cannot be loaded, or whose outputs cannot be explained."""
+
+
+class ModelCallError(ModelError):
+    """A model that fails on rows, or mixtures of rows, that it is given."""
 
 
 class SignatureError(ModelError):

@@ -7,8 +7,9 @@ import pickle
 import numpy as np
 import pytest
 
-from tfx_explain.errors import ConfigError, ModelError, TfxExplainError
+from tfx_explain.errors import ConfigError, ModelError, SignatureError, TfxExplainError
 from tfx_explain.models import identity, load_model
+from tfx_explain.models.probe import Probe
 
 SCHEMA = {
     "income": ("float", 1, 1, 0.3),
@@ -136,3 +137,16 @@ def test_a_directory_is_no_module_file(tmp_path):
     with pytest.raises(ConfigError, match="Cannot read module_file"):
         load_model("", module_file=str(tmp_path))
     assert identity.file_digest(str(tmp_path)) is None
+
+
+def test_a_model_that_refuses_blanks_is_asked_with_rows(tmp_path, tools):
+    (tmp_path / "module.py").write_text(
+        "import numpy as np\nFEATURES = {'s': 'string', 'i': 'int64'}\nCODES = {b'x': 0.0, b'y': 1.0}\n"
+        "def load_model(model_dir):\n    return lambda c: np.eye(3)[c['i']] * [[CODES[s]] for s in c['s']]\n"
+    )
+    with pytest.raises(SignatureError, match=r"number of outputs .* is unknown"):
+        load_model("", module_file=str(tmp_path / "module.py"))
+    data = tools.Data({"s": ("string", 1, 1, 0), "i": ("int", 1, 1, 0)})
+    batch = data.batch([{"s": [b"z"], "i": [0]}, {"s": [b"x"]}, {"s": [b"y"], "i": [2]}, {"s": [b"z"], "i": [1]}])
+    assert load_model("", module_file=str(tmp_path / "module.py"), probe=Probe(batches=(batch,))).n_outputs == 3
+    assert load_model("", module_file=str(tmp_path / "module.py"), probe=Probe(n_outputs=3)).n_outputs == 3

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tfx_explain.errors import ModelError
+from tfx_explain.errors import ModelCallError, ModelError
 from tfx_explain.models.chunks import padded_range, rows_per_call, tile_size
 from tfx_explain.models.compilation import can_compile
 from tfx_explain.models.features import Column, Inputs, Ragged, take_rows
@@ -124,7 +124,7 @@ class Bound:
                     finite = stage.compiles & self._finite & finite_rows(columns, len(examples))
                     parts = [(np.flatnonzero(finite), True), (np.flatnonzero(~finite), False)]
                     return [(rows, (stage, background, columns, compiled)) for rows, compiled in parts if len(rows)]
-        raise ModelError(f"{self._what} takes neither the examples nor the background.")
+        raise ModelCallError(f"{self._what} takes neither the examples nor the background.")
 
     def select(self, prepared: Any, rows: Any) -> Any:
         """What `values` takes for some of the prepared examples."""
@@ -315,8 +315,8 @@ def in_chunks(run: Callable[[list[Any]], Any], ports: Sequence[Port], inputs: In
 
 @contextlib.contextmanager
 def model_errors(what: str) -> Iterator[None]:
-    """Turns TensorFlow's errors into a `ModelError` that names the model."""
+    """Turns TensorFlow's errors into a `ModelCallError` that names the model."""
     try:
         yield
     except tf.errors.OpError as error:
-        raise ModelError(f"Running {what} failed: {first_line(error)}.") from error
+        raise ModelCallError(f"Running {what} failed: {first_line(error)}.") from error

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tfx_explain.errors import ModelError
+from tfx_explain.errors import ModelCallError, ModelError
 from tfx_explain.models.features import Column, Inputs, Ragged, concat_rows, take_rows
 
 Array = npt.NDArray[Any]
@@ -41,12 +41,12 @@ class HostEngine:
         """(n, n_outputs) outputs of one call.
 
         Raises:
-          ModelError: the model gave something else.
+          ModelCallError: the model fails, or gives something else.
         """
         outputs = np.asarray(self._call(inputs))
         if outputs.ndim not in (1, 2) or len(outputs) != len(inputs) or outputs.dtype.kind not in "fiub":
             got = f"{outputs.dtype} of shape {outputs.shape}"
-            raise ModelError(
+            raise ModelCallError(
                 f"{self._what} gave {got} for {len(inputs)} rows; it must give numbers (n,) or (n, outputs)."
             )
         width = outputs.shape[1] if outputs.ndim == 2 else 1

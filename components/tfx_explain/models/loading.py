@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import logging
 import posixpath
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,15 +12,16 @@ import tensorflow as tf
 
 from tfx_explain.errors import ModelError, SignatureError
 from tfx_explain.models.engine import GraphEngine
-from tfx_explain.models.features import FeatureSpec, Reader, blank_inputs
+from tfx_explain.models.features import FeatureSpec, Reader
 from tfx_explain.models.graph import FrozenGraph, Port, freeze
-from tfx_explain.models.host import HostEngine, as_matrix
+from tfx_explain.models.host import HostEngine
 from tfx_explain.models.messages import first_line
 from tfx_explain.models.model import Engine, Model
 from tfx_explain.models.module_file import load_module
 from tfx_explain.models.outputs import check_output_space, choose_output, in_output_space
 from tfx_explain.models.parsing import cut_after_parsing, other_messages, parsed_features, parses
 from tfx_explain.models.ports import forward_function, port_values
+from tfx_explain.models.probe import BLANK, Probe
 from tfx_explain.models.serialized import serialized_call
 
 _LOG = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ def load_model(
     output_space: str = "logit",
     module_file: str | None = None,
     output_is: str | None = None,
+    probe: Probe = BLANK,
 ) -> Model:
     """Loads a model to explain.
 
@@ -52,6 +53,7 @@ def load_model(
         taken apart: "logit" gives it "raw", "probability" takes its word.
       output_is: "logits" or "probabilities" where the user knows; the former makes a "logit" of the output as it is,
         the latter a "probability" where no sigmoid or softmax is seen.
+      probe: rows to ask the model with how many outputs it has, where its graph does not say.
 
     Raises:
       ConfigError: `output_space` is unknown or `module_file` cannot be used.
@@ -60,23 +62,23 @@ def load_model(
     """
     check_output_space(output_space)
     if module_file is not None:
-        return _module_model(module_file, model_dir, output_space, output_is)
+        return _module_model(module_file, model_dir, output_space, output_is, probe)
     saved_model_dir = _saved_model_dir(model_dir)
     loaded = _load(saved_model_dir)
     function = _signature(loaded, signature, saved_model_dir)
     where = f"signature {signature!r} of {saved_model_dir}"
     key = choose_output(function.structured_outputs, output_key, where)
-    return _signature_model(loaded, function, key, output_space, where, output_is)
+    return _signature_model(loaded, function, key, output_space, where, output_is, probe)
 
 
-def _module_model(module_file: str, model_dir: str, output_space: str, output_is: str | None) -> Model:
+def _module_model(module_file: str, model_dir: str, output_space: str, output_is: str | None, probe: Probe) -> Model:
     engine, specs, sources = load_module(module_file, model_dir)
     space, note = output_space, ""
     if output_space == "logit" and output_is != "logits":
         space = "probability" if output_is == "probabilities" else "raw"
         note = f"{module_file} is called as it is, so its output cannot be turned into logits."
     reader = Reader(specs, casts_integers=True)
-    n_outputs = _host_width(engine, specs, f"the model of {module_file}")
+    n_outputs = probe.width(reader, engine.outputs, f"the model of {module_file}")
     return Model(
         engine=engine,
         reader=reader,
@@ -123,7 +125,7 @@ def _signature(loaded: Any, name: str, path: str) -> Any:
 
 
 def _signature_model(
-    loaded: Any, function: Any, key: str, output_space: str, where: str, output_is: str | None
+    loaded: Any, function: Any, key: str, output_space: str, where: str, output_is: str | None, probe: Probe
 ) -> Model:
     arguments = function.structured_input_signature[1]
     output = f"output {key!r} of {where}"
@@ -136,10 +138,11 @@ def _signature_model(
     if explained.note:
         _LOG.info("%s", explained.note)
     if len(arguments) == 1 and _is_serialized(next(iter(arguments.values()))) and parses(graph):
-        engine, reader, n_outputs, access = _examples_access(graph, names.popitem()[1], where)
+        engine, reader, n_outputs, access = _examples_access(graph, names.popitem()[1], where, probe)
     else:
         graph = _with_tensors(graph, arguments, names, where)
-        reader, n_outputs, access = Reader(_specs(graph), casts_integers=True), _graph_width(graph, output), "tensors"
+        reader, access = Reader(_specs(graph), casts_integers=True), "tensors"
+        n_outputs = _graph_width(graph, reader, probe, output)
         engine = GraphEngine(graph, n_outputs, where)
     return Model(
         engine=engine,
@@ -158,7 +161,7 @@ def _is_serialized(spec: Any) -> bool:
     return bool(spec.dtype == tf.string and spec.shape.rank == 1)
 
 
-def _examples_access(graph: FrozenGraph, serialized: str, where: str) -> tuple[Engine, Reader, int, str]:
+def _examples_access(graph: FrozenGraph, serialized: str, where: str, probe: Probe) -> tuple[Engine, Reader, int, str]:
     """Past the parse op where the graph can be cut there, else through re-encoded examples."""
     other = other_messages(graph, serialized)
     if other:
@@ -169,14 +172,14 @@ def _examples_access(graph: FrozenGraph, serialized: str, where: str) -> tuple[E
     ported = cut_after_parsing(graph, serialized)
     if ported is not None:
         reader = Reader(_specs(ported), casts_integers=False)
-        n_outputs = _graph_width(ported, where)
+        n_outputs = _graph_width(ported, reader, probe, where)
         return GraphEngine(ported, n_outputs, where), reader, n_outputs, "parse_cut"
     _LOG.warning("The graph of %s cannot be cut after its parse op; rows are re-encoded, which is slower.", where)
     run = tf.function(graph.function([serialized], [graph.output]), autograph=False)
-    engine = HostEngine(serialized_call(lambda examples: run(examples)[0]), where)
-    specs = parsed_features(graph)
-    n_outputs = _known_width(graph) or _host_width(engine, specs, where)
-    return engine, Reader(specs, casts_integers=False), n_outputs, "serialized"
+    engine = HostEngine(serialized_call(lambda examples: run(examples)[0], where), where)
+    reader = Reader(parsed_features(graph), casts_integers=False)
+    n_outputs = _known_width(graph) or probe.width(reader, engine.outputs, where)
+    return engine, reader, n_outputs, "serialized"
 
 
 def _with_tensors(graph: FrozenGraph, arguments: Any, names: dict[str, str], where: str) -> FrozenGraph:
@@ -210,21 +213,14 @@ def _specs(graph: FrozenGraph) -> list[FeatureSpec]:
     return list({port.spec.name: port.spec for port in reversed(graph.ports)}.values())
 
 
-def _graph_width(graph: FrozenGraph, what: str) -> int:
+def _graph_width(graph: FrozenGraph, reader: Reader, probe: Probe, what: str) -> int:
     """The number of outputs, asked of the model itself where its graph does not say."""
     known = _known_width(graph)
     if known is not None:
         return _some(known, what)
-    try:
-        values = port_values(graph.ports, blank_inputs(_specs(graph), 2).columns)
-        outputs = tf.function(forward_function(graph), autograph=False)(values).numpy()
-    except (tf.errors.OpError, ValueError) as error:
-        raise SignatureError(f"The number of outputs of {what} is unknown: {first_line(error)}.") from error
-    if outputs.ndim not in (1, 2) or len(outputs) != 2:
-        raise SignatureError(
-            f"{what} gives shape {outputs.shape} for 2 examples; it must give (batch,) or (batch, outputs)."
-        )
-    return _some(int(as_matrix(outputs).shape[1]), what)
+    forward = tf.function(forward_function(graph), autograph=False)
+    ports = graph.ports
+    return _some(probe.width(reader, lambda inputs: forward(port_values(ports, inputs.columns)).numpy(), what), what)
 
 
 def _some(n_outputs: int, what: str) -> int:
@@ -238,10 +234,3 @@ def _known_width(graph: FrozenGraph) -> int | None:
     if shape.rank in (1, 2) and shape[1:].is_fully_defined():
         return int(shape[1]) if shape.rank == 2 else 1
     return None
-
-
-def _host_width(engine: HostEngine, specs: Sequence[FeatureSpec], what: str) -> int:
-    try:
-        return int(engine.outputs(blank_inputs(specs, 2)).shape[1])
-    except (ModelError, tf.errors.OpError, ValueError) as error:
-        raise SignatureError(f"The number of outputs of {what} is unknown: {first_line(error)}.") from error

@@ -107,7 +107,7 @@ class Model:
         """(n, n_outputs) predictions in `output_space`. What the model gives is passed on, NaN and infinity included.
 
         Raises:
-          ModelError: the model fails on these inputs.
+          ModelCallError: the model fails on these inputs.
         """
         return self._engine.predict(inputs) if len(inputs) else np.zeros((0, self.n_outputs))
 
@@ -146,7 +146,7 @@ class Model:
 
         Raises:
           InputError: the players overlap, or do not match the design, or there is no such background row.
-          ModelError: the model fails on these inputs.
+          ModelCallError: the model fails on these inputs.
         """
         coalitions, index = np.asarray(design.coalitions, bool), np.asarray(design.background_index)
         _check(coalitions, index, players, len(background))

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfx_explain.errors import ConfigError, ModelError
+from tfx_explain.errors import ConfigError, ModelCallError, ModelError
 from tfx_explain.models.features import Column, FeatureSpec, Inputs, numpy_dtype
 from tfx_explain.models.host import HostEngine
 from tfx_explain.models.messages import first_line
@@ -50,7 +50,7 @@ def load_module(module_file: str, model_dir: str) -> tuple[HostEngine, tuple[Fea
         try:
             return function(dict(inputs.columns))
         except (Exception, SystemExit) as error:
-            raise ModelError(f"{what} failed on {len(inputs)} rows: {first_line(error)}.") from error
+            raise ModelCallError(f"{what} failed on {len(inputs)} rows: {first_line(error)}.") from error
 
     return HostEngine(call, what), specs, dict(sources)
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import tensorflow as tf
 from tfx_bsl.coders import example_coder
 
+from tfx_explain.models.engine import model_errors
 from tfx_explain.models.features import Inputs, Ragged
 
 _ARROW_TYPES = {"f": pa.float32(), "i": pa.int64(), "u": pa.int64(), "b": pa.int64(), "O": pa.large_binary()}
@@ -34,10 +35,11 @@ def encode_examples(inputs: Inputs) -> list[bytes]:
     return list(encoder.encode(pa.RecordBatch.from_arrays(arrays, names)))
 
 
-def serialized_call(function: Callable[[Any], Any]) -> Callable[[Inputs], Any]:
-    """A function on inputs from one on a tensor of serialised examples."""
+def serialized_call(function: Callable[[Any], Any], what: str) -> Callable[[Inputs], Any]:
+    """A function on inputs from one on a tensor of serialised examples; `what` names the model in errors."""
 
     def call(inputs: Inputs) -> Any:
-        return function(tf.constant(encode_examples(inputs), tf.string)).numpy()
+        with model_errors(what):
+            return function(tf.constant(encode_examples(inputs), tf.string)).numpy()
 
     return call

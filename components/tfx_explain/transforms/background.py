@@ -24,6 +24,9 @@ from tfx_explain.transforms.surrogates import ModelSurrogate
 _MEDOID_POOL_PER_ROW = 16
 _MAX_MEDOID_POOL = 4_096
 
+LARGEST_OUTPUT = float(np.finfo(np.float32).max)
+"""Larger outputs are in no tf.Example, and their squares in no sum."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Background:
@@ -114,10 +117,12 @@ def choose_background(
     for one, of_one in zip(models, predictions, strict=True):
         check_space(one, of_one)
     outputs = explained_outputs(explained or ModelConfig(), predictions)
-    finite = np.flatnonzero(np.all([np.isfinite(values[:, outputs]).all(axis=1) for values in predictions], axis=0))
+    sizes = [np.abs(values[:, outputs]) for values in predictions]
+    finite = np.flatnonzero(np.all([(size <= LARGEST_OUTPUT).all(axis=1) for size in sizes], axis=0))
     if not len(finite):
         raise ModelError(
-            f"the model's output is NaN or infinite for every background row (split `{config.split}`); check the model."
+            f"the model's output is NaN or infinite for every background row (split `{config.split}`), or larger than "
+            "the 3.4e38 that tf.Examples hold; check the model."
         )
     if config.strategy == "medoids":
         chosen, weights = medoids(feature_distances(take_rows(rows, finite), features), config.num_rows)

@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 
 from tfx_explain import records
 from tfx_explain.config import ExplainConfig
+from tfx_explain.errors import ModelCallError, TooManyFailedRowsError
 from tfx_explain.rows import HashArray, column_or_nulls, example_weights, list_lengths, name_errors, take_rows
-from tfx_explain.transforms.background import Background
+from tfx_explain.transforms.background import LARGEST_OUTPUT, Background
 from tfx_explain.transforms.loss_plan import SAGE, wants_losses
 from tfx_explain.transforms.loss_rows import MethodRows, paired
 from tfx_explain.transforms.losses import LossExplainer
@@ -22,6 +23,7 @@ from tfx_explain.transforms.model_handle import ModelHandle
 from tfx_explain.transforms.profile_plan import wants_profiles
 from tfx_explain.transforms.profiles import ProfiledRows, Profiler
 from tfx_explain.transforms.read import COUNTS, FAILED, SplitRows
+from tfx_explain.transforms.refusals import GROUP, by_halves, refused_rows
 from tfx_explain.transforms.request import ExplainRequest
 from tfx_explain.transforms.rounding import INTERACTION_UNITS, rounding_floor, without_rounding
 from tfx_explain.transforms.row_explainer import Estimates, RowExplainer
@@ -29,12 +31,10 @@ from tfx_explain.transforms.row_explainer import Estimates, RowExplainer
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-_LARGEST = float(np.finfo(np.float32).max)
-"""What the records of attributions can hold."""
-_NOT_FINITE = (
-    "the model's output is NaN or infinite for this row or for a mixture of it with background rows, or is so large "
-    f"that its attributions are beyond {_LARGEST:.2g}"
-)
+_NOT_FINITE = "the model's output is NaN or infinite for this row"
+_NOT_FINITE_MIXED = f"the model's output is NaN or infinite for mixtures of this row with background rows; {GROUP}"
+_TOO_LARGE = "the model's output, or an attribution, is larger than the 3.4e38 that tf.Examples hold; scale the output"
+_REFUSED_MIXED = "the model refuses mixtures of this row with background rows"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +88,10 @@ class ExplainedExamples:
     profiled: tuple[ProfiledRows, ...] = ()
     losses: Mapping[str, MethodRows] = dataclasses.field(default_factory=dict)
     baseline_losses: Mapping[str, MethodRows] = dataclasses.field(default_factory=dict)
+
+
+Explained = tuple[ExplainedExamples, list[tuple[bytes, str]], dict[str, int]]
+"""The explained rows, (record, reason) of those that could not be, and what was done how often."""
 
 
 class CheckExamples(beam.DoFn):
@@ -184,15 +188,42 @@ class ExplainExamples(beam.DoFn):
     ) -> Iterator[ExplainedExamples | beam.pvalue.TaggedOutput]:
         """Explains one batch."""
         split = element.split
-        explained, failures, counts = explain_examples(
-            self.explainers, element, background, self.request.config, self.profilers, self.losses
-        )
-        for what, n in counts.items():
-            yield beam.pvalue.TaggedOutput(COUNTS, ((split, what), n))
-        if failures:
-            yield beam.pvalue.TaggedOutput(FAILED, (split, failures))
-        if explained.rows.num_rows:
-            yield explained
+        try:
+            done, refused = [self._explain(element, background)], dict[int, str]()
+        except ModelCallError:
+            done, refused = self._explain_in_parts(element, background)
+        if refused:
+            yield beam.pvalue.TaggedOutput(FAILED, (split, set_aside(element.rows, refused)[1]))
+            yield beam.pvalue.TaggedOutput(COUNTS, ((split, "selected"), len(refused)))
+        for explained, failures, counts in done:
+            for what, n in counts.items():
+                yield beam.pvalue.TaggedOutput(COUNTS, ((split, what), n))
+            if failures:
+                yield beam.pvalue.TaggedOutput(FAILED, (split, failures))
+            if explained.rows.num_rows:
+                yield explained
+
+    def _explain(self, examples: SplitRows, background: Background) -> Explained:
+        return explain_examples(self.explainers, examples, background, self.request.config, self.profilers, self.losses)
+
+    def _explain_in_parts(self, examples: SplitRows, background: Background) -> tuple[list[Explained], dict[int, str]]:
+        """The rows that the models take, explained; and the reasons of the others."""
+        config = self.request.config
+        refused = refused_rows([explainer.model for explainer in self.explainers], examples.rows)
+        good = np.setdiff1d(np.arange(examples.rows.num_rows), list(refused))
+        # No more rows than this are explained: where more fail the run does too, and need not ask about each.
+        allowed = None if config.max_examples is None else config.max_failed_fraction * config.max_examples
+        try:
+            done, mixed = by_halves(
+                len(good), lambda rows: self._explain(examples.take(good[rows]), background), allowed
+            )
+        except TooManyFailedRowsError as error:
+            raise TooManyFailedRowsError(
+                f"more rows of split `{examples.split}` could not be explained than `max_failed_fraction` "
+                f"{config.max_failed_fraction} allows: {_REFUSED_MIXED} ({error}); {GROUP}."
+            ) from error
+        reasons = {int(good[row]): f"{_REFUSED_MIXED} ({reason}); {GROUP}" for row, reason in mixed.items()}
+        return done, {**refused, **reasons}
 
 
 def explain_examples(
@@ -202,7 +233,7 @@ def explain_examples(
     config: ExplainConfig,
     profilers: Sequence[Profiler] = (),
     losses: Sequence[LossExplainer] = (),
-) -> tuple[ExplainedExamples, list[tuple[bytes, str]], dict[str, int]]:
+) -> Explained:
     """Attributions of each row.
 
     Args:
@@ -224,8 +255,11 @@ def explain_examples(
         # With `classes: predicted` the candidate chooses, so that both models are compared on one output.
         estimates.append(explainer.estimate(batch, hashes, one, estimates[0].chosen if estimates else None))
     pairs = list(zip(estimates, backgrounds, strict=True))
-    finite = np.all([_finite(*pair, estimates[0].chosen) for pair in pairs], axis=0)
-    good, failures = set_aside(batch, dict.fromkeys(np.flatnonzero(~finite).tolist(), _NOT_FINITE))
+    errors: dict[int, str] = {}
+    for pair in pairs:
+        errors = {**_output_errors(*pair, estimates[0].chosen), **errors}
+    finite = np.isin(np.arange(batch.num_rows), list(errors), invert=True)
+    good, failures = set_aside(batch, errors)
     kept = estimates[0].chosen[finite]
     outputs = [_outputs(*pair, finite, kept) for pair in pairs]
     counts = {
@@ -297,12 +331,20 @@ def example_ids(rows: pa.RecordBatch, hashes: HashArray, id_key: str | None) -> 
     ]
 
 
-def _finite(estimates: Estimates, background: Background, chosen: IntArray) -> npt.NDArray[np.bool_]:
-    """(n,) whether what each row asks for is finite as float32; the baseline model is asked for the same outputs."""
+def _output_errors(estimates: Estimates, background: Background, chosen: IntArray) -> dict[int, str]:
+    """Row -> what is wrong with what each row asks for; the same outputs of the baseline model are asked for."""
     asked = np.maximum(chosen, 0)
-    predicted = np.abs(np.take_along_axis(background.asked(estimates.prediction), asked, axis=1)) <= _LARGEST
-    values = np.abs(np.take_along_axis(estimates.values, asked[:, None], axis=2)) <= _LARGEST
-    return np.asarray((predicted & values.all(axis=1) & (chosen >= 0)).all(axis=1))
+    prediction = np.take_along_axis(background.asked(estimates.prediction), asked, axis=1)
+    values = np.take_along_axis(estimates.values, asked[:, None], axis=2)
+    written = np.abs(np.concatenate([prediction[:, None], values], axis=1))
+    errors: dict[int, str] = {}
+    for reason, bad in (
+        (_NOT_FINITE, ~np.isfinite(prediction).all(axis=1) | (chosen < 0).any(axis=1)),
+        (_NOT_FINITE_MIXED, ~np.isfinite(values).all(axis=(1, 2))),
+        (_TOO_LARGE, (written > LARGEST_OUTPUT).any(axis=(1, 2))),
+    ):
+        errors = {**dict.fromkeys(np.flatnonzero(bad).tolist(), reason), **errors}
+    return errors
 
 
 def _floor(estimates: Estimates, background: Background) -> FloatArray:

@@ -25,6 +25,8 @@ from tfx_explain.transforms.summarize import IMPORTANCE, Key, merged
 from tfx_explain.transforms.write import Tables
 
 _N_TOP = 10
+_MAX_REASONS = 50
+_OTHER_REASONS = "other reasons, which the dead letters name"
 
 
 def write_tables(
@@ -101,10 +103,12 @@ def _counts_by_split(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[st
 
 
 def _reasons_by_split(failures: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
-    """Split -> reason -> n, most frequent first."""
+    """Split -> reason -> n, most frequent first; what models say of single rows may be as many reasons as rows."""
     by_split: dict[str, dict[str, int]] = {}
     for (split, reason), n in sorted(failures.items(), key=lambda item: (item[0][0], -item[1], item[0][1])):
-        by_split.setdefault(split, {})[reason] = n
+        reasons = by_split.setdefault(split, {})
+        named = reason if len(reasons) < _MAX_REASONS else _OTHER_REASONS
+        reasons[named] = reasons.get(named, 0) + n
     return by_split
 
 

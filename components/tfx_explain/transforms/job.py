@@ -24,7 +24,7 @@ from tfx_explain.transforms.interaction_strength import METHOD as INTERACTION_ST
 from tfx_explain.transforms.interaction_strength import MeasureInteractionStrength
 from tfx_explain.transforms.loss_plan import wants_losses
 from tfx_explain.transforms.manifest import describe_run
-from tfx_explain.transforms.plan import ChooseBackground, SettleLosses
+from tfx_explain.transforms.plan import ChooseBackground, SettleLosses, background_name
 from tfx_explain.transforms.read import COUNTS, FAILED, FILE_BYTES, LOST_BYTES, ReadExamples
 from tfx_explain.transforms.request import BACKGROUND_NAMES, ExplainRequest
 from tfx_explain.transforms.select import SelectExamples, Selection
@@ -130,13 +130,15 @@ def build_job(pipeline: beam.Pipeline, request: ExplainRequest) -> None:
 
 def _choose_background(pipeline: beam.Pipeline, request: ExplainRequest, flows: _Flows) -> beam.PCollection:
     """One Background."""
-    where = f"{request.config.background.split} (background)"
+    where = background_name(request.config.background.split)
     candidates = pipeline | "ReadBackground" >> ReadExamples(request.background_pattern, where)
     check = beam.ParDo(CheckExamples(request.models, BACKGROUND_NAMES)).with_outputs(FAILED, main="rows")
     usable = candidates.rows | "CheckBackground" >> check
     flows.failed.extend([candidates[FAILED], usable[FAILED]])
     flows.counts.append(candidates[COUNTS])
-    return usable.rows | "ChooseBackground" >> ChooseBackground(request)
+    chosen = usable.rows | "ChooseBackground" >> ChooseBackground(request)
+    flows.failed.append(chosen[FAILED])
+    return chosen.background
 
 
 def _select(pipeline: beam.Pipeline, request: ExplainRequest, split: str, flows: _Flows) -> beam.PCollection:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 import threading
 import weakref
+from collections.abc import Sequence
+
+import pyarrow as pa
 
 from tfx_explain.config import ModelConfig
 from tfx_explain.errors import ModelError
 from tfx_explain.models import Model, load_model
 from tfx_explain.models.identity import EMPTY, directory_digest, file_digest, model_identity
+from tfx_explain.models.probe import Probe
 
 _LOADED: weakref.WeakValueDictionary[ModelHandle, Model] = weakref.WeakValueDictionary()
 _LOCK = threading.Lock()
@@ -24,26 +28,31 @@ class ModelHandle:
       config: signature, output and output space.
       identity: digest of the model's files and of the Python that loads it; "" = of what is there when it is asked for.
       ignored: directories that are no part of the model, wherever they are: those that the job writes to.
+      n_outputs: how many values the output has, once somebody has asked the model.
     """
 
     model_dir: str
     config: ModelConfig
     identity: str = ""
     ignored: tuple[str, ...] = dataclasses.field(default=(), compare=False)
+    n_outputs: int | None = dataclasses.field(default=None, compare=False)
 
     def identified(self, ignored: tuple[str, ...] = ()) -> ModelHandle:
         """The same, bound to the content that is there now."""
         identity = model_identity(self.model_dir, self.config.module_file, ignored)
         return dataclasses.replace(self, identity=identity, ignored=ignored)
 
-    def acquire(self) -> Model:
+    def acquire(self, batches: Sequence[pa.RecordBatch] = ()) -> Model:
         """The loaded model, shared by all who hold it in this process.
+
+        Args:
+          batches: rows to ask it with how many outputs it has, where neither `n_outputs` nor the model says so.
 
         Raises:
           ModelError: the model cannot be loaded, or is not the one of this identity any more.
         """
         if not self.identity:
-            return self.identified().acquire()
+            return self.identified().acquire(batches)
         with _LOCK:
             model = _LOADED.get(self)
             if model is None or not _as_read(model):
@@ -55,6 +64,7 @@ class ModelHandle:
                     output_space=self.config.output_space,
                     module_file=self.config.module_file,
                     output_is=self.config.output_is,
+                    probe=Probe(self.n_outputs, tuple(batches)),
                 )
                 _LOADED[self] = model
         return model

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterator, Sequence
 
 import apache_beam as beam
 import numpy as np
@@ -12,16 +13,19 @@ import pyarrow as pa
 from tfx_explain.config import ExplainConfig
 from tfx_explain.config.explain import LOSS_METHODS, SageConfig
 from tfx_explain.content_sample import SampledRows
-from tfx_explain.errors import EmptySplitError, ModelError
+from tfx_explain.errors import EmptySplitError, ModelCallError, ModelError
 from tfx_explain.models import Model
 from tfx_explain.rows import HashArray, row_hashes, take_rows
 from tfx_explain.transforms.background import Background, choose_background, pool_size
 from tfx_explain.transforms.designs import uses_surrogate
+from tfx_explain.transforms.explain import set_aside
 from tfx_explain.transforms.loss_plan import N_PILOT, needs_pilot, plan_losses, wants_losses
 from tfx_explain.transforms.losses import LossExplainer
 from tfx_explain.transforms.profile_plan import N_SAMPLE, plan_profiles, wants_profiles
+from tfx_explain.transforms.read import FAILED
+from tfx_explain.transforms.refusals import GROUP, IntArray, by_halves, refused_rows, said
 from tfx_explain.transforms.request import ExplainRequest, features_read
-from tfx_explain.transforms.row_explainer import RowExplainer, players_of
+from tfx_explain.transforms.row_explainer import Estimates, RowExplainer, players_of
 from tfx_explain.transforms.select import SampleRows, Selection
 from tfx_explain.transforms.surrogates import fit_to_model
 
@@ -30,13 +34,13 @@ _PILOT_QUANTILE = 0.9
 
 
 class ChooseBackground(beam.PTransform):
-    """One Background from the usable SplitRows of the background split."""
+    """One Background from the usable SplitRows of the background split; refused rows are `failed`."""
 
     def __init__(self, request: ExplainRequest) -> None:
         super().__init__()
         self.request = request
 
-    def expand(self, rows: beam.PCollection) -> beam.PCollection:
+    def expand(self, rows: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Adds the steps."""
         config = self.request.config
         n_pilot = _N_PILOT if config.shapley.max_relative_error is not None else 0
@@ -45,7 +49,47 @@ class ChooseBackground(beam.PTransform):
             n = max(n, N_SAMPLE)
         selection = Selection(n, config.seed, f"background {config.background.split}")
         sample = rows | "Sample" >> SampleRows(selection, self.request.background_pattern)
-        return sample | "Plan" >> beam.Map(plan, self.request)
+        return sample | "Plan" >> beam.FlatMap(plan_without_refused, self.request).with_outputs(
+            FAILED, main="background"
+        )
+
+
+def background_name(split: str) -> str:
+    """How the rows of a split that the background is drawn from are called among counts and failures."""
+    return f"{split} (background)"
+
+
+def plan_without_refused(
+    sampled: SampledRows, request: ExplainRequest
+) -> Iterator[Background | beam.pvalue.TaggedOutput]:
+    """As `plan`, of the rows that the models can predict; the others go to the `failed` output.
+
+    Raises:
+      EmptySplitError: there are none.
+      ModelCallError: the models can predict none of them, or fail on mixtures of those that they can.
+    """
+    rows = sampled.rows
+    try:
+        yield plan(sampled, request)
+        return
+    except ModelCallError as error:
+        if rows is None:
+            raise
+        refused = refused_rows([handle.acquire() for handle in request.models], rows)
+        if len(refused) == rows.num_rows:
+            raise
+        failed = error
+    good = np.setdiff1d(np.arange(rows.num_rows), list(refused))
+    _, failures = set_aside(rows, refused)
+    split = request.config.background.split
+    if failures:
+        yield beam.pvalue.TaggedOutput(FAILED, (background_name(split), failures))
+    try:
+        yield plan(SampledRows(take_rows(rows, good), sampled.hashes[good], sampled.draws[good]), request)
+    except ModelCallError as error:
+        raise ModelCallError(
+            f"{said(error)}: it is asked about mixtures of rows of split `{split}`, too; {GROUP}."
+        ) from failed
 
 
 def plan(sampled: SampledRows, request: ExplainRequest) -> Background:
@@ -110,8 +154,12 @@ def pilot_budget(
     budget: int | None = None
     while True:
         background = dataclasses.replace(background, budget=budget)
-        estimates = explainer.first_round(pilot, hashes, background)
-        error = estimates.relative_error()
+        rounds, refused = by_halves(
+            pilot.num_rows, functools.partial(_first_round, explainer, pilot, hashes, background)
+        )
+        if not rounds:
+            raise ModelCallError(f"{next(iter(refused.values()))}.")
+        error = np.concatenate([one.relative_error() for one in rounds])
         error = error[~np.isnan(error)]
         if not len(error) or np.quantile(error, _PILOT_QUANTILE) <= (config.shapley.max_relative_error or 0):
             return budget
@@ -119,6 +167,12 @@ def pilot_budget(
         if larger is None:
             return budget
         budget = larger
+
+
+def _first_round(
+    explainer: RowExplainer, pilot: pa.RecordBatch, hashes: HashArray, background: Background, rows: IntArray
+) -> Estimates:
+    return explainer.first_round(take_rows(pilot, rows), hashes[rows], background)
 
 
 def with_loss_plan(
@@ -162,7 +216,11 @@ def with_loss_plan(
     # The last ones, which are the least likely to be in the background.
     pilot = finite[-N_PILOT:]
     rows = take_rows(sample, pilot)
-    found = explainer.sage.pilot(rows, draws[pilot], background, plan, predictions[0][pilot])
+    try:
+        found = explainer.sage.pilot(rows, draws[pilot], background, plan, predictions[0][pilot])
+    except ModelCallError:
+        # Without a forecast all rows are evaluated, and those that the model refuses are found.
+        found = None
     return dataclasses.replace(background, losses=dataclasses.replace(plan, pilot=found))
 
 

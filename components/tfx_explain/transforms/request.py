@@ -102,10 +102,11 @@ class ExplainRequest:
         model = model.identified(written)
         baseline_model = None if baseline_model is None else baseline_model.identified(written)
         handles = [model] if baseline_model is None else [model, baseline_model]
-        models = [handle.acquire() for handle in handles]
-        _check_comparable(models, config)
         peeked = {split: peek(pattern, split) for split, pattern in example_patterns.items()}
         background = peek(background_pattern, config.background.split)
+        models = [handle.acquire([background, *peeked.values()]) for handle in handles]
+        _check_comparable(models, config)
+        model, *others = [dataclasses.replace(h, n_outputs=m.n_outputs) for h, m in zip(handles, models, strict=True)]
         keys = {config.label_key, config.id_key, config.example_weight_key}
         columns = {name for rows in [*peeked.values(), background] for name in rows.schema.names}
         seen = columns | set(schema_features or ())
@@ -134,7 +135,7 @@ class ExplainRequest:
             players=players,
             # A group may have the name of a feature that no model reads, as of the one it was made of.
             unused_features=tuple(sorted(seen - set(read) - keys - set(players))),
-            baseline_model=baseline_model,
+            baseline_model=others[0] if others else None,
             outputs=output_names(models[0], config),
         )
 
