@@ -38,7 +38,7 @@ def run(tmp_path_factory):
         place = root / str(len(list(root.iterdir())))
         place.mkdir()
         (place / "module.py").write_text(MODULE.replace("VALUE", value).replace("COUNT", str(N)))
-        space = {"output_space": "probability"} if output_is else {}
+        space = {"output_is": output_is} if output_is else {}
         settings = {"model": {"module_file": str(place / "module.py"), "classes": classes, **space}, **config}
         settings = {"background": {"num_rows": 8}, "id_key": "id", "label_key": "label", **settings}
         where = {"model": str(root / "model"), "output_dir": str(place / "out")}
@@ -87,7 +87,7 @@ def test_each_row_has_the_base_value_of_its_own_output(run):
 
 def test_what_needs_all_outputs_says_so(run):
     with pytest.raises(ModelError, match=r"`permutation_importance` judges all outputs.*NaN") as error:
-        run("np.nan", [1], "probability", methods=["shapley", "permutation_importance"])
+        run("np.nan", [1], "logits", methods=["shapley", "permutation_importance"])
     assert "\n" not in str(error.value)
 
 
