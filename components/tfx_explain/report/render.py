@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from tfx_explain import integrity
-from tfx_explain.printable import printable, sentence, shortened
+from tfx_explain.printable import MAX_SENTENCE, printable, shortened
 from tfx_explain.report import story, text
 from tfx_explain.report.comparison import compare_methods
 from tfx_explain.report.data import ReportData
@@ -34,7 +35,7 @@ from tfx_explain.summary.rules import FRACTIONS
 from tfx_explain.summary.wording import confidence, percent, percents
 
 GENERATOR = "tfx-explain"
-_MAX_NAME = 300
+_MAX_NAME = 200
 MAX_PANELS = 6
 """More (slice, output) pairs than this are listed in one table instead of drawn: a page must stay readable."""
 
@@ -182,12 +183,13 @@ def _readable(value: Any) -> Any:
 
 def _names(names: Iterable[str]) -> Markup:
     """Names in a row."""
-    return Markup(", ").join(_readable(str(name)) for name in names)
+    return Markup(", ").join(Markup("<bdi>{}</bdi>").format(_readable(str(name))) for name in names)
 
 
 def _long(text: str) -> Markup:
     """Text that may be longer than a name: a sentence that lists some."""
-    return Markup.escape(sentence(str(text)))
+    words = re.sub(rf"\S{{{_MAX_NAME + 1},}}", lambda word: shortened(word.group(), _MAX_NAME), str(text))
+    return Markup.escape(shortened(printable(words), MAX_SENTENCE))
 
 
 def _json(manifest: Mapping[str, Any]) -> Markup:
