@@ -17,11 +17,11 @@ from tfx_explain.errors import ModelCallError, ModelError
 from tfx_explain.models.chunks import padded_range, rows_per_call, tile_size
 from tfx_explain.models.compilation import can_compile
 from tfx_explain.models.features import Column, Inputs, Ragged, take_rows
-from tfx_explain.models.graph import FrozenGraph, Port
+from tfx_explain.models.graph import Change, FrozenGraph, Port, coarsest_rounding, with_nodes
 from tfx_explain.models.hoist import Hoisted, hoist, unhoisted
 from tfx_explain.models.host import as_matrix
 from tfx_explain.models.messages import first_line
-from tfx_explain.models.ports import forward_function, port_value, port_values
+from tfx_explain.models.ports import feed_tensors, forward_function, n_rows_of, port_types, port_value, port_values
 
 _LOG = logging.getLogger(__name__)
 _PREDICT_ROWS = 1024
@@ -35,19 +35,22 @@ class GraphEngine:
       graph: the graph, with its ports.
       n_outputs: values its output has per row.
       what: the model, for messages.
+      before: what was changed in the graph for the sake of the output space.
     """
 
     fixed_shapes = True
     is_thread_safe = True
 
-    def __init__(self, graph: FrozenGraph, n_outputs: int, what: str) -> None:
+    def __init__(self, graph: FrozenGraph, n_outputs: int, what: str, before: Change | None = None) -> None:
         self._graph = graph
         self._n_outputs = n_outputs
-        self._what = what
-        self._forward = forward_function(graph)
+        self.what = what
+        self._before = before
         width = sum(int(np.prod(port.spec.shape)) for port in graph.ports)
         self._rows = min(_PREDICT_ROWS, rows_per_call(width, graph.n_weights()))
-        self._predict = tf.function(self._forward, autograph=False)
+        # Traced once for any number of rows.
+        run = forward_function(graph, before.kept if before else ())
+        self._run: Any = tf.function(run, autograph=False, input_signature=[port_types(graph.ports)])
         self._stages: dict[Any, list[_Stage]] = {}
         self._last_bound: tuple[Inputs, Any, Bound] | None = None
         self._lock = threading.Lock()
@@ -61,26 +64,68 @@ class GraphEngine:
         shapes: list[Any] = []
 
         def run(values: list[Any]) -> list[Any]:
-            outputs = self._predict(values)
+            outputs = self._run(values)[0]
             shapes.append(tuple(outputs.shape))
             return [outputs]
 
-        with model_errors(self._what):
+        with model_errors(self.what):
             outputs = as_matrix(in_chunks(run, self._graph.ports, inputs, self._rows)[0])
         if outputs.shape != (len(inputs), self._n_outputs):
             odd = next((shape for shape in shapes if shape[:1] != (self._rows,)), shapes[0])
             raise ModelError(
-                f"{self._what} gave outputs of shape {odd} for {self._rows} rows; it must give as many rows as it "
+                f"{self.what} gave outputs of shape {odd} for {self._rows} rows; it must give as many rows as it "
                 f"gets, of {self._n_outputs} values each."
             )
         return outputs
+
+    def outputs(self, inputs: Inputs) -> npt.NDArray[np.float64]:
+        """(n, n_outputs) outputs of one call on these rows and no others."""
+        with model_errors(self.what):
+            made = as_matrix(self._run(port_values(self._graph.ports, inputs.columns))[0].numpy())
+        if len(made) != len(inputs):
+            raise ModelError(
+                f"{self.what} gives {len(made)} outputs for {len(inputs)} rows; it must give one for each."
+            )
+        return made
+
+    def outputs_before(self, inputs: Inputs) -> npt.NDArray[np.float64]:
+        """The same without the change for the sake of the output space."""
+        if self._before is None:
+            return self.outputs(inputs)
+        with model_errors(self.what):
+            values = port_values(self._graph.ports, inputs.columns)
+            return as_matrix(self._undone(values, self._run(values)[1:]).numpy())
+
+    @functools.cached_property
+    def _undone(self) -> Any:
+        """A function from the ports' values and the kept tensors to the output without the change."""
+        before = self._before
+        if before is None or not before.nodes:
+            return lambda values, kept: kept[0]
+        ports = self._graph.ports
+        feeds = [*(name for port in ports for name in port.tensors), *before.kept]
+        call = with_nodes(self._graph, before.nodes, before.output).function(feeds, [before.output])
+        return tf.function(
+            lambda values, kept: call(*feed_tensors(ports, values), *kept, n_rows=n_rows_of(values[0]))[0],
+            autograph=False,
+        )
+
+    @property
+    def rows_per_call(self) -> int:
+        """How many rows each call of `predict` gives the model."""
+        return self._rows
+
+    @property
+    def rounding(self) -> float:
+        """The relative rounding error of the coarsest floats that the graph computes with."""
+        return coarsest_rounding(self._graph)
 
     def bind(self, background: Inputs, players: Sequence[Sequence[str]]) -> Bound:
         """Fixes what absent features become and which features form a player; the last such is kept."""
         key = tuple(tuple(names) for names in players)
         last = self._last_bound
         if last is None or last[0] is not background or last[1] != key:
-            last = (background, key, Bound(self._stages_for(players, background), background, self._what))
+            last = (background, key, Bound(self._stages_for(players, background), background, self.what))
             self._last_bound = last
         return last[2]
 
@@ -88,7 +133,7 @@ class GraphEngine:
         """The ways to run the graph for these players, best first, made once."""
         owners = {name: player for player, names in enumerate(players) for name in names}
         key = tuple(sorted(owners.items()))
-        with self._lock, model_errors(self._what):
+        with self._lock, model_errors(self.what):
             if key not in self._stages:
                 ways = [hoist(self._graph, owners, background), unhoisted(self._graph, owners)]
                 self._stages[key] = [_Stage(self._graph.ports, way, self._n_outputs, self._rows) for way in ways]
@@ -231,7 +276,7 @@ class _Stage:
             else:
                 feeds.append(_mix_ragged(own, other, keep, index, lattice))
         dtype = self._values_dtype(index)
-        outputs = tf.reshape(tf.cast(self._forward(feeds), dtype), [*lattice, self._n_outputs])
+        outputs = tf.reshape(tf.cast(self._forward(feeds)[0], dtype), [*lattice, self._n_outputs])
         if lattice[3] == 1:
             return outputs[:, :, :, 0]
         return tf.reduce_sum(outputs * weight[None, :, None, :, None], axis=3)

@@ -22,6 +22,13 @@ _LOG = logging.getLogger(__name__)
 Encoding = Literal["dense", "sparse", "ragged", "padded"]
 Function = Callable[..., Any]
 
+_ROUNDING = {
+    tf.bfloat16: 2.0**-7,
+    tf.float16: 2.0**-10,
+    tf.float32: 2.0**-23,
+    tf.float64: 2.0**-52,
+}
+
 
 @dataclass(frozen=True)
 class Port:
@@ -53,6 +60,7 @@ class FrozenGraph:
       output: name of the output tensor.
       captures: placeholder name -> tensor, for what cannot be frozen (lookup tables).
       serialized: name of the placeholder of serialised examples, if the graph has one.
+      unread: features that it parses although the output does not depend on them.
     """
 
     graph_def: Any
@@ -60,6 +68,7 @@ class FrozenGraph:
     output: str
     captures: Mapping[str, Any]
     serialized: str | None = None
+    unread: tuple[FeatureSpec, ...] = ()
 
     def import_graph(self) -> Any:
         """The graph as a `tf.Graph`, to look at."""
@@ -122,6 +131,56 @@ class FrozenGraph:
         graph_def.CopyFrom(self.graph_def)
         next(node for node in graph_def.node if node.name == name).op = op
         return replace(self, graph_def=graph_def)
+
+
+def coarsest_rounding(graph: FrozenGraph) -> float:
+    """The relative rounding error of the coarsest floats on the way from the ports to the output."""
+    feeds = [name for port in graph.ports for name in port.tensors]
+    used = graph.reachable([graph.output], stops=feeds)
+    tensors = (tensor for op in graph.import_graph().get_operations() for tensor in op.outputs if tensor.name in used)
+    kinds = {tensor.dtype.base_dtype for tensor in tensors}
+    return max((error for kind, error in _ROUNDING.items() if kind in kinds), default=_ROUNDING[tf.float32])
+
+
+@dataclass(frozen=True)
+class Change:
+    """How to get back to what a graph was before it was changed.
+
+    Attributes:
+      nodes: the nodes that were other ones.
+      output: name of the output tensor.
+      kept: names of the tensors, in both graphs, from which that output is computed with these nodes.
+    """
+
+    nodes: tuple[Any, ...]
+    output: str
+    kept: tuple[str, ...]
+
+    @classmethod
+    def between(cls, before: FrozenGraph, after: FrozenGraph) -> Change | None:
+        """None where nothing was changed."""
+        now = {node.name: node for node in after.graph_def.node}
+        nodes = []
+        for node in before.graph_def.node:
+            if now.get(node.name) != node:
+                # A copy, as a node keeps the whole graph in memory.
+                nodes.append(tf.compat.v1.NodeDef())
+                nodes[-1].CopyFrom(node)
+        if not nodes and before.output == after.output:
+            return None
+        changed = {node.name for node in nodes}
+        inputs = {_tensor(name) for node in nodes for name in node.input}
+        kept = sorted(name for name in inputs if name.rpartition(":")[0] not in changed)
+        return cls(tuple(nodes), before.output, tuple(kept) if nodes else (before.output,))
+
+
+def with_nodes(graph: FrozenGraph, nodes: Sequence[Any], output: str) -> FrozenGraph:
+    """The graph with these nodes instead of its own of their names, and another output."""
+    given = {node.name: node for node in nodes}
+    graph_def = tf.compat.v1.GraphDef(versions=graph.graph_def.versions, library=graph.graph_def.library)
+    graph_def.node.extend(given.pop(node.name, node) for node in graph.graph_def.node)
+    graph_def.node.extend(given.values())
+    return replace(graph, graph_def=graph_def, output=output)
 
 
 def _tensor(name: str) -> str:

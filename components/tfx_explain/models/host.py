@@ -25,10 +25,13 @@ class HostEngine:
 
     fixed_shapes = False
     is_thread_safe = False
+    rows_per_call = 1
+    # What it computes with cannot be seen.
+    rounding = float(np.finfo(np.float32).eps)
 
     def __init__(self, call: Callable[[Inputs], Any], what: str) -> None:
         self._call = call
-        self._what = what
+        self.what = what
         self._width: int | None = None  # as many outputs as the first call gave
 
     def predict(self, inputs: Inputs) -> npt.NDArray[np.float64]:
@@ -47,14 +50,12 @@ class HostEngine:
         if outputs.ndim not in (1, 2) or len(outputs) != len(inputs) or outputs.dtype.kind not in "fiub":
             got = f"{outputs.dtype} of shape {outputs.shape}"
             raise ModelCallError(
-                f"{self._what} gave {got} for {len(inputs)} rows; it must give numbers (n,) or (n, outputs)."
+                f"{self.what} gave {got} for {len(inputs)} rows; it must give numbers (n,) or (n, outputs)."
             )
         width = outputs.shape[1] if outputs.ndim == 2 else 1
         if not width or width != (self._width or width):
             wanted = f"{self._width} as before" if self._width else "at least one"
-            raise ModelError(
-                f"{self._what} gave {width} outputs for each of {len(inputs)} rows; it must give {wanted}."
-            )
+            raise ModelError(f"{self.what} gave {width} outputs for each of {len(inputs)} rows; it must give {wanted}.")
         self._width = width
         return as_matrix(outputs)
 

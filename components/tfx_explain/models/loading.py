@@ -8,21 +8,24 @@ import posixpath
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from tfx_explain.errors import ModelError, SignatureError
 from tfx_explain.models.engine import GraphEngine
-from tfx_explain.models.features import FeatureSpec, Reader
-from tfx_explain.models.graph import FrozenGraph, Port, freeze
+from tfx_explain.models.features import FeatureSpec, Inputs, Reader
+from tfx_explain.models.graph import Change, FrozenGraph, Port, freeze, with_nodes
 from tfx_explain.models.host import HostEngine
 from tfx_explain.models.messages import first_line
-from tfx_explain.models.model import Engine, Model
+from tfx_explain.models.model import Model, OwnOutputs
 from tfx_explain.models.module_file import load_module
 from tfx_explain.models.outputs import check_output_space, choose_output, in_output_space
 from tfx_explain.models.parsing import cut_after_parsing, other_messages, parsed_features, parses
 from tfx_explain.models.ports import forward_function, port_values
 from tfx_explain.models.probe import BLANK, Probe
 from tfx_explain.models.serialized import serialized_call
+from tfx_explain.models.signature import Signature, examples_feeds, tensors_feeds
 
 _LOG = logging.getLogger(__name__)
 
@@ -133,17 +136,34 @@ def _signature_model(
         graph, names = freeze(function, key)
     except (ValueError, TypeError, NotImplementedError, tf.errors.OpError) as error:
         raise ModelError(f"The graph of {where} cannot be frozen: {first_line(error)}.") from error
+    before = graph
     explained = in_output_space(graph, output_space, output, output_is)
     graph = explained.graph
+    change = Change.between(before, graph)
     if explained.note:
         _LOG.info("%s", explained.note)
     if len(arguments) == 1 and _is_serialized(next(iter(arguments.values()))) and parses(graph):
-        engine, reader, n_outputs, access = _examples_access(graph, names.popitem()[1], where, probe)
+        ((argument, serialized),) = names.items()
+        graph, reader, n_outputs, access = _examples_access(graph, serialized, where, probe)
+        feeds = examples_feeds(argument, graph.unread)
     else:
+        serialized = ""
         graph = _with_tensors(graph, arguments, names, where)
         reader, access = Reader(_specs(graph), casts_integers=True), "tensors"
         n_outputs = _graph_width(graph, reader, probe, output)
-        engine = GraphEngine(graph, n_outputs, where)
+        feeds = tensors_feeds(graph, arguments)
+
+    engine: GraphEngine | HostEngine
+    if graph.ports:
+        engine = GraphEngine(graph, n_outputs, where, change)
+        before_output_space = engine.outputs_before
+    else:
+        engine = _examples_engine(graph, serialized, where)
+
+        def before_output_space(inputs: Inputs) -> npt.NDArray[np.float64]:
+            undone = graph if change is None else with_nodes(graph, change.nodes, change.output)
+            return _examples_engine(undone, serialized, where).outputs(inputs)
+
     return Model(
         engine=engine,
         reader=reader,
@@ -154,6 +174,7 @@ def _signature_model(
         access=access,
         link=explained.link,
         keep_alive=loaded,
+        own=OwnOutputs(Signature(function, key, feeds), before_output_space),
     )
 
 
@@ -161,7 +182,9 @@ def _is_serialized(spec: Any) -> bool:
     return bool(spec.dtype == tf.string and spec.shape.rank == 1)
 
 
-def _examples_access(graph: FrozenGraph, serialized: str, where: str, probe: Probe) -> tuple[Engine, Reader, int, str]:
+def _examples_access(
+    graph: FrozenGraph, serialized: str, where: str, probe: Probe
+) -> tuple[FrozenGraph, Reader, int, str]:
     """Past the parse op where the graph can be cut there, else through re-encoded examples."""
     other = other_messages(graph, serialized)
     if other:
@@ -172,14 +195,18 @@ def _examples_access(graph: FrozenGraph, serialized: str, where: str, probe: Pro
     ported = cut_after_parsing(graph, serialized)
     if ported is not None:
         reader = Reader(_specs(ported), casts_integers=False)
-        n_outputs = _graph_width(ported, reader, probe, where)
-        return GraphEngine(ported, n_outputs, where), reader, n_outputs, "parse_cut"
+        return ported, reader, _graph_width(ported, reader, probe, where), "parse_cut"
     _LOG.warning("The graph of %s cannot be cut after its parse op; rows are re-encoded, which is slower.", where)
-    run = tf.function(graph.function([serialized], [graph.output]), autograph=False)
-    engine = HostEngine(serialized_call(lambda examples: run(examples)[0], where), where)
     reader = Reader(parsed_features(graph), casts_integers=False)
-    n_outputs = _known_width(graph) or probe.width(reader, engine.outputs, where)
-    return engine, reader, n_outputs, "serialized"
+    n_outputs = _known_width(graph) or probe.width(reader, _examples_engine(graph, serialized, where).outputs, where)
+    return graph, reader, n_outputs, "serialized"
+
+
+def _examples_engine(graph: FrozenGraph, serialized: str, where: str) -> HostEngine:
+    """Runs a graph on re-encoded examples."""
+    one_string_per_row = [tf.TensorSpec([None], tf.string)]
+    run = tf.function(graph.function([serialized], [graph.output]), autograph=False, input_signature=one_string_per_row)
+    return HostEngine(serialized_call(lambda examples: run(examples)[0], where), where)
 
 
 def _with_tensors(graph: FrozenGraph, arguments: Any, names: dict[str, str], where: str) -> FrozenGraph:
@@ -220,7 +247,7 @@ def _graph_width(graph: FrozenGraph, reader: Reader, probe: Probe, what: str) ->
         return _some(known, what)
     forward = tf.function(forward_function(graph), autograph=False)
     ports = graph.ports
-    return _some(probe.width(reader, lambda inputs: forward(port_values(ports, inputs.columns)).numpy(), what), what)
+    return _some(probe.width(reader, lambda inputs: forward(port_values(ports, inputs.columns))[0].numpy(), what), what)
 
 
 def _some(n_outputs: int, what: str) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from tfx_explain.errors import InputError
 from tfx_explain.models.chunks import MAX_VALUES, Chunks, Design, block_weights, padded_range, plan_chunks
 from tfx_explain.models.features import FeatureSpec, Inputs, Reader
 from tfx_explain.models.repeats import Masks, differing_players, distinct_values, enumerated_masks, is_worth_it
+from tfx_explain.models.signature import Signature
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -27,16 +29,44 @@ class Engine(Protocol):
     Attributes:
       fixed_shapes: whether calls want the same number of rows each time.
       is_thread_safe: whether several threads may call at once.
+      what: the model, for messages.
+      rows_per_call: how many rows `predict` gives the model at a time, filled up with copies where there are fewer.
+      rounding: relative rounding error of the floats that the model computes with.
     """
 
     fixed_shapes: bool
     is_thread_safe: bool
+    what: str
+
+    @property
+    def rows_per_call(self) -> int:
+        """See above."""
+
+    @property
+    def rounding(self) -> float:
+        """See above."""
 
     def predict(self, inputs: Inputs) -> npt.NDArray[np.float64]:
         """(n, n_outputs) outputs."""
 
+    def outputs(self, inputs: Inputs) -> npt.NDArray[np.float64]:
+        """(n, n_outputs) outputs of one call on these rows and no others."""
+
     def bind(self, background: Inputs, players: Sequence[Sequence[str]]) -> Any:
         """Fixes what absent features become and which features form a player."""
+
+
+@dataclass(frozen=True)
+class OwnOutputs:
+    """A SavedModel's own signature, and what our way to call the model makes of it; both before the output space.
+
+    Attributes:
+      signature: the signature.
+      ours: from rows to (n, n_outputs), in one call.
+    """
+
+    signature: Signature
+    ours: Callable[[Inputs], npt.NDArray[np.float64]]
 
 
 class Model:
@@ -56,6 +86,9 @@ class Model:
       is_thread_safe: whether several threads may call it at once; a Python model is not taken to be.
       link: where `output_space` is "logit", whether each output is a log-odds of its own ("sigmoid"), or all of a row
         are the logits of a softmax ("softmax").
+      what: the model, for messages.
+      rows_per_call: how many rows `predict` gives the model at a time, filled up with copies where there are fewer.
+      own: its own signature, to compare with; None for a Python model, which is called as it is.
       sources: of a Python model, the files that were imported from beside its module file: path -> SHA-256.
     """
 
@@ -72,8 +105,12 @@ class Model:
         keep_alive: Any = None,
         sources: Mapping[str, bytes] | None = None,
         link: str = "",
+        own: OwnOutputs | None = None,
     ) -> None:
         self._engine = engine
+        self.own = own
+        self.what = engine.what
+        self.rows_per_call = engine.rows_per_call
         self._reader = reader
         self._keep_alive = keep_alive
         self.features: tuple[FeatureSpec, ...] = reader.specs
@@ -110,6 +147,19 @@ class Model:
           ModelCallError: the model fails on these inputs.
         """
         return self._engine.predict(inputs) if len(inputs) else np.zeros((0, self.n_outputs))
+
+    def outputs(self, inputs: Inputs) -> npt.NDArray[np.float64]:
+        """(n, n_outputs) predictions of exactly these rows, in one call of the model.
+
+        Raises:
+          ModelError: the model fails on these inputs.
+        """
+        return self._engine.outputs(inputs)
+
+    @property
+    def rounding(self) -> float:
+        """Relative rounding error of the coarsest floats that the model is known to compute with."""
+        return self._engine.rounding
 
     def _chunks(self, bound: Any, design: Design, typical_examples: tuple[int, ...] = ()) -> Chunks:
         n_blocks, n_coalitions, _ = np.shape(design.coalitions)

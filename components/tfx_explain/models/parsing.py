@@ -83,11 +83,12 @@ def cut_after_parsing(graph: FrozenGraph, serialized: str) -> FrozenGraph | None
         readers = [op for op in imported.get_tensor_by_name(serialized).consumers() if f"{op.name}:0" in used]
         if not all(_only_counts(op, used) for op in readers):
             return None
+    unread = tuple(port.spec for port in ports if not used.intersection(port.tensors))
     ports = [port for port in ports if used.intersection(port.tensors)]
     specs = {port.spec.name: port.spec for port in ports}
     if not ports or not all(agree(specs[port.spec.name], port.spec) for port in ports):
         return None
-    return replace(graph, ports=tuple(ports), serialized=serialized)
+    return replace(graph, ports=tuple(ports), serialized=serialized, unread=unread)
 
 
 def _reads(tensor: Any, source: str) -> bool:

@@ -25,6 +25,18 @@ def port_values(ports: Sequence[Port], columns: Mapping[str, Column]) -> list[An
     return [port_value(port, columns[port.spec.name]) for port in ports]
 
 
+def port_types(ports: Sequence[Port]) -> list[Any]:
+    """Per port, the type of its value for any number of rows."""
+    types = []
+    for port in ports:
+        dtype = tf.dtypes.as_dtype(port.spec.dtype)
+        if port.encoding == "dense":
+            types.append(tf.TensorSpec([None, *port.spec.shape], dtype))
+        else:
+            types.append(tf.RaggedTensorSpec([None, None, *port.spec.shape], dtype, ragged_rank=1))
+    return types
+
+
 def feed_tensors(ports: Sequence[Port], values: Sequence[Any]) -> list[Any]:
     """The tensors of all ports, in order, as the parse op would give them."""
     return [tensor for port, value in zip(ports, values, strict=True) for tensor in _feeds(port, value)]
@@ -46,11 +58,11 @@ def n_rows_of(value: Any) -> Any:
     return tf.cast(value.nrows(), tf.int32) if isinstance(value, tf.RaggedTensor) else tf.shape(value)[0]
 
 
-def forward_function(graph: FrozenGraph) -> Callable[[Sequence[Any]], Any]:
-    """A function from the ports' values to the graph's output tensor."""
-    call = graph.function([name for port in graph.ports for name in port.tensors], [graph.output])
+def forward_function(graph: FrozenGraph, also: Sequence[str] = ()) -> Callable[[Sequence[Any]], list[Any]]:
+    """A function from the ports' values to the graph's output tensor and any others."""
+    call = graph.function([name for port in graph.ports for name in port.tensors], [graph.output, *also])
 
-    def forward(values: Sequence[Any]) -> Any:
-        return call(*feed_tensors(graph.ports, values), n_rows=n_rows_of(values[0]))[0]
+    def forward(values: Sequence[Any]) -> list[Any]:
+        return call(*feed_tensors(graph.ports, values), n_rows=n_rows_of(values[0]))
 
     return forward

@@ -21,6 +21,7 @@ from tfx_explain.transforms.loss_plan import check_losses
 from tfx_explain.transforms.model_handle import ModelHandle
 from tfx_explain.transforms.outputs import output_names
 from tfx_explain.transforms.profile_plan import check_features
+from tfx_explain.transforms.trust import check_models
 
 REST = "other_features"
 """The player that holds the features the configuration leaves out, so that attributions still add up."""
@@ -47,6 +48,7 @@ class ExplainRequest:
       unused_features: features of the examples that no model reads.
       baseline_model: explained on the same rows and designs.
       outputs: names of the explained outputs.
+      loaded: the models, so that they stay loaded in the process that made the request; not sent to others.
     """
 
     config: ExplainConfig
@@ -59,6 +61,11 @@ class ExplainRequest:
     unused_features: tuple[str, ...]
     baseline_model: ModelHandle | None = None
     outputs: tuple[str, ...] = ()
+    loaded: tuple[Model, ...] = dataclasses.field(default=(), compare=False, repr=False)
+
+    def __getstate__(self) -> dict[str, object]:
+        """What is sent to workers."""
+        return {**self.__dict__, "loaded": ()}
 
     @property
     def models(self) -> list[ModelHandle]:
@@ -125,6 +132,7 @@ class ExplainRequest:
             check_losses(config, models[0], rows, split, tuple(players))
         n_background = config.background.num_rows
         shapley_design(config, len(players), np.full(n_background, 1 / n_background))
+        check_models(models, list(peeked.values()), background, players)
         return cls(
             config=config,
             model=model,
@@ -137,6 +145,7 @@ class ExplainRequest:
             unused_features=tuple(sorted(seen - set(read) - keys - set(players))),
             baseline_model=others[0] if others else None,
             outputs=output_names(models[0], config),
+            loaded=tuple(models),
         )
 
 

@@ -1,0 +1,87 @@
+"""A SavedModel's own signature, called as a user of the model would: the judge of every other way to call it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from tfx_explain.models.features import FeatureSpec, Inputs, blank_inputs
+from tfx_explain.models.graph import FrozenGraph
+from tfx_explain.models.host import as_matrix
+from tfx_explain.models.ports import feed_tensors, port_values
+from tfx_explain.models.serialized import encode_examples
+
+Feeds = Mapping[str, Any]
+
+
+class Signature:
+    """One output of a signature, before it is taken to an output space. Its assertions run, as they do in serving.
+
+    Args:
+      function: the signature.
+      output: the key of the output.
+      feeds: from rows to the signature's arguments.
+    """
+
+    def __init__(self, function: Any, output: str, feeds: Callable[[Inputs], Feeds]) -> None:
+        self._function = function
+        self._output = output
+        self._feeds = feeds
+
+    def outputs(self, inputs: Inputs) -> npt.NDArray[np.float64]:
+        """(n, n_outputs) outputs of one call.
+
+        Raises:
+          tf.errors.OpError: the model refuses the rows.
+        """
+        return as_matrix(self._function(**self._feeds(inputs))[self._output].numpy())
+
+    def one_by_one(self, inputs: Inputs) -> list[Any]:
+        """Of each row called alone, its (1, n_outputs) outputs, or the exception with which the model refuses it.
+
+        Lists are fed as they are in a batch of that row, so not padded for the others.
+        """
+        return [self._alone(inputs.take(np.array([row]))) for row in range(len(inputs))]
+
+    def _alone(self, row: Inputs) -> npt.NDArray[np.float64] | Exception:
+        try:
+            return self.outputs(row)
+        except (tf.errors.OpError, ValueError) as error:
+            return error
+
+
+def examples_feeds(argument: str, required: Sequence[FeatureSpec]) -> Callable[[Inputs], Feeds]:
+    """The argument of a signature on serialised tf.Examples.
+
+    Args:
+      argument: its name.
+      required: features that the signature parses; those that no output depends on are not among the inputs, and are
+        made up here.
+    """
+
+    def feeds(inputs: Inputs) -> Feeds:
+        made_up = blank_inputs([spec for spec in required if spec.name not in inputs.columns], len(inputs))
+        complete = Inputs(len(inputs), {**made_up.columns, **inputs.columns})
+        return {argument: tf.constant(encode_examples(complete), tf.string)}
+
+    return feeds
+
+
+def tensors_feeds(graph: FrozenGraph, arguments: Mapping[str, Any]) -> Callable[[Inputs], Feeds]:
+    """The arguments of a signature on feature tensors; those that the output does not depend on are made up."""
+    used = {port.spec.name for port in graph.ports}
+    unused = {name: spec for name, spec in arguments.items() if name not in used}
+
+    def feeds(inputs: Inputs) -> Feeds:
+        tensors = feed_tensors(graph.ports, port_values(graph.ports, inputs.columns))
+        given = dict(zip((port.spec.name for port in graph.ports), tensors, strict=True))
+        for name, spec in unused.items():
+            shape = [len(inputs), *(1 if size is None else size for size in spec.shape[1:])]
+            given[name] = tf.fill(shape, "") if spec.dtype == tf.string else tf.zeros(shape, spec.dtype)
+        return given
+
+    return feeds
