@@ -16,9 +16,13 @@ import tfx_explain
 import worlds
 from tfx_explain import InputError, ValidationConfig, integrity, records
 from tfx_explain.cli import main
+from tfx_explain.consistency import Consistency
 from tfx_explain.explainer.executor import describe_explanation
 from tfx_explain.explanation_validator import executor
 from tfx_explain.explanation_validator.judge import judge
+from tfx_explain.summary import ImportanceAccumulator
+from tfx_explain.summary.sizes import NoisyMoments, debiased_sizes
+from tfx_explain.transforms import write
 
 CONFIG: dict[str, Any] = {
     "background": {"num_rows": 12},
@@ -354,3 +358,44 @@ def test_an_explanation_that_was_replaced_as_a_whole_is_not_the_one_in_metadata(
 def test_metadata_knows_the_digest_of_the_manifest(explained: dict[str, str]) -> None:
     reader = tfx_explain.load(explained["one"])
     assert describe_explanation(reader.manifest)["manifest_digest"] == reader.manifest_digest
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_tables_of_noisy_attributions_agree_with_themselves(known):
+    """Sizes without the bias of noise are below those of means, below 0 by chance, and may have no known error."""
+    rng, players = np.random.default_rng(7), ("used", "a", "b", "c", "d")
+    tables, of_model, key = write.Tables("", players, ("out",), np.zeros((0, 2), np.int32), ""), [], ("overall", "out")
+    differences = NoisyMoments.empty(5, full=True)
+    for effect in (1.0, 1.5):
+        noise = np.full((40, 5), 0.3)
+        noise[:, 4] = 0.3 if known else np.nan
+        # All examples share the noise, which is not near 0 then, as means of it would be.
+        phi = effect * rng.normal(size=(40, 5)) * [1, 0, 0, 0, 0] + 0.3 * np.array([0.1, 0.8, -0.9, 0.05, 1.1])
+        accumulator = ImportanceAccumulator(5)
+        accumulator.add(phi, noise, np.zeros((40, 5)), np.zeros(40), np.zeros(40))
+        of_model.append(accumulator.result())
+        sizes, doubt = debiased_sizes(phi, noise)
+        differences.add(sizes, np.ones(40), noise**2, doubt, np.zeros(40, np.int64))
+    theirs, ours = of_model
+    table, baseline = tables.importance({key: ours}), tables.importance({key: theirs}, {key: ours}, {key: differences})
+    manifest = {
+        "players": players,
+        "outputs": ["out"],
+        "method": [records.SHAPLEY],
+        "slices": {"included": [{"slice": "overall", "num_examples": 40}]},
+        "counts": {"eval": {"explained": 40}},
+        "config": {},
+    }
+    found = Consistency("here", manifest)
+    found.importance(table, records.IMPORTANCE)
+    found.importance(baseline, records.BASELINE_IMPORTANCE)
+    found.differences(baseline, table)
+    found.covariance(tables.covariance({key: ours}), records.IMPORTANCE_COVARIANCE, table)
+    of_both = tables.covariance({key: theirs}, {key: differences})
+    found.covariance(of_both, records.BASELINE_IMPORTANCE_COVARIANCE, baseline)
+    assert (table["value"] < table["mean_signed"].abs()).any()
+    assert (table["value"] == 0).any()
+    assert table.set_index("player")["std_error"].isna().to_dict() == {p: not known and p == "d" for p in players}
+    table.loc[table["player"] == "d", "std_error"] = np.nan if known else 0.1
+    with pytest.raises(InputError, match="`std_error` is"):
+        found.importance(table, records.IMPORTANCE)

@@ -43,9 +43,11 @@ class Explanation(_Described):
       for the manifest and the report, which can be made again; names of the second are beneath `attributions_uri`),
       `self_digest` (SHA-256 of the other entries). What was changed since, or does not agree with the manifest, is
       refused when it is read, and before anything is judged. Format 1 has no digests: it can be read, not judged.
-    * `importance.parquet`: one row per (slice, output, method, player): `value` = mean |attribution|, `std_error`,
-      `ci_low`, `ci_high` (95 %, Student t over examples), `rank` (1 = most important), `share`, `share_std_error`,
-      `mean_signed`, `mean_signed_std_error`, `rms`, `num_examples`; `skewness` of |attribution| and `signed_skewness`
+    * `importance.parquet`: one row per (slice, output, method, player): `value` = mean |attribution| without the bias
+      that the noise of sampled coalitions gives it, not below 0, `std_error`, `ci_low`, `ci_high` (95 %, Student t; the
+      spread over examples, the noise, also as far as examples share it, and what bias may be left; NaN where the noise
+      of an attribution is unknown), `rank` (1 = most important), `share`, `share_std_error`, `mean_signed`,
+      `mean_signed_std_error`, `rms`, `num_examples`; `skewness` of sizes of attributions and `signed_skewness`
       of attributions over examples, by which the validator widens bounds; NaN below three of them, and for players of
       less than a millionth of all importance.
       Slices are named by their values, features in alphabetical order: `overall`, `sex=female`,

@@ -20,6 +20,10 @@ from tfx_explain.errors import InputError
 _CLOSE = 1e-7
 """Relative: tables hold all digits, and sums in another order differ by far less than this."""
 
+_MOST_NOISE = 4.0
+"""In mean design errors: more than noise may move an importance from the mean |attribution|. The formula in
+`summary.sizes` moves a size by 2.1 of its noise at most, which is 1 to 1.3 times the design error."""
+
 _PROFILES = ("partial_dependence", "accumulated_local_effects")
 
 
@@ -70,7 +74,7 @@ class Consistency:
         """
         columns = ("value", "std_error", "share", "share_std_error", "rank", "rms", "ci_low", "ci_high")
         counted = ("num_examples", "num_effective_examples")
-        signed = ("mean_signed", "mean_signed_std_error")
+        signed = ("mean_signed", "mean_signed_std_error", "mean_design_std_error")
         self._need(table, name, ("slice", "output", "method", "player"), (*columns, *signed, *counted))
         self._need(table, name, (), ("difference",) if name == records.BASELINE_IMPORTANCE else ())
         if name == records.IMPORTANCE and "difference" in table:
@@ -90,22 +94,29 @@ class Consistency:
         effective = ours["num_effective_examples"].to_numpy(np.float64)
         if not ((effective > 0) & (effective <= n.to_numpy() * (1 + _CLOSE))).all():
             raise self._broken(name, "its effective numbers of examples are not possible")
-        known = effective > 1 + 1e-9
+        noise = ours["mean_design_std_error"].to_numpy(np.float64)
+        if (noise < 0).any():
+            raise self._broken(name, "a `mean_design_std_error` is below 0")
+        noise_known = ~np.isnan(noise)
+        known = (effective > 1 + 1e-9) & noise_known
         for column in ("std_error", "mean_signed_std_error"):
             error = ours[column].to_numpy(np.float64)
             if not (np.isfinite(error[known]) & (error[known] >= 0)).all():
                 raise self._broken(name, f"a `{column}` is not a number of 0 or more")
+            if not np.isnan(error[~noise_known]).all():
+                raise self._broken(name, f"a `{column}` is there where the noise of attributions is not known")
         total = ours.groupby(["slice", "output"], sort=False)["value"].transform("sum").to_numpy()
         share = np.divide(value, total, out=np.zeros_like(value), where=total > 0)
         low, high = (ours[column].to_numpy(np.float64) for column in ("ci_low", "ci_high"))
         rank = ours.groupby(["slice", "output"], sort=False)["value"].rank(method="min", ascending=False)
         size, room = np.abs(ours["mean_signed"].to_numpy(np.float64)), _CLOSE * total
+        moved = np.where(noise_known, _MOST_NOISE * noise, np.inf) + room
         rms = ours["rms"].to_numpy(np.float64)
         for holds, why in (
             (np.abs(ours["share"].to_numpy(np.float64) - share) <= _CLOSE, "shares are not those of the importances"),
             (ours["rank"].to_numpy() == rank.to_numpy(), "ranks are not those of the importances"),
-            (size <= value + room, "a mean attribution is larger than the importance"),
-            (rms >= value - room, "an importance is larger than the root mean square attribution"),
+            (size <= value + moved, "a mean attribution is larger than the importance"),
+            (rms >= value - moved, "an importance is larger than the root mean square attribution"),
             (~known | ((low <= value + room) & (high >= value - room)), "an importance is outside its interval"),
             (~known | (np.abs(np.maximum(2 * value - high, 0.0) - low) <= room), "an interval is not about its figure"),
         ):
@@ -128,14 +139,21 @@ class Consistency:
                 continue
             for column, matrix in zip(columns, matrices, strict=True):
                 error = figures["std_error" if column == "covariance" else "difference_std_error"].to_numpy(np.float64)
-                if not np.isfinite(matrix).all() or not np.allclose(np.diag(matrix), error**2, rtol=_CLOSE, atol=0):
+                # Those of a player whose noise is not known are not known either.
+                known = np.isfinite(error)
+                if (np.isfinite(matrix) != np.outer(known, known)).any() or not np.allclose(
+                    np.diag(matrix), error**2, rtol=_CLOSE, atol=0, equal_nan=True
+                ):
                     raise self._broken(name, f"a variance of {key[0]} is not the square of the standard error")
-                if not _is_semidefinite(matrix):
+                if not _is_semidefinite(matrix[np.ix_(known, known)]):
                     raise self._broken(name, f"the covariances of {key[0]} are none that figures can have")
             of_shares = _share_variance(figures["value"].to_numpy(np.float64), matrices[0])
             found = figures["share_std_error"].to_numpy(np.float64) ** 2
             room = _CLOSE * (found + np.diag(matrices[0]) / max(float(figures["value"].sum()), 1e-300) ** 2) + 1e-18
-            if of_shares is not None and not (np.abs(found - of_shares) <= room).all():
+            if of_shares is None:
+                continue
+            alike = (np.abs(found - of_shares) <= room) | (np.isnan(found) & np.isnan(of_shares))
+            if not alike.all():
                 raise self._broken(name, f"the covariances of {key[0]} do not give the errors of the shares")
 
     def differences(self, baseline: pd.DataFrame, importance: pd.DataFrame) -> None:
@@ -151,6 +169,9 @@ class Consistency:
         room = _CLOSE * (ours["value_ours"].abs().max() + ours["value"].abs().max())
         if not ((ours["difference"] - expected).abs() <= room).all():
             raise self._broken(records.BASELINE_IMPORTANCE, "its differences are not those of the two tables")
+        unknown = ours["std_error"].isna() | ours["std_error_ours"].isna()
+        if (ours["difference_std_error"].isna() != unknown).any():
+            raise self._broken(records.BASELINE_IMPORTANCE, "errors of its differences are not those of the two tables")
 
     def interactions(self, table: pd.DataFrame) -> None:
         """Each pair of players at most once per slice, output and method, the same pairs for all of them.

@@ -23,6 +23,8 @@ def _batch(rng, n, d=D, offset=0.0):
         "completeness_gap": rng.normal(size=n) * 1e-7,
         "prediction": rng.normal(size=n),
         "weights": rng.uniform(0.1, 3.0, n),
+        "noise": np.zeros((n, d)),
+        "designs": rng.integers(0, 8, n),
     }
 
 
@@ -50,11 +52,14 @@ def _assert_equal(a, b, rtol=1e-12):
     cuts=st.lists(st.integers(0, 60), max_size=6),
     order=st.randoms(use_true_random=False),
     weighted=st.booleans(),
+    noisy=st.booleans(),
 )
-def test_any_split_in_any_order_with_empty_shards_gives_the_same_summary(seed, cuts, order, weighted):
+def test_any_split_in_any_order_with_empty_shards_gives_the_same_summary(seed, cuts, order, weighted, noisy):
     batch = _batch(np.random.default_rng(seed), 60)
     if not weighted:
         batch["weights"] = np.ones(60)
+    if noisy:
+        batch["noise"] = batch["design_std_error"]
     shards = [_accumulate(_take(batch, rows)) for rows in np.split(order.sample(range(60), 60), sorted(cuts))]
     shards += [ImportanceAccumulator(D), ImportanceAccumulator(D)]
     order.shuffle(shards)
@@ -215,11 +220,12 @@ def test_all_zero_attributions_have_share_zero():
     assert accumulator.result().share.tolist() == [0.0, 0.0]
 
 
-def test_unknown_standard_errors_do_not_spoil_the_importance():
+def test_unknown_standard_errors_leave_the_importance_and_the_errors_of_others():
     batch = _batch(np.random.default_rng(10), 20)
-    batch["design_std_error"][:, 0] = np.nan
+    batch["design_std_error"][:, 0] = batch["noise"][:, 0] = np.nan
     summary = _accumulate(batch).result()
-    assert np.isfinite(summary.std_error).all()
+    assert np.isfinite(summary.mean_abs).all()
+    assert np.isnan(summary.std_error).tolist() == [True, False, False, False]
     assert np.isnan(summary.rms_debiased).tolist() == [True, False, False, False]
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tfx_explain.summary.moments import WeightedMoments
+from tfx_explain.summary.sizes import NoisyMoments
 from tfx_explain.summary.slices import MIN_COMPARED, compare_with_rest, false_discovery_q_values
 
 
@@ -16,9 +17,17 @@ def moments(values, weights=None, *, full=True):
     return found
 
 
+def exact(values, weights=None, *, full=True):
+    """The same of values without noise."""
+    weights = np.ones(len(values)) if weights is None else weights
+    found = NoisyMoments.empty(values.shape[1], full=full)
+    found.add(values, weights, np.zeros_like(values), np.zeros_like(values), np.zeros(len(values), np.int64))
+    return found
+
+
 def compare(values, inside, weights=None, *, full=True):
     weights = np.ones(len(values)) if weights is None else weights
-    return compare_with_rest(moments(values, weights, full=full), moments(values[inside], weights[inside], full=full))
+    return compare_with_rest(exact(values, weights, full=full), exact(values[inside], weights[inside], full=full))
 
 
 @settings(max_examples=50, deadline=None)

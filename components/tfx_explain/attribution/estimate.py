@@ -14,6 +14,10 @@ from tfx_explain.errors import EstimationError
 
 _MIN_DOF = 3
 _SMALLEST_RESIDUAL_SHARE = 1e-6
+# What the design's part of the error is taken for where it cannot be told from the background's.
+_UNSEPARATED = 0.5
+# Residuals of few coalitions of many players are too small, more than their leverages say; by simulation.
+_TOO_SMALL = 0.3
 
 
 class _Solved(NamedTuple):
@@ -101,7 +105,13 @@ def attribute(
         interaction_std_error=interaction_error,
         interaction_pairs=design.interaction_pairs,
         interaction_index=design.interaction_index,
+        noise_ratio=_noise_ratio(design) if separated else _UNSEPARATED,
     )
+
+
+def _noise_ratio(design: Design) -> float:
+    """Of the actual design error to its estimate, for attributions near 0."""
+    return 1.0 + (_TOO_SMALL * design.n_players / design.n_coalitions if design.estimator == "leverage" else 0.0)
 
 
 def block_effects(

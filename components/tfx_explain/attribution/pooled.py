@@ -82,6 +82,7 @@ class PooledRegression:
         )
         of_errors = sensitivity[:n_blocks].sum(axis=(0, 2))
         safety = _SAFETY + _SAFETY_PER_COALITION * design.n_coalitions / (4 * design.n_players)
+        self._noise_ratio = float(safety**-0.5)
         of_all = sensitivity.sum(axis=(0, 2))
         scale = safety * ratio * np.divide(of_all, of_errors, out=np.ones_like(of_errors), where=of_errors > 0)
         self._sensitivity = scale[:, None] * np.concatenate(sensitivity[:n_blocks], axis=1)
@@ -126,6 +127,7 @@ class PooledRegression:
             interaction_std_error=None,
             interaction_pairs=self._no_pairs,
             interaction_index="",
+            noise_ratio=self._noise_ratio,
         )
 
     def _of_output(

@@ -36,6 +36,8 @@ class Attributions:
       interaction_std_error: (n, n_interactions, K) design and background error together, or None.
       interaction_pairs: (n_interactions, 2) int32 players of each interaction.
       interaction_index: "SII", "Faith-SHAP" or "".
+      noise_ratio: of the actual error of sampled coalitions, as near as can be, to `design_std_error`, which may be on
+        the safe side.
     """
 
     values: FloatArray
@@ -50,6 +52,7 @@ class Attributions:
     interaction_std_error: FloatArray | None
     interaction_pairs: npt.NDArray[np.int32]
     interaction_index: str
+    noise_ratio: float = 1.0
 
     @property
     def std_error(self) -> FloatArray:

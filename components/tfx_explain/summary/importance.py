@@ -12,32 +12,34 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.errors import ConfigError, InputError
-from tfx_explain.summary.moments import ThirdMoments, WeightedMoments
+from tfx_explain.summary.moments import ThirdMoments
 from tfx_explain.summary.ratio import Array, share_interval, t_quantile
+from tfx_explain.summary.sizes import NoisyMoments, debiased_sizes
 
 
 @dataclasses.dataclass(frozen=True)
 class ImportanceSummary:
     """What a set of attributions says about each player; d players, all in units of the model's output.
 
-    Intervals use Student's t with n - 1 degrees of freedom (n_effective - 1 for weighted examples) and are about the
-    examples: how far the figures may be from those of all examples of the same kind, given this background. The
-    background's own error does not shrink with more examples; `mean_background_std_error` bounds what it adds, and
-    `mean_design_std_error` what coalitions do that examples share.
+    Intervals use Student's t with n - 1 degrees of freedom (n_effective - 1 for weighted examples) and say how far the
+    figures may be from those of exact attributions of all examples of the same kind, given this background: they count
+    the spread over examples and the noise of sampled coalitions, also as far as examples share it (see `sizes`). The
+    background's own error does not shrink with more examples; `mean_background_std_error` bounds what it adds.
 
     Attributes:
       n_examples: examples of positive weight.
       n_effective: (sum w)^2 / sum w^2; equals n_examples without weights.
-      mean_abs: (d,) mean |attribution|.
-      mean_abs_covariance: (d, d) covariance of those means over examples; NaN below two examples.
+      mean_abs: (d,) mean |attribution| without the bias that noise of the attributions gives it, not below 0.
+      mean_abs_covariance: (d, d) covariance of the errors of those means; NaN below two examples, and where the noise
+        of an attribution is unknown.
       mean_signed: (d,) mean attribution.
       mean_signed_std_error: (d,) its standard error.
       rms: (d,) root mean square attribution.
       rms_debiased: (d,) sqrt(mean(attribution^2 - std_error^2)), clipped at 0: noise in the attributions makes
-        `mean_abs` and `rms` too large, not this. NaN where a standard error of an attribution is unknown.
+        `rms` too large, not this. NaN where a standard error of an attribution is unknown.
       std_error: (d,) standard error of `mean_abs`.
-      skewness: (d,) of |attribution| over examples; NaN below three, and for players of less than a millionth of all
-        importance, whose attributions may be nothing but rounding.
+      skewness: (d,) of sizes of attributions over examples; NaN below three, and for players of less than a millionth
+        of all importance, whose attributions may be nothing but rounding.
       signed_skewness: (d,) of attributions, likewise.
       ci_low: (d,) lower end of the interval of `mean_abs`, not below 0.
       ci_high: (d,) upper end.
@@ -107,8 +109,8 @@ class ImportanceAccumulator:
             raise ConfigError(f"importance needs at least one player, got {n_players}; include at least one feature.")
         self.n_players = n_players
         self.n_examples = 0
-        self._absolute = WeightedMoments.empty(n_players, full=True)
-        self._signed = WeightedMoments.empty(n_players, full=False)
+        self._absolute = NoisyMoments.empty(n_players, full=True)
+        self._signed = NoisyMoments.empty(n_players, full=False)
         self._absolute_third, self._signed_third = ThirdMoments.empty(n_players), ThirdMoments.empty(n_players)
         # Rows: attribution^2, design SE^2 + background SE^2, design SE, background SE; all times the example's weight.
         self._sums = np.zeros((4, n_players))
@@ -123,6 +125,8 @@ class ImportanceAccumulator:
         completeness_gap: npt.ArrayLike,
         prediction: npt.ArrayLike,
         weights: npt.ArrayLike | None = None,
+        noise: npt.ArrayLike | None = None,
+        designs: npt.NDArray[np.int64] | None = None,
     ) -> None:
         """Adds a batch of n examples.
 
@@ -133,6 +137,10 @@ class ImportanceAccumulator:
           completeness_gap: (n,) sum of attributions - (prediction - base value).
           prediction: (n,) in the same units.
           weights: (n,) example weights >= 0; None = all 1. An example of weight 0 counts only for the completeness gap.
+          noise: (n, d) standard deviations of the estimates' errors, as near as can be; None = `design_std_error`,
+            which may be on the safe side.
+          designs: (n,) numbers, below `sizes.MAX_DESIGNS`, of the coalitions that an example shares with others; None =
+            one for all.
 
         Raises:
           InputError: shapes do not fit, an attribution, gap or prediction is not finite, or a weight is unusable.
@@ -149,13 +157,16 @@ class ImportanceAccumulator:
         if n:
             self._max_gap = max(self._max_gap, float(gap.max()))
             self._max_relative_gap = max(self._max_relative_gap, float((gap / scale).max()))
+        errors = design if noise is None else self._checked("noise", noise, n=n, wide=True)
+        shared = np.zeros(n, np.int64) if designs is None else designs
         kept = w > 0
         phi, design, background, w = phi[kept], design[kept], background[kept], w[kept]
+        errors, shared = errors[kept], shared[kept]
         self.n_examples += len(w)
-        sizes = np.abs(phi)
-        self._absolute.add(sizes, w)
+        sizes, doubt = debiased_sizes(phi, errors)
+        self._absolute.add(sizes, w, errors**2, doubt, shared)
         self._absolute_third.add(sizes, w)
-        self._signed.add(phi, w)
+        self._signed.add(phi, w, errors**2, np.zeros_like(phi), shared)
         self._signed_third.add(phi, w)
         self._sums += np.stack([w @ phi**2, w @ (design**2 + background**2), w @ design, w @ background])
 
@@ -180,8 +191,8 @@ class ImportanceAccumulator:
         self._max_relative_gap = max(self._max_relative_gap, other._max_relative_gap)
 
     @property
-    def absolute(self) -> WeightedMoments:
-        """Moments of |attribution|, with covariances; not to be changed."""
+    def absolute(self) -> NoisyMoments:
+        """Moments of sizes of attributions, with covariances; not to be changed."""
         return self._absolute
 
     def result(self, confidence: float = 0.95) -> ImportanceSummary:
@@ -195,7 +206,7 @@ class ImportanceAccumulator:
         """
         if not 0 < confidence < 1:
             raise ConfigError(f"confidence must be between 0 and 1, got {confidence}.")
-        mean_abs = self._absolute.mean_or_nan()
+        mean_abs = np.maximum(self._absolute.mean_or_nan(), 0.0)
         covariance = self._absolute.covariance_of_mean()
         std_error = np.sqrt(np.diag(covariance))
         n_effective = self._absolute.n_effective

@@ -18,6 +18,9 @@ taken from above. Values that are never negative, of mean m and standard deviati
   at most m / s - s / m to the left, which none exceeds (E x^3 * E x >= (E x^2)^2, by Cauchy and Schwarz), but no more
     than 3, where a twelfth of the values are 0 and the others are alike.
 
+The standard error of values that are never negative is at most their mean (and 2 % where they are 30). One above it is
+mostly that of noisy attributions, which has no skewness: what is allowed for falls off from there.
+
 Bounds are never made narrower than Student's. Where tails are heavier than what is taken from above, as of these
 lognormal values, they are wrong too often. For such values ask for more examples, or more confidence.
 
@@ -46,6 +49,7 @@ UNKNOWN_SIDE = 2.0
 FEW = 30
 """Fewer values than this say little of their skewness: the bound from above is allowed for as well."""
 
+_MOST_OF_MANY = 1.02
 _RIGHT = 3.0
 _MOST_LEFT = 3.0
 
@@ -137,6 +141,8 @@ def of_sizes(mean: npt.ArrayLike, variance: npt.ArrayLike, n: float) -> tuple[Ar
     """
     m, v = np.asarray(mean, np.float64), np.asarray(variance, np.float64)
     relative = np.sqrt(np.divide(np.maximum(v, 0.0), m**2, out=np.zeros(np.shape(m)), where=m > 0))
+    noisy = relative > _MOST_OF_MANY if n >= FEW else relative < 0
+    relative = np.where(noisy, _MOST_OF_MANY**3 / np.where(noisy, relative, 1.0) ** 2, relative)
     inverse = np.divide(1.0, relative * n, out=np.zeros_like(relative), where=relative * n > 0)
     return np.clip(inverse - relative, 0.0, _MOST_LEFT / np.sqrt(max(n, 1.0))), _RIGHT * relative
 

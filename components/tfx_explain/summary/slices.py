@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from tfx_explain.summary.moments import WeightedMoments
 from tfx_explain.summary.ratio import Array
+from tfx_explain.summary.sizes import NoisyMoments
 
 MIN_COMPARED = 10
 """Fewer (effective) examples than this, in the slice or in the rest, are not compared: no test is right for them."""
@@ -43,7 +43,7 @@ class SliceDifference:
     degrees_of_freedom: Array
 
 
-def compare_with_rest(overall: WeightedMoments, part: WeightedMoments) -> SliceDifference:
+def compare_with_rest(overall: NoisyMoments, part: NoisyMoments) -> SliceDifference:
     """Compares a slice with everything outside it.
 
     The p-value is the larger one of two t tests: Welch's, which lets the spreads differ, and Student's, which pools
@@ -52,21 +52,27 @@ def compare_with_rest(overall: WeightedMoments, part: WeightedMoments) -> SliceD
     it happens to hold one too many, the pooled spread is the smaller one.
 
     Args:
-      overall: moments of |attribution| over all examples, those of the slice among them.
+      overall: moments of the sizes of attributions over all examples, those of the slice among them. The noise that
+        examples of one design share counts for either side as if it were its own.
       part: moments of the slice's.
 
     Source: B. L. Welch, "The generalization of 'Student's' problem when several different population variances are
     involved", Biometrika 34 (1947) 28-35; weighted means by linearisation with (sum w)^2 / sum w^2 for the number of
     examples.
     """
-    inside = part.variances()
-    if part.weight_squared >= overall.weight_squared:
-        unknown = np.full_like(part.mean, np.nan)
-        return SliceDifference(inside.mean_or_nan(), *[unknown.copy() for _ in range(7)])
-    rest = overall.variances().without(inside)
+    inside = part.moments.variances()
+    if inside.weight_squared >= overall.moments.weight_squared:
+        unknown = np.full_like(inside.mean, np.nan)
+        return SliceDifference(np.maximum(inside.mean_or_nan(), 0.0), *[unknown.copy() for _ in range(7)])
+    rest_moments = overall.without(part)
+    rest = rest_moments.moments.variances()
+    (own_in, common_in), (own_out, common_out) = part.beyond_rows(), rest_moments.beyond_rows()
+    beyond_rows = own_in + common_in**2 + own_out + common_out**2
     n_in, n_out = inside.n_effective, rest.n_effective
     rounding = _ROUNDING * np.maximum(inside.mean, rest.mean)
-    difference = inside.mean - rest.mean
+    # Sizes of noise may be below 0 by chance; cut off there, means differ no more than they did.
+    value, rest_value = np.maximum(inside.mean, 0.0), np.maximum(rest.mean, 0.0)
+    difference = value - rest_value
     difference = np.where(np.abs(difference) <= rounding, 0.0, difference)
     var_in, var_out = (
         np.where(variance <= rounding**2, 0.0, variance)
@@ -77,15 +83,16 @@ def compare_with_rest(overall: WeightedMoments, part: WeightedMoments) -> SliceD
     else:
         with np.errstate(invalid="ignore"):
             degrees = (var_in + var_out) ** 2 / (var_in**2 / (n_in - 1) + var_out**2 / (n_out - 1))
-        welch = _p_value(difference, var_in + var_out, np.nan_to_num(degrees, nan=n_in + n_out - 2))
+        welch_variance = var_in + var_out + beyond_rows
+        welch = _p_value(difference, welch_variance, np.nan_to_num(degrees, nan=n_in + n_out - 2))
         spread = ((n_in - 1) * n_in * var_in + (n_out - 1) * n_out * var_out) / (n_in + n_out - 2)
-        pooled = spread * (1 / n_in + 1 / n_out)
+        pooled = spread * (1 / n_in + 1 / n_out) + beyond_rows
         student = _p_value(difference, pooled, np.full_like(difference, n_in + n_out - 2))
         p_value = np.maximum(welch, student)
-    std_error = np.sqrt(var_in + var_out)
+    std_error = np.sqrt(var_in + var_out + beyond_rows)
     return SliceDifference(
-        value=inside.mean,
-        rest_value=rest.mean,
+        value=value,
+        rest_value=rest_value,
         difference=difference,
         std_error=std_error,
         pooled_std_error=np.sqrt(pooled),

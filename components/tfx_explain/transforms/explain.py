@@ -47,6 +47,8 @@ class ExplainedOutputs:
       background_std_error: the same shape: error of this background as a sample.
       prediction, base_value, completeness_gap: (n_examples, n_outputs).
       interactions: (n_examples, n_pairs, n_outputs); n_pairs is 0 where none were asked for.
+      noise_ratio: (n_examples,) of the actual error, as near as can be, to `design_std_error`.
+      designs: (n_examples,) number of each example's design; those of one share its coalitions.
     """
 
     attributions: FloatArray
@@ -56,6 +58,8 @@ class ExplainedOutputs:
     base_value: FloatArray
     completeness_gap: FloatArray
     interactions: FloatArray
+    noise_ratio: FloatArray
+    designs: npt.NDArray[np.int64]
 
     @property
     def std_error(self) -> FloatArray:
@@ -368,7 +372,7 @@ def _outputs(
         asked(array) for array in (estimates.values, estimates.design_std_error, estimates.interactions)
     )
     attributions = without_rounding(found, design_error, floor)
-    nothing = attributions == 0
+    nothing = (attributions == 0) & (design_error <= floor[:, None])
     return ExplainedOutputs(
         attributions=attributions,
         design_std_error=np.where(nothing, 0.0, design_error),
@@ -377,4 +381,6 @@ def _outputs(
         base_value=asked(np.broadcast_to(background.base_values, prediction.shape)),
         completeness_gap=asked(estimates.completeness_gap) + (attributions - found).sum(axis=1),
         interactions=np.where(np.abs(interactions) <= INTERACTION_UNITS * floor[:, None], 0.0, interactions),
+        noise_ratio=estimates.noise_ratio[finite],
+        designs=estimates.designs[finite],
     )

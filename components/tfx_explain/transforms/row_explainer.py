@@ -44,6 +44,15 @@ _SAFETY = 1.2
 _MAX_COALITIONS_PER_PLAYER = 64
 _MAX_DOUBLINGS = 16
 _MAX_ENUMERATED_PLAYERS = 14
+_PER_ROW = (
+    "values",
+    "design_std_error",
+    "background_std_error",
+    "completeness_gap",
+    "interactions",
+    "noise_ratio",
+    "designs",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +106,9 @@ class Estimates:
       background_std_error: (n, d, K') error of this background as a sample.
       completeness_gap: (n, K').
       interactions: (n, n_pairs, K'); n_pairs is 0 where none were asked for.
+      noise_ratio: (n,) of the estimates' actual error, as near as can be, to `design_std_error`, which may be on the
+        safe side.
+      designs: (n,) number of each example's design; those of one share its coalitions.
       chosen: (n, c) which of the K' each row asks for; -1 where it asks for another.
       n_model_rows: what all of them cost together, the plain predictions not counted.
       n_refined: examples that were explained again with a larger budget.
@@ -110,6 +122,8 @@ class Estimates:
     background_std_error: FloatArray
     completeness_gap: FloatArray
     interactions: FloatArray
+    noise_ratio: FloatArray
+    designs: npt.NDArray[np.int64]
     chosen: npt.NDArray[np.int64]
     n_model_rows: int = 0
     n_refined: int = 0
@@ -245,7 +259,7 @@ class RowExplainer:
             inputs = self.model.inputs(take_rows(batch, rows))
             again = self._round(inputs, hashes[rows], first.prediction[rows], background, budget, first.chosen[rows])
             n_model_rows += again.n_model_rows
-            for field in ("values", "design_std_error", "background_std_error", "completeness_gap", "interactions"):
+            for field in _PER_ROW:
                 getattr(first, field)[rows] = getattr(again, field)
         return dataclasses.replace(
             first,
@@ -279,6 +293,10 @@ class RowExplainer:
             background_std_error=gathered("background_std_error"),
             completeness_gap=gathered("completeness_gap"),
             interactions=np.concatenate([_interactions(part.found) for part in parts])[order],
+            noise_ratio=np.repeat([part.found.noise_ratio for part in parts], [len(part.rows) for part in parts])[
+                order
+            ],
+            designs=design_numbers(hashes, self._design(background, budget, 0)),
             chosen=chosen,
             n_model_rows=int(self._design(background, budget, 0).n_model_rows) * len(inputs),
             coalition_values=CoalitionValues.joined(kept) if kept else None,
@@ -362,9 +380,8 @@ class RowExplainer:
     ) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
         """The rows of each design, no more at a time than memory has room for."""
         design = self._design(background, budget, 0)
-        n_designs = design_count(design)
-        design_ids = (hashes % np.uint64(n_designs)).astype(np.int64)
-        for design_id in range(n_designs):
+        design_ids = design_numbers(hashes, design)
+        for design_id in range(design_count(design)):
             rows = np.flatnonzero(design_ids == design_id)
             for part in np.array_split(rows, _part_count(len(rows), design, self.model)) if len(rows) else []:
                 yield design_id, part
@@ -407,6 +424,11 @@ def design_count(design: Design) -> int:
         n_coalitions = design.n_blocks * design.n_coalitions
         elements, wanted = design.coalitions.size // 2, min(_SURROGATE_DESIGNS, _DISTINCT_COALITIONS // n_coalitions)
     return max(_MIN_DESIGNS, min(wanted, _DESIGN_ELEMENTS // elements))
+
+
+def design_numbers(hashes: HashArray, design: Design) -> npt.NDArray[np.int64]:
+    """(n,) which of the designs explains each row."""
+    return np.asarray((hashes % np.uint64(design_count(design))).astype(np.int64))
 
 
 def _part_count(n_rows: int, design: Design, model: Model) -> int:

@@ -15,8 +15,8 @@ from tfx_explain.rows import example_weights
 from tfx_explain.slicing import IntArray, slice_examples, slice_name
 from tfx_explain.summary.importance import ImportanceAccumulator
 from tfx_explain.summary.interactions import InteractionAccumulator
-from tfx_explain.summary.moments import WeightedMoments
 from tfx_explain.summary.ratio import Array
+from tfx_explain.summary.sizes import NoisyMoments, debiased_sizes
 from tfx_explain.transforms.explain import ExplainedExamples, ExplainedOutputs
 from tfx_explain.transforms.loss_plan import BASELINE_METHODS
 from tfx_explain.transforms.profile_plan import num_ice
@@ -38,7 +38,7 @@ class Summarize(beam.PTransform):
     """ExplainedExamples to ((table, slice, output), accumulator), one element for each key.
 
     Tables: `importance`; `interactions` where they were asked for; with a baseline model `baseline`, its importance,
-    and `difference`, the paired differences |attribution| - |baseline attribution| of each row; `profiles` where they
+    and `difference`, the paired differences of the sizes of each row's attributions; `profiles` where they
     were asked for, with a baseline model also its own, and those of the paired differences of the rows; one for each
     method that needs labels, of all outputs together, and one more of the baseline model. Each has the whole data and
     the slices that were asked for, also those that are too small: a step that waited for their sizes would make the
@@ -103,13 +103,15 @@ def _tables(
     ours, baseline = explained.outputs, explained.baseline
     n_players, n_pairs = ours.attributions.shape[1], ours.interactions.shape[1]
     empty_importance = partial(ImportanceAccumulator, n_players)
-    yield IMPORTANCE, (empty_importance, (*_importance_of(ours, index, rows), weights))
+    yield IMPORTANCE, (empty_importance, _importance_of(ours, index, rows, weights))
     if n_pairs:
         yield INTERACTIONS, (partial(InteractionAccumulator, n_pairs), (ours.interactions[..., index][rows], weights))
     if baseline is not None:
-        yield BASELINE, (empty_importance, (*_importance_of(baseline, index, rows), weights))
-        change = np.abs(ours.attributions[..., index][rows]) - np.abs(baseline.attributions[..., index][rows])
-        yield DIFFERENCE, (partial(WeightedMoments.empty, n_players, full=True), (change, weights))
+        yield BASELINE, (empty_importance, _importance_of(baseline, index, rows, weights))
+        yield (
+            DIFFERENCE,
+            (partial(NoisyMoments.empty, n_players, full=True), _change(ours, baseline, index, rows, weights)),
+        )
     profiled = [profiled.take(rows) for profiled in explained.profiled]
     if len(profiled) > 1:
         profiled.append(profiled[0] - profiled[1])
@@ -118,9 +120,27 @@ def _tables(
         yield table, (made_by, (of_rows, index, explained.draws[rows], weights))
 
 
-def _importance_of(outputs: ExplainedOutputs, index: int, rows: IntArray) -> tuple[Any, ...]:
+def _importance_of(outputs: ExplainedOutputs, index: int, rows: IntArray, weights: Array) -> tuple[Any, ...]:
+    """What `ImportanceAccumulator.add` takes."""
     names = ("attributions", "design_std_error", "background_std_error", "completeness_gap", "prediction")
-    return tuple(getattr(outputs, name)[..., index][rows] for name in names)
+    figures = tuple(getattr(outputs, name)[..., index][rows] for name in names)
+    return (*figures, weights, _noise(outputs, index, rows), outputs.designs[rows])
+
+
+def _noise(outputs: ExplainedOutputs, index: int, rows: IntArray) -> Array:
+    """(n, d) standard deviations of the attributions' errors."""
+    return np.asarray(outputs.design_std_error[..., index][rows] * outputs.noise_ratio[rows, None])
+
+
+def _change(
+    ours: ExplainedOutputs, baseline: ExplainedOutputs, index: int, rows: IntArray, weights: Array
+) -> tuple[Any, ...]:
+    """What `NoisyMoments.add` takes of the paired differences of sizes; what is alike in both has the same bias."""
+    found = [side.attributions[..., index][rows] for side in (ours, baseline)]
+    noise = [_noise(side, index, rows) for side in (ours, baseline)]
+    (our_sizes, our_doubt), (their_sizes, their_doubt) = map(debiased_sizes, found, noise)
+    doubt = np.minimum(our_doubt + their_doubt, np.abs(found[0] - found[1]))
+    return our_sizes - their_sizes, weights, noise[0] ** 2 + noise[1] ** 2, doubt, ours.designs[rows]
 
 
 class _AccumulateFn(beam.CombineFn):

@@ -17,8 +17,8 @@ from tfx_explain.rows import HashArray, take_rows
 from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.importance import ImportanceAccumulator, ImportanceSummary
 from tfx_explain.summary.interactions import InteractionSummary
-from tfx_explain.summary.moments import WeightedMoments
 from tfx_explain.summary.ratio import t_quantile
+from tfx_explain.summary.sizes import NoisyMoments
 from tfx_explain.summary.slices import compare_with_rest, false_discovery_q_values
 from tfx_explain.transforms.background import Background
 from tfx_explain.transforms.explain import ExplainedExamples, example_ids
@@ -83,7 +83,7 @@ class Tables:
         baseline = {key[1:]: value.result() for key, value in results.items() if key[0] == BASELINE}
         if baseline:
             differences = {key[1:]: value for key, value in results.items() if key[0] == DIFFERENCE}
-            tables = [self.importance(baseline, differences)]
+            tables = [self.importance(baseline, importance, differences)]
             if background.losses is not None:
                 tables += loss_table(results, self.players, background.losses, of_baseline=True)
             self._write(records.BASELINE_IMPORTANCE, pd.concat(tables, ignore_index=True))
@@ -120,7 +120,8 @@ class Tables:
     def importance(
         self,
         summaries: Mapping[tuple[str, str], ImportanceSummary],
-        differences: Mapping[tuple[str, str], WeightedMoments] | None = None,
+        candidate: Mapping[tuple[str, str], ImportanceSummary] | None = None,
+        differences: Mapping[tuple[str, str], NoisyMoments] | None = None,
     ) -> pd.DataFrame:
         """A row per slice, output and player; with `differences` also candidate - baseline, paired by row."""
         frames = []
@@ -129,9 +130,10 @@ class Tables:
             columns |= summary.columns()
             columns |= {"num_examples": summary.n_examples, "num_effective_examples": summary.n_effective}
             columns["metric"] = "mean_abs_attribution"
-            if differences is not None:
+            if candidate is not None and differences is not None:
                 moments = differences[slice_key, output]
-                columns["difference"] = moments.mean_or_nan()
+                # Of importances as they are given, not below 0; they differ no more than the means of sizes do.
+                columns["difference"] = candidate[slice_key, output].mean_abs - summary.mean_abs
                 columns["difference_std_error"] = np.sqrt(np.diag(moments.covariance_of_mean()))
                 half_width = t_quantile(0.975, moments.n_effective - 1) * columns["difference_std_error"]
                 columns["difference_ci_low"] = columns["difference"] - half_width
@@ -161,7 +163,7 @@ class Tables:
     def covariance(
         self,
         summaries: Mapping[tuple[str, str], ImportanceSummary],
-        differences: Mapping[tuple[str, str], WeightedMoments] | None = None,
+        differences: Mapping[tuple[str, str], NoisyMoments] | None = None,
     ) -> pd.DataFrame:
         """A row per slice, output and pair of players, each with itself too; with `differences` also theirs."""
         first, second = np.triu_indices(len(self.players))

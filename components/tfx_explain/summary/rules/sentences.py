@@ -72,7 +72,10 @@ def nothing_to_judge(evidence: Evidence, min_examples: int) -> str:
     unknown = ~np.isfinite(evidence.mean_abs) | ~np.isfinite(evidence.mean_abs_covariance).all(axis=1)
     if unknown.any():
         names = joined([name for name, bad in zip(evidence.players, unknown, strict=True) if bad])
-        return f"The importance of {names} or its error is not a number: explain the model again."
+        return (
+            f"The importance of {names} or its error is not known: explain the model again with a larger budget or "
+            "background."
+        )
     if not np.sum(evidence.mean_abs) > 0:
         return (
             "No player has any importance, since the output is the same for every example and background row: check "
