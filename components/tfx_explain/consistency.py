@@ -265,11 +265,18 @@ class Consistency:
             raise self._broken(name, "a player is there twice")
         if not set(table["player"]) <= set(self.players):
             raise self._broken(name, "it has players that the manifest does not have")
-        if (table.groupby(["slice", "output", "method"], sort=False).size() != len(self.players)).any():
+        sizes = table.groupby(["slice", "output", "method"], sort=False).size()
+        if (sizes != sizes.index.get_level_values("method").map(self._n_players)).any():
             raise self._broken(name, "a player is missing")
         ours = table[table["method"] == records.SHAPLEY]
         self._same_keys(ours, name, without_overall=without_overall)
         return ours
+
+    def _n_players(self, method: str) -> int:
+        """How many players a method was asked about."""
+        settings = [asked[method] for asked in self.manifest["config"]["methods"] if method in asked]
+        named = settings[0].get("features") if settings else None
+        return len(self.players if named is None else set(named))
 
     def _same_keys(self, ours: pd.DataFrame, name: str, *, without_overall: bool = False) -> None:
         expected = {key for key in self.keys if not (without_overall and key[0] == "overall")}
