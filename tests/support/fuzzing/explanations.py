@@ -29,7 +29,7 @@ _LOOSE: list[Any] = [
     {"max_share": {"players": ["race"], "value": 0.9}},
     {"min_share": {"players": ["income"], "value": 0.01}},
     {"max_top_share": {"value": 0.99}},
-    {"top_k_includes": {"k": 2, "players": ["income"]}},
+    {"top_k_includes": {"k": 4, "players": ["income"]}},
     {"min_importance": {"players": ["income"], "value": 0.01}},
     {"max_slice_difference": {"value": 5.0}},
     {"max_completeness_gap": {"value": 1e-3}},
