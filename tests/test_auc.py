@@ -159,7 +159,7 @@ def test_models_of_more_outputs_or_other_spaces_are_refused(examples: str, tmp_p
     with pytest.raises(errors.ConfigError, match=message):
         run(two, examples, tmp_path / "out")
     raw = save(tmp_path / "raw", lambda score: score)
-    with pytest.raises(errors.ConfigError, match="neither log-odds nor a probability; .*`metric: mse`"):
+    with pytest.raises(errors.ConfigError, match=r"neither log-odds nor a probability; .*`metric: mse`"):
         run(raw, examples, tmp_path / "out", model={"output_space": "raw"})
 
 
