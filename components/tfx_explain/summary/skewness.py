@@ -25,13 +25,10 @@ Bounds are never made narrower than Student's. Where tails are heavier than what
 lognormal values, they are wrong too often. For such values ask for more examples, or more confidence.
 
 No bound knows of rows that were not seen. Of 60 examples in which one player is 0 in 98 of 100 rows and the others
-never are, 3 in 10 explanations hold no row of its own, and rules about it are wrong at their limit in up to 36 %; where
-it is 0 in 90 of 100 rows in up to 7 %, and where its sizes are lognormal with a sigma of 1.5 in up to 13 %.
-`min_slice_examples` keeps rules from that: 150 rows that are all 0 leave fewer than 2 in 100 that are not (95 %).
-
-Source: N. J. Johnson, "Modified t tests and confidence intervals for asymmetrical populations", JASA 73 (1978) 536-544;
-P. Hall, "On the removal of skewness by transformation", JRSS B 54 (1992) 221-228, equation 1. The factor of the
-estimates is ours, found by simulation.
+never are, 3 in 10 explanations hold no row of its own (0.98^60), and rules about it are wrong at their limit far more
+often than they say; less so where it is 0 in 90 of 100 rows, or where its sizes are strongly lognormal.
+`min_slice_examples` and `min_examples` keep rules from that: 150 rows that are all 0 leave fewer than 2 in 100 that are
+not (95 %).
 """
 
 from __future__ import annotations
