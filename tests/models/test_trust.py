@@ -229,13 +229,21 @@ def test_lists_that_have_nothing_to_do_with_each_other(tmp_path):
     _check(_example_model(tmp_path, score, {"a": FIXED, "s": RAGGED, "t": RAGGED}))
 
 
-def test_three_lists_that_belong_together(tmp_path):
-    spec = {"a": FIXED, "i": RAGGED, "v": RAGGED, "m": RAGGED}
-    score = lambda p: tf.reduce_sum(p["i"] * p["v"] * p["m"], 1) + p["a"]  # noqa: E731
+def test_three_lists_and_a_name_that_yaml_would_not_take(tmp_path):
+    spec = {"a": FIXED, "i": RAGGED, "v": RAGGED, "m": RAGGED, "x: y": FIXED, "y": FIXED}
+
+    def score(p):
+        tf.debugging.assert_less(tf.abs(p["x: y"] - p["y"]), 1e-3)
+        return tf.reduce_sum(p["i"] * p["v"] * p["m"], 1) + p["x: y"] + p["y"]
+
+    model = _example_model(tmp_path, score, spec)
+    rows = _rows(model)
+    rows = Inputs(len(rows), {**rows.columns, "x: y": rows.columns["y"]})
+    groups = r"`features: \{groups: \{i_m_v: \[i, m, v\], \"x: y_y\": \[\"x: y\", y\]\}\}`"
     with pytest.raises(
-        ConfigError, match=r"put `i`, `m` and `v` in one group: `features: \{groups: \{i_m_v: \[i, m, v\]\}\}`"
+        ConfigError, match=r"put `i`, `m` and `v` in one group; put `x: y` and `y` in one group: " + groups
     ):
-        _check(_example_model(tmp_path, score, spec))
+        _check(model, rows)
 
 
 def test_mixtures_that_the_model_refuses(tmp_path):
