@@ -12,6 +12,8 @@ import tensorflow as tf
 import worlds
 from tfx_explain import InputError, load, records, storage
 from tfx_explain.reader import attributions_root
+from tfx_explain.report.text import cell
+from tfx_explain.transforms.background import feature_distances
 
 
 def test_records_that_are_no_examples_are_set_aside_and_rows_of_other_types_are_not() -> None:
@@ -154,3 +156,15 @@ def test_a_name_with_a_nul_in_one_row_hides_no_feature_of_the_others() -> None:
     assert [row for batch in batches for row in batch.column("age").to_pylist()] == [[1.5], [3.5]]
     assert [record for record, _ in failures] == [poison]
     assert "up to a NUL" in failures[0][1]
+
+
+def test_whole_numbers_with_gaps_stay_what_they_are() -> None:
+    ids = [2**53 + 1, 2**53 + 2, -(2**63)]
+    rows = [worlds.to_example({"big": i, "small": 7, "row": 0}) for i in ids]
+    (batch,), _ = records.decode_examples([*rows, worlds.to_example({"row": 0})])
+    frame = records.rows_to_frame(batch)
+    assert frame["big"].tolist() == [*ids, pd.NA]
+    assert frame["small"].tolist()[:3] == [7.0] * 3
+    assert np.isnan(frame["small"][3])
+    assert cell(frame["big"][3]) == "missing"
+    assert np.isnan(feature_distances(batch, ["big"])).sum() == 0

@@ -72,6 +72,9 @@ COMPLETENESS_GAP = "completeness_gap"
 _EMPTY_EXAMPLES = frozenset({b"", b"\n\x00"})
 """tf.Examples without any feature."""
 
+_LARGEST_WHOLE = 2.0**53
+"""From here on a float64 is no longer every whole number."""
+
 FloatArray = npt.NDArray[np.floating[Any]]
 
 
@@ -227,7 +230,10 @@ def read_example_batches(directory: str, rows_per_batch: int = 1_000) -> Iterato
 
 
 def rows_to_frame(batch: pa.RecordBatch) -> pd.DataFrame:
-    """One column per feature: scalars where no row has more than one value (missing: None or NaN), else lists."""
+    """One column per feature: scalars where no row has more than one value, else lists.
+
+    Missing are None or NaN, or `pd.NA` in a column of whole numbers that floats cannot hold.
+    """
     return pd.DataFrame({name: _cells(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)})
 
 
@@ -268,6 +274,11 @@ def _cells(column: pa.Array) -> Any:
         values = np.array([text(value) for value in values], object)
     if lengths.all():
         return values
+    if values.dtype.kind == "i" and (np.abs(values.astype(np.float64)) >= _LARGEST_WHOLE).any():
+        # As floats, different ids would become the same.
+        whole = np.zeros(len(lengths), np.int64)
+        whole[lengths == 1] = values
+        return pd.arrays.IntegerArray(whole, lengths != 1)
     cells = np.full(
         len(lengths), None if values.dtype == object else np.nan, object if values.dtype == object else float
     )

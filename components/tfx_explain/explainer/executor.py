@@ -12,7 +12,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from tfx_explain import records
+from tfx_explain import records, storage
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError
 from tfx_explain.transforms.job import run_explanation
@@ -39,11 +39,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         self._beam_pipeline_args: list[str] = pipeline_args(self._beam_pipeline_args)
         explanation = artifact_utils.get_single_instance(output_dict["explanation"])
         attributions = artifact_utils.get_single_instance(output_dict["attributions"])
-        request = explain_request(config, input_dict, explanation.uri, attributions.uri)
+        # Pipeline roots may be relative; what an explanation says of itself must be true from elsewhere, too.
+        directory = storage.absolute(explanation.uri)
+        request = explain_request(config, input_dict, directory, storage.absolute(attributions.uri))
         manifest = run_explanation(request, self._make_beam_pipeline)
         attributions.split_names = artifact_utils.encode_split_names(list(config.splits))
         examples_utils.set_payload_format(attributions, example_gen_pb2.FORMAT_TF_EXAMPLE)
-        attributions.set_string_custom_property("explanation_uri", explanation.uri)
+        attributions.set_string_custom_property("explanation_uri", directory)
         explanation.describe(describe_explanation(manifest))
 
 

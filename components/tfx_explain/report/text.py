@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pandas as pd
+
 UNKNOWN = "\N{EN DASH}"
 
 
@@ -36,7 +38,7 @@ def count(value: Any) -> str:
 
 def cell(value: Any, limit: int = 28) -> str:
     """A feature's value, shortened: text as it is, numbers with four digits, lists joined, else `missing`."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return "missing"
     if isinstance(value, list | tuple):
         text = ", ".join(cell(part, limit) for part in value) or "missing"

@@ -149,7 +149,7 @@ def feature_distances(rows: pa.RecordBatch, features: Sequence[str]) -> npt.NDAr
         column = column_or_nulls(rows, name)
         if list_lengths(column).max(initial=0) <= 1 and not pa.types.is_large_binary(column.type.value_type):
             cells = records.rows_to_frame(pa.RecordBatch.from_arrays([column], names=[name]))[name]
-            numeric.append(cells.to_numpy(np.float64))
+            numeric.append(cells.to_numpy(np.float64, na_value=np.nan))
         else:
             categorical.append(row_hashes(pa.RecordBatch.from_arrays([column], names=[name])))
     return row_distances(numeric, categorical)

@@ -1,0 +1,28 @@
+"""What the executor of Explainer makes of the places that TFX gives it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tfx.types import standard_artifacts
+
+from tfx_explain import ExplainConfig
+from tfx_explain.artifacts import Explanation
+from tfx_explain.explainer import executor
+
+
+def test_places_are_written_down_so_that_they_hold_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # TFX's templates have a relative pipeline root.
+    monkeypatch.chdir(tmp_path)
+    explanation, attributions = Explanation(), standard_artifacts.Examples()
+    explanation.uri, attributions.uri = "root/explanation/1", "root/attributions/1"
+    asked: list[Any] = []
+    monkeypatch.setattr(executor, "explain_request", lambda config, inputs, *places: asked.append(places))
+    monkeypatch.setattr(executor, "run_explanation", lambda request, make_pipeline: {})
+    monkeypatch.setattr(executor, "describe_explanation", lambda manifest: {})
+    properties = {"explain_config": ExplainConfig().to_json()}
+    executor.Executor().Do({}, {"explanation": [explanation], "attributions": [attributions]}, properties)
+    assert asked == [(str(tmp_path / "root/explanation/1"), str(tmp_path / "root/attributions/1"))]
+    assert attributions.get_string_custom_property("explanation_uri") == str(tmp_path / "root/explanation/1")
