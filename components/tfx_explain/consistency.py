@@ -274,7 +274,7 @@ class Consistency:
 
     def _n_players(self, method: str) -> int:
         """How many players a method was asked about."""
-        settings = [asked[method] for asked in self.manifest["config"]["methods"] if method in asked]
+        settings = [asked[method] for asked in self.manifest["config"].get("methods", ()) if method in asked]
         named = settings[0].get("features") if settings else None
         return len(self.players if named is None else set(named))
 
