@@ -182,7 +182,9 @@ def test_model_rows_are_the_sum_of_the_parts_and_each_row_is_predicted_once(
     assert counts["model_rows"] == shapley + counts["permutation_importance_model_rows"]
     pool = done.manifest["method"]["permutation_importance"]["donor_rows"]
     assert pool == 1_500
-    assert n_predicted == 1_200 + 200 + pool + counts["permutation_importance_model_rows"]
+    # Before the job the model is tried on a few rows: on more of them the faster it is.
+    tried = n_predicted - (1_200 + 200 + pool + counts["permutation_importance_model_rows"])
+    assert 0 <= tried <= 64
     assert rough.manifest["method"]["sage"]["rough_background_rows"] == 16
     for drawn in (sampled, rough):
         own, sage = drawn.manifest["counts"]["eval"], drawn.manifest["method"]["sage"]

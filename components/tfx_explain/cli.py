@@ -55,8 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _failed(error: BaseException, *, verbose: bool) -> int:
     """Says what went wrong, and gives the exit code."""
-    if isinstance(error, BrokenPipeError):
-        # Nobody reads on. Python would fail to flush at its end, and change the exit code.
+    if isinstance(error, OSError):
+        # Nobody reads on, or the disk is full. Python would fail to flush at its end, and change the exit code.
         with contextlib.suppress(OSError, AttributeError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if sys.stderr is None:

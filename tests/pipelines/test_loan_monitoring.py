@@ -88,7 +88,7 @@ def test_only_the_span_that_drifted_is_refused(served, metadata, tmp_path):
     drifted = local_runner.run_span(write_span(tmp_path / "2", seed=6, income=0.3), served, POLICY, root, metadata)
     assert not drifted["blessed"]
     failed = {finding["settings"]["measure"] for finding in drifted["findings"] if finding["outcome"] == "fail"}
-    assert {"total_variation", "jensen_shannon"} <= failed
+    assert {"sign_flips", "jensen_shannon"} <= failed
     assert not list(root.rglob("blessing/*/BLESSED")), "monitoring blesses nothing"
 
 
