@@ -226,3 +226,9 @@ def mixed_model_dir(tmp_path_factory):
     path = str(tmp_path_factory.mktemp("mixed"))
     archive.write_out(path, verbose=False)
     return path
+
+
+@pytest.fixture(autouse=True)
+def _logs_are_heard(caplog):
+    """Other tests quieten the logs of the whole process, as the command line does."""
+    caplog.set_level("INFO")
