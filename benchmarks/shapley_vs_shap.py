@@ -89,7 +89,7 @@ def main() -> None:
         background = choose_background(model, to_batch(background_rows), settings, network.NAMES)
         started = time.perf_counter()
         inputs, players = model.inputs(background.rows), [(name,) for name in network.NAMES]
-        surrogate = fit_to_model(model, inputs, background.predictions, players, seed=0)
+        surrogate = fit_to_model(model, inputs, background.predictions, players, seed=0, outputs=background.outputs)
         fit_seconds = time.perf_counter() - started
         background = dataclasses.replace(background, surrogate=surrogate)
         truth = explain(explainer(model_dir, *TRUTH), to_batch(rows[:N_PEER_ROWS]), background).values[..., 0]

@@ -132,10 +132,12 @@ def number_files(counted: Iterable[FileContents]) -> Iterator[FileContents]:
     lengths = np.diff(np.append(starts, len(hashes)))
     before = np.cumsum(counts) - counts
     first = before - np.repeat(before[starts], lengths)
-    repeated = np.repeat(np.add.reduceat(counts, starts) > 1, lengths)
-    for index, contents in enumerate(files):
-        rows = np.flatnonzero(repeated & (file_of == index))
-        if len(rows):
+    repeated = np.flatnonzero(np.repeat(np.add.reduceat(counts, starts) > 1, lengths))
+    repeated = repeated[np.argsort(file_of[repeated], kind="stable")]
+    ends = np.searchsorted(file_of[repeated], np.arange(len(files) + 1))
+    for contents, start, end in zip(files, ends[:-1].tolist(), ends[1:].tolist(), strict=True):
+        if start < end:
+            rows = repeated[start:end]
             yield FileContents(contents.uri, hashes[rows], first[rows])
 
 
