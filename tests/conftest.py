@@ -18,20 +18,13 @@ def linear_model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
     import worlds
 
-    spec = {
-        "age": tf.io.FixedLenFeature([], tf.float32),
-        "income": tf.io.FixedLenFeature([], tf.float32),
-        "debt": tf.io.FixedLenFeature([], tf.int64, default_value=0),
-        "race": tf.io.FixedLenFeature([], tf.string, default_value=b"a"),
-    }
-
     def score(features: dict[str, Any]) -> Any:
         numeric = sum(weight * tf.cast(features[name], tf.float64) for name, weight in worlds.LINEAR_WEIGHTS.items())
         return (
             numeric + worlds.RACE_EFFECT[b"b"] * tf.cast(features["race"] == b"b", tf.float64) + worlds.LINEAR_INTERCEPT
         )
 
-    return worlds.save_serving_model(tmp_path_factory.mktemp("linear") / "model", score, spec)
+    return worlds.save_serving_model(tmp_path_factory.mktemp("linear") / "model", score, worlds.FEATURES)
 
 
 @pytest.fixture(scope="session")

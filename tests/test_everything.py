@@ -63,19 +63,13 @@ def write(root: Path, shards: int, *, empty: bool = False) -> str:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Two outputs: one with interactions, one without."""
-    spec = {
-        "age": tf.io.FixedLenFeature([], tf.float32),
-        "income": tf.io.FixedLenFeature([], tf.float32),
-        "debt": tf.io.FixedLenFeature([], tf.int64, default_value=0),
-        "race": tf.io.FixedLenFeature([], tf.string, default_value=b"a"),
-    }
 
     def score(features: dict[str, Any]) -> Any:
         age, income, debt = (tf.cast(features[name], tf.float64) for name in ("age", "income", "debt"))
         effect = tf.cast(features["race"] == b"b", tf.float64)
         return tf.stack([tf.tanh(age * income) + debt * effect, age - income + debt + effect], axis=1)
 
-    return worlds.save_serving_model(tmp_path_factory.mktemp("pair") / "model", score, spec)
+    return worlds.save_serving_model(tmp_path_factory.mktemp("pair") / "model", score, worlds.FEATURES)
 
 
 def run(model: str, examples: str, output: Path) -> tfx_explain.ExplanationReader:

@@ -48,18 +48,11 @@ POLICY = {
 
 @pytest.fixture(scope="module")
 def other_model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    spec = {
-        "age": tf.io.FixedLenFeature([], tf.float32),
-        "income": tf.io.FixedLenFeature([], tf.float32),
-        "debt": tf.io.FixedLenFeature([], tf.int64, default_value=0),
-        "race": tf.io.FixedLenFeature([], tf.string, default_value=b"a"),
-    }
-
     def score(features: dict[str, Any]) -> Any:
         age, income, debt = (tf.cast(features[name], tf.float64) for name in ("age", "income", "debt"))
         return tf.tanh(age / 40 - income) * (1 + tf.cast(features["race"] == b"b", tf.float64)) + 0.1 * debt
 
-    return worlds.save_serving_model(tmp_path_factory.mktemp("other") / "model", score, spec)
+    return worlds.save_serving_model(tmp_path_factory.mktemp("other") / "model", score, worlds.FEATURES)
 
 
 @pytest.fixture(scope="module")

@@ -80,6 +80,11 @@ class Consistency:
         if name == records.IMPORTANCE and "difference" in table:
             raise self._broken(name, "it is of a baseline model")
         ours = self._each_player_once(table, name)
+        self._counts_agree(ours, name)
+        self._are_numbers(ours, name)
+        self._figures_agree(ours, name)
+
+    def _counts_agree(self, ours: pd.DataFrame, name: str) -> None:
         n = ours["num_examples"]
         if (n != ours["slice"].map(self.num_examples)).any():
             raise self._broken(name, "its numbers of examples are not the manifest's")
@@ -88,32 +93,36 @@ class Consistency:
         weighted = self.manifest["config"].get("example_weight_key") is not None
         if whole > explained or (whole != explained and not weighted):
             raise self._broken(name, "its number of examples is not that of the explained rows")
-        value = ours["value"].to_numpy(np.float64)
-        if not (np.isfinite(value) & (value >= 0)).all():
-            raise self._broken(name, "an importance is not a number of 0 or more")
-        effective = ours["num_effective_examples"].to_numpy(np.float64)
+        effective = _numbers(ours, "num_effective_examples")
         if not ((effective > 0) & (effective <= n.to_numpy() * (1 + _CLOSE))).all():
             raise self._broken(name, "its effective numbers of examples are not possible")
-        noise = ours["mean_design_std_error"].to_numpy(np.float64)
-        if (noise < 0).any():
+
+    def _are_numbers(self, ours: pd.DataFrame, name: str) -> None:
+        value = _numbers(ours, "value")
+        if not (np.isfinite(value) & (value >= 0)).all():
+            raise self._broken(name, "an importance is not a number of 0 or more")
+        if (_numbers(ours, "mean_design_std_error") < 0).any():
             raise self._broken(name, "a `mean_design_std_error` is below 0")
-        noise_known = ~np.isnan(noise)
-        known = (effective > 1 + 1e-9) & noise_known
+        noise_known, known = _known(ours)
         for column in ("std_error", "mean_signed_std_error"):
-            error = ours[column].to_numpy(np.float64)
+            error = _numbers(ours, column)
             if not (np.isfinite(error[known]) & (error[known] >= 0)).all():
                 raise self._broken(name, f"a `{column}` is not a number of 0 or more")
             if not np.isnan(error[~noise_known]).all():
                 raise self._broken(name, f"a `{column}` is there where the noise of attributions is not known")
+
+    def _figures_agree(self, ours: pd.DataFrame, name: str) -> None:
+        value, noise = _numbers(ours, "value"), _numbers(ours, "mean_design_std_error")
+        noise_known, known = _known(ours)
         total = ours.groupby(["slice", "output"], sort=False)["value"].transform("sum").to_numpy()
         share = np.divide(value, total, out=np.zeros_like(value), where=total > 0)
-        low, high = (ours[column].to_numpy(np.float64) for column in ("ci_low", "ci_high"))
+        low, high = (_numbers(ours, column) for column in ("ci_low", "ci_high"))
         rank = ours.groupby(["slice", "output"], sort=False)["value"].rank(method="min", ascending=False)
-        size, room = np.abs(ours["mean_signed"].to_numpy(np.float64)), _CLOSE * total
+        size, room = np.abs(_numbers(ours, "mean_signed")), _CLOSE * total
         moved = np.where(noise_known, _MOST_NOISE * noise, np.inf) + room
-        rms = ours["rms"].to_numpy(np.float64)
+        rms = _numbers(ours, "rms")
         for holds, why in (
-            (np.abs(ours["share"].to_numpy(np.float64) - share) <= _CLOSE, "shares are not those of the importances"),
+            (np.abs(_numbers(ours, "share") - share) <= _CLOSE, "shares are not those of the importances"),
             (ours["rank"].to_numpy() == rank.to_numpy(), "ranks are not those of the importances"),
             (size <= value + moved, "a mean attribution is larger than the importance"),
             (rms >= value - moved, "an importance is larger than the root mean square attribution"),
@@ -350,3 +359,13 @@ def _share_variance(
     share, with_total = value / total, covariance.sum(axis=1)
     variance = np.diag(covariance) - 2 * share * with_total + share**2 * float(covariance.sum())
     return np.asarray(np.maximum(variance, 0.0) / total**2)
+
+
+def _numbers(table: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
+    return np.asarray(table[column].to_numpy(np.float64))
+
+
+def _known(ours: pd.DataFrame) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """(n_rows,) whether the noise of a row's attributions is known, and whether its errors are."""
+    noise_known = ~np.isnan(_numbers(ours, "mean_design_std_error"))
+    return noise_known, (_numbers(ours, "num_effective_examples") > 1 + 1e-9) & noise_known

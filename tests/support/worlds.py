@@ -10,6 +10,13 @@ import tensorflow as tf
 LINEAR_WEIGHTS = {"age": 0.5, "income": -2.0, "debt": 0.25}
 LINEAR_INTERCEPT = 0.75
 RACE_EFFECT = {b"a": 0.0, b"b": 1.5}
+FEATURES = {
+    "age": tf.io.FixedLenFeature([], tf.float32),
+    "income": tf.io.FixedLenFeature([], tf.float32),
+    "debt": tf.io.FixedLenFeature([], tf.int64, default_value=0),
+    "race": tf.io.FixedLenFeature([], tf.string, default_value=b"a"),
+}
+"""How a model parses the rows of `make_rows`."""
 
 
 def to_example(row: Mapping[str, Any]) -> bytes:

@@ -20,6 +20,7 @@ from tfx_explain.rows import row_hashes
 from tfx_explain.transforms import row_explainer
 from tfx_explain.transforms.algebra import single_threaded_algebra
 from tfx_explain.transforms.background import choose_background
+from tfx_explain.transforms.estimates import Estimates
 from tfx_explain.transforms.model_handle import ModelHandle
 
 NAMES = [f"x{i:02d}" for i in range(12)]
@@ -43,7 +44,7 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     return worlds.save_serving_model(tmp_path_factory.mktemp("network"), score, specification)
 
 
-def estimate(model: Model, estimator: str) -> row_explainer.Estimates:
+def estimate(model: Model, estimator: str) -> Estimates:
     config = ExplainConfig(methods=[{"shapley": {"estimator": estimator, "budget": 120}}])
     background = choose_background(model, batch_of(40, seed=1), BackgroundConfig(num_rows=16), NAMES)
     explainer = row_explainer.RowExplainer(model, {name: (name,) for name in NAMES}, config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import posixpath
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -153,17 +154,7 @@ def _signature_model(
         n_outputs = _graph_width(graph, reader, probe, output)
         feeds = tensors_feeds(graph, arguments)
 
-    engine: GraphEngine | HostEngine
-    if graph.ports:
-        engine = GraphEngine(graph, n_outputs, where, change)
-        before_output_space = engine.outputs_before
-    else:
-        engine = _examples_engine(graph, serialized, where)
-
-        def before_output_space(inputs: Inputs) -> npt.NDArray[np.float64]:
-            undone = graph if change is None else with_nodes(graph, change.nodes, change.output)
-            return _examples_engine(undone, serialized, where).outputs(inputs)
-
+    engine, before_output_space = _engine(graph, serialized, n_outputs, change, where)
     return Model(
         engine=engine,
         reader=reader,
@@ -176,6 +167,21 @@ def _signature_model(
         keep_alive=loaded,
         own=OwnOutputs(Signature(function, key, feeds), before_output_space),
     )
+
+
+def _engine(
+    graph: FrozenGraph, serialized: str, n_outputs: int, change: Change | None, where: str
+) -> tuple[GraphEngine | HostEngine, Callable[[Inputs], npt.NDArray[np.float64]]]:
+    """What runs a graph, and what gives its outputs without the change for the sake of the output space."""
+    if graph.ports:
+        engine = GraphEngine(graph, n_outputs, where, change)
+        return engine, engine.outputs_before
+
+    def before_output_space(inputs: Inputs) -> npt.NDArray[np.float64]:
+        undone = graph if change is None else with_nodes(graph, change.nodes, change.output)
+        return _examples_engine(undone, serialized, where).outputs(inputs)
+
+    return _examples_engine(graph, serialized, where), before_output_space
 
 
 def _is_serialized(spec: Any) -> bool:

@@ -16,17 +16,18 @@ from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import ModelCallError, TooManyFailedRowsError
 from tfx_explain.rows import HashArray, column_or_nulls, example_weights, list_lengths, name_errors, take_rows
 from tfx_explain.transforms.background import LARGEST_OUTPUT, Background
+from tfx_explain.transforms.estimates import Estimates
 from tfx_explain.transforms.loss_plan import SAGE, wants_losses
 from tfx_explain.transforms.loss_rows import MethodRows, paired
 from tfx_explain.transforms.losses import LossExplainer
 from tfx_explain.transforms.model_handle import ModelHandle
-from tfx_explain.transforms.profile_plan import wants_profiles
+from tfx_explain.transforms.profile_plan import ProfilePlan, wants_profiles
 from tfx_explain.transforms.profiles import ProfiledRows, Profiler
 from tfx_explain.transforms.read import COUNTS, FAILED, SplitRows
 from tfx_explain.transforms.refusals import GROUP, by_halves, refused_rows
 from tfx_explain.transforms.request import ExplainRequest
 from tfx_explain.transforms.rounding import INTERACTION_UNITS, rounding_floor, without_rounding
-from tfx_explain.transforms.row_explainer import Estimates, RowExplainer
+from tfx_explain.transforms.row_explainer import RowExplainer
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -278,20 +279,31 @@ def explain_examples(
     explained = ExplainedExamples(split, good, hashes[finite], draws[finite], outputs[0], baseline)
     done: dict[str, int] = {}
     if profilers and background.profiles is not None:
-        ids = example_ids(good, explained.hashes, config.id_key)
-        asked = background.outputs[kept]
-        floors = [np.take_along_axis(_floor(*pair)[finite], kept, axis=1) for pair in pairs]
-        profiled = [
-            profiler.profile(good, background.profiles, asked, ids, floor)
-            for profiler, floor in zip(profilers, floors, strict=True)
-        ]
-        explained = dataclasses.replace(explained, profiled=tuple(rows for rows, _ in profiled))
-        done |= {f"{side}profile_model_rows": n for side, (_, n) in zip(("", "baseline_"), profiled, strict=False)}
+        explained, done = _with_profiles(explained, profilers, pairs, finite, background.profiles, config)
     if losses and background.losses is not None:
         explained, of_losses = _with_losses(explained, losses, estimates, finite, background)
         done |= of_losses
     counts["model_rows"] += sum(n for name, n in done.items() if name.endswith("_model_rows"))
     return explained, failures, counts | done
+
+
+def _with_profiles(
+    explained: ExplainedExamples,
+    profilers: Sequence[Profiler],
+    pairs: Sequence[tuple[Estimates, Background]],
+    finite: npt.NDArray[np.bool_],
+    plan: ProfilePlan,
+    config: ExplainConfig,
+) -> tuple[ExplainedExamples, dict[str, int]]:
+    """The rows with features varied; how many model rows that took of each model."""
+    ids, kept = example_ids(explained.rows, explained.hashes, config.id_key), pairs[0][0].chosen[finite]
+    asked = pairs[0][1].outputs[kept]
+    profiled = [
+        profiler.profile(explained.rows, plan, asked, ids, np.take_along_axis(_floor(*pair)[finite], kept, axis=1))
+        for profiler, pair in zip(profilers, pairs, strict=True)
+    ]
+    done = {f"{side}profile_model_rows": n for side, (_, n) in zip(("", "baseline_"), profiled, strict=False)}
+    return dataclasses.replace(explained, profiled=tuple(rows for rows, _ in profiled)), done
 
 
 def _with_losses(

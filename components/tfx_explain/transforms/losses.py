@@ -19,11 +19,11 @@ from tfx_explain.summary.auc_importance import AucImportanceAccumulator
 from tfx_explain.summary.loss_importance import LossImportanceAccumulator
 from tfx_explain.summary.losses import AUC, loss, usable_labels
 from tfx_explain.transforms.background import Background
+from tfx_explain.transforms.estimates import CoalitionValues
 from tfx_explain.transforms.loss_plan import BASELINE_METHODS, PERMUTATION_IMPORTANCE, SAGE, LossPlan
 from tfx_explain.transforms.loss_rows import LabelledRows, LossRows, MethodRows, ScoredRows
 from tfx_explain.transforms.permutation import PermutationExplainer
 from tfx_explain.transforms.rounding import rounding_floor
-from tfx_explain.transforms.row_explainer import CoalitionValues
 from tfx_explain.transforms.sage import SageExplainer
 
 FloatArray = npt.NDArray[np.float64]

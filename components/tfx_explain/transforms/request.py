@@ -121,15 +121,10 @@ class ExplainRequest:
         players = choose_players(read, config.features)
         check_features(config, (seen - keys).union(read))
         check_named_players(config, players)
-        reserved = records.reserved_names(tuple(players), baseline=baseline_model is not None)
         _check_features(background, config.background.split, models)
         _check_names(background, config.background.split, BACKGROUND_NAMES)
         for split, rows in peeked.items():
-            _check_features(rows, split, models)
-            _check_names(rows, split, reserved)
-            _check_keys(rows, split, config)
-            _check_slices(rows, split, config, schema_features or ())
-            check_losses(config, models[0], rows, split, tuple(players))
+            _check_examples(rows, split, config, models, players, schema_features or ())
         n_background = config.background.num_rows
         shapley_design(config, len(players), np.full(n_background, 1 / n_background))
         check_models(models, list(peeked.values()), background, players)
@@ -263,6 +258,22 @@ def check_named_players(config: ExplainConfig, players: Iterable[str]) -> None:
             raise ConfigError(
                 f"`methods.interaction_strength.players` names `{name}`; the players are {', '.join(there)}."
             )
+
+
+def _check_examples(
+    rows: pa.RecordBatch,
+    split: str,
+    config: ExplainConfig,
+    models: Sequence[Model],
+    players: Mapping[str, tuple[str, ...]],
+    schema_features: Sequence[str],
+) -> None:
+    """Refuses rows that cannot be explained as asked for, by the first ones of a split."""
+    _check_features(rows, split, models)
+    _check_names(rows, split, records.reserved_names(tuple(players), baseline=len(models) > 1))
+    _check_keys(rows, split, config)
+    _check_slices(rows, split, config, schema_features)
+    check_losses(config, models[0], rows, split, tuple(players))
 
 
 def _check_features(rows: pa.RecordBatch, split: str, models: Sequence[Model]) -> None:

@@ -15,19 +15,20 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tfx_explain.attribution import Attributions, Design, PooledRegression, attribute
-from tfx_explain.attribution.loss_game import JACKKNIFE_BLOCKS, merge_blocks
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import EstimationError
 from tfx_explain.models import Inputs, Model
 from tfx_explain.rows import ROWS_PER_BATCH, HashArray, take_rows
+from tfx_explain.summary.sizes import MAX_DESIGNS
 from tfx_explain.transforms.algebra import single_threaded_algebra
 from tfx_explain.transforms.background import Background
 from tfx_explain.transforms.designs import shapley_design
+from tfx_explain.transforms.estimates import CoalitionValues, Estimates
 from tfx_explain.transforms.outputs import chosen_outputs, places
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
-_MAX_DESIGNS = 8
 _MIN_DESIGNS = 2
 _SURROGATE_DESIGNS = 4
 _DISTINCT_COALITIONS = 4_096
@@ -55,98 +56,10 @@ _PER_ROW = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class CoalitionValues:
-    """Outputs of every coalition, from which Shapley values were made.
-
-    Attributes:
-      design: of the estimator `exact`.
-      values: (n, n_blocks, n_coalitions, K) means over blocks of the background.
-      weights: (n_blocks,) each block's share.
-      base: (n_blocks, K) mean outputs over the blocks themselves.
-    """
-
-    design: Design
-    values: FloatArray
-    weights: FloatArray
-    base: FloatArray
-
-    @classmethod
-    def of(cls, design: Design, values: FloatArray, base: FloatArray) -> CoalitionValues:
-        """Blocks of the design merged to as many as are needed.
-
-        Args:
-          design: of the estimator `exact`.
-          values: (n, design.n_blocks, n_coalitions, K).
-          base: (n_background, K) outputs of the background rows.
-        """
-        shares = design.background_weight.sum(axis=1)
-        of_blocks = np.einsum("gr,grk->gk", design.background_weight, base[design.background_index]) / shares[:, None]
-        merged, weights = merge_blocks(values, shares, JACKKNIFE_BLOCKS)
-        return cls(design, merged, weights, merge_blocks(of_blocks, shares, JACKKNIFE_BLOCKS, axis=0)[0])
-
-    @classmethod
-    def joined(cls, parts: Sequence[CoalitionValues]) -> CoalitionValues:
-        """The rows of all parts, which share a design, one after the other."""
-        return dataclasses.replace(parts[0], values=np.concatenate([part.values for part in parts]))
-
-    def take(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> CoalitionValues:
-        """The given rows, (k,) integers or (n,) booleans."""
-        return dataclasses.replace(self, values=self.values[rows])
-
-
-@dataclasses.dataclass(frozen=True)
-class Estimates:
-    """Attributions of n examples to d players for K' of the K outputs of a model, in units of its output space.
-
-    Attributes:
-      prediction: (n, K).
-      values: (n, d, K').
-      design_std_error: (n, d, K') error of the estimate for this background.
-      background_std_error: (n, d, K') error of this background as a sample.
-      completeness_gap: (n, K').
-      interactions: (n, n_pairs, K'); n_pairs is 0 where none were asked for.
-      noise_ratio: (n,) of the estimates' actual error, as near as can be, to `design_std_error`, which may be on the
-        safe side.
-      designs: (n,) number of each example's design; those of one share its coalitions.
-      chosen: (n, c) which of the K' each row asks for; -1 where it asks for another.
-      n_model_rows: what all of them cost together, the plain predictions not counted.
-      n_refined: examples that were explained again with a larger budget.
-      n_imprecise: examples whose error is still above `max_relative_error`.
-      coalition_values: what the values were made from, where that was asked for and every coalition was evaluated.
-    """
-
-    prediction: FloatArray
-    values: FloatArray
-    design_std_error: FloatArray
-    background_std_error: FloatArray
-    completeness_gap: FloatArray
-    interactions: FloatArray
-    noise_ratio: FloatArray
-    designs: npt.NDArray[np.int64]
-    chosen: npt.NDArray[np.int64]
-    n_model_rows: int = 0
-    n_refined: int = 0
-    n_imprecise: int = 0
-    coalition_values: CoalitionValues | None = None
-
-    def relative_error(self) -> FloatArray:
-        """Estimated relative L2 error of each example's attributions, (n,), the worst output it asks for; 0 for 0 / 0.
-
-        Not known, NaN, where such an output is not finite.
-        """
-        error = np.sqrt(np.square(self.design_std_error).sum(axis=1))
-        size = np.sqrt(np.square(self.values).sum(axis=1))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(error == 0, 0.0, error / size)
-        asked = np.take_along_axis(ratio, np.maximum(self.chosen, 0), axis=1)
-        return np.asarray(np.where(self.chosen < 0, np.nan, asked).max(axis=1))
-
-
 class _Part(NamedTuple):
     """Some rows of a batch, by their positions, and what was found for them."""
 
-    rows: npt.NDArray[np.int64]
+    rows: IntArray
     found: Attributions
     coalition_values: CoalitionValues | None
 
@@ -184,7 +97,7 @@ class RowExplainer:
         batch: pa.RecordBatch,
         hashes: HashArray,
         background: Background,
-        chosen: npt.NDArray[np.int64] | None = None,
+        chosen: IntArray | None = None,
     ) -> Estimates:
         """Attributions of each row.
 
@@ -210,7 +123,7 @@ class RowExplainer:
         batch: pa.RecordBatch,
         hashes: HashArray,
         background: Background,
-        chosen: npt.NDArray[np.int64] | None = None,
+        chosen: IntArray | None = None,
     ) -> Estimates:
         """As `estimate`, but all rows with one budget."""
         inputs = self.model.inputs(batch)
@@ -219,7 +132,7 @@ class RowExplainer:
             chosen = places(background.outputs, chosen_outputs(prediction, batch, self.config))
         return self._round(inputs, hashes, prediction, background, background.budget, chosen)
 
-    def needed_budgets(self, relative_error: FloatArray, design: Design) -> npt.NDArray[np.int64]:
+    def needed_budgets(self, relative_error: FloatArray, design: Design) -> IntArray:
         """Coalitions per background row that bring rows of these errors (n,) under the limit; 0 where they are already.
 
         The error falls with the root of the budget; budgets grow by powers of two, so that few designs serve all.
@@ -247,7 +160,7 @@ class RowExplainer:
     def _refine(
         self,
         first: Estimates,
-        budgets: npt.NDArray[np.int64],
+        budgets: IntArray,
         batch: pa.RecordBatch,
         hashes: HashArray,
         background: Background,
@@ -275,7 +188,7 @@ class RowExplainer:
         prediction: FloatArray,
         background: Background,
         budget: int | None,
-        chosen: npt.NDArray[np.int64],
+        chosen: IntArray,
     ) -> Estimates:
         """Every row explained with the same budget."""
         parts = self._parts(inputs, hashes, prediction, background, budget)
@@ -319,7 +232,7 @@ class RowExplainer:
         codes = self._codes(inputs, background, budget)
         typical = _typical_parts(self._design(background, budget, 0), self.model)
 
-        def explain(part: tuple[npt.NDArray[np.int64], Design, PooledRegression | None]) -> list[_Part]:
+        def explain(part: tuple[IntArray, Design, PooledRegression | None]) -> list[_Part]:
             rows, design, regression = part
             values = self.model.block_values(
                 inputs, background_inputs, self.players, design, rows=rows, typical_examples=typical
@@ -377,7 +290,7 @@ class RowExplainer:
 
     def _by_design(
         self, hashes: HashArray, background: Background, budget: int | None
-    ) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    ) -> Iterator[tuple[int, IntArray]]:
         """The rows of each design, no more at a time than memory has room for."""
         design = self._design(background, budget, 0)
         design_ids = design_numbers(hashes, design)
@@ -418,7 +331,7 @@ def design_count(design: Design) -> int:
     if design.estimator == "exact":
         return 1
     elements = max(design.coalitions.size // 8, 1 if design.linear_map is None else design.linear_map.size)
-    wanted = min(_MAX_DESIGNS, -(-_DISTINCT_BLOCKS // design.n_blocks))
+    wanted = min(MAX_DESIGNS, -(-_DISTINCT_BLOCKS // design.n_blocks))
     if design.estimator == "surrogate":
         # Its blocks have too few coalitions to differ by themselves.
         n_coalitions = design.n_blocks * design.n_coalitions
@@ -426,7 +339,7 @@ def design_count(design: Design) -> int:
     return max(_MIN_DESIGNS, min(wanted, _DESIGN_ELEMENTS // elements))
 
 
-def design_numbers(hashes: HashArray, design: Design) -> npt.NDArray[np.int64]:
+def design_numbers(hashes: HashArray, design: Design) -> IntArray:
     """(n,) which of the designs explains each row."""
     return np.asarray((hashes % np.uint64(design_count(design))).astype(np.int64))
 

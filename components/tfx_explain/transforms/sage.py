@@ -25,10 +25,10 @@ from tfx_explain.models import Inputs, Model
 from tfx_explain.rows import HashArray, single_numbers
 from tfx_explain.summary.losses import loss, loss_of_mean, usable_labels
 from tfx_explain.transforms.background import Background
+from tfx_explain.transforms.estimates import CoalitionValues
 from tfx_explain.transforms.loss_plan import MIN_PILOT, N_ORDERS, SAGE, LossPlan
 from tfx_explain.transforms.loss_rows import LabelledRows
 from tfx_explain.transforms.rounding import rounding_floor, rounding_of_loss, settled
-from tfx_explain.transforms.row_explainer import CoalitionValues
 
 FloatArray = npt.NDArray[np.float64]
 
