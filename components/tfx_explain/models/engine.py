@@ -22,6 +22,7 @@ from tfx_explain.models.hoist import Hoisted, hoist, unhoisted
 from tfx_explain.models.host import as_matrix
 from tfx_explain.models.messages import first_line
 from tfx_explain.models.ports import feed_tensors, forward_function, n_rows_of, port_types, port_value, port_values
+from tfx_explain.models.tracing import traced
 
 _LOG = logging.getLogger(__name__)
 _PREDICT_ROWS = 1024
@@ -50,7 +51,7 @@ class GraphEngine:
         self._rows = min(_PREDICT_ROWS, rows_per_call(width, graph.n_weights()))
         # Traced once for any number of rows.
         run = forward_function(graph, before.kept if before else ())
-        self._run: Any = tf.function(run, autograph=False, input_signature=[port_types(graph.ports)])
+        self._run: Any = traced(run, input_signature=[port_types(graph.ports)])
         self._stages: dict[Any, list[_Stage]] = {}
         self._last_bound: tuple[Inputs, Any, Bound] | None = None
         self._lock = threading.Lock()
@@ -105,9 +106,8 @@ class GraphEngine:
         ports = self._graph.ports
         feeds = [*(name for port in ports for name in port.tensors), *before.kept]
         call = with_nodes(self._graph, before.nodes, before.output).function(feeds, [before.output])
-        return tf.function(
+        return traced(
             lambda values, kept: call(*feed_tensors(ports, values), *kept, n_rows=n_rows_of(values[0]))[0],
-            autograph=False,
         )
 
     @property
@@ -216,8 +216,8 @@ class _Stage:
         self.max_rows = rows_per_call(width, graph.n_weights())
         self._entry_rows = entry_rows
         self.compiles = can_compile(graph)
-        self._compiled: Any = tf.function(self._mix_tiles, autograph=False, jit_compile=True)
-        self._mixed: Any = tf.function(functools.partial(self._mix, _select), autograph=False)
+        self._compiled: Any = traced(self._mix_tiles, jit_compile=True)
+        self._mixed: Any = traced(functools.partial(self._mix, _select))
 
     def enter(self, inputs: Inputs) -> list[Column] | None:
         """Per port, the values of all rows; None where a row does not have the shape that the background's have."""

@@ -21,6 +21,7 @@ import tensorflow as tf
 from tfx_explain.models.features import FeatureSpec, Inputs, Ragged, concat_rows
 from tfx_explain.models.graph import FrozenGraph, Port
 from tfx_explain.models.ports import feed_tensors, n_rows_of, port_values
+from tfx_explain.models.tracing import traced
 
 Owner = int | None
 _PROBE_ROWS = 8
@@ -104,7 +105,7 @@ def _try_rows(graph: FrozenGraph, names: Sequence[str], background: Inputs) -> d
     feeds = [name for port in graph.ports for name in port.tensors]
     inner = [name for name in names if name not in feeds]
     call = graph.function(feeds, inner)
-    run = tf.function(lambda v: call(*feed_tensors(graph.ports, v), n_rows=n_rows_of(v[0])), autograph=False)
+    run = traced(lambda v: call(*feed_tensors(graph.ports, v), n_rows=n_rows_of(v[0])))
     shapes = {port.tensors[0]: port.spec.shape for port in graph.ports if port.tensors[0] in names}
     if not inner:
         return shapes
@@ -220,6 +221,6 @@ def _rebuild(
         ports.append(Port(FeatureSpec(name, dtype, "dense", shapes[name]), "dense", (name,)))
     call = graph.function([name for port in graph.ports for name in port.tensors], inner)
 
-    enter = tf.function(lambda v: call(*feed_tensors(graph.ports, v), n_rows=n_rows_of(v[0])), autograph=False)
+    enter = traced(lambda v: call(*feed_tensors(graph.ports, v), n_rows=n_rows_of(v[0])))
     owners = (*(plain.owners[i] for i in kept), *(layout[name] for name in inner))
     return Hoisted(replace(graph, ports=tuple(ports)), owners, tuple(kept), enter)

@@ -27,6 +27,7 @@ from tfx_explain.models.ports import forward_function, port_values
 from tfx_explain.models.probe import BLANK, Probe
 from tfx_explain.models.serialized import serialized_call
 from tfx_explain.models.signature import Signature, examples_feeds, tensors_feeds
+from tfx_explain.models.tracing import traced
 
 _LOG = logging.getLogger(__name__)
 
@@ -211,7 +212,7 @@ def _examples_access(
 def _examples_engine(graph: FrozenGraph, serialized: str, where: str) -> HostEngine:
     """Runs a graph on re-encoded examples."""
     one_string_per_row = [tf.TensorSpec([None], tf.string)]
-    run = tf.function(graph.function([serialized], [graph.output]), autograph=False, input_signature=one_string_per_row)
+    run = traced(graph.function([serialized], [graph.output]), input_signature=one_string_per_row)
     return HostEngine(serialized_call(lambda examples: run(examples)[0], where), where)
 
 
@@ -251,7 +252,7 @@ def _graph_width(graph: FrozenGraph, reader: Reader, probe: Probe, what: str) ->
     known = _known_width(graph)
     if known is not None:
         return _some(known, what)
-    forward = tf.function(forward_function(graph), autograph=False)
+    forward = traced(forward_function(graph))
     ports = graph.ports
     return _some(probe.width(reader, lambda inputs: forward(port_values(ports, inputs.columns))[0].numpy(), what), what)
 

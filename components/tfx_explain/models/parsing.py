@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfx_explain.models.features import FeatureSpec
 from tfx_explain.models.graph import FrozenGraph, Port
 from tfx_explain.models.hidden_parsing import PARSERS, agree, dense_feature, hidden_features, merged, text
+from tfx_explain.models.tracing import traced
 
 _PARSERS = ("ParseExampleV2", "ParseExample")
 _EXAMPLE_PARSERS = ("ParseExample", "ParseSingleExample")
@@ -110,7 +111,7 @@ def _only_counts(op: Any, used: set[str]) -> bool:
 def _constants(graph: FrozenGraph, tensors: Sequence[Any]) -> list[Any]:
     if not tensors:
         return []
-    function = tf.function(graph.function([], [tensor.name for tensor in tensors]), autograph=False)
+    function = traced(graph.function([], [tensor.name for tensor in tensors]))
     return [value.numpy() for value in function()]
 
 

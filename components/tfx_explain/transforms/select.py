@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
@@ -169,7 +169,24 @@ def _batches(selected: SelectedContents, split: str) -> Iterator[SplitRows]:
         yield SplitRows(split, *part)
 
 
-class _ChooseFn(beam.CombineFn):
+class _MergingFn(beam.CombineFn):
+    """A combiner whose accumulators merge and compact themselves; its output, the accumulator, can be merged on."""
+
+    def merge_accumulators(self, accumulators: Iterable[Any]) -> Any:
+        merged = self.create_accumulator()
+        for accumulator in accumulators:
+            merged.merge(accumulator)
+        return merged
+
+    def compact(self, accumulator: Any) -> Any:
+        accumulator.compact()
+        return accumulator
+
+    def extract_output(self, accumulator: Any) -> Any:
+        return accumulator
+
+
+class _ChooseFn(_MergingFn):
     """Counted contents to a ContentSample."""
 
     def __init__(self, selection: Selection) -> None:
@@ -180,16 +197,6 @@ class _ChooseFn(beam.CombineFn):
 
     def add_input(self, accumulator: ContentCounts, counted: tuple[HashArray, CountArray]) -> ContentCounts:
         accumulator.add(*counted)
-        return accumulator
-
-    def merge_accumulators(self, accumulators: Iterable[ContentCounts]) -> ContentCounts:
-        merged = self.create_accumulator()
-        for accumulator in accumulators:
-            merged.merge(accumulator)
-        return merged
-
-    def compact(self, accumulator: ContentCounts) -> ContentCounts:
-        accumulator.compact()
         return accumulator
 
     def extract_output(self, accumulator: ContentCounts) -> ContentSample:
@@ -215,7 +222,7 @@ class _MergeSamplesFn(beam.CombineFn):
         return ContentSample.merged(accumulator, self.n)
 
 
-class _KeepFn(beam.CombineFn):
+class _KeepFn(_MergingFn):
     """SplitRows to KeptContents."""
 
     def __init__(self, selection: Selection) -> None:
@@ -229,21 +236,8 @@ class _KeepFn(beam.CombineFn):
         accumulator.add(rows.rows, rows.hashes, first_keys(contents, counts, self.selection.stream)[of_rows])
         return accumulator
 
-    def merge_accumulators(self, accumulators: Iterable[KeptContents]) -> KeptContents:
-        merged = self.create_accumulator()
-        for accumulator in accumulators:
-            merged.merge(accumulator)
-        return merged
 
-    def compact(self, accumulator: KeptContents) -> KeptContents:
-        accumulator.compact()
-        return accumulator
-
-    def extract_output(self, accumulator: KeptContents) -> KeptContents:
-        return accumulator
-
-
-class SmallestDrawsFn(beam.CombineFn):
+class SmallestDrawsFn(_MergingFn):
     """`SmallestDraws` as a combiner of (RecordBatch, draws); its output can be merged further."""
 
     def __init__(self, n: int) -> None:
@@ -254,17 +248,4 @@ class SmallestDrawsFn(beam.CombineFn):
 
     def add_input(self, accumulator: SmallestDraws, rows: tuple[pa.RecordBatch, HashArray]) -> SmallestDraws:
         accumulator.add(*rows)
-        return accumulator
-
-    def merge_accumulators(self, accumulators: Iterable[SmallestDraws]) -> SmallestDraws:
-        merged = self.create_accumulator()
-        for accumulator in accumulators:
-            merged.merge(accumulator)
-        return merged
-
-    def compact(self, accumulator: SmallestDraws) -> SmallestDraws:
-        accumulator.compact()
-        return accumulator
-
-    def extract_output(self, accumulator: SmallestDraws) -> SmallestDraws:
         return accumulator
