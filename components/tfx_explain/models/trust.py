@@ -187,7 +187,7 @@ def _telling_rows(rows: Inputs, outputs: FloatArray) -> list[int]:
     """Rows to try alone: those with the shortest of each kind of list, then others; those without any output last."""
     shortest = [int(np.argmin(column.lengths)) for column in rows.columns.values() if isinstance(column, Ragged)]
     ordered = list(dict.fromkeys([*shortest, 0, len(rows) // 2, len(rows) - 1, *range(len(rows))]))
-    has_output = np.isfinite(outputs).any(axis=1)
+    has_output = np.asarray(np.isfinite(outputs).any(axis=1))
     return sorted(ordered, key=lambda row: not has_output[row])
 
 
