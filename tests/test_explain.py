@@ -75,12 +75,16 @@ def test_importance_is_the_mean_absolute_attribution(explained: Any) -> None:
 
 def test_manifest_says_what_was_done(explained: Any) -> None:
     manifest = explained.manifest
-    assert manifest["counts"]["eval"] == {
+    counts = dict(manifest["counts"]["eval"])
+    assert counts.pop("padding_rows") >= 0
+    assert counts == {
         "read": 120,
         "selected": 120,
         "explained": 120,
         "model_rows": 120 * manifest["method"]["shapley"]["model_rows_per_example"],
+        "predicted_rows": 120,
     }
+    assert manifest["background"]["model_rows"] == {"prediction": 20}
     assert manifest["players"] == {name: [name] for name in ("age", "debt", "income", "race")}
     assert set(manifest["unused_features"]) == {"unused", "approve"}
     assert manifest["background"]["num_rows"] == 20

@@ -33,16 +33,18 @@ class Explanation(_Described):
     * `manifest.json`: what was explained, by what, how; written last, so a directory without it is not an explanation.
       Keys: `format_version`, `tfx_explain_version`, `method` (per method, settings as resolved; of a baseline model
       what differs is in its `baseline_model`), `config` (as given), `model` (uri, digest, signature, output_key,
-      output_space, access), `examples` (uri, spans, splits), `background` (uri, split, num_rows, digest, strategy),
-      `players` (name -> features), `unused_features`, `outputs` (names), `base_values` (output -> value, in units of
-      `output_space`), `counts` (split -> read, selected, explained, failed; model_rows in all, and of each method:
-      `<method>_model_rows`, `baseline_<method>_model_rows`), `failures` (reason -> count), `completeness_gap` (max_abs,
-      max_relative), `seed`, `versions`, `timings_seconds`, `attributions_uri`, `dead_letters`, `slices` (`included` and
-      `too_small`: slice, features, num_examples of each slice with and without tables; `without_examples`: what was
-      asked for and has no rows), `files` and `attribution_files` (name -> SHA-256 of everything that was written, but
-      for the manifest and the report, which can be made again; names of the second are beneath `attributions_uri`),
-      `self_digest` (SHA-256 of the other entries). What was changed since, or does not agree with the manifest, is
-      refused when it is read, and before anything is judged. Format 1 has no digests: it can be read, not judged.
+      output_space, access), `examples` (uri, spans, splits), `background` (uri, split, num_rows, digest, strategy,
+      model_rows: what settling it took, as `prediction`, `surrogate`, `pilot`, `sage_pilot`), `players` (name ->
+      features), `unused_features`, `outputs` (names), `base_values` (output -> value, in units of `output_space`),
+      `counts` (split -> read, selected, explained, failed; model_rows that were evaluated in all, and of each method:
+      `<method>_model_rows`, `baseline_<method>_model_rows`; beside these predicted_rows, and padding_rows, which fill
+      calls of Shapley values), `failures` (reason -> count), `completeness_gap` (max_abs, max_relative), `seed`,
+      `versions`, `timings_seconds`, `attributions_uri`, `dead_letters`, `slices` (`included` and `too_small`: slice,
+      features, num_examples of each slice with and without tables; `without_examples`: what was asked for and has no
+      rows), `files` and `attribution_files` (name -> SHA-256 of everything that was written, but for the manifest and
+      the report, which can be made again; names of the second are beneath `attributions_uri`), `self_digest` (SHA-256
+      of the other entries). What was changed since, or does not agree with the manifest, is refused when it is read,
+      and before anything is judged. Format 1 has no digests: it can be read, not judged.
     * `importance.parquet`: one row per (slice, output, method, player): `value` = mean |attribution| without the bias
       that the noise of sampled coalitions gives it, not below 0, `std_error`, `ci_low`, `ci_high` (95 %, Student t; the
       spread over examples, the noise, also as far as examples share it, and what bias may be left; NaN where the noise

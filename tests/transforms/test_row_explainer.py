@@ -164,7 +164,9 @@ def test_few_rows_are_evaluated_for_nothing(tmp_path: Path, n_outputs: int, n_ro
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Bound, "values", counted)
         found = explainer.estimate(batch, row_hashes(batch), background)
-    assert found.n_model_rows <= sum(evaluated) < 1.25 * found.n_model_rows
+    assert found.n_model_rows + found.n_padding_rows == sum(evaluated)
+    assert found.n_model_rows == n_rows * explainer.design(background).n_model_rows
+    assert sum(evaluated) < 1.25 * found.n_model_rows
 
 
 def n_threads_of_algebra() -> set[int]:

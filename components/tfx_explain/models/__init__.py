@@ -3,5 +3,6 @@
 from tfx_explain.models.features import FeatureSpec, Inputs
 from tfx_explain.models.loading import load_model
 from tfx_explain.models.model import Model
+from tfx_explain.models.tally import Tally
 
-__all__ = ["FeatureSpec", "Inputs", "Model", "load_model"]
+__all__ = ["FeatureSpec", "Inputs", "Model", "Tally", "load_model"]

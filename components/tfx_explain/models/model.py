@@ -16,6 +16,7 @@ from tfx_explain.models.chunks import MAX_VALUES, Chunks, Design, block_weights,
 from tfx_explain.models.features import FeatureSpec, Inputs, Reader
 from tfx_explain.models.repeats import Masks, differing_players, distinct_values, enumerated_masks, is_worth_it
 from tfx_explain.models.signature import Signature
+from tfx_explain.models.tally import Tally
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -175,6 +176,7 @@ class Model:
         *,
         rows: npt.NDArray[np.int64] | None = None,
         typical_examples: tuple[int, ...] = (),
+        tally: Tally | None = None,
     ) -> npt.NDArray[np.float64]:
         """What the model gives for coalitions of players, averaged over each block's background rows.
 
@@ -189,6 +191,7 @@ class Model:
           rows: only these of the examples, which is cheaper than to take them out of the batch; None = all.
           typical_examples: so many come at once, each number as likely as the others, so that calls can be made to
             measure; () = not known.
+          tally: gets the rows that this takes.
 
         Returns:
           (n_rows or n_examples, n_blocks, n_coalitions, n_outputs) float64 in `output_space`, averaged with
@@ -198,6 +201,7 @@ class Model:
           InputError: the players overlap, or do not match the design, or there is no such background row.
           ModelCallError: the model fails on these inputs.
         """
+        tally = Tally() if tally is None else tally
         coalitions, index = np.asarray(design.coalitions, bool), np.asarray(design.background_index)
         _check(coalitions, index, players, len(background))
         chosen = np.arange(len(examples)) if rows is None else rows
@@ -207,14 +211,14 @@ class Model:
         bound = self._engine.bind(background, players)
         masks = enumerated_masks(coalitions)
         if masks is None:
-            return self._lattice(bound, examples, chosen, design, out, typical_examples)
+            return self._lattice(bound, examples, chosen, design, out, tally, typical_examples)
         examples = examples if rows is None else examples.take(rows)
         differing = differing_players(examples, background, players)
         repetitive = is_worth_it(differing, len(players))
-        self._distinct(bound, examples, np.flatnonzero(repetitive), differing, masks, design, out)
+        self._distinct(bound, examples, np.flatnonzero(repetitive), differing, masks, design, out, tally)
         rest = np.flatnonzero(~repetitive)
         if len(rest):
-            out[rest] = self._lattice(bound, examples, rest, design, out[rest])
+            out[rest] = self._lattice(bound, examples, rest, design, out[rest], tally)
         return out
 
     def _lattice(
@@ -224,6 +228,7 @@ class Model:
         rows: npt.NDArray[np.int64],
         design: Design,
         out: FloatArray,
+        tally: Tally,
         typical_examples: tuple[int, ...] = (),
     ) -> FloatArray:
         """Evaluates the given examples with every coalition and background row of its block."""
@@ -248,6 +253,7 @@ class Model:
                 for place, piece in zip(places, pieces, strict=True):
                     target = filled[:, place[0], place[1]]
                     made = bound.values(selected, piece)
+                    tally.add(target[..., 0].size * index.shape[1], made[..., 0].size * index.shape[1])
                     target[:] = made[: target.shape[0], : target.shape[1], : target.shape[2]]
             if values is not out:
                 out[places_out] = values
@@ -262,6 +268,7 @@ class Model:
         masks: Masks,
         design: Design,
         out: FloatArray,
+        tally: Tally,
     ) -> None:
         """Fills in some examples, one after the other, without evaluating the same row twice."""
         index, weight = np.asarray(design.background_index), block_weights(design)
@@ -269,14 +276,14 @@ class Model:
         for part, prepared in bound.prepare(examples.take(chosen)) if len(chosen) else []:
             for row in part:
                 selected = bound.select(prepared, np.array([row]))
-                evaluate = functools.partial(self._listed, bound, selected)
+                evaluate = functools.partial(self._listed, bound, selected, tally)
                 of_rows = distinct_values(evaluate, differing[chosen[row]], masks, n_players)
                 values = np.zeros(out.shape[1:])
                 for of_block in range(index.shape[1]):
                     values += weight[:, of_block, None, None] * of_rows[index[:, of_block]]
                 out[chosen[row]] = values
 
-    def _listed(self, bound: Any, selected: Any, present: npt.NDArray[np.bool_], rows: Any) -> FloatArray:
+    def _listed(self, bound: Any, selected: Any, tally: Tally, present: npt.NDArray[np.bool_], rows: Any) -> FloatArray:
         """(n, n_outputs) of one example mixed with one background row for each set of present players."""
         size = min(_next_power_of_two(max(len(rows), _MIN_LISTED_ROWS)), bound.max_rows)
         parts = []
@@ -284,6 +291,7 @@ class Model:
             part = padded_range(start, size, len(rows))
             piece = bound.piece(present[part, None, :], rows[part, None], np.ones((size, 1)))
             parts.append(bound.values(selected, piece)[0, :, 0])
+            tally.add(min(size, len(rows) - start), size)
         return np.concatenate(parts)[: len(rows)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,7 @@ class Background:
       outputs: (K',) indices of the outputs that Shapley values are of; the models may have more.
       surrogate: of the model, where the estimator is `surrogate`.
       baseline_surrogate: of the baseline model.
+      model_rows: what was spent to settle all this -> rows that the models were asked about.
     """
 
     rows: pa.RecordBatch
@@ -57,6 +58,7 @@ class Background:
     losses: LossPlan | None = None
     surrogate: ModelSurrogate | None = None
     baseline_surrogate: ModelSurrogate | None = None
+    model_rows: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def of_baseline(self) -> Background:
         """The same as the baseline model, which there must be, has it."""

@@ -71,6 +71,7 @@ class Estimates:
       designs: (n,) number of each example's design; those of one share its coalitions.
       chosen: (n, c) which of the K' each row asks for; -1 where it asks for another.
       n_model_rows: what all of them cost together, the plain predictions not counted.
+      n_padding_rows: what the model evaluated beside these, so that calls have the same shape.
       n_refined: examples that were explained again with a larger budget.
       n_imprecise: examples whose error is still above `max_relative_error`.
       coalition_values: what the values were made from, where that was asked for and every coalition was evaluated.
@@ -86,6 +87,7 @@ class Estimates:
     designs: IntArray
     chosen: IntArray
     n_model_rows: int = 0
+    n_padding_rows: int = 0
     n_refined: int = 0
     n_imprecise: int = 0
     coalition_values: CoalitionValues | None = None

@@ -271,6 +271,8 @@ def explain_examples(
         "selected": batch.num_rows,
         "explained": good.num_rows,
         "model_rows": sum(one.n_model_rows for one in estimates),
+        "padding_rows": sum(one.n_padding_rows for one in estimates),
+        "predicted_rows": len(estimates) * batch.num_rows,
     }
     if config.shapley.max_relative_error is not None:
         counts["refined"] = sum(one.n_refined for one in estimates)

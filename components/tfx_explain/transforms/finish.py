@@ -72,7 +72,11 @@ def write_tables(
     run = {
         "counts": _counts_by_split(counts),
         "failures": _reasons_by_split(failures),
-        "background": {"num_rows": background.rows.num_rows, "digest": background.digest},
+        "background": {
+            "num_rows": background.rows.num_rows,
+            "digest": background.digest,
+            "model_rows": dict(background.model_rows),
+        },
         "looks_like_probabilities": looks_like_probabilities(background.predictions),
         "outputs": background.outputs.tolist(),
         "base_values": background.base_values.tolist(),

@@ -118,12 +118,28 @@ def plan(sampled: SampledRows, request: ExplainRequest) -> Background:
         draws = sampled.draws[:N_SAMPLE]
         background = with_loss_plan(background, rows.slice(0, N_SAMPLE), draws, request, model, baseline)
     background = with_surrogate(background, request, [model] if baseline is None else [model, baseline])
+    background = dataclasses.replace(background, model_rows=_model_rows(background, request, rows.num_rows))
     if config.shapley.max_relative_error is None:
         return background
     rest = rows.slice(size, _N_PILOT) if rows.num_rows >= size + _N_PILOT else rows.slice(0, _N_PILOT)
     pilot = take_rows(rest, np.arange(rest.num_rows))
     explainer = RowExplainer(model, request.players, config)
-    return dataclasses.replace(background, budget=pilot_budget(explainer, pilot, background, config))
+    budget, n_model_rows = pilot_budget(explainer, pilot, background, config)
+    return dataclasses.replace(background, budget=budget, model_rows={**background.model_rows, "pilot": n_model_rows})
+
+
+def _model_rows(background: Background, request: ExplainRequest, n_sampled: int) -> dict[str, int]:
+    """What was spent on making a background -> model rows, of all models together."""
+    n_predicted = min(n_sampled, pool_size(request.config.background))
+    n_predicted += min(n_sampled, N_SAMPLE) if wants_losses(request.config) else 0
+    spent = {"prediction": n_predicted * len(request.models)}
+    fitted = [one for one in (background.surrogate, background.baseline_surrogate) if one is not None]
+    if fitted:
+        spent["surrogate"] = sum(one.n_model_rows for one in fitted)
+    pilot = None if background.losses is None else background.losses.pilot
+    if pilot is not None:
+        spent["sage_pilot"] = pilot.n_examples * (len(request.players) - 1) * len(background.weights)
+    return spent
 
 
 def with_surrogate(background: Background, request: ExplainRequest, models: Sequence[Model]) -> Background:
@@ -146,13 +162,15 @@ def with_surrogate(background: Background, request: ExplainRequest, models: Sequ
 
 def pilot_budget(
     explainer: RowExplainer, pilot: pa.RecordBatch, background: Background, config: ExplainConfig
-) -> int | None:
+) -> tuple[int | None, int]:
     """The least budget that keeps nine of ten pilot rows within `max_relative_error`; None = the configured one.
 
-    Budgets are tried by doubling: the error often falls faster than the root that a forecast from one budget assumes.
+    Also the model rows that finding it took. Budgets are tried by doubling: the error often falls faster than the root
+    that a forecast from one budget assumes.
     """
     hashes = row_hashes(pilot)
     budget: int | None = None
+    n_model_rows = 0
     while True:
         background = dataclasses.replace(background, budget=budget)
         rounds, refused = by_halves(
@@ -160,13 +178,14 @@ def pilot_budget(
         )
         if not rounds:
             raise ModelCallError(f"{next(iter(refused.values()))}.")
+        n_model_rows += sum(one.n_model_rows for one in rounds)
         error = np.concatenate([one.relative_error() for one in rounds])
         error = error[~np.isnan(error)]
         if not len(error) or np.quantile(error, _PILOT_QUANTILE) <= (config.shapley.max_relative_error or 0):
-            return budget
+            return budget, n_model_rows
         larger = explainer.doubled_budget(explainer.design(background))
         if larger is None:
-            return budget
+            return budget, n_model_rows
         budget = larger
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from tfx_explain.attribution import Attributions, Design, PooledRegression, attribute
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import EstimationError
-from tfx_explain.models import Inputs, Model
+from tfx_explain.models import Inputs, Model, Tally
 from tfx_explain.rows import ROWS_PER_BATCH, HashArray, take_rows
 from tfx_explain.summary.sizes import MAX_DESIGNS
 from tfx_explain.transforms.algebra import single_threaded_algebra
@@ -166,17 +166,19 @@ class RowExplainer:
         background: Background,
         limit: float,
     ) -> Estimates:
-        n_model_rows = first.n_model_rows
+        n_model_rows, n_padding_rows = first.n_model_rows, first.n_padding_rows
         for budget in np.unique(budgets[budgets > 0]).tolist():
             rows = np.flatnonzero(budgets == budget)
             inputs = self.model.inputs(take_rows(batch, rows))
             again = self._round(inputs, hashes[rows], first.prediction[rows], background, budget, first.chosen[rows])
             n_model_rows += again.n_model_rows
+            n_padding_rows += again.n_padding_rows
             for field in _PER_ROW:
                 getattr(first, field)[rows] = getattr(again, field)
         return dataclasses.replace(
             first,
             n_model_rows=n_model_rows,
+            n_padding_rows=n_padding_rows,
             n_refined=int((budgets > 0).sum()),
             n_imprecise=int((~(first.relative_error() <= limit)).sum()),
         )
@@ -191,7 +193,7 @@ class RowExplainer:
         chosen: IntArray,
     ) -> Estimates:
         """Every row explained with the same budget."""
-        parts = self._parts(inputs, hashes, prediction, background, budget)
+        parts, tallies = self._parts(inputs, hashes, prediction, background, budget)
         # All rows share the design whose coalitions are kept, so these parts are in the order of the rows.
         kept = [part.coalition_values for part in parts if part.coalition_values is not None]
         order = np.argsort(np.concatenate([part.rows for part in parts]), kind="stable")
@@ -211,7 +213,8 @@ class RowExplainer:
             ],
             designs=design_numbers(hashes, self._design(background, budget, 0)),
             chosen=chosen,
-            n_model_rows=int(self._design(background, budget, 0).n_model_rows) * len(inputs),
+            n_model_rows=sum(tally.rows for tally in tallies),
+            n_padding_rows=sum(tally.padding for tally in tallies),
             coalition_values=CoalitionValues.joined(kept) if kept else None,
         )
 
@@ -222,8 +225,8 @@ class RowExplainer:
         prediction: FloatArray,
         background: Background,
         budget: int | None,
-    ) -> list[_Part]:
-        """The batch in parts that share a design, explained.
+    ) -> tuple[list[_Part], list[Tally]]:
+        """The batch in parts that share a design, explained; and the model rows they took.
 
         Two parts are worked on at a time: while the attributions of one are made, the model has the other.
         """
@@ -232,10 +235,11 @@ class RowExplainer:
         codes = self._codes(inputs, background, budget)
         typical = _typical_parts(self._design(background, budget, 0), self.model)
 
-        def explain(part: tuple[IntArray, Design, PooledRegression | None]) -> list[_Part]:
+        def explain(part: tuple[IntArray, Design, PooledRegression | None]) -> tuple[list[_Part], Tally]:
             rows, design, regression = part
+            tally = Tally()
             values = self.model.block_values(
-                inputs, background_inputs, self.players, design, rows=rows, typical_examples=typical
+                inputs, background_inputs, self.players, design, rows=rows, typical_examples=typical, tally=tally
             )
             done = []
             n_solved = max(_ROWS_PER_SOLVE, _VALUES_PER_SOLVE // max(values[0].size, 1))
@@ -249,17 +253,19 @@ class RowExplainer:
                 keep = self.keep_coalitions and design.estimator == "exact"
                 kept = CoalitionValues.of(design, values[piece], base) if keep else None
                 done.append(_Part(rows[piece], found, kept))
-            return done
+            return done, tally
 
         parts = [
             (rows, self._design(background, budget, design_id), self._regression(background, budget, design_id))
             for design_id, rows in self._by_design(hashes, background, budget)
         ]
         if not self.model.is_thread_safe:
-            return list(itertools.chain.from_iterable(map(explain, parts)))
-        # Threads of the linear algebra would wait for cores that the model keeps busy.
-        with single_threaded_algebra:
-            return list(itertools.chain.from_iterable(self._threads.map(explain, parts)))
+            explained = list(map(explain, parts))
+        else:
+            # Threads of the linear algebra would wait for cores that the model keeps busy.
+            with single_threaded_algebra:
+                explained = list(self._threads.map(explain, parts))
+        return list(itertools.chain.from_iterable(done for done, _ in explained)), [tally for _, tally in explained]
 
     def _codes(self, inputs: Inputs, background: Background, budget: int | None) -> FloatArray:
         """(n, q) what the surrogate takes of each row; nothing for designs without one."""

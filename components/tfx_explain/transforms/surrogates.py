@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.attribution import Design, Surrogate, fit_surrogate
-from tfx_explain.models import Inputs, Model
+from tfx_explain.models import Inputs, Model, Tally
 from tfx_explain.models.encoding import Encoder
 from tfx_explain.transforms.algebra import single_threaded_algebra
 
@@ -18,10 +18,11 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclasses.dataclass(frozen=True)
 class ModelSurrogate:
-    """A surrogate of one model's effects, and the encoder of the codes it takes."""
+    """A surrogate of one model's effects, the encoder of the codes it takes, and the model rows that fitting took."""
 
     encoder: Encoder
     surrogate: Surrogate
+    n_model_rows: int
 
 
 def fit_to_model(
@@ -42,13 +43,15 @@ def fit_to_model(
       seed: of the job.
       outputs: (K',) indices of those that are explained.
     """
+    tally = Tally()
 
     def evaluate(rows: npt.NDArray[np.int64], design: Design) -> FloatArray:
-        return model.block_values(background.take(rows), background, players, design)[..., outputs]
+        return model.block_values(background.take(rows), background, players, design, tally=tally)[..., outputs]
 
     encoder = Encoder.fit(background, players)
     # The number of threads must not show in the last bits.
     with single_threaded_algebra:
         codes = encoder.encode(background)
         of_rows = predictions[:, outputs]
-        return ModelSurrogate(encoder, fit_surrogate(encoder.owners, len(players), codes, of_rows, evaluate, seed))
+        fitted = fit_surrogate(encoder.owners, len(players), codes, of_rows, evaluate, seed)
+    return ModelSurrogate(encoder, fitted, tally.rows)
