@@ -26,12 +26,17 @@ def fallen(case: Any, indices: Any) -> list[str]:
     return [f"{index}: {text}" for index in indices for text in run_case(case, index).violations]
 
 
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return explanations.prepare(SEED, tmp_path_factory.mktemp("explanations"))
+
+
 def test_configurations_become_a_configuration_or_a_sentence(tmp_path: Path) -> None:
     assert not fallen(configurations.prepare(SEED, tmp_path), range(150))
 
 
-def test_damaged_explanations_are_never_blessed(tmp_path: Path) -> None:
-    assert not fallen(explanations.prepare(SEED, tmp_path), range(60))
+def test_damaged_explanations_are_never_blessed(damaged: Any) -> None:
+    assert not fallen(damaged, range(60))
 
 
 def test_hostile_records_are_explained_or_set_aside_once(tmp_path: Path) -> None:
@@ -90,13 +95,12 @@ def test_a_configuration_that_changes_on_the_way_falls() -> None:
     assert not configurations.round_trip(ExplainConfig(seed=3), ExplainConfig)
 
 
-def test_a_verdict_that_blesses_anything_falls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_verdict_that_blesses_anything_falls(damaged: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is damaged, this judge blesses it: every case in the verdict's reach must be seen."""
-    case = explanations.prepare(SEED, tmp_path)
     blind = Verdict(blessed=True, findings=(), explanation_uri="")
     monkeypatch.setattr(explanations, "judge", lambda *_: blind)
     monkeypatch.setattr(explanations, "load", lambda uri: uri)
-    assert sum(case(index).counts["blessed though damaged"] for index in range(1, 31, 3)) == 10
+    assert sum(damaged(index).counts["blessed though damaged"] for index in range(1, 31, 3)) == 10
 
 
 def test_rows_that_get_lost_fall() -> None:
