@@ -40,7 +40,7 @@ def test_damaged_explanations_are_never_blessed(damaged: Any) -> None:
 
 
 def test_hostile_records_are_explained_or_set_aside_once(tmp_path: Path) -> None:
-    assert not fallen(records.prepare(SEED, tmp_path, n_spoilt=150), range(1))
+    assert not fallen(records.prepare(SEED, tmp_path, n_spoilt=60), range(1))
 
 
 def test_hostile_names_work_or_are_refused_in_a_sentence(tmp_path: Path) -> None:
