@@ -225,9 +225,11 @@ def test_the_same_model_differs_by_nothing(compared: dict[str, tfx_explain.Expla
 def test_the_manifest_counts_both_models(compared: dict[str, tfx_explain.ExplanationReader]) -> None:
     manifest, alone = compared["both"].manifest, compared["candidate"].manifest
     counts, before = manifest["counts"]["eval"], alone["counts"]["eval"]
+    of_both = ("padding_rows", "predicted_rows")
     for name, n in before.items():
-        if name not in ("model_rows", "digest"):
+        if name not in ("model_rows", "digest", *of_both):
             assert counts[name] == n
+    assert [counts[name] for name in of_both] == [2 * before[name] for name in of_both]
     # The baseline does not read three players, which are never permuted for it.
     n_permuted = before["permutation_importance_model_rows"]
     assert counts["baseline_permutation_importance_model_rows"] == n_permuted * 2 // 5
