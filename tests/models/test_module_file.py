@@ -115,10 +115,13 @@ FEATURES = "import numpy as np\nFEATURES = {'f': 'float32'}\n"
         (FEATURES + "def load_model(d):\n    raise SystemExit(2)\n", "`load_model` of .* failed .* exit code 2"),
         (FEATURES + "def load_model(d):\n    return lambda c: exit(4)\n", "failed on 2 rows: it ended the program"),
         (FEATURES + "def load_model(d):\n    return lambda c: np.zeros((len(c['f']), 0))\n", "gave 0 outputs"),
+        ("FEATURES = {3: 'float32'}\nload_model = len\n", "declares a feature 3; the name .* is a non-empty text"),
+        ("FEATURES = {'': 'float32'}\nload_model = len\n", "declares a feature ''; the name"),
+        ("x = 'caf\xe9'\n", "cannot be imported: .*utf-8"),
     ],
 )
 def test_a_module_that_ends_the_program_or_gives_nothing_is_one_sentence(tmp_path, source, words):
-    (tmp_path / "module.py").write_text(source)
+    (tmp_path / "module.py").write_bytes(source.encode("latin-1"))
     with pytest.raises(TfxExplainError, match=words):
         load_model(str(tmp_path), module_file=str(tmp_path / "module.py"))
 

@@ -32,7 +32,7 @@ def to_example(row: Mapping[str, Any]) -> bytes:
             features[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=values))
         else:
             features[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(deterministic=True)
 
 
 def write_records(directory: Path, records: Sequence[bytes], num_shards: int = 1) -> str:

@@ -79,7 +79,7 @@ def _load(module_file: str, model_dir: str) -> tuple[Callable[[dict[str, Column]
 
 def _execute(module_file: str) -> types.ModuleType:
     try:
-        with tf.io.gfile.GFile(module_file) as file:
+        with tf.io.gfile.GFile(module_file, "rb") as file:
             source = file.read()
     except tf.errors.OpError as error:
         raise ConfigError(f"Cannot read module_file {module_file}: {first_line(error)}.") from None
@@ -92,7 +92,9 @@ def _execute(module_file: str) -> types.ModuleType:
     return module
 
 
-def _spec(name: str, dtype: Any, module_file: str) -> FeatureSpec:
+def _spec(name: Any, dtype: Any, module_file: str) -> FeatureSpec:
+    if not isinstance(name, str) or not name:
+        raise ConfigError(f"{module_file} declares a feature {name!r}; the name of a feature is a non-empty text.")
     match = _DTYPE.fullmatch(str(dtype).replace(" ", ""))
     if match is None:
         known = "float32, float64, int32, int64, bool or string, with [k] for k values"

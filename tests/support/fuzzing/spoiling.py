@@ -74,13 +74,13 @@ def _other_value(row: dict[str, Any], rng: Rng) -> bytes:
     feature = example.features.feature[name]
     values = {"float_list": _FLOATS, "int64_list": _INTS, "bytes_list": _BYTES}[feature.WhichOneof("kind")]
     _set(feature, [pick(rng, values)])
-    return example.SerializeToString()
+    return example.SerializeToString(deterministic=True)
 
 
 def _other_kind(row: dict[str, Any], rng: Rng) -> bytes:
     example = _proto(row)
     _set(example.features.feature[_any_name(rng)], [pick(rng, [*_FLOATS, *_INTS, *_BYTES[:5]])])
-    return example.SerializeToString()
+    return example.SerializeToString(deterministic=True)
 
 
 def _missing(row: dict[str, Any], rng: Rng) -> bytes:
@@ -97,13 +97,13 @@ def _empty_list(row: dict[str, Any], rng: Rng) -> bytes:
     feature = example.features.feature[_any_name(rng)]
     feature.Clear()
     getattr(feature, pick(rng, ["float_list", "int64_list", "bytes_list"])).SetInParent()
-    return example.SerializeToString()
+    return example.SerializeToString(deterministic=True)
 
 
 def _no_kind(row: dict[str, Any], rng: Rng) -> bytes:
     example = _proto(row)
     example.features.feature[_any_name(rng)].Clear()
-    return example.SerializeToString()
+    return example.SerializeToString(deterministic=True)
 
 
 def _several_values(row: dict[str, Any], rng: Rng) -> bytes:
@@ -111,7 +111,7 @@ def _several_values(row: dict[str, Any], rng: Rng) -> bytes:
     feature = example.features.feature[_any_name(rng)]
     values = list(getattr(feature, feature.WhichOneof("kind")).value)
     _set(feature, values * int(rng.integers(2, 20)))
-    return example.SerializeToString()
+    return example.SerializeToString(deterministic=True)
 
 
 def _long_list(row: dict[str, Any], rng: Rng) -> bytes:
@@ -119,21 +119,21 @@ def _long_list(row: dict[str, Any], rng: Rng) -> bytes:
     feature = example.features.feature[_any_name(rng)]
     values = list(getattr(feature, feature.WhichOneof("kind")).value)
     _set(feature, values * 50_000)
-    return example.SerializeToString()
+    return example.SerializeToString(deterministic=True)
 
 
 def _extra_feature(row: dict[str, Any], rng: Rng) -> bytes:
     example = _proto(row)
     names = ["extra", "größe", "a/b", "", "attribution_x", "predictions", "x" * 3_000, "\n"]
     _set(example.features.feature[pick(rng, names)], [pick(rng, [1.0, 7, b"text"])])
-    return example.SerializeToString()
+    return example.SerializeToString(deterministic=True)
 
 
 def _many_features(row: dict[str, Any], rng: Rng) -> bytes:
     example = _proto(row)
     for i in range(3_000):
         _set(example.features.feature[f"extra_{i}"], [pick(rng, [1.0, 7, b"text"])])
-    return example.SerializeToString()
+    return example.SerializeToString(deterministic=True)
 
 
 # --- bytes ----------------------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ def _other_message(row: dict[str, Any], rng: Rng) -> bytes:
     sequence = tf.train.SequenceExample(context=_proto(row).features)
     step = sequence.feature_lists.feature_list["steps"].feature.add()
     step.float_list.value.append(1.0)
-    return sequence.SerializeToString()
+    return sequence.SerializeToString(deterministic=True)
 
 
 def _appended(row: dict[str, Any], rng: Rng) -> bytes:
@@ -244,7 +244,7 @@ def _varint_field(number: int, value: int) -> bytes:
 def _feature(values: list[Any]) -> bytes:
     feature = tf.train.Feature()
     _set(feature, values)
-    return feature.SerializeToString()
+    return feature.SerializeToString(deterministic=True)
 
 
 def _entry(name: bytes, feature: bytes) -> bytes:
@@ -253,7 +253,7 @@ def _entry(name: bytes, feature: bytes) -> bytes:
 
 def _inner(row: dict[str, Any], without: str = "") -> bytes:
     kept = {name: value for name, value in row.items() if name != without}
-    return tf.train.Example.FromString(worlds.to_example(kept)).features.SerializeToString()
+    return tf.train.Example.FromString(worlds.to_example(kept)).features.SerializeToString(deterministic=True)
 
 
 def _with(row: dict[str, Any], name: str, feature: bytes) -> bytes:
