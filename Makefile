@@ -51,6 +51,10 @@ unit: env
 	$(heading) "Tests, against the wheel (pytest)"
 	@PYTHONPATH=$(CURDIR)/$(site) $(bin)/pytest --ignore=tests/packaging --durations=20 $(if $(without),$(without:%=--ignore=%))
 
+golden: env  ## figures of three jobs against those from before the house was rebuilt, to the bit of one processor kind
+	$(heading) "Golden figures"
+	@PYTHONPATH=$(CURDIR)/components $(bin)/python -W ignore tests/golden/jobs.py compare tests/golden/before
+
 FUZZ_SEED ?= 0
 FUZZ_SIZE ?= 1
 FUZZ_ONLY ?=
