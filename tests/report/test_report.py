@@ -14,19 +14,12 @@ import pytest
 
 from tfx_explain import records
 from tfx_explain.errors import InputError
+from tfx_explain.judgement import Evidence, Finding, apply_rule, is_blessed, max_completeness_gap, max_share
 from tfx_explain.report import ReportData, render_explanation, render_report, render_verdict
 from tfx_explain.report.ranking import MAX_BARS
 from tfx_explain.report.render import MAX_PANELS
 from tfx_explain.report.slices import MAX_PLAYERS, MAX_SLICES
-from tfx_explain.summary import (
-    Evidence,
-    Finding,
-    ImportanceAccumulator,
-    apply_rule,
-    is_blessed,
-    max_completeness_gap,
-    max_share,
-)
+from tfx_explain.summary import ImportanceAccumulator
 
 _VOID = {"meta", "line", "circle", "rect", "br", "link", "img", "input", "hr"}
 EVIL = """<script>alert("x")</script>&amp;'"""

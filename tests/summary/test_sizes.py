@@ -5,7 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tfx_explain.summary import Evidence, ImportanceAccumulator, apply_rule
+from tfx_explain.judgement import Evidence, apply_rule
+from tfx_explain.summary import ImportanceAccumulator
 from tfx_explain.summary.sizes import NoisyMoments, debiased_sizes
 from tfx_explain.summary.slices import compare_with_rest
 

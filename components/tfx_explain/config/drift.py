@@ -14,7 +14,7 @@ Against = Literal["explanation", "model"]
 
 
 class DriftRule(Part):
-    """Importance may not have moved further from the baseline than `max`, by a measure of `summary.drift`."""
+    """Importance may not have moved further from the baseline than `max`, by a measure of `judgement.drift`."""
 
     measure: Literal[
         "total_variation",

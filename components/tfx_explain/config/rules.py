@@ -1,4 +1,4 @@
-"""The settings of the rules that ValidationConfig lists; what each rule does is said in `tfx_explain.summary.rules`."""
+"""Settings of the rules that ValidationConfig lists; what each rule does is said in `tfx_explain.judgement.rules`."""
 
 from __future__ import annotations
 

@@ -12,10 +12,10 @@ import pandas as pd
 
 from tfx_explain import records
 from tfx_explain.errors import InputError
+from tfx_explain.judgement.details import Interactions, SignedMeans, SliceContrast, Steps
+from tfx_explain.judgement.evidence import Evidence
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.slicing import OVERALL
-from tfx_explain.summary.details import Interactions, SignedMeans, SliceContrast, Steps
-from tfx_explain.summary.evidence import Evidence
 from tfx_explain.summary.ratio import Array
 
 _NEEDS = {

@@ -11,11 +11,11 @@ from typing import Any
 from tfx_explain.config import Rule, ValidationConfig
 from tfx_explain.explanation_validator.baseline import NO_BASELINE, check_comparable
 from tfx_explain.explanation_validator.sides import Key, Side, compare, compare_distributions
+from tfx_explain.judgement.drift import DRIFT_RULES
+from tfx_explain.judgement.evidence import Finding
+from tfx_explain.judgement.rules.policy import Judgement
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.slicing import OVERALL
-from tfx_explain.summary.drift import DRIFT_RULES
-from tfx_explain.summary.evidence import Finding
-from tfx_explain.summary.rules.policy import Judgement
 
 
 def drift_judgements(

@@ -16,9 +16,9 @@ from tfx_explain.config import ValidationConfig
 from tfx_explain.errors import InputError
 from tfx_explain.explanation_validator.baseline import NO_BASELINE
 from tfx_explain.explanation_validator.judge import Verdict, judge, write_blessing
+from tfx_explain.judgement.evidence import Finding
+from tfx_explain.judgement.rules import describe
 from tfx_explain.reader import ExplanationReader, load
-from tfx_explain.summary.evidence import Finding
-from tfx_explain.summary.rules import describe
 
 _ANOMALIES_FILE = "SchemaDiff.pb"
 _BLESSED_PROPERTY = "blessed"

@@ -16,13 +16,13 @@ from tfx_explain.errors import ConfigError
 from tfx_explain.explanation_validator.baseline import NO_BASELINE
 from tfx_explain.explanation_validator.details import Details, skewness_of
 from tfx_explain.explanation_validator.drift import drift_judgements
+from tfx_explain.judgement.drift import DRIFT_RULES
+from tfx_explain.judgement.evidence import Evidence, Finding
+from tfx_explain.judgement.rules import BETWEEN_SLICES, apply_rule, findings_of, is_blessed, promise
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.report import render_verdict
 from tfx_explain.slicing import OVERALL, in_spec, spec_name, value_text
-from tfx_explain.summary.drift import DRIFT_RULES
-from tfx_explain.summary.evidence import Evidence, Finding
 from tfx_explain.summary.ratio import Array
-from tfx_explain.summary.rules import BETWEEN_SLICES, apply_rule, findings_of, is_blessed, promise
 
 BLESSED = "BLESSED"
 NOT_BLESSED = "NOT_BLESSED"

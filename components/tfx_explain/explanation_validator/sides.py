@@ -11,10 +11,10 @@ import pandas as pd
 
 from tfx_explain import records
 from tfx_explain.config import SlicingSpec
+from tfx_explain.judgement.drift import AttributionSample, Comparison, DistributionComparison, Moments
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.rows import example_weights
 from tfx_explain.slicing import slice_examples, slice_name
-from tfx_explain.summary.drift import AttributionSample, Comparison, DistributionComparison, Moments
 from tfx_explain.summary.ratio import Array
 
 Key = tuple[str, str]

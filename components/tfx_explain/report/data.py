@@ -11,7 +11,7 @@ from typing_extensions import Self
 
 from tfx_explain import records, storage
 from tfx_explain.errors import InputError
-from tfx_explain.summary import Finding
+from tfx_explain.judgement import Finding
 
 _REQUIRED = ("slice", "output", "player", "value", "rank")
 _OPTIONAL = ("std_error", "ci_low", "ci_high", "share", "share_ci_low", "share_ci_high")

@@ -15,6 +15,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from tfx_explain import integrity
+from tfx_explain.judgement import Finding, describe
+from tfx_explain.judgement.drift import DRIFT_RULES
+from tfx_explain.judgement.rules import FRACTIONS
+from tfx_explain.judgement.wording import confidence, percent, percents
 from tfx_explain.printable import MAX_SENTENCE, printable, shortened
 from tfx_explain.report import story, text
 from tfx_explain.report.comparison import compare_methods
@@ -29,10 +33,6 @@ from tfx_explain.report.surfaces import SurfaceSection, make_surfaces
 from tfx_explain.report.swarm import LABEL_WIDTH, WIDTH, Swarm, make_swarm
 from tfx_explain.report.waterfall import Waterfall, make_waterfalls
 from tfx_explain.slicing import OVERALL
-from tfx_explain.summary import Finding, describe
-from tfx_explain.summary.drift import DRIFT_RULES
-from tfx_explain.summary.rules import FRACTIONS
-from tfx_explain.summary.wording import confidence, percent, percents
 
 GENERATOR = "tfx-explain"
 _MAX_NAME = 200

@@ -1,0 +1,47 @@
+"""From evidence to findings: the rules of a policy, drift from a baseline, and how sure the two are. Pure."""
+
+from tfx_explain.judgement.evidence import Evidence, Finding, Outcome
+from tfx_explain.judgement.rules import (
+    RULES,
+    apply_rule,
+    canary,
+    describe,
+    findings_of,
+    is_blessed,
+    max_completeness_gap,
+    max_interaction,
+    max_relative_std_error,
+    max_share,
+    max_slice_difference,
+    max_top_share,
+    min_examples,
+    min_importance,
+    min_share,
+    monotonic,
+    sign,
+    top_k_includes,
+)
+
+__all__ = [
+    "RULES",
+    "Evidence",
+    "Finding",
+    "Outcome",
+    "apply_rule",
+    "canary",
+    "describe",
+    "findings_of",
+    "is_blessed",
+    "max_completeness_gap",
+    "max_interaction",
+    "max_relative_std_error",
+    "max_share",
+    "max_slice_difference",
+    "max_top_share",
+    "min_examples",
+    "min_importance",
+    "min_share",
+    "monotonic",
+    "sign",
+    "top_k_includes",
+]

@@ -1,0 +1,64 @@
+"""Attributions whose drift is known, and what the rules make of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tfx_explain.judgement import Finding
+from tfx_explain.judgement.drift import (
+    AttributionSample,
+    Comparison,
+    DistributionComparison,
+    Moments,
+    attribution_drift,
+    drift,
+)
+from tfx_explain.summary import ImportanceAccumulator
+
+Sides = tuple[np.ndarray, np.ndarray]
+
+
+def _sample(
+    shares: Sequence[float], n: int, rng: np.random.Generator, signs: Sequence[float] | None = None, size: float = 1.0
+) -> np.ndarray:
+    """(n, d) attributions with mean |phi| = size * shares, dependent across players, each of one sign."""
+    spread = np.abs(0.4 * rng.normal(size=(n, 1)) + 0.9 * rng.normal(size=(n, len(shares)))) + 0.3
+    mean = np.sqrt(2 / np.pi) * np.hypot(0.4, 0.9) + 0.3
+    return size * np.asarray(shares) * spread / mean * (1.0 if signs is None else np.asarray(signs))
+
+
+def _moments(phi: np.ndarray, weights: np.ndarray | None = None) -> Moments:
+    """The importance in (n, d) attributions, as the tables of an explanation hold it."""
+    n, d = phi.shape
+    accumulator = ImportanceAccumulator(d)
+    accumulator.add(phi, np.zeros((n, d)), np.zeros((n, d)), np.zeros(n), np.zeros(n), weights)
+    result = accumulator.result()
+    signed = result.mean_signed, result.mean_signed_std_error
+    return Moments(result.n_examples, result.n_effective, result.mean_abs, result.mean_abs_covariance, *signed)
+
+
+def _judge(rule: Mapping[str, Mapping[str, Any]], ours: np.ndarray, theirs: np.ndarray, **kwargs: Any) -> Finding:
+    """What one rule, written as in a configuration, finds between two sets of attributions."""
+    ((name, settings),) = rule.items()
+    players = tuple(f"p{i}" for i in range(ours.shape[1]))
+    if name == "drift":
+        return drift(Comparison(players, _moments(ours), _moments(theirs)), **settings, **kwargs)
+    samples = [AttributionSample(phi, np.ones(len(phi))) for phi in (ours, theirs)]
+    return attribution_drift(DistributionComparison(players, *samples), **settings, **kwargs)
+
+
+@pytest.fixture(scope="session")
+def sample() -> Callable[..., np.ndarray]:
+    return _sample
+
+
+@pytest.fixture(scope="session")
+def moments() -> Callable[..., Moments]:
+    return _moments
+
+
+@pytest.fixture(scope="session")
+def judge() -> Callable[..., Finding]:
+    return _judge
