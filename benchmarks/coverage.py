@@ -126,8 +126,8 @@ def summarised(game: Game, rows: Array, background: Array, estimator: str, budge
             np.where(np.abs(x[..., 0]) < 1e-12, 0.0, x[..., 0]) for x in (found.values, found.design_std_error)
         )
         none, zeros = np.zeros_like(phi), np.zeros(len(own))
-        noise, designs = error * found.noise_ratio, np.full(len(own), number)
-        accumulator.add(phi, error, none, zeros, zeros, noise=noise, designs=designs)
+        noise, design_ids = error * found.noise_ratio, np.full(len(own), number)
+        accumulator.add(phi, error, none, zeros, zeros, noise=noise, design_ids=design_ids)
         sizes += np.abs(phi).sum(axis=0) / n
     return accumulator.result(), sizes
 

@@ -79,7 +79,7 @@ def call_on_examples(path, key, signature="serving_default"):
     return call
 
 
-def random_design(n_players, n_background, *, n_blocks=3, n_coalitions=5, n_rows=2, seed=0):
+def random_blocks(n_players, n_background, *, n_blocks=3, n_coalitions=5, n_rows=2, seed=0):
     rng = np.random.default_rng(seed)
     return SimpleNamespace(
         coalitions=rng.random((n_blocks, n_coalitions, n_players)) < 0.5,
@@ -88,12 +88,12 @@ def random_design(n_players, n_background, *, n_blocks=3, n_coalitions=5, n_rows
     )
 
 
-def expected_block_values(call, examples, background, players, design):
+def expected_block_values(call, examples, background, players, blocks):
     """The definition of block values: mixed rows made one at a time, then one call of the model."""
     owners = {name: p for p, names in enumerate(players) for name in names}
     mixed = []
     for example in examples:
-        for coalitions, index in zip(design.coalitions, design.background_index, strict=True):
+        for coalitions, index in zip(blocks.coalitions, blocks.background_index, strict=True):
             for coalition in coalitions:
                 for b in index:
                     sources = {
@@ -101,8 +101,8 @@ def expected_block_values(call, examples, background, players, design):
                         for n in set(example) | set(background[b])
                     }
                     mixed.append({name: source[name] for name, source in sources.items() if name in source})
-    outputs = call(mixed).reshape(len(examples), *design.coalitions.shape[:2], design.background_index.shape[1], -1)
-    shares = design.background_weight / design.background_weight.sum(axis=1, keepdims=True)
+    outputs = call(mixed).reshape(len(examples), *blocks.coalitions.shape[:2], blocks.background_index.shape[1], -1)
+    shares = blocks.background_weight / blocks.background_weight.sum(axis=1, keepdims=True)
     return np.einsum("ngmrk,gr->ngmk", outputs, shares)
 
 
@@ -115,12 +115,12 @@ def check_model():
 
     def check(model, data, call, players, *, rtol=1e-5, atol=1e-6, n_examples=4, n_background=6, seed=0):
         examples, background = data.rows(n_examples, seed + 1), data.rows(n_background, seed + 2)
-        design = random_design(len(players), n_background, seed=seed)
+        blocks = random_blocks(len(players), n_background, seed=seed)
         for empty in (False, True):
             x, b = (model.inputs(data.batch(rows, empty_for_missing=empty)) for rows in (examples, background))
             np.testing.assert_allclose(model.predict(x), call(examples), rtol=rtol, atol=atol)
-            values = model.block_values(x, b, players, design)
-            expected = expected_block_values(call, examples, background, players, design)
+            values = model.block_values(x, b, players, blocks)
+            expected = expected_block_values(call, examples, background, players, blocks)
             np.testing.assert_allclose(values, expected, rtol=rtol, atol=atol)
             assert values.dtype == np.float64
             weights = np.full(n_background, 1 / n_background)
@@ -144,7 +144,7 @@ def tools():
         Data=Data,
         to_example=to_example,
         call_on_examples=call_on_examples,
-        random_design=random_design,
+        random_blocks=random_blocks,
         expected_block_values=expected_block_values,
         logit=lambda call: lambda rows: (lambda p: np.log(p) - np.log1p(-p))(call(rows)),
     )

@@ -61,12 +61,12 @@ DENSE_PLAYERS = [[f"f{i}"] for i in range(6)]
 def test_chunks_change_nothing(request, kind, max_rows, tools, monkeypatch):
     model, make = request.getfixturevalue(kind)
     players = PLAYERS if kind == "mixed" else DENSE_PLAYERS
-    x, b, design = make(3, 1), make(9, 2), tools.random_design(len(players), 9, n_blocks=2, n_coalitions=5)
-    expected = model.block_values(x, b, players, design)
+    x, b, blocks = make(3, 1), make(9, 2), tools.random_blocks(len(players), 9, n_blocks=2, n_coalitions=5)
+    expected = model.block_values(x, b, players, blocks)
     monkeypatch.setattr(
         engine_module.Bound, "max_rows", property(lambda self: max_rows, lambda self, _: None), raising=False
     )
-    np.testing.assert_allclose(model.block_values(x, b, players, design), expected, rtol=2e-6)
+    np.testing.assert_allclose(model.block_values(x, b, players, blocks), expected, rtol=2e-6)
 
 
 @pytest.mark.parametrize("rows", [[3, 0], [4, 1, 2, 0, 3], []])
@@ -75,13 +75,13 @@ def test_chunks_change_nothing(request, kind, max_rows, tools, monkeypatch):
 def test_some_rows_have_the_values_they_have_among_all(request, kind, enumerated, rows, tools):
     model, make = request.getfixturevalue(kind)
     players = PLAYERS if kind == "mixed" else DENSE_PLAYERS
-    design = tools.random_design(len(players), 9, n_blocks=2, n_coalitions=5)
+    blocks = tools.random_blocks(len(players), 9, n_blocks=2, n_coalitions=5)
     if enumerated:
         weights = np.full(9, 1 / 9)
-        design = make_design("exact", n_players=len(players), budget=64, background_weights=weights, seed=0)
+        blocks = make_design("exact", n_players=len(players), budget=64, background_weights=weights, seed=0)
     x, b = make(5, 1), make(9, 2)
-    expected = model.block_values(x, b, players, design)[rows]
-    found = model.block_values(x, b, players, design, rows=np.array(rows, np.int64), typical_examples=(3, 4))
+    expected = model.block_values(x, b, players, blocks)[rows]
+    found = model.block_values(x, b, players, blocks, rows=np.array(rows, np.int64), typical_examples=(3, 4))
     np.testing.assert_allclose(found, expected, rtol=2e-6)
 
 
@@ -96,11 +96,11 @@ def test_calls_have_no_room_for_examples_that_never_come():
 def test_tiles_of_a_compiled_call_change_nothing(dense, dense_dir, n_block_rows, rows_per_tile, tools, monkeypatch):
     _, make = dense
     x, b = make(7, 1), make(9, 2)
-    design = tools.random_design(6, 9, n_blocks=4, n_coalitions=5, n_rows=n_block_rows)
-    expected = load_model(dense_dir).block_values(x, b, DENSE_PLAYERS, design)
+    blocks = tools.random_blocks(6, 9, n_blocks=4, n_coalitions=5, n_rows=n_block_rows)
+    expected = load_model(dense_dir).block_values(x, b, DENSE_PLAYERS, blocks)
     monkeypatch.setattr(chunks_module, "_ROWS_PER_TILE", rows_per_tile)
     model = load_model(dense_dir)
-    found = model.block_values(x, b, DENSE_PLAYERS, design)
+    found = model.block_values(x, b, DENSE_PLAYERS, blocks)
     ((stage, _),) = model._engine._stages.values()
     assert stage.compiles, "tiles were refused and rows ran uncompiled"
     assert stage._compiled.experimental_get_tracing_count() == 1
@@ -117,7 +117,7 @@ def test_tiles_divide_what_they_are_tiles_of_or_are_not_worth_it():
 
 
 @pytest.mark.parametrize(
-    ("design", "max_rows", "expected"),
+    ("blocks", "max_rows", "expected"),
     [
         ((4, 10, 5), 1000, Chunks(5, 4, 10)),
         ((4, 10, 5), 199, Chunks(1, 2, 10)),
@@ -129,16 +129,16 @@ def test_tiles_divide_what_they_are_tiles_of_or_are_not_worth_it():
         ((100, 58, 1), 2**18 - 5_800, Chunks(40, 100, 58)),
     ],
 )
-def test_chunks_are_even_and_as_large_as_allowed(design, max_rows, expected):
-    assert plan_chunks(*design, max_rows) == expected
+def test_chunks_are_even_and_as_large_as_allowed(blocks, max_rows, expected):
+    assert plan_chunks(*blocks, max_rows) == expected
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 11])
 def test_bits_do_not_depend_on_the_number_of_rows(dense, tools, n):
     model, make = dense
-    x, b, design = make(40, 1), make(9, 2), tools.random_design(6, 9, n_blocks=3, n_coalitions=40, n_rows=3)
+    x, b, blocks = make(40, 1), make(9, 2), tools.random_blocks(6, 9, n_blocks=3, n_coalitions=40, n_rows=3)
     some = np.arange(40)[-n:]
-    whole, part = (model.block_values(rows, b, DENSE_PLAYERS, design) for rows in (x, x.take(some)))
+    whole, part = (model.block_values(rows, b, DENSE_PLAYERS, blocks) for rows in (x, x.take(some)))
     np.testing.assert_array_equal(part, whole[some])
     np.testing.assert_array_equal(model.predict(x.take(some)), model.predict(x)[some])
 
@@ -154,8 +154,8 @@ def test_memory_of_one_call_is_bounded(dense, tools, monkeypatch):
         return values(self, selected, piece)
 
     monkeypatch.setattr(engine_module.Bound, "values", spy)
-    design = tools.random_design(6, 50, n_blocks=2, n_coalitions=6000, n_rows=50)
-    model.block_values(make(3, 1), make(50, 2), DENSE_PLAYERS, design)
+    blocks = tools.random_blocks(6, 50, n_blocks=2, n_coalitions=6000, n_rows=50)
+    model.block_values(make(3, 1), make(50, 2), DENSE_PLAYERS, blocks)
     assert max(rows_seen) <= 2**18
     assert sum(rows_seen) >= 3 * 2 * 6000 * 50
 
@@ -169,9 +169,9 @@ def test_no_coalitions_no_examples_no_players(dense, tools):
         background_weight=np.ones((3, 2)),
     )
     assert model.block_values(x, b, DENSE_PLAYERS, empty).shape == (2, 3, 0, 1)
-    assert model.block_values(x.take(np.arange(0)), b, DENSE_PLAYERS, tools.random_design(6, 4)).shape == (0, 3, 5, 1)
+    assert model.block_values(x.take(np.arange(0)), b, DENSE_PLAYERS, tools.random_blocks(6, 4)).shape == (0, 3, 5, 1)
     assert model.predict(x.take(np.arange(0))).shape == (0, 1)
-    nobody = tools.random_design(0, 4)
+    nobody = tools.random_blocks(0, 4)
     values = model.block_values(x, b, [], nobody)
     np.testing.assert_allclose(values, np.broadcast_to(model.predict(x)[:, None, None], values.shape), rtol=1e-5)
 
@@ -179,23 +179,23 @@ def test_no_coalitions_no_examples_no_players(dense, tools):
 def test_full_coalition_is_the_prediction_and_the_empty_one_the_background(mixed):
     model, make = mixed
     x, b = make(4, 1), make(6, 2)
-    design = SimpleNamespace(
+    blocks = SimpleNamespace(
         coalitions=np.array([[[True] * 4, [False] * 4]]),
         background_index=np.arange(6, dtype=np.int32)[None],
         background_weight=np.full((1, 6), 1 / 6),
     )
     players = [*PLAYERS[:3], ["notes", "unused"]]
-    values = model.block_values(x, b, players, design)[:, 0]
+    values = model.block_values(x, b, players, blocks)[:, 0]
     np.testing.assert_allclose(values[:, 0], model.predict(x), rtol=1e-5)
     np.testing.assert_allclose(values[:, 1, 0], model.predict(b).mean(), rtol=1e-5)
 
 
 def test_weights_are_normalised_in_each_block(dense, tools):
     model, make = dense
-    x, b, design = make(2, 1), make(9, 2), tools.random_design(6, 9)
-    expected = model.block_values(x, b, DENSE_PLAYERS, design)
-    design.background_weight = design.background_weight * np.array([[1e-3], [1.0], [7.0]])
-    np.testing.assert_allclose(model.block_values(x, b, DENSE_PLAYERS, design), expected, rtol=1e-12)
+    x, b, blocks = make(2, 1), make(9, 2), tools.random_blocks(6, 9)
+    expected = model.block_values(x, b, DENSE_PLAYERS, blocks)
+    blocks.background_weight = blocks.background_weight * np.array([[1e-3], [1.0], [7.0]])
+    np.testing.assert_allclose(model.block_values(x, b, DENSE_PLAYERS, blocks), expected, rtol=1e-12)
 
 
 def test_rows_are_mixed_after_the_concatenation(dense, tools):
@@ -235,11 +235,11 @@ def test_rows_are_mixed_before_what_looks_at_other_rows(tmp_path, tools, scale, 
 
 def test_hoisting_changes_no_value(mixed, tools, monkeypatch):
     model, make = mixed
-    x, b, design = make(5, 1), make(9, 2), tools.random_design(4, 9)
-    late = model.block_values(x, b, PLAYERS, design)
+    x, b, blocks = make(5, 1), make(9, 2), tools.random_blocks(4, 9)
+    late = model.block_values(x, b, PLAYERS, blocks)
     monkeypatch.setattr(engine_module, "hoist", lambda graph, owners, background: unhoisted(graph, owners))
     model._engine._stages.clear()
-    early = model.block_values(x, b, PLAYERS, design)
+    early = model.block_values(x, b, PLAYERS, blocks)
     model._engine._stages.clear()
     np.testing.assert_allclose(early, late, rtol=1e-6)
 
@@ -265,20 +265,20 @@ def test_rows_longer_than_any_tried_are_still_right(tmp_path, tools):
     rows = lambda n, k: [{"w": rng.normal(size=k).astype("f").tolist(), "x": [float(i)]} for i in range(n)]  # noqa: E731
     examples, background = rows(3, 4), rows(5, 1)
     data = tools.Data({"w": ("float", 0, 4, 0), "x": ("float", 1, 1, 0)})
-    design = tools.random_design(2, 5)
+    blocks = tools.random_blocks(2, 5)
     x, b = (model.inputs(data.batch(r)) for r in (examples, background))
-    values = model.block_values(x, b, [["w"], ["x"]], design)
-    expected = tools.expected_block_values(call, examples, background, [["w"], ["x"]], design)
+    values = model.block_values(x, b, [["w"], ["x"]], blocks)
+    expected = tools.expected_block_values(call, examples, background, [["w"], ["x"]], blocks)
     np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_threads_share_a_model(mixed_model_dir, mixed_data, tools):
     model = load_model(mixed_model_dir)
     x, b = (model.inputs(mixed_data.batch(mixed_data.rows(n, n))) for n in (6, 8))
-    design, results = tools.random_design(4, 8), {}
+    blocks, results = tools.random_blocks(4, 8), {}
 
     def work(i):
-        results[i] = model.block_values(x, b, PLAYERS, design)
+        results[i] = model.block_values(x, b, PLAYERS, blocks)
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
     for thread in threads:
@@ -302,16 +302,16 @@ def test_a_model_can_be_weakly_referenced_and_dies(mixed_model_dir):
     ("players", "index", "sentence"),
     [
         ([["f0"], ["f0"], ["f1"], ["f2"], ["f3"], ["f4"]], 0, "Feature 'f0' belongs to more than one player"),
-        ([["f0"]], 0, "The design is for 6 players, but 1 were given"),
-        (DENSE_PLAYERS, 9, "The design reads background row 9, but there are only 4 rows"),
+        ([["f0"]], 0, "The coalitions are of 6 players, but 1 were given"),
+        (DENSE_PLAYERS, 9, "The blocks read background row 9, but there are only 4 rows"),
     ],
 )
 def test_impossible_requests(dense, tools, players, index, sentence):
     model, make = dense
-    design = tools.random_design(6, 4)
-    design.background_index[0, 0] = index
+    blocks = tools.random_blocks(6, 4)
+    blocks.background_index[0, 0] = index
     with pytest.raises(InputError, match=sentence):
-        model.block_values(make(2, 1), make(4, 2), players, design)
+        model.block_values(make(2, 1), make(4, 2), players, blocks)
 
 
 def test_ragged_rows_are_taken_in_order_and_more_than_once():
@@ -327,7 +327,7 @@ def test_not_a_number_is_passed_on(dense, tools):
     x = make(2, 1)
     x.columns["f3"][1] = np.nan
     assert np.isnan(model.predict(x)).ravel().tolist() == [False, True]
-    values = model.block_values(x, make(4, 2), DENSE_PLAYERS, tools.random_design(6, 4))
+    values = model.block_values(x, make(4, 2), DENSE_PLAYERS, tools.random_blocks(6, 4))
     assert np.isfinite(values[0]).all()
     assert np.isnan(values[1]).any()
 
@@ -340,12 +340,12 @@ def test_not_a_number_that_the_model_makes_is_passed_on(tmp_path, tools):
     tf.saved_model.save(module, str(tmp_path), signatures={"serving_default": module.serve})
     model, data = load_model(str(tmp_path)), tools.Data({"f0": ("float", 1, 1, 0), "f1": ("float", 1, 1, 0)})
     make = lambda f: model.inputs(data.batch([{"f0": [f], "f1": [f]}]))  # noqa: E731
-    design = SimpleNamespace(
+    blocks = SimpleNamespace(
         coalitions=np.array([[[True, True], [True, False], [False, False]]]),
         background_index=np.zeros((1, 1), np.int32),
         background_weight=np.ones((1, 1)),
     )
-    values = model.block_values(make(-3.0), make(2.0), [["f0"], ["f1"]], design).ravel()
+    values = model.block_values(make(-3.0), make(2.0), [["f0"], ["f1"]], blocks).ravel()
     np.testing.assert_allclose(values, [np.nan, np.nan, np.log(4)], rtol=1e-6)
 
 
@@ -363,7 +363,7 @@ def test_host_models_are_called_with_bounded_rows(monkeypatch, tmp_path, tools):
     data = tools.Data({"f0": ("float", 1, 1, 0), "f1": ("float", 1, 1, 0)})
     make = lambda n, seed: model.inputs(data.batch(data.rows(n, seed)))  # noqa: E731
     model.block_values(
-        make(3, 0), make(50, 1), [["f0"], ["f1"]], tools.random_design(2, 50, n_coalitions=900, n_rows=50)
+        make(3, 0), make(50, 1), [["f0"], ["f1"]], tools.random_blocks(2, 50, n_coalitions=900, n_rows=50)
     )
     assert max(seen) <= 16_384
     assert sum(seen) == 3 * 3 * 900 * 50

@@ -86,9 +86,9 @@ def _check(path, tools, rows, players, access, n=5):
     assert model.access == access
     x, b = (model.inputs(_batch(part)) for part in (rows[:n], rows[n:]))
     np.testing.assert_allclose(model.predict(x), call(rows[:n]), rtol=1e-5, atol=1e-5)
-    design = tools.random_design(len(players), len(b))
-    expected = tools.expected_block_values(call, rows[:n], rows[n:], players, design)
-    np.testing.assert_allclose(model.block_values(x, b, players, design), expected, rtol=1e-5, atol=1e-5)
+    blocks = tools.random_blocks(len(players), len(b))
+    expected = tools.expected_block_values(call, rows[:n], rows[n:], players, blocks)
+    np.testing.assert_allclose(model.block_values(x, b, players, blocks), expected, rtol=1e-5, atol=1e-5)
     assert np.ptp(expected) > 0.1
     return model
 
@@ -186,9 +186,9 @@ def test_tensors_of_any_number_of_items(tmp_path, tools):
 
     x, b = (model.inputs(_batch(part)) for part in (rows[:5], rows[5:]))
     np.testing.assert_allclose(model.predict(x), call(rows[:5]), rtol=1e-5, atol=1e-5)
-    design = tools.random_design(2, 5)
-    expected = tools.expected_block_values(call, rows[:5], rows[5:], [["a"], ["b"]], design)
-    np.testing.assert_allclose(model.block_values(x, b, [["a"], ["b"]], design), expected, rtol=1e-5, atol=1e-5)
+    blocks = tools.random_blocks(2, 5)
+    expected = tools.expected_block_values(call, rows[:5], rows[5:], [["a"], ["b"]], blocks)
+    np.testing.assert_allclose(model.block_values(x, b, [["a"], ["b"]], blocks), expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("hidden", [False, True])

@@ -67,7 +67,7 @@ def _exact(n_players: int, n_background: int):
 
 def test_values_are_those_of_all_rows_and_rows_are_fewer(categorical, monkeypatch):
     model, make = categorical
-    examples, background, design = make(9, 1), make(100, 2), _exact(6, 100)
+    examples, background, blocks = make(9, 1), make(100, 2), _exact(6, 100)
     seen = []
     values = engine_module.Bound.values
     monkeypatch.setattr(
@@ -78,21 +78,21 @@ def test_values_are_those_of_all_rows_and_rows_are_fewer(categorical, monkeypatc
             or values(self, selected, piece)
         ),
     )
-    once = model.block_values(examples, background, PLAYERS, design)
+    once = model.block_values(examples, background, PLAYERS, blocks)
     n_once = sum(seen)
     seen.clear()
     monkeypatch.setattr(model_module, "is_worth_it", lambda differing, n_players: np.zeros(len(differing), bool))
-    every = model.block_values(examples, background, PLAYERS, design)
+    every = model.block_values(examples, background, PLAYERS, blocks)
     np.testing.assert_allclose(once, every, atol=1e-6)
     assert n_once * 2 < sum(seen)
 
 
 def test_values_do_not_depend_on_the_neighbours(categorical):
     model, make = categorical
-    examples, background, design = make(9, 1), make(100, 2), _exact(6, 100)
-    together = model.block_values(examples, background, PLAYERS, design)
+    examples, background, blocks = make(9, 1), make(100, 2), _exact(6, 100)
+    together = model.block_values(examples, background, PLAYERS, blocks)
     for i in range(9):
-        alone = model.block_values(examples.take(np.array([i])), background, PLAYERS, design)
+        alone = model.block_values(examples.take(np.array([i])), background, PLAYERS, blocks)
         np.testing.assert_array_equal(alone[0], together[i])
 
 

@@ -54,8 +54,8 @@ def test_both_ways_to_call_a_model_agree(mixed_model_dir, mixed_data, tools):
     cut = load_model(mixed_model_dir, output_space="raw")
     whole = load_model(mixed_model_dir, signature="whole", output_space="raw")
     x, b = mixed_data.batch(mixed_data.rows(5, 1)), mixed_data.batch(mixed_data.rows(9, 2))
-    design = tools.random_design(4, 9, seed=3)
-    values = [m.block_values(m.inputs(x), m.inputs(b), PLAYERS, design) for m in (cut, whole)]
+    blocks = tools.random_blocks(4, 9, seed=3)
+    values = [m.block_values(m.inputs(x), m.inputs(b), PLAYERS, blocks) for m in (cut, whole)]
     np.testing.assert_allclose(*values, rtol=1e-5)
 
 

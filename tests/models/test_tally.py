@@ -26,14 +26,14 @@ def test_mixtures_that_are_one_row_count_once_and_padding_apart(tmp_path, tools)
     examples, background = (model.inputs(data.batch(some)) for some in (rows[:6], rows[6:]))
     coalitions = ((np.arange(1, 63)[:, None] >> np.arange(6)) & 1).astype(bool)
 
-    class Design:
+    class Blocks:
         background_index = np.arange(128, dtype=np.int32)[:, None]
         background_weight = np.ones((128, 1))
 
-    Design.coalitions = np.broadcast_to(coalitions, (128, *coalitions.shape))
+    Blocks.coalitions = np.broadcast_to(coalitions, (128, *coalitions.shape))
     (tmp_path / "seen").unlink()
     tally = Tally()
-    model.block_values(examples, background, [[name] for name in "abcdef"], Design(), tally=tally)
+    model.block_values(examples, background, [[name] for name in "abcdef"], Blocks(), tally=tally)
     evaluated = sum(int(line) for line in (tmp_path / "seen").read_text().split())
     assert tally.rows + tally.padding == evaluated
     bits = np.array([[row[name][0] for name in "abcdef"] for row in rows])

@@ -95,5 +95,5 @@ def test_preprocessing_is_done_before_rows_are_mixed(transform_model_dir, tools)
     stage, _ = model._engine._stages_for(players, background)
     assert stage.compiles
     assert [port.encoding for port in stage._ports] == ["dense"]
-    values = model.block_values(background, background, players, tools.random_design(3, 20))
+    values = model.block_values(background, background, players, tools.random_blocks(3, 20))
     assert np.isfinite(values).all()

@@ -24,7 +24,7 @@ def _batch(rng, n, d=D, offset=0.0):
         "prediction": rng.normal(size=n),
         "weights": rng.uniform(0.1, 3.0, n),
         "noise": np.zeros((n, d)),
-        "designs": rng.integers(0, 8, n),
+        "design_ids": rng.integers(0, 8, n),
     }
 
 

@@ -52,16 +52,16 @@ HALF_NORMAL = np.sqrt(2 / np.pi)
 
 def explanation(rng, n=N, scales=SCALES, noise=NOISE, shared=0.3, n_designs=4, one_sided=False):
     """Attributions of n examples whose noise goes together within each of some designs, as an accumulator."""
-    phi, designs = rng.normal(size=(n, len(scales))) * scales, rng.integers(0, n_designs, n)
+    phi, design_ids = rng.normal(size=(n, len(scales))) * scales, rng.integers(0, n_designs, n)
     # What a design does to an example depends on the example: noise of one design agrees up to its sign.
     signs = rng.choice([-1.0, 1.0], size=(n, 1))
     if one_sided:
         phi, signs = 10 * noise + phi, np.ones((n, 1))
-    common = rng.normal(size=(n_designs, len(scales)))[designs] * signs
+    common = rng.normal(size=(n_designs, len(scales)))[design_ids] * signs
     errors = noise * (np.sqrt(shared) * common + np.sqrt(1 - shared) * rng.normal(size=phi.shape))
     accumulator = ImportanceAccumulator(len(scales))
     known, none = np.full(phi.shape, noise), np.zeros(n)
-    accumulator.add(phi + errors, known, np.zeros_like(phi), none, none, designs=designs)
+    accumulator.add(phi + errors, known, np.zeros_like(phi), none, none, design_ids=design_ids)
     return accumulator
 
 

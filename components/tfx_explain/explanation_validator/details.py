@@ -113,8 +113,8 @@ class Details:
 
 def _signed(players: Sequence[str], rows: pd.DataFrame) -> SignedMeans:
     names = ("mean_signed", "mean_signed_std_error", "mean_design_std_error")
-    mean, std_error, design = (_by_player(players, rows["player"], rows[name]) for name in names)
-    return SignedMeans(mean, std_error, design, skewness_of(players, rows, "signed_skewness"))
+    mean, std_error, design_error = (_by_player(players, rows["player"], rows[name]) for name in names)
+    return SignedMeans(mean, std_error, design_error, skewness_of(players, rows, "signed_skewness"))
 
 
 def skewness_of(players: Sequence[str], rows: pd.DataFrame, column: str) -> Array | None:

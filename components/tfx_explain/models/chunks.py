@@ -1,6 +1,6 @@
-"""How a design is cut into calls of the model.
+"""How blocks of coalitions are cut into calls of the model.
 
-The chunk sizes depend on the design and the model alone, never on how many examples come in one call: every call of the
+The chunk sizes depend on the blocks and the model alone, never on how many examples come in one call: every call of the
 model then has the same shape, and an example's values are the same bits whatever its neighbours.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,22 +22,6 @@ _ROWS_PER_CALL = 2**13
 MAX_VALUES = 2**20
 _MAX_BYTES = 32 * 2**20
 _MAX_MULTIPLICATIONS = 2**31
-
-
-class Design(Protocol):
-    """The part of an estimator's design that says which rows the model must see."""
-
-    @property
-    def coalitions(self) -> npt.NDArray[np.bool_]:
-        """(n_blocks, n_coalitions, n_players), True = present."""
-
-    @property
-    def background_index(self) -> npt.NDArray[np.int32]:
-        """(n_blocks, n_block_rows) rows of the background."""
-
-    @property
-    def background_weight(self) -> npt.NDArray[np.float64]:
-        """(n_blocks, n_block_rows)."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +53,7 @@ def plan_chunks(
     Where it is known how many examples come at once, the chunks that cover them with the least waste.
 
     Args:
-      n_blocks: of the design.
+      n_blocks: how many there are.
       n_coalitions: of each block.
       n_block_rows: background rows of each block.
       max_rows: of one call.
@@ -113,9 +96,3 @@ def _even(total: int, most: int) -> int:
 def padded_range(start: int, size: int, total: int) -> npt.NDArray[np.intp]:
     """`size` indices from `start`; those past the end repeat the last one."""
     return np.minimum(np.arange(start, start + size), total - 1)
-
-
-def block_weights(design: Any) -> npt.NDArray[np.float64]:
-    """(n_blocks, n_block_rows) background weights that sum to one in each block."""
-    weights = np.asarray(design.background_weight, np.float64)
-    return weights / weights.sum(axis=1, keepdims=True)

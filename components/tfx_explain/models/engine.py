@@ -177,7 +177,7 @@ class Bound:
         return stage, background, stage.tensors([take_rows(column, rows) for column in columns]), compiled
 
     def piece(self, coalitions: Any, index: Any, weight: Any) -> Any:
-        """What `values` takes for a piece of a design.
+        """What `values` takes for a piece of the blocks.
 
         Args:
           coalitions: (n_blocks, n_coalitions, n_players) bool, True = present.
@@ -246,14 +246,14 @@ class _Stage:
     def _mix_tiles(self, examples: list[Any], background: list[Any], masks: Any, index: Any, weight: Any) -> Any:
         """`_mix` in a loop over parts of the examples or, of a single one, over parts of the blocks."""
         n, n_blocks, per_block = examples[0].shape[0], masks.shape[0], masks.shape[1] * index.shape[1]
-        dtype, design = self._values_dtype(index), [masks, index, weight]
+        dtype, blocks = self._values_dtype(index), [masks, index, weight]
         tile = tile_size(n, n_blocks * per_block)
 
         def mix(own: list[Any]) -> Any:
             def mix_blocks(part: list[Any]) -> Any:
                 return self._mix(_select_bits, own, background, *part)
 
-            return _in_tiles(mix_blocks, design, tile_size(n_blocks, per_block) if tile == 1 else n_blocks, dtype)
+            return _in_tiles(mix_blocks, blocks, tile_size(n_blocks, per_block) if tile == 1 else n_blocks, dtype)
 
         return tf.reshape(_in_tiles(mix, examples, tile, dtype), [n, *masks.shape[:2], self._n_outputs])
 

@@ -89,7 +89,7 @@ class BoundHost:
         )
 
     def piece(self, coalitions: Array, index: Array, weight: Array) -> tuple[Array, Array, Array]:
-        """What `values` takes for a piece of a design; see `engine.Bound.piece`."""
+        """What `values` takes for a piece of the blocks; see `engine.Bound.piece`."""
         return coalitions, index, weight
 
     def values(self, examples: Inputs, piece: tuple[Array, Array, Array]) -> npt.NDArray[np.float64]:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tfx_explain.errors import InputError
-from tfx_explain.models.chunks import MAX_VALUES, Chunks, Design, block_weights, padded_range, plan_chunks
+from tfx_explain.models.blocks import CoalitionBlocks, block_weights
+from tfx_explain.models.chunks import MAX_VALUES, Chunks, padded_range, plan_chunks
 from tfx_explain.models.features import FeatureSpec, Inputs, Reader
 from tfx_explain.models.repeats import Masks, differing_players, distinct_values, enumerated_masks, is_worth_it
 from tfx_explain.models.signature import Signature
@@ -162,17 +163,17 @@ class Model:
         """Relative rounding error of the coarsest floats that the model is known to compute with."""
         return self._engine.rounding
 
-    def _chunks(self, bound: Any, design: Design, typical_examples: tuple[int, ...] = ()) -> Chunks:
-        n_blocks, n_coalitions, _ = np.shape(design.coalitions)
+    def _chunks(self, bound: Any, blocks: CoalitionBlocks, typical_examples: tuple[int, ...] = ()) -> Chunks:
+        n_blocks, n_coalitions, _ = np.shape(blocks.coalitions)
         max_rows = max(min(bound.max_rows, MAX_VALUES // self.n_outputs), 1)
-        return plan_chunks(n_blocks, n_coalitions, np.shape(design.background_index)[1], max_rows, typical_examples)
+        return plan_chunks(n_blocks, n_coalitions, np.shape(blocks.background_index)[1], max_rows, typical_examples)
 
     def block_values(
         self,
         examples: Inputs,
         background: Inputs,
         players: Sequence[Sequence[str]],
-        design: Design,
+        blocks: CoalitionBlocks,
         *,
         rows: npt.NDArray[np.int64] | None = None,
         typical_examples: tuple[int, ...] = (),
@@ -185,9 +186,9 @@ class Model:
 
         Args:
           examples: n_examples rows.
-          background: the rows that `design.background_index` counts.
+          background: the rows that `blocks.background_index` counts.
           players: per player, the names of its features; names the model does not read are no error.
-          design: which coalitions meet which background rows.
+          blocks: which coalitions meet which background rows.
           rows: only these of the examples, which is cheaper than to take them out of the batch; None = all.
           typical_examples: so many come at once, each number as likely as the others, so that calls can be made to
             measure; () = not known.
@@ -195,14 +196,14 @@ class Model:
 
         Returns:
           (n_rows or n_examples, n_blocks, n_coalitions, n_outputs) float64 in `output_space`, averaged with
-          `design.background_weight` normalised in each block.
+          `blocks.background_weight` normalised in each block.
 
         Raises:
-          InputError: the players overlap, or do not match the design, or there is no such background row.
+          InputError: the players overlap, or do not match the blocks, or there is no such background row.
           ModelCallError: the model fails on these inputs.
         """
         tally = Tally() if tally is None else tally
-        coalitions, index = np.asarray(design.coalitions, bool), np.asarray(design.background_index)
+        coalitions, index = np.asarray(blocks.coalitions, bool), np.asarray(blocks.background_index)
         _check(coalitions, index, players, len(background))
         chosen = np.arange(len(examples)) if rows is None else rows
         out = np.empty((len(chosen), *coalitions.shape[:2], self.n_outputs))
@@ -211,14 +212,14 @@ class Model:
         bound = self._engine.bind(background, players)
         masks = enumerated_masks(coalitions)
         if masks is None:
-            return self._lattice(bound, examples, chosen, design, out, tally, typical_examples)
+            return self._lattice(bound, examples, chosen, blocks, out, tally, typical_examples)
         examples = examples if rows is None else examples.take(rows)
         differing = differing_players(examples, background, players)
         repetitive = is_worth_it(differing, len(players))
-        self._distinct(bound, examples, np.flatnonzero(repetitive), differing, masks, design, out, tally)
+        self._distinct(bound, examples, np.flatnonzero(repetitive), differing, masks, blocks, out, tally)
         rest = np.flatnonzero(~repetitive)
         if len(rest):
-            out[rest] = self._lattice(bound, examples, rest, design, out[rest], tally)
+            out[rest] = self._lattice(bound, examples, rest, blocks, out[rest], tally)
         return out
 
     def _lattice(
@@ -226,22 +227,22 @@ class Model:
         bound: Any,
         examples: Inputs,
         rows: npt.NDArray[np.int64],
-        design: Design,
+        blocks: CoalitionBlocks,
         out: FloatArray,
         tally: Tally,
         typical_examples: tuple[int, ...] = (),
     ) -> FloatArray:
         """Evaluates the given examples with every coalition and background row of its block."""
-        coalitions, index = np.asarray(design.coalitions, bool), np.asarray(design.background_index)
+        coalitions, index = np.asarray(blocks.coalitions, bool), np.asarray(blocks.background_index)
         n_blocks, n_coalitions, _ = coalitions.shape
-        chunks, weight = self._chunks(bound, design, typical_examples), block_weights(design)
+        chunks, weight = self._chunks(bound, blocks, typical_examples), block_weights(blocks)
         places, pieces = [], []
         for g in range(0, n_blocks, chunks.n_blocks):
-            blocks = padded_range(g, chunks.n_blocks, n_blocks)
+            numbers = padded_range(g, chunks.n_blocks, n_blocks)
             for c in range(0, n_coalitions, chunks.n_coalitions):
                 columns = padded_range(c, chunks.n_coalitions, n_coalitions)
                 places.append((slice(g, g + chunks.n_blocks), slice(c, c + chunks.n_coalitions)))
-                pieces.append(bound.piece(coalitions[blocks[:, None], columns], index[blocks], weight[blocks]))
+                pieces.append(bound.piece(coalitions[numbers[:, None], columns], index[numbers], weight[numbers]))
         for alike, prepared in bound.prepare(examples):
             places_out = np.flatnonzero(np.isin(rows, alike))
             part = rows[places_out]
@@ -266,13 +267,13 @@ class Model:
         chosen: npt.NDArray[np.intp],
         differing: Masks,
         masks: Masks,
-        design: Design,
+        blocks: CoalitionBlocks,
         out: FloatArray,
         tally: Tally,
     ) -> None:
         """Fills in some examples, one after the other, without evaluating the same row twice."""
-        index, weight = np.asarray(design.background_index), block_weights(design)
-        n_players = design.coalitions.shape[2]
+        index, weight = np.asarray(blocks.background_index), block_weights(blocks)
+        n_players = blocks.coalitions.shape[2]
         for part, prepared in bound.prepare(examples.take(chosen)) if len(chosen) else []:
             for row in part:
                 selected = bound.select(prepared, np.array([row]))
@@ -307,6 +308,6 @@ def _check(
     if twice:
         raise InputError(f"Feature {twice[0]!r} belongs to more than one player; give each feature to one.")
     if coalitions.shape[2] != len(players):
-        raise InputError(f"The design is for {coalitions.shape[2]} players, but {len(players)} were given.")
+        raise InputError(f"The coalitions are of {coalitions.shape[2]} players, but {len(players)} were given.")
     if index.size and not 0 <= index.min() <= index.max() < n_background:
-        raise InputError(f"The design reads background row {index.max()}, but there are only {n_background} rows.")
+        raise InputError(f"The blocks read background row {index.max()}, but there are only {n_background} rows.")

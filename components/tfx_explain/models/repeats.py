@@ -2,7 +2,7 @@
 
 Where an example agrees with a background row, it makes no difference which of the two a player's features come from. Of
 all coalitions only the subsets of the players that differ are then different rows: with 6 of 10 players in common, one
-row in 64. This pays where a design enumerates the coalitions; drawn ones seldom meet twice.
+row in 64. This pays where blocks enumerate the coalitions; drawn ones seldom meet twice.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def distinct_values(
     """
     every = np.arange(2**n_players)
     wanted = (every & ~differing[:, None]) == 0
-    # No coalition of the design is empty or full, and where all players differ none turns into one that is.
+    # No such coalition is empty or full, and where all players differ none turns into one that is.
     wanted[np.ix_(differing == every[-1], [0, -1])] = False
     rows, subsets = np.nonzero(wanted)
     values = evaluate(((subsets[:, None] >> np.arange(n_players)) & 1).astype(bool), rows)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.errors import ModelError
+from tfx_explain.models.blocks import SingleRowBlocks
 from tfx_explain.models.closeness import Closeness
 from tfx_explain.models.features import Inputs, Ragged
 from tfx_explain.models.mixtures import Mixtures
@@ -209,15 +210,6 @@ def _refuse_neighbours(
     )
 
 
-@dataclass(frozen=True)
-class _Design:
-    """Coalitions and blocks of one background row, as `Model.block_values` takes them."""
-
-    coalitions: npt.NDArray[np.bool_]
-    background_index: npt.NDArray[np.int32]
-    background_weight: FloatArray
-
-
 def _check_mixtures(
     model: Model,
     rows: Inputs,
@@ -245,9 +237,9 @@ def _check_mixtures(
     expected = model.outputs(mixtures.inputs(rows, players))
     for which, source in ((coalition == 0, mixtures.own), (coalition == 1, mixtures.other)):
         expected[which] = outputs[source[which]]
-    design = _Design(coalitions, np.arange(side, dtype=np.int32)[:, None], np.ones((side, 1)))
+    blocks = SingleRowBlocks.of(coalitions, np.arange(side))
     examples, background = rows.take(2 * np.arange(side)), rows.take(2 * np.arange(side) + 1)
-    found = model.block_values(examples, background, players, design).reshape(len(mixtures), -1)
+    found = model.block_values(examples, background, players, blocks).reshape(len(mixtures), -1)
     if closeness.of_compiled.differing(found, expected).any():
         raise ModelError(
             f"{model.what} gives mixed rows other outputs than the same rows made one by one, "

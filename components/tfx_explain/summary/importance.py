@@ -126,7 +126,7 @@ class ImportanceAccumulator:
         prediction: npt.ArrayLike,
         weights: npt.ArrayLike | None = None,
         noise: npt.ArrayLike | None = None,
-        designs: npt.NDArray[np.int64] | None = None,
+        design_ids: npt.NDArray[np.int64] | None = None,
     ) -> None:
         """Adds a batch of n examples.
 
@@ -139,16 +139,16 @@ class ImportanceAccumulator:
           weights: (n,) example weights >= 0; None = all 1. An example of weight 0 counts only for the completeness gap.
           noise: (n, d) standard deviations of the estimates' errors, as near as can be; None = `design_std_error`,
             which may be on the safe side.
-          designs: (n,) numbers, below `sizes.MAX_DESIGNS`, of the coalitions that an example shares with others; None =
-            one for all.
+          design_ids: (n,) numbers, below `sizes.MAX_DESIGNS`, of the coalitions that an example shares with others;
+            None = one for all.
 
         Raises:
           InputError: shapes do not fit, an attribution, gap or prediction is not finite, or a weight is unusable.
         """
         phi = self._checked("attributions", attributions, finite=True, wide=True)
         n = len(phi)
-        design = self._checked("design_std_error", design_std_error, n=n, wide=True)
-        background = self._checked("background_std_error", background_std_error, n=n, wide=True)
+        design_error = self._checked("design_std_error", design_std_error, n=n, wide=True)
+        background_error = self._checked("background_std_error", background_std_error, n=n, wide=True)
         gap = np.abs(self._checked("completeness_gap", completeness_gap, n=n, finite=True))
         scale = 1.0 + np.abs(self._checked("prediction", prediction, n=n, finite=True))
         w = np.ones(n) if weights is None else self._checked("weights", weights, n=n, finite=True)
@@ -157,10 +157,10 @@ class ImportanceAccumulator:
         if n:
             self._max_gap = max(self._max_gap, float(gap.max()))
             self._max_relative_gap = max(self._max_relative_gap, float((gap / scale).max()))
-        errors = design if noise is None else self._checked("noise", noise, n=n, wide=True)
-        shared = np.zeros(n, np.int64) if designs is None else designs
+        errors = design_error if noise is None else self._checked("noise", noise, n=n, wide=True)
+        shared = np.zeros(n, np.int64) if design_ids is None else design_ids
         kept = w > 0
-        phi, design, background, w = phi[kept], design[kept], background[kept], w[kept]
+        phi, design_error, background_error, w = phi[kept], design_error[kept], background_error[kept], w[kept]
         errors, shared = errors[kept], shared[kept]
         self.n_examples += len(w)
         sizes, doubt = debiased_sizes(phi, errors)
@@ -168,7 +168,8 @@ class ImportanceAccumulator:
         self._absolute_third.add(sizes, w)
         self._signed.add(phi, w, errors**2, np.zeros_like(phi), shared)
         self._signed_third.add(phi, w)
-        self._sums += np.stack([w @ phi**2, w @ (design**2 + background**2), w @ design, w @ background])
+        squared_error = design_error**2 + background_error**2
+        self._sums += np.stack([w @ phi**2, w @ squared_error, w @ design_error, w @ background_error])
 
     def merge(self, other: ImportanceAccumulator) -> None:
         """Adds everything that another accumulator has seen.
@@ -217,7 +218,7 @@ class ImportanceAccumulator:
         share_low, share_high = share_interval(
             mean_abs, float(mean_abs.sum()), np.diag(covariance), covariance.sum(1), float(covariance.sum()), quantile
         )
-        squares, error_squares, design, background = self._sums / (self._absolute.weight or np.nan)
+        squares, error_squares, design_error, background_error = self._sums / (self._absolute.weight or np.nan)
         return ImportanceSummary(
             n_examples=self.n_examples,
             n_effective=n_effective,
@@ -239,8 +240,8 @@ class ImportanceAccumulator:
             share_std_error=share_std_error,
             share_ci_low=share_low,
             share_ci_high=share_high,
-            mean_design_std_error=design,
-            mean_background_std_error=background,
+            mean_design_std_error=design_error,
+            mean_background_std_error=background_error,
             max_completeness_gap=self._max_gap,
             max_relative_completeness_gap=self._max_relative_gap,
         )

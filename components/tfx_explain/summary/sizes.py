@@ -100,7 +100,9 @@ class NoisyMoments:
         moments = WeightedMoments.empty(n_columns, full=full)
         return cls(moments, np.zeros(MAX_DESIGNS), np.zeros((MAX_DESIGNS, n_columns)), *np.zeros((2, n_columns)))
 
-    def add(self, values: Array, weights: Array, variance: Array, doubt: Array, designs: npt.NDArray[np.int64]) -> None:
+    def add(
+        self, values: Array, weights: Array, variance: Array, doubt: Array, design_ids: npt.NDArray[np.int64]
+    ) -> None:
         """Adds rows.
 
         Args:
@@ -108,10 +110,10 @@ class NoisyMoments:
           weights: (n,) >= 0.
           variance: (n, d) of the noise.
           doubt: (n, d) noise that may have left a bias; 0 where the values have none.
-          designs: (n,) of each row, from 0 to MAX_DESIGNS - 1.
+          design_ids: (n,) of each row, from 0 to MAX_DESIGNS - 1.
         """
         self.moments.add(values, weights)
-        of_design = (np.arange(MAX_DESIGNS)[:, None] == designs) * weights
+        of_design = (np.arange(MAX_DESIGNS)[:, None] == design_ids) * weights
         self.weights = self.weights + of_design.sum(axis=1)
         self.sums = self.sums + of_design @ values
         self.noise = self.noise + weights @ variance

@@ -2,35 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.attribution import Design, choose_estimator, make_design, minimum_budget
 from tfx_explain.attribution.choice import n_inner_coalitions
 from tfx_explain.config import ExplainConfig
-
-
-@dataclasses.dataclass(frozen=True)
-class PointDesign:
-    """One block per point, whose one coalition lacks the players whose values the point lends.
-
-    Attributes:
-      coalitions: (n_points, 1, n_players), True = present.
-      background_index: (n_points, 1) rows of the points.
-      background_weight: (n_points, 1) ones.
-    """
-
-    coalitions: npt.NDArray[np.bool_]
-    background_index: npt.NDArray[np.int32]
-    background_weight: npt.NDArray[np.float64]
-
-    @classmethod
-    def of(cls, lacking: npt.NDArray[np.bool_]) -> PointDesign:
-        """The design of points that lend these players, (n_points, n_players)."""
-        n_points = len(lacking)
-        return cls(~lacking[:, None], np.arange(n_points, dtype=np.int32)[:, None], np.ones((n_points, 1)))
 
 
 def shapley_design(

@@ -68,7 +68,7 @@ class Estimates:
       interactions: (n, n_pairs, K'); n_pairs is 0 where none were asked for.
       noise_ratio: (n,) of the estimates' actual error, as near as can be, to `design_std_error`, which may be on the
         safe side.
-      designs: (n,) number of each example's design; those of one share its coalitions.
+      design_ids: (n,) number of each example's design; those of one share its coalitions.
       chosen: (n, c) which of the K' each row asks for; -1 where it asks for another.
       n_model_rows: what all of them cost together, the plain predictions not counted.
       n_padding_rows: what the model evaluated beside these, so that calls have the same shape.
@@ -84,7 +84,7 @@ class Estimates:
     completeness_gap: FloatArray
     interactions: FloatArray
     noise_ratio: FloatArray
-    designs: IntArray
+    design_ids: IntArray
     chosen: IntArray
     n_model_rows: int = 0
     n_padding_rows: int = 0

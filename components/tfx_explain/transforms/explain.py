@@ -49,7 +49,7 @@ class ExplainedOutputs:
       prediction, base_value, completeness_gap: (n_examples, n_outputs).
       interactions: (n_examples, n_pairs, n_outputs); n_pairs is 0 where none were asked for.
       noise_ratio: (n_examples,) of the actual error, as near as can be, to `design_std_error`.
-      designs: (n_examples,) number of each example's design; those of one share its coalitions.
+      design_ids: (n_examples,) number of each example's design; those of one share its coalitions.
     """
 
     attributions: FloatArray
@@ -60,7 +60,7 @@ class ExplainedOutputs:
     completeness_gap: FloatArray
     interactions: FloatArray
     noise_ratio: FloatArray
-    designs: npt.NDArray[np.int64]
+    design_ids: npt.NDArray[np.int64]
 
     @property
     def std_error(self) -> FloatArray:
@@ -396,5 +396,5 @@ def _outputs(
         completeness_gap=asked(estimates.completeness_gap) + (attributions - found).sum(axis=1),
         interactions=np.where(np.abs(interactions) <= INTERACTION_UNITS * floor[:, None], 0.0, interactions),
         noise_ratio=estimates.noise_ratio[finite],
-        designs=estimates.designs[finite],
+        design_ids=estimates.design_ids[finite],
     )

@@ -18,11 +18,10 @@ import pandas as pd
 import pyarrow as pa
 
 from tfx_explain.config import ExplainConfig
-from tfx_explain.models import Model
+from tfx_explain.models import Model, SingleRowBlocks
 from tfx_explain.rows import HashArray, example_weights, take_rows
 from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.friedman import InteractionStrength, friedman_h
-from tfx_explain.transforms.designs import PointDesign
 from tfx_explain.transforms.explain import ExplainedExamples
 from tfx_explain.transforms.outputs import chosen_outputs
 from tfx_explain.transforms.request import ExplainRequest
@@ -170,11 +169,11 @@ def evaluate(model: Model, players: Sequence[Sequence[str]], sample: pa.RecordBa
     if not term:
         return model.predict(rows)[:, None]
     lacking = np.isin(np.arange(len(players)), term)
-    design = PointDesign.of(np.broadcast_to(lacking, (len(points), len(players))))
+    blocks = SingleRowBlocks.of_lenders(np.broadcast_to(lacking, (len(points), len(players))))
     # The players as `RowExplainer` has them, so that both share one prepared graph.
     read = {feature.name for feature in model.features} or {name for names in players for name in names}
     own = [tuple(name for name in names if name in read) for names in players]
-    return model.block_values(rows, points, own, design)[:, :, 0]
+    return model.block_values(rows, points, own, blocks)[:, :, 0]
 
 
 def halves(sample: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.RecordBatch]:

@@ -11,11 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from tfx_explain.models import Inputs, Model
+from tfx_explain.models import Inputs, Model, SingleRowBlocks
 from tfx_explain.rows import HashArray
 from tfx_explain.summary import AccumulatedLocalEffectsAccumulator, IceCurves, PartialDependenceAccumulator
 from tfx_explain.summary.grids import Grid, Value
-from tfx_explain.transforms.designs import PointDesign
 from tfx_explain.transforms.profile_plan import (
     ACCUMULATED_LOCAL_EFFECTS,
     PARTIAL_DEPENDENCE,
@@ -140,9 +139,9 @@ class Profiler:
         if not sizes:
             return ()
         lacking = [np.isin(self.features, [grid.feature for grid in grids]) for grids in varied]
-        design = PointDesign.of(np.repeat(np.array(lacking), sizes, axis=0))
+        blocks = SingleRowBlocks.of_lenders(np.repeat(np.array(lacking), sizes, axis=0))
         players = [(name,) for name in self.features]
-        values = self.model.block_values(inputs, grid_inputs, players, design)[:, :, 0]
+        values = self.model.block_values(inputs, grid_inputs, players, blocks)[:, :, 0]
         kept = np.take_along_axis(values, outputs[:, None], axis=2)
         return tuple(np.split(kept, np.cumsum(sizes)[:-1], axis=1))
 

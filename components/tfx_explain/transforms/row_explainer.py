@@ -52,7 +52,7 @@ _PER_ROW = (
     "completeness_gap",
     "interactions",
     "noise_ratio",
-    "designs",
+    "design_ids",
 )
 
 
@@ -211,7 +211,7 @@ class RowExplainer:
             noise_ratio=np.repeat([part.found.noise_ratio for part in parts], [len(part.rows) for part in parts])[
                 order
             ],
-            designs=design_numbers(hashes, self._design(background, budget, 0)),
+            design_ids=design_ids_of(hashes, self._design(background, budget, 0)),
             chosen=chosen,
             n_model_rows=sum(tally.rows for tally in tallies),
             n_padding_rows=sum(tally.padding for tally in tallies),
@@ -299,7 +299,7 @@ class RowExplainer:
     ) -> Iterator[tuple[int, IntArray]]:
         """The rows of each design, no more at a time than memory has room for."""
         design = self._design(background, budget, 0)
-        design_ids = design_numbers(hashes, design)
+        design_ids = design_ids_of(hashes, design)
         for design_id in range(design_count(design)):
             rows = np.flatnonzero(design_ids == design_id)
             for part in np.array_split(rows, _part_count(len(rows), design, self.model)) if len(rows) else []:
@@ -345,7 +345,7 @@ def design_count(design: Design) -> int:
     return max(_MIN_DESIGNS, min(wanted, _DESIGN_ELEMENTS // elements))
 
 
-def design_numbers(hashes: HashArray, design: Design) -> IntArray:
+def design_ids_of(hashes: HashArray, design: Design) -> IntArray:
     """(n,) which of the designs explains each row."""
     return np.asarray((hashes % np.uint64(design_count(design))).astype(np.int64))
 

@@ -21,7 +21,7 @@ from tfx_explain.attribution.loss_game import (
 )
 from tfx_explain.attribution.two_level import Pilot, RoughBackground, RoughGame, representative_rows
 from tfx_explain.config import ExplainConfig
-from tfx_explain.models import Inputs, Model
+from tfx_explain.models import Inputs, Model, SingleRowBlocks
 from tfx_explain.rows import HashArray, single_numbers
 from tfx_explain.summary.losses import loss, loss_of_mean, usable_labels
 from tfx_explain.transforms.background import Background
@@ -38,15 +38,6 @@ _MAX_ROWS_PER_GROUP = 256
 _ROWS_PER_SOLVE = 128
 _ROWS_PADDED = 1_024
 _ROUGH_ROWS = (4, 8, 12, 16, 24, 32)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Design:
-    """Blocks of one background row, each with its own coalitions."""
-
-    coalitions: npt.NDArray[np.bool_]
-    background_index: npt.NDArray[np.int32]
-    background_weight: FloatArray
 
 
 class SageExplainer:
@@ -260,13 +251,9 @@ class _Mixer:
     def outputs(self, part: npt.NDArray[np.int64], orders: Orders) -> FloatArray:
         """(n_background, n, d - 1, K) outputs of at most `size` rows, (n,) positions, along orders (n, d)."""
         filled = np.resize(np.arange(len(part)), self.size)
-        design = _Design(
-            coalitions=~order_coalitions(orders)[filled],
-            background_index=part[filled].astype(np.int32)[:, None],
-            background_weight=np.ones((self.size, 1)),
-        )
+        blocks = SingleRowBlocks.of(~order_coalitions(orders)[filled], part[filled])
         outputs = self.model.block_values(
-            self.background, self.rows, self.players, design, typical_examples=(len(self.background),)
+            self.background, self.rows, self.players, blocks, typical_examples=(len(self.background),)
         )
         return outputs[:, : len(part)]
 

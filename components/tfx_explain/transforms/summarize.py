@@ -124,7 +124,7 @@ def _importance_of(outputs: ExplainedOutputs, index: int, rows: IntArray, weight
     """What `ImportanceAccumulator.add` takes."""
     names = ("attributions", "design_std_error", "background_std_error", "completeness_gap", "prediction")
     figures = tuple(getattr(outputs, name)[..., index][rows] for name in names)
-    return (*figures, weights, _noise(outputs, index, rows), outputs.designs[rows])
+    return (*figures, weights, _noise(outputs, index, rows), outputs.design_ids[rows])
 
 
 def _noise(outputs: ExplainedOutputs, index: int, rows: IntArray) -> Array:
@@ -140,7 +140,7 @@ def _change(
     noise = [_noise(side, index, rows) for side in (ours, baseline)]
     (our_sizes, our_doubt), (their_sizes, their_doubt) = map(debiased_sizes, found, noise)
     doubt = np.minimum(our_doubt + their_doubt, np.abs(found[0] - found[1]))
-    return our_sizes - their_sizes, weights, noise[0] ** 2 + noise[1] ** 2, doubt, ours.designs[rows]
+    return our_sizes - their_sizes, weights, noise[0] ** 2 + noise[1] ** 2, doubt, ours.design_ids[rows]
 
 
 class _AccumulateFn(beam.CombineFn):
