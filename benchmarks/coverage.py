@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.attribution import Design, PooledRegression, Surrogate, attribute, fit_surrogate, make_design
+from tfx_explain.methods.shapley.row_explainer import design_count
 from tfx_explain.summary import ImportanceAccumulator
-from tfx_explain.transforms.row_explainer import design_count
 
 Array = npt.NDArray[np.float64]
 

@@ -22,14 +22,14 @@ import pyarrow as pa
 
 from tfx_explain.config import BackgroundConfig, ExplainConfig, ModelConfig
 from tfx_explain.content_sample import copy_keys
+from tfx_explain.job.model_handle import ModelHandle
+from tfx_explain.job.request import ExplainRequest
+from tfx_explain.methods.background import Background, choose_background
+from tfx_explain.methods.losses.explainer import LossExplainer
+from tfx_explain.methods.losses.plan import SAGE, LossPlan
 from tfx_explain.rows import ROWS_PER_BATCH, HashArray, row_hashes, take_rows
 from tfx_explain.summary.loss_importance import LossImportanceSummary
-from tfx_explain.transforms.background import Background, choose_background
-from tfx_explain.transforms.loss_plan import SAGE, LossPlan
-from tfx_explain.transforms.losses import LossExplainer
-from tfx_explain.transforms.model_handle import ModelHandle
 from tfx_explain.transforms.plan import with_loss_plan
-from tfx_explain.transforms.request import ExplainRequest
 
 N_BACKGROUND = 128
 N_ROWS = 10_000

@@ -22,12 +22,12 @@ import peers
 import pyarrow as pa
 
 from tfx_explain.config import BackgroundConfig, ExplainConfig, ModelConfig
+from tfx_explain.job.model_handle import ModelHandle
+from tfx_explain.methods.background import Background, choose_background
+from tfx_explain.methods.shapley.estimates import Estimates
+from tfx_explain.methods.shapley.row_explainer import RowExplainer
+from tfx_explain.methods.shapley.surrogates import fit_to_model
 from tfx_explain.rows import ROWS_PER_BATCH, row_hashes
-from tfx_explain.transforms.background import Background, choose_background
-from tfx_explain.transforms.estimates import Estimates
-from tfx_explain.transforms.model_handle import ModelHandle
-from tfx_explain.transforms.row_explainer import RowExplainer
-from tfx_explain.transforms.surrogates import fit_to_model
 
 N_BACKGROUND = 100
 N_ROWS = ROWS_PER_BATCH

@@ -14,8 +14,8 @@ from sklearn.metrics import roc_auc_score
 import tfx_explain
 import worlds
 from tfx_explain import errors
+from tfx_explain.methods.permutation_importance.explainer import PermutationExplainer
 from tfx_explain.transforms import select
-from tfx_explain.transforms.permutation import PermutationExplainer
 
 NAMES = ("a", "b", "c", "idle")
 WEIGHTS = np.array([2.0, -1.0, 0.3, 0.0])

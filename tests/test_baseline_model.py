@@ -14,8 +14,9 @@ import tfx_explain
 import worlds
 from tfx_explain import errors
 from tfx_explain.attribution.two_level import Levels, RoughBackground
-from tfx_explain.transforms import loss_plan, select
-from tfx_explain.transforms.loss_rows import LossRows, ScoredRows, paired
+from tfx_explain.methods.losses import plan as loss_plan
+from tfx_explain.methods.losses.rows import LossRows, ScoredRows, paired
+from tfx_explain.transforms import select
 
 NAMES = ("a", "b", "c", "d", "e")
 CANDIDATE = {"a": 2.0, "b": -1.0, "c": 0.5, "d": 0.3, "e": 0.2}

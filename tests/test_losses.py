@@ -16,8 +16,9 @@ import tfx_explain
 import worlds
 from tfx_explain import errors
 from tfx_explain.attribution.two_level import Levels, RoughBackground
+from tfx_explain.methods.losses import plan as loss_plan
 from tfx_explain.models import Model
-from tfx_explain.transforms import loss_plan, select
+from tfx_explain.transforms import select
 
 NAMES = ("a", "b", "c", "d", "idle")
 WEIGHTS = np.array([2.0, -1.0, 0.5, 0.25, 0.0])

@@ -11,9 +11,9 @@ import tensorflow as tf
 
 import worlds
 from tfx_explain import InputError, load, records, storage
+from tfx_explain.methods.background import feature_distances
 from tfx_explain.reader import attributions_root
 from tfx_explain.report.text import cell
-from tfx_explain.transforms.background import feature_distances
 
 
 def test_records_that_are_no_examples_are_set_aside_and_rows_of_other_types_are_not() -> None:

@@ -10,10 +10,10 @@ import apache_beam as beam
 from tfx_explain import records, storage
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError
+from tfx_explain.job.model_handle import ModelHandle
+from tfx_explain.job.request import ExplainRequest
 from tfx_explain.reader import ExplanationReader, load
 from tfx_explain.transforms.job import run_explanation
-from tfx_explain.transforms.model_handle import ModelHandle
-from tfx_explain.transforms.request import ExplainRequest
 from tfx_explain.transforms.runner import pipeline_args
 
 

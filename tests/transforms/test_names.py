@@ -9,8 +9,8 @@ import worlds
 from tfx_explain import records
 from tfx_explain.config import ExplainConfig, FeaturesConfig
 from tfx_explain.errors import ConfigError, InputError
+from tfx_explain.job.request import REST, ExplainRequest, choose_players
 from tfx_explain.rows import name_errors
-from tfx_explain.transforms.request import REST, ExplainRequest, choose_players
 
 N_PEEKED = 1_000
 MODULE = "FEATURES = {'x': 'float32', 'other_features': 'float32'}\n"

@@ -14,20 +14,20 @@ import pyarrow.compute as pc
 from tfx_explain import records
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import ModelCallError, TooManyFailedRowsError
+from tfx_explain.job.model_handle import ModelHandle
+from tfx_explain.job.refusals import GROUP, by_halves, refused_rows
+from tfx_explain.job.request import ExplainRequest
+from tfx_explain.methods.background import LARGEST_OUTPUT, Background
+from tfx_explain.methods.losses.explainer import LossExplainer
+from tfx_explain.methods.losses.plan import SAGE, wants_losses
+from tfx_explain.methods.losses.rows import MethodRows, paired
+from tfx_explain.methods.profiles.plan import ProfilePlan, wants_profiles
+from tfx_explain.methods.profiles.rows import ProfiledRows, Profiler
+from tfx_explain.methods.rounding import INTERACTION_UNITS, rounding_floor, without_rounding
+from tfx_explain.methods.shapley.estimates import Estimates
+from tfx_explain.methods.shapley.row_explainer import RowExplainer
 from tfx_explain.rows import HashArray, column_or_nulls, example_weights, list_lengths, name_errors, take_rows
-from tfx_explain.transforms.background import LARGEST_OUTPUT, Background
-from tfx_explain.transforms.estimates import Estimates
-from tfx_explain.transforms.loss_plan import SAGE, wants_losses
-from tfx_explain.transforms.loss_rows import MethodRows, paired
-from tfx_explain.transforms.losses import LossExplainer
-from tfx_explain.transforms.model_handle import ModelHandle
-from tfx_explain.transforms.profile_plan import ProfilePlan, wants_profiles
-from tfx_explain.transforms.profiles import ProfiledRows, Profiler
 from tfx_explain.transforms.read import COUNTS, FAILED, SplitRows
-from tfx_explain.transforms.refusals import GROUP, by_halves, refused_rows
-from tfx_explain.transforms.request import ExplainRequest
-from tfx_explain.transforms.rounding import INTERACTION_UNITS, rounding_floor, without_rounding
-from tfx_explain.transforms.row_explainer import RowExplainer
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

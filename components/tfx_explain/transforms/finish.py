@@ -11,15 +11,15 @@ from tfx_explain import records, storage
 from tfx_explain.attribution import Design
 from tfx_explain.content_sample import SmallestDraws
 from tfx_explain.errors import InputError
+from tfx_explain.job.request import ExplainRequest
+from tfx_explain.methods.background import Background
+from tfx_explain.methods.losses.explainer import describe_losses
+from tfx_explain.methods.outputs import looks_like_probabilities
+from tfx_explain.methods.shapley.designs import shapley_design
 from tfx_explain.slicing import OVERALL, SliceKey
 from tfx_explain.summary.importance import ImportanceSummary
-from tfx_explain.transforms.background import Background
-from tfx_explain.transforms.designs import shapley_design
 from tfx_explain.transforms.interaction_strength import METHOD as INTERACTION_STRENGTH
 from tfx_explain.transforms.interaction_strength import InteractionStrengths
-from tfx_explain.transforms.losses import describe_losses
-from tfx_explain.transforms.outputs import looks_like_probabilities
-from tfx_explain.transforms.request import ExplainRequest
 from tfx_explain.transforms.slices import describe_slices
 from tfx_explain.transforms.summarize import IMPORTANCE, Key, merged
 from tfx_explain.transforms.write import Tables

@@ -18,13 +18,13 @@ import pandas as pd
 import pyarrow as pa
 
 from tfx_explain.config import ExplainConfig
+from tfx_explain.job.request import ExplainRequest
+from tfx_explain.methods.outputs import chosen_outputs
 from tfx_explain.models import Model, SingleRowBlocks
 from tfx_explain.rows import HashArray, example_weights, take_rows
 from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.friedman import InteractionStrength, friedman_h
 from tfx_explain.transforms.explain import ExplainedExamples
-from tfx_explain.transforms.outputs import chosen_outputs
-from tfx_explain.transforms.request import ExplainRequest
 from tfx_explain.transforms.select import SmallestDrawsFn
 from tfx_explain.transforms.summarize import IMPORTANCE, INTERACTIONS, Key, merged
 

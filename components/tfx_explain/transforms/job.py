@@ -16,17 +16,17 @@ import apache_beam as beam
 from tfx_explain import errors, integrity, records, storage
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError, TfxExplainError, TooManyFailedRowsError
+from tfx_explain.job.manifest import describe_run
+from tfx_explain.job.request import BACKGROUND_NAMES, ExplainRequest
+from tfx_explain.methods.losses.plan import wants_losses
 from tfx_explain.report import render_explanation
 from tfx_explain.transforms.attribution_stats import WriteAttributionStats
 from tfx_explain.transforms.explain import CheckExamples, ExplainExamples
 from tfx_explain.transforms.finish import write_tables
 from tfx_explain.transforms.interaction_strength import METHOD as INTERACTION_STRENGTH
 from tfx_explain.transforms.interaction_strength import MeasureInteractionStrength
-from tfx_explain.transforms.loss_plan import wants_losses
-from tfx_explain.transforms.manifest import describe_run
 from tfx_explain.transforms.plan import ChooseBackground, SettleLosses, background_name
 from tfx_explain.transforms.read import COUNTS, FAILED, FILE_BYTES, LOST_BYTES, ReadExamples
-from tfx_explain.transforms.request import BACKGROUND_NAMES, ExplainRequest
 from tfx_explain.transforms.select import SelectExamples, Selection
 from tfx_explain.transforms.slices import CountSlices
 from tfx_explain.transforms.summarize import Summarize

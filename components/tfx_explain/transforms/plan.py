@@ -14,21 +14,21 @@ from tfx_explain.config import ExplainConfig
 from tfx_explain.config.explain import LOSS_METHODS, SageConfig
 from tfx_explain.content_sample import SampledRows
 from tfx_explain.errors import EmptySplitError, ModelCallError, ModelError
+from tfx_explain.job.refusals import GROUP, IntArray, by_halves, refused_rows, said
+from tfx_explain.job.request import ExplainRequest, features_read
+from tfx_explain.methods.background import Background, choose_background, pool_size
+from tfx_explain.methods.losses.explainer import LossExplainer
+from tfx_explain.methods.losses.plan import N_PILOT, needs_pilot, plan_losses, wants_losses
+from tfx_explain.methods.profiles.plan import N_SAMPLE, plan_profiles, wants_profiles
+from tfx_explain.methods.shapley.designs import uses_surrogate
+from tfx_explain.methods.shapley.estimates import Estimates
+from tfx_explain.methods.shapley.row_explainer import RowExplainer, players_of
+from tfx_explain.methods.shapley.surrogates import fit_to_model
 from tfx_explain.models import Model
 from tfx_explain.rows import HashArray, row_hashes, take_rows
-from tfx_explain.transforms.background import Background, choose_background, pool_size
-from tfx_explain.transforms.designs import uses_surrogate
-from tfx_explain.transforms.estimates import Estimates
 from tfx_explain.transforms.explain import set_aside
-from tfx_explain.transforms.loss_plan import N_PILOT, needs_pilot, plan_losses, wants_losses
-from tfx_explain.transforms.losses import LossExplainer
-from tfx_explain.transforms.profile_plan import N_SAMPLE, plan_profiles, wants_profiles
 from tfx_explain.transforms.read import FAILED
-from tfx_explain.transforms.refusals import GROUP, IntArray, by_halves, refused_rows, said
-from tfx_explain.transforms.request import ExplainRequest, features_read
-from tfx_explain.transforms.row_explainer import RowExplainer, players_of
 from tfx_explain.transforms.select import SampleRows, Selection
-from tfx_explain.transforms.surrogates import fit_to_model
 
 _N_PILOT = 64
 _PILOT_QUANTILE = 0.9

@@ -11,6 +11,9 @@ import apache_beam as beam
 import numpy as np
 
 from tfx_explain.config import ExplainConfig, SlicingSpec
+from tfx_explain.methods.losses.plan import BASELINE_METHODS
+from tfx_explain.methods.profiles.plan import num_ice
+from tfx_explain.methods.profiles.rows import ProfileAccumulator
 from tfx_explain.rows import example_weights
 from tfx_explain.slicing import IntArray, slice_examples, slice_name
 from tfx_explain.summary.importance import ImportanceAccumulator
@@ -18,9 +21,6 @@ from tfx_explain.summary.interactions import InteractionAccumulator
 from tfx_explain.summary.ratio import Array
 from tfx_explain.summary.sizes import NoisyMoments, debiased_sizes
 from tfx_explain.transforms.explain import ExplainedExamples, ExplainedOutputs
-from tfx_explain.transforms.loss_plan import BASELINE_METHODS
-from tfx_explain.transforms.profile_plan import num_ice
-from tfx_explain.transforms.profiles import ProfileAccumulator
 
 IMPORTANCE = "importance"
 INTERACTIONS = "interactions"

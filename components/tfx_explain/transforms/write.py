@@ -13,6 +13,10 @@ import pandas as pd
 import pyarrow as pa
 
 from tfx_explain import records, storage
+from tfx_explain.methods.background import Background
+from tfx_explain.methods.losses.explainer import loss_table
+from tfx_explain.methods.profiles.plan import ProfilePlan
+from tfx_explain.methods.profiles.rows import baseline_profile_table, profile_table
 from tfx_explain.rows import HashArray, take_rows
 from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.importance import ImportanceAccumulator, ImportanceSummary
@@ -20,11 +24,7 @@ from tfx_explain.summary.interactions import InteractionSummary
 from tfx_explain.summary.ratio import t_quantile
 from tfx_explain.summary.sizes import NoisyMoments
 from tfx_explain.summary.slices import compare_with_rest, false_discovery_q_values
-from tfx_explain.transforms.background import Background
 from tfx_explain.transforms.explain import ExplainedExamples, example_ids
-from tfx_explain.transforms.losses import loss_table
-from tfx_explain.transforms.profile_plan import ProfilePlan
-from tfx_explain.transforms.profiles import baseline_profile_table, profile_table
 from tfx_explain.transforms.select import SmallestDrawsFn
 from tfx_explain.transforms.summarize import (
     BASELINE,

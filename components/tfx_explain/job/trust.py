@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tfx_explain.methods.shapley.row_explainer import players_of
 from tfx_explain.models import Inputs, Model
 from tfx_explain.models.mixtures import joined
 from tfx_explain.models.trust import check_rows
 from tfx_explain.rows import column_or_nulls, list_lengths, take_rows
-from tfx_explain.transforms.row_explainer import players_of
 
 _N_ROWS = 64
 _MOST_LISTS = 8

@@ -7,7 +7,7 @@ import tfx_explain
 import worlds
 from tfx_explain.config import ModelConfig
 from tfx_explain.errors import ModelError
-from tfx_explain.transforms.outputs import explained_outputs, places
+from tfx_explain.methods.outputs import explained_outputs, places
 
 N = 14
 MODULE = """

@@ -11,17 +11,17 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from tfx_explain.models import Inputs, Model, SingleRowBlocks
-from tfx_explain.rows import HashArray
-from tfx_explain.summary import AccumulatedLocalEffectsAccumulator, IceCurves, PartialDependenceAccumulator
-from tfx_explain.summary.grids import Grid, Value
-from tfx_explain.transforms.profile_plan import (
+from tfx_explain.methods.profiles.plan import (
     ACCUMULATED_LOCAL_EFFECTS,
     PARTIAL_DEPENDENCE,
     ProfilePlan,
     single_values,
 )
-from tfx_explain.transforms.rounding import level, settled
+from tfx_explain.methods.rounding import level, settled
+from tfx_explain.models import Inputs, Model, SingleRowBlocks
+from tfx_explain.rows import HashArray
+from tfx_explain.summary import AccumulatedLocalEffectsAccumulator, IceCurves, PartialDependenceAccumulator
+from tfx_explain.summary.grids import Grid, Value
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -11,9 +11,9 @@ import tensorflow as tf
 
 import tfx_explain
 from tfx_explain.errors import ConfigError, ModelError
-from tfx_explain.transforms.model_handle import ModelHandle
-from tfx_explain.transforms.request import ExplainRequest
-from tfx_explain.transforms.trust import telling_rows
+from tfx_explain.job.model_handle import ModelHandle
+from tfx_explain.job.request import ExplainRequest
+from tfx_explain.job.trust import telling_rows
 from worlds import make_rows, save_serving_model, to_example, write_records
 
 SPEC = {"age": tf.io.FixedLenFeature([], tf.float32), "income": tf.io.FixedLenFeature([], tf.float32)}

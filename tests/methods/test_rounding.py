@@ -9,7 +9,7 @@ import tfx_explain
 import worlds
 from tfx_explain import ValidationConfig
 from tfx_explain.explanation_validator.judge import judge
-from tfx_explain.transforms.rounding import level, rounding_floor, rounding_of_loss, settled, without_rounding
+from tfx_explain.methods.rounding import level, rounding_floor, rounding_of_loss, settled, without_rounding
 
 SINGLE = float(np.finfo(np.float32).eps)
 DOUBLE = float(np.finfo(np.float64).eps)

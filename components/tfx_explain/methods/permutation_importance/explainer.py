@@ -9,13 +9,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tfx_explain.config import ExplainConfig
+from tfx_explain.methods.losses.plan import PERMUTATION_IMPORTANCE, LossPlan
+from tfx_explain.methods.losses.rows import LabelledRows
+from tfx_explain.methods.rounding import settled
 from tfx_explain.models import Inputs, Model
 from tfx_explain.models.features import take_rows
 from tfx_explain.summary.losses import loss
 from tfx_explain.summary.score_bins import ScoreBins, bin_scores
-from tfx_explain.transforms.loss_plan import PERMUTATION_IMPORTANCE, LossPlan
-from tfx_explain.transforms.loss_rows import LabelledRows
-from tfx_explain.transforms.rounding import settled
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -17,14 +17,14 @@ import pyarrow as pa
 from tfx_explain.attribution import Attributions, Design, PooledRegression, attribute
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import EstimationError
+from tfx_explain.methods.algebra import single_threaded_algebra
+from tfx_explain.methods.background import Background
+from tfx_explain.methods.outputs import chosen_outputs, places
+from tfx_explain.methods.shapley.designs import shapley_design
+from tfx_explain.methods.shapley.estimates import CoalitionValues, Estimates
 from tfx_explain.models import Inputs, Model, Tally
 from tfx_explain.rows import ROWS_PER_BATCH, HashArray, take_rows
 from tfx_explain.summary.sizes import MAX_DESIGNS
-from tfx_explain.transforms.algebra import single_threaded_algebra
-from tfx_explain.transforms.background import Background
-from tfx_explain.transforms.designs import shapley_design
-from tfx_explain.transforms.estimates import CoalitionValues, Estimates
-from tfx_explain.transforms.outputs import chosen_outputs, places
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -14,14 +14,14 @@ from threadpoolctl import ThreadpoolController
 
 import worlds
 from tfx_explain.config import BackgroundConfig, ExplainConfig, ModelConfig
+from tfx_explain.job.model_handle import ModelHandle
+from tfx_explain.methods.algebra import single_threaded_algebra
+from tfx_explain.methods.background import choose_background
+from tfx_explain.methods.shapley import row_explainer
+from tfx_explain.methods.shapley.estimates import Estimates
 from tfx_explain.models import Model
 from tfx_explain.models.engine import Bound
 from tfx_explain.rows import row_hashes
-from tfx_explain.transforms import row_explainer
-from tfx_explain.transforms.algebra import single_threaded_algebra
-from tfx_explain.transforms.background import choose_background
-from tfx_explain.transforms.estimates import Estimates
-from tfx_explain.transforms.model_handle import ModelHandle
 
 NAMES = [f"x{i:02d}" for i in range(12)]
 N_ROWS = 150

@@ -12,16 +12,16 @@ import pyarrow as pa
 from tfx_explain import records, storage
 from tfx_explain.config import ExplainConfig, FeaturesConfig
 from tfx_explain.errors import ConfigError, EmptySplitError, InputError, MissingFeatureError, ModelError
+from tfx_explain.job.model_handle import ModelHandle
+from tfx_explain.job.trust import check_models
+from tfx_explain.methods.losses.plan import check_losses
+from tfx_explain.methods.outputs import output_names
+from tfx_explain.methods.profiles.plan import check_features
+from tfx_explain.methods.shapley.designs import shapley_design
 from tfx_explain.models import Model
 from tfx_explain.rows import column_or_nulls, concat_alike, example_weights, list_lengths, name_errors
 from tfx_explain.slicing import check_slice_count, slice_examples
 from tfx_explain.tfrecords import Fault
-from tfx_explain.transforms.designs import shapley_design
-from tfx_explain.transforms.loss_plan import check_losses
-from tfx_explain.transforms.model_handle import ModelHandle
-from tfx_explain.transforms.outputs import output_names
-from tfx_explain.transforms.profile_plan import check_features
-from tfx_explain.transforms.trust import check_models
 
 REST = "other_features"
 """The player that holds the features the configuration leaves out, so that attributions still add up."""

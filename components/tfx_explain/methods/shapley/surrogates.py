@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.attribution import Design, Surrogate, fit_surrogate
+from tfx_explain.methods.algebra import single_threaded_algebra
 from tfx_explain.models import Inputs, Model, Tally
 from tfx_explain.models.encoding import Encoder
-from tfx_explain.transforms.algebra import single_threaded_algebra
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -20,11 +20,11 @@ from tfx_explain.attribution.two_level import Pilot, RoughBackground, choose_lev
 from tfx_explain.config import ExplainConfig
 from tfx_explain.config.explain import LOSS_METHODS
 from tfx_explain.errors import ConfigError, InputError
+from tfx_explain.methods.shapley.designs import evaluates_all_coalitions
 from tfx_explain.models import Model
 from tfx_explain.rows import HashArray, column_or_nulls, single_numbers
 from tfx_explain.summary.losses import AUC, choose_metric, usable_labels
 from tfx_explain.summary.score_bins import ScoreBins, choose_group_starts, choose_score_edges
-from tfx_explain.transforms.designs import evaluates_all_coalitions
 
 PERMUTATION_IMPORTANCE, SAGE = LOSS_METHODS
 

@@ -12,19 +12,19 @@ import pyarrow as pa
 
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError
+from tfx_explain.methods.background import Background
+from tfx_explain.methods.losses.plan import BASELINE_METHODS, PERMUTATION_IMPORTANCE, SAGE, LossPlan
+from tfx_explain.methods.losses.rows import LabelledRows, LossRows, MethodRows, ScoredRows
+from tfx_explain.methods.permutation_importance.explainer import PermutationExplainer
+from tfx_explain.methods.rounding import rounding_floor
+from tfx_explain.methods.sage.explainer import SageExplainer
+from tfx_explain.methods.shapley.estimates import CoalitionValues
 from tfx_explain.models import Inputs, Model
 from tfx_explain.rows import HashArray, single_numbers
 from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.auc_importance import AucImportanceAccumulator
 from tfx_explain.summary.loss_importance import LossImportanceAccumulator
 from tfx_explain.summary.losses import AUC, loss, usable_labels
-from tfx_explain.transforms.background import Background
-from tfx_explain.transforms.estimates import CoalitionValues
-from tfx_explain.transforms.loss_plan import BASELINE_METHODS, PERMUTATION_IMPORTANCE, SAGE, LossPlan
-from tfx_explain.transforms.loss_rows import LabelledRows, LossRows, MethodRows, ScoredRows
-from tfx_explain.transforms.permutation import PermutationExplainer
-from tfx_explain.transforms.rounding import rounding_floor
-from tfx_explain.transforms.sage import SageExplainer
 
 FloatArray = npt.NDArray[np.float64]
 

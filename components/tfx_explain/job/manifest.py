@@ -12,10 +12,9 @@ from typing import Any
 
 from tfx_explain import records
 from tfx_explain.config import ExplainConfig
+from tfx_explain.job.request import ExplainRequest
+from tfx_explain.methods.outputs import names_of
 from tfx_explain.models import Model
-from tfx_explain.transforms.outputs import names_of
-from tfx_explain.transforms.request import ExplainRequest
-from tfx_explain.transforms.write import METHOD
 from tfx_explain.version import __version__
 
 _LOG = logging.getLogger(__name__)
@@ -37,7 +36,7 @@ def describe_run(request: ExplainRequest, run: Mapping[str, Any], seconds: float
         "format_version": records.FORMAT_VERSION,
         "tfx_explain_version": __version__,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "method": {METHOD: run["design"], **run["profiles"], **run["losses"], **run["strengths"]},
+        "method": {records.SHAPLEY: run["design"], **run["profiles"], **run["losses"], **run["strengths"]},
         "config": json.loads(config.to_json()),
         "model": {
             "uri": request.model.model_dir,

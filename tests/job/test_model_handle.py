@@ -12,8 +12,8 @@ import tfx_explain
 import worlds
 from tfx_explain.config import ModelConfig
 from tfx_explain.errors import ModelError
+from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.transforms import job
-from tfx_explain.transforms.model_handle import ModelHandle
 
 MODULE = "FEATURES = {{'x': 'float32'}}\nload_model = lambda d: lambda c: {} * c['x']\n"
 ONE = pa.RecordBatch.from_pydict({"x": pa.array([[1.0]], pa.large_list(pa.float32()))})

@@ -14,12 +14,12 @@ from tfx_explain import records
 from tfx_explain.attribution import medoids, row_distances
 from tfx_explain.config import BackgroundConfig, ModelConfig
 from tfx_explain.errors import ModelError
+from tfx_explain.methods.losses.plan import LossPlan
+from tfx_explain.methods.outputs import check_space, explained_outputs
+from tfx_explain.methods.profiles.plan import ProfilePlan
+from tfx_explain.methods.shapley.surrogates import ModelSurrogate
 from tfx_explain.models import Model
 from tfx_explain.rows import column_or_nulls, list_lengths, row_hashes, take_rows
-from tfx_explain.transforms.loss_plan import LossPlan
-from tfx_explain.transforms.outputs import check_space, explained_outputs
-from tfx_explain.transforms.profile_plan import ProfilePlan
-from tfx_explain.transforms.surrogates import ModelSurrogate
 
 _MEDOID_POOL_PER_ROW = 16
 _MAX_MEDOID_POOL = 4_096

@@ -21,14 +21,14 @@ from tfx_explain.attribution.loss_game import (
 )
 from tfx_explain.attribution.two_level import Pilot, RoughBackground, RoughGame, representative_rows
 from tfx_explain.config import ExplainConfig
+from tfx_explain.methods.background import Background
+from tfx_explain.methods.losses.plan import MIN_PILOT, N_ORDERS, SAGE, LossPlan
+from tfx_explain.methods.losses.rows import LabelledRows
+from tfx_explain.methods.rounding import rounding_floor, rounding_of_loss, settled
+from tfx_explain.methods.shapley.estimates import CoalitionValues
 from tfx_explain.models import Inputs, Model, SingleRowBlocks
 from tfx_explain.rows import HashArray, single_numbers
 from tfx_explain.summary.losses import loss, loss_of_mean, usable_labels
-from tfx_explain.transforms.background import Background
-from tfx_explain.transforms.estimates import CoalitionValues
-from tfx_explain.transforms.loss_plan import MIN_PILOT, N_ORDERS, SAGE, LossPlan
-from tfx_explain.transforms.loss_rows import LabelledRows
-from tfx_explain.transforms.rounding import rounding_floor, rounding_of_loss, settled
 
 FloatArray = npt.NDArray[np.float64]
 

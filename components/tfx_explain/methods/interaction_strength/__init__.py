@@ -1,0 +1,1 @@
+"""Friedman's H: how much of the output two players make together."""

@@ -1,0 +1,1 @@
+"""Permutation importance: what is lost where a player comes from another row."""

@@ -1,0 +1,1 @@
+"""SAGE: Shapley values of the expected loss."""

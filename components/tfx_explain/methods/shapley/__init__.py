@@ -1,0 +1,1 @@
+"""Shapley values of single rows, and with them importance and interactions."""
