@@ -21,7 +21,7 @@ import numpy.typing as npt
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.neural_network import MLPClassifier
 
-from tfx_explain.attribution import Attributions, Design, PooledRegression, attribute, fit_surrogate, make_design
+from tfx_explain.attribution import Attributions, Design, PooledRegression, fit_surrogate, make_design
 
 Array = npt.NDArray[np.float64]
 Model = Callable[[Array], Array]  # (n, d) -> (n,)
@@ -125,7 +125,7 @@ def estimate(
     )
     values = block_values(model, design, examples, rows)
     base = model(background)[:, None]
-    return attribute(design, values, model(examples)[:, None], base.mean(axis=0, keepdims=True) if crossed else base)
+    return design.solve(values, model(examples)[:, None], base.mean(axis=0, keepdims=True) if crossed else base)
 
 
 def with_surrogate(model: Model, examples: Array, background: Array, budget: int, seed: int) -> Attributions:
@@ -140,9 +140,7 @@ def with_surrogate(model: Model, examples: Array, background: Array, budget: int
     surrogate = fit_surrogate(np.arange(d), d, known, base, evaluate, seed)
     design = make_design("surrogate", n_players=d, budget=budget, background_weights=weights, seed=seed)
     values = block_values(model, design, examples, [[background[i]] for i in design.background_index[:, 0]])
-    return PooledRegression(design, surrogate, base).attribute(
-        codes[len(background) :], values, model(examples)[:, None]
-    )
+    return PooledRegression(design, surrogate, base).solve(values, model(examples)[:, None], codes[len(background) :])
 
 
 def measure(

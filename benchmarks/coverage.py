@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from tfx_explain.attribution import Design, PooledRegression, Surrogate, attribute, fit_surrogate, make_design
+from tfx_explain.attribution import Design, PooledRegression, Surrogate, fit_surrogate, make_design
 from tfx_explain.methods.shapley.row_explainer import design_count
 from tfx_explain.summary import ImportanceAccumulator
 
@@ -117,10 +117,10 @@ def summarised(game: Game, rows: Array, background: Array, estimator: str, budge
         own, design = rows[numbers == number], design_of(number)
         values, outputs = game.block_values(design, own, background), game(own)[:, None]
         if surrogate is None:
-            found = attribute(design, values, outputs, base)
+            found = design.solve(values, outputs, base)
         else:
             fitted, centre, scale = surrogate
-            found = PooledRegression(design, fitted, base).attribute((own - centre) / scale, values, outputs)
+            found = PooledRegression(design, fitted, base).solve(values, outputs, (own - centre) / scale)
         # What is nothing but rounding has no effect, as in a job.
         phi, error = (
             np.where(np.abs(x[..., 0]) < 1e-12, 0.0, x[..., 0]) for x in (found.values, found.design_std_error)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tfx_explain.attribution import Attributions, Design, attribute, make_design
+from tfx_explain.attribution import Attributions, Design, make_design
 
 Model = Callable[[np.ndarray], np.ndarray]  # (n, d) -> (n, K)
 
@@ -40,7 +40,7 @@ def explain(
     design_id: int = 0,
     interactions: int = 0,
 ) -> Attributions:
-    """make_design, evaluate, attribute."""
+    """Makes a design, evaluates and solves it."""
     weights = uniform(len(background)) if weights is None else weights
     design = make_design(
         estimator,
@@ -53,7 +53,7 @@ def explain(
     )
     prediction = model(examples)
     values = block_values(design, model, examples, background)
-    return attribute(design, values, prediction, model(background))
+    return design.solve(values, prediction, model(background))
 
 
 def game_of(

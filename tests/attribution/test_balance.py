@@ -72,8 +72,8 @@ def test_more_pairs_than_balance_is_worth_are_left_as_drawn(monkeypatch):
     def fails(*_):
         raise AssertionError("too many pairs to balance")
 
-    monkeypatch.setattr("tfx_explain.attribution.design.balance_pairs", fails)
-    monkeypatch.setattr("tfx_explain.attribution.design.variance_ratio", fails)
+    monkeypatch.setattr("tfx_explain.attribution.leverage.balance_pairs", fails)
+    monkeypatch.setattr("tfx_explain.attribution.leverage.variance_ratio", fails)
     design = make_design("leverage", n_players=14, budget=33 * 14, background_weights=np.ones(1), seed=0)
     assert design.estimator == "leverage"
     with pytest.raises(AssertionError, match="too many"):
@@ -100,7 +100,7 @@ def test_balance_cuts_the_error(games, name, budget, monkeypatch):
         return np.sqrt(np.mean([(run.values - truth) ** 2 for run in runs]))
 
     with_balance = error()
-    monkeypatch.setattr("tfx_explain.attribution.design.balance_pairs", lambda halves, *_: halves)
+    monkeypatch.setattr("tfx_explain.attribution.leverage.balance_pairs", lambda halves, *_: halves)
     assert with_balance < 0.85 * error()
 
 

@@ -201,7 +201,7 @@ def test_many_players(games, estimator, d):
 
 def test_blocks_yield_to_memory_but_never_below_four(games, monkeypatch):
     assert _design(games, "leverage", 30, n_background=100).n_blocks == 100
-    monkeypatch.setattr("tfx_explain.attribution.design._MAX_MAP_ELEMENTS", 50_000)
+    monkeypatch.setattr("tfx_explain.attribution.partition._MAX_MAP_ELEMENTS", 50_000)
     assert 4 < _design(games, "leverage", 30, n_background=50).n_blocks < 50
     assert _design(games, "leverage", 300, n_background=9).n_blocks == 4
 

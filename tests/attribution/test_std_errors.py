@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tfx_explain.attribution import attribute, make_design
+from tfx_explain.attribution import make_design
 from tfx_explain.errors import EstimationError
 
 D = 10
@@ -108,7 +108,7 @@ def test_exact_blocks_know_the_error_of_a_mean(games):
 
 def test_very_unequal_weights_leave_the_variance_unbiased(games, monkeypatch):
     """Independent rows with fixed weights: the variance of their weighted mean is sigma^2 times the sum of squares."""
-    monkeypatch.setattr("tfx_explain.attribution.design._EXACT_BLOCKS", 5)
+    monkeypatch.setattr("tfx_explain.attribution.exact._MAX_BLOCKS", 5)
     rng = np.random.default_rng(3)
     weights = np.array([0.8] + [0.02] * 10)
     estimates = []
@@ -189,8 +189,8 @@ def test_a_design_per_background_row_beats_one_for_all(games, name, monkeypatch)
         return np.median([np.linalg.norm(run.values - truth) for run in runs])
 
     own = error()
-    monkeypatch.setattr("tfx_explain.attribution.design._MAX_MAP_ELEMENTS", 0)
-    monkeypatch.setattr("tfx_explain.attribution.design._MIN_BLOCKS", 1)
+    monkeypatch.setattr("tfx_explain.attribution.partition._MAX_MAP_ELEMENTS", 0)
+    monkeypatch.setattr("tfx_explain.attribution.partition._MIN_BLOCKS", 1)
     assert own <= 0.85 * error()
 
 
@@ -231,26 +231,28 @@ def _arguments(games, n=2):
 
 
 def test_no_examples_no_attributions(games):
-    assert attribute(*_arguments(games, n=0)).values.shape == (0, 12, 1)
+    design, *arguments = _arguments(games, n=0)
+    assert design.solve(*arguments).values.shape == (0, 12, 1)
 
 
 @pytest.mark.parametrize(
     ("position", "value", "sentence"),
     [
-        (1, np.zeros((2, 5, 47, 1)), r"block values have the shape \(2, 5, 47, 1\)"),
-        (2, np.zeros(2), r"predictions must have the shape \(examples, outputs\)"),
-        (3, np.zeros((6, 1)), "background predictions have the shape"),
+        (0, np.zeros((2, 5, 47, 1)), r"block values have the shape \(2, 5, 47, 1\)"),
+        (1, np.zeros(2), r"predictions must have the shape \(examples, outputs\)"),
+        (2, np.zeros((6, 1)), "background predictions have the shape"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(games, position, value, sentence):
-    arguments = list(_arguments(games))
+    design, *arguments = _arguments(games)
     arguments[position] = value
     with pytest.raises(EstimationError, match=sentence):
-        attribute(*arguments)
+        design.solve(*arguments)
 
 
 def test_an_interval_needs_a_confidence(games):
-    got = attribute(*_arguments(games))
+    design, *arguments = _arguments(games)
+    got = design.solve(*arguments)
     with pytest.raises(EstimationError, match="between 0 and 1"):
         got.interval(95)
     with pytest.raises(EstimationError, match="of='population' or 'background'"):

@@ -40,7 +40,7 @@ def explain(games, model, surrogate, examples, background, *, budget, weights=No
     )
     values = games.block_values(design, model, examples, background)
     codes = examples if codes is None else codes
-    return PooledRegression(design, surrogate, model(background)).attribute(codes, values, model(examples))
+    return PooledRegression(design, surrogate, model(background)).solve(values, model(examples), codes)
 
 
 def of_nothing(surrogate: Surrogate) -> Surrogate:
@@ -162,7 +162,7 @@ def test_blocks_of_several_rows_have_the_same_attributions(games, monkeypatch):
     weights = rng.dirichlet(np.full(50, 3.0))
     surrogate = fitted(games, model, background)
     truth = games.explain("exact", model, examples, background, weights=weights, budget=2**D).values
-    monkeypatch.setattr("tfx_explain.attribution.design._MAX_MAP_ELEMENTS", 20 * D * 12)
+    monkeypatch.setattr("tfx_explain.attribution.partition._MAX_MAP_ELEMENTS", 20 * D * 12)
     design = make_design("surrogate", n_players=D, budget=24, background_weights=weights, seed=0)
     assert design.background_index.shape[1] > 1
     got = explain(games, model, surrogate, examples, background, weights=weights, budget=24)
@@ -260,7 +260,4 @@ def test_wrong_shapes_are_refused(games):
     design = make_design("surrogate", n_players=D, budget=4, background_weights=weights, seed=0)
     regression = PooledRegression(design, surrogate, model(background))
     with pytest.raises(EstimationError, match=r"block values have the shape \(2, 40, 3, 1\)"):
-        regression.attribute(background[:2], np.zeros((2, 40, 3, 1)), model(background[:2]))
-    leverage = make_design("leverage", n_players=D, budget=48, background_weights=weights, seed=0)
-    with pytest.raises(EstimationError, match="not of `leverage`"):
-        PooledRegression(leverage, surrogate, model(background))
+        regression.solve(np.zeros((2, 40, 3, 1)), model(background[:2]), background[:2])

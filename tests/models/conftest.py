@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from tfx_explain.attribution import attribute, make_design
+from tfx_explain.attribution import make_design
 
 ARROW = {"float": pa.float32(), "int": pa.int64(), "string": pa.large_binary()}
 
@@ -128,7 +128,7 @@ def check_model():
                 "exact", n_players=len(players), budget=2 ** len(players), background_weights=weights, seed=seed
             )
             prediction, of_background = model.predict(x), model.predict(b)
-            made = attribute(exact, model.block_values(x, b, players, exact), prediction, of_background)
+            made = exact.solve(model.block_values(x, b, players, exact), prediction, of_background)
             total = prediction - of_background.mean(axis=0)
             assert (abs(made.values.sum(axis=1) - total) <= 1e-6 * (1 + abs(prediction))).all()
             assert (made.completeness_gap <= 1e-6 * (1 + abs(prediction))).all()

@@ -9,13 +9,10 @@ measures" (2020), equations 4 and 6.
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import numpy.typing as npt
 
-from tfx_explain.attribution.design import Design
-from tfx_explain.attribution.estimate import attribute
+from tfx_explain.attribution.exact import ExactDesign
 from tfx_explain.attribution.maps import FloatArray
 from tfx_explain.attribution.sampling import Coalitions, RandomWords
 
@@ -56,11 +53,11 @@ def solve_orders(orders: Orders, losses: FloatArray, empty: FloatArray, full: Fl
     return np.asarray(np.take_along_axis(steps, np.argsort(orders, axis=1), axis=1))
 
 
-def attribute_losses(design: Design, losses: FloatArray, empty: FloatArray, full: FloatArray) -> FloatArray:
+def attribute_losses(design: ExactDesign, losses: FloatArray, empty: FloatArray, full: FloatArray) -> FloatArray:
     """The same from the losses of every coalition, exactly.
 
     Args:
-      design: of the estimator `exact`, from whose coalitions the losses come.
+      design: from whose coalitions the losses come.
       losses: (n, n_coalitions).
       empty: (n,).
       full: (n,).
@@ -69,16 +66,8 @@ def attribute_losses(design: Design, losses: FloatArray, empty: FloatArray, full
       (n, d) Shapley values of -loss.
     """
     # Losses have the background averaged inside, so to the solver they are values over one background row.
-    single = dataclasses.replace(
-        design,
-        n_background=1,
-        coalitions=design.coalitions[:1],
-        background_index=np.zeros((1, 1), np.int32),
-        background_weight=np.ones((1, 1)),
-        interaction_map=None,
-    )
     gains = (empty[:, None] - losses)[:, None, :, None]
-    return attribute(single, gains, (empty - full)[:, None], np.zeros((1, 1))).values[..., 0]
+    return design.over_one_row().solve(gains, (empty - full)[:, None], np.zeros((1, 1))).values[..., 0]
 
 
 def merge_blocks(

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tfx_explain.attribution.design import Design
 from tfx_explain.attribution.maps import FloatArray, centre
 from tfx_explain.attribution.reference import pooled_variance_ratio
 from tfx_explain.attribution.result import Attributions
 from tfx_explain.attribution.sampling import Coalitions
 from tfx_explain.attribution.surrogate import Surrogate
+from tfx_explain.attribution.surrogate_design import SurrogateDesign
 from tfx_explain.errors import EstimationError
 
 # So many residuals know their variance to a few percent; more would cost more than the attributions do.
@@ -24,7 +24,7 @@ _SAFETY_PER_COALITION = 0.4
 
 
 class PooledRegression:
-    """Attributions from designs of the estimator `surrogate`.
+    """Attributions from designs of the estimator `surrogate`, and a surrogate of the model.
 
     With fewer coalitions per background row than there are players, no row can be solved for itself, and one regression
     over all rows takes what differs between them for noise. So the surrogate's effects are taken off first. What is
@@ -36,21 +36,16 @@ class PooledRegression:
     the surrogate misses.
 
     Args:
-      design: of the estimator `surrogate`.
+      design: which coalitions are evaluated.
       surrogate: fitted for the same players and background.
       background_predictions: (B, K) outputs of all background rows.
-
-    Raises:
-      EstimationError: the design is of another estimator.
 
     Source: Henderson 1975 for least squares with random effects; surrogates as control variates as in Witter et al.
       2025 (RegressionMSR, arXiv 2506.11849), whose surrogate is fitted for each example; one for all examples, of
       effects and not of values, is ours.
     """
 
-    def __init__(self, design: Design, surrogate: Surrogate, background_predictions: npt.ArrayLike) -> None:
-        if design.pair_weights is None:
-            raise EstimationError(f"a pooled regression needs a design of `surrogate`, not of `{design.estimator}`.")
+    def __init__(self, design: SurrogateDesign, surrogate: Surrogate, background_predictions: npt.ArrayLike) -> None:
         outputs = np.asarray(background_predictions, np.float64)
         self._surrogate, self._n_players = surrogate, design.n_players
         self._shape = (design.n_blocks, design.n_coalitions, outputs.shape[1])
@@ -60,7 +55,7 @@ class PooledRegression:
         self._owners = np.eye(design.n_players)[surrogate.owners]
         self._row_variance = _RowVariance.of(surrogate, self._row_weights, design.n_players)
 
-        halves = design.coalitions[:, : design.n_coalitions // 2]
+        halves = design.halves
         memberships, weights = centre(halves), design.background_weight.sum(axis=1)
         maps = _maps(memberships, design.pair_weights, weights, surrogate.spread)
         means = _BlockMeans.of(design, surrogate, outputs - self._base_value)
@@ -89,13 +84,13 @@ class PooledRegression:
         self._design_dof = float(max(n_error_pairs - design.n_players, 1))
         self._no_pairs = design.interaction_pairs
 
-    def attribute(self, codes: FloatArray, block_values: npt.ArrayLike, prediction: npt.ArrayLike) -> Attributions:
+    def solve(self, block_values: npt.ArrayLike, prediction: npt.ArrayLike, codes: FloatArray) -> Attributions:
         """Attributions of n examples.
 
         Args:
-          codes: (n, q) of the examples.
           block_values: (n, n_blocks, n_coalitions, K) model outputs, averaged over the rows of each block.
           prediction: (n, K) outputs of the examples.
+          codes: (n, q) of the examples.
 
         Raises:
           EstimationError: a shape does not fit the design.
@@ -179,7 +174,7 @@ class _BlockMeans(NamedTuple):
     outputs: FloatArray
 
     @classmethod
-    def of(cls, design: Design, surrogate: Surrogate, outputs: FloatArray) -> _BlockMeans:
+    def of(cls, design: SurrogateDesign, surrogate: Surrogate, outputs: FloatArray) -> _BlockMeans:
         """From (B, K) outputs of the background rows."""
         shares = design.background_weight / design.background_weight.sum(axis=1, keepdims=True)
         rows = _background_parts(surrogate)[:, design.background_index]

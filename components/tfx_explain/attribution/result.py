@@ -1,4 +1,4 @@
-"""What `attribute` returns: attributions with their errors."""
+"""What solving a design gives: attributions with their errors."""
 
 from __future__ import annotations
 

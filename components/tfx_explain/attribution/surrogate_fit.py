@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tfx_explain.attribution.design import Design, make_design
-from tfx_explain.attribution.estimate import block_effects
+from tfx_explain.attribution.design import Design
+from tfx_explain.attribution.making import make_design
 from tfx_explain.attribution.maps import FloatArray
 from tfx_explain.attribution.sampling import RandomWords
 from tfx_explain.attribution.surrogate import Context, Surrogate
@@ -118,7 +118,7 @@ def _samples(
             seed=seed,
             design_id=_DESIGNS + number,
         )
-        effects, variances = block_effects(design, evaluate(chosen, design), predictions[chosen], predictions)
+        effects, variances = design.effects_of_blocks(evaluate(chosen, design), predictions[chosen], predictions)
         # A mixture that the model has no output for teaches nothing.
         example, other = np.nonzero(np.isfinite(effects).all(axis=(2, 3)))
         others = design.background_index[other, 0].astype(np.int64)
@@ -153,9 +153,10 @@ def _equations(
     found = []
     for sample, of_pairs in zip(samples, terms, strict=True):
         steps = own_codes[sample.examples] - own_codes[sample.others]
-        design = (steps[:, :, None] * of_pairs[:, None]).reshape(len(steps), -1)
+        predictors = (steps[:, :, None] * of_pairs[:, None]).reshape(len(steps), -1)
         effects = sample.effects[:, player]
-        found.append(_Equations(design.T @ design, design.T @ effects, np.square(effects).sum(axis=0), len(design)))
+        squares = np.square(effects).sum(axis=0)
+        found.append(_Equations(predictors.T @ predictors, predictors.T @ effects, squares, len(predictors)))
     n_folds = min(_FOLDS, len(found))
     return [_total(found[fold::n_folds]) for fold in range(n_folds)]
 

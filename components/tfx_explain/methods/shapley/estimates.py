@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from tfx_explain.attribution import Design
+from tfx_explain.attribution import ExactDesign
 from tfx_explain.attribution.loss_game import JACKKNIFE_BLOCKS, merge_blocks
 
 FloatArray = npt.NDArray[np.float64]
@@ -20,23 +20,23 @@ class CoalitionValues:
     """Outputs of every coalition, from which Shapley values were made.
 
     Attributes:
-      design: of the estimator `exact`.
+      design: whose coalitions they are.
       values: (n, n_blocks, n_coalitions, K) means over blocks of the background.
       weights: (n_blocks,) each block's share.
       base: (n_blocks, K) mean outputs over the blocks themselves.
     """
 
-    design: Design
+    design: ExactDesign
     values: FloatArray
     weights: FloatArray
     base: FloatArray
 
     @classmethod
-    def of(cls, design: Design, values: FloatArray, base: FloatArray) -> CoalitionValues:
+    def of(cls, design: ExactDesign, values: FloatArray, base: FloatArray) -> CoalitionValues:
         """Blocks of the design merged to as many as are needed.
 
         Args:
-          design: of the estimator `exact`.
+          design: whose coalitions they are.
           values: (n, design.n_blocks, n_coalitions, K).
           base: (n_background, K) outputs of the background rows.
         """

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -14,7 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tfx_explain.attribution import Attributions, Design, PooledRegression, attribute
+from tfx_explain.attribution import (
+    Attributions,
+    Design,
+    ExactDesign,
+    PooledRegression,
+    SolvableDesign,
+    SurrogateDesign,
+)
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import EstimationError
 from tfx_explain.methods.algebra import single_threaded_algebra
@@ -54,6 +61,10 @@ _PER_ROW = (
     "noise_ratio",
     "design_ids",
 )
+
+
+Solve = Callable[[FloatArray, FloatArray, FloatArray], Attributions]
+"""From values of coalitions, predictions and codes of the same rows."""
 
 
 class _Part(NamedTuple):
@@ -138,7 +149,7 @@ class RowExplainer:
         The error falls with the root of the budget; budgets grow by powers of two, so that few designs serve all.
         """
         limit = self.config.shapley.max_relative_error
-        if limit is None or design.estimator == "exact":
+        if limit is None or isinstance(design, ExactDesign):
             return np.zeros(len(relative_error), np.int64)
         most = _largest_budget(design)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -235,8 +246,8 @@ class RowExplainer:
         codes = self._codes(inputs, background, budget)
         typical = _typical_parts(self._design(background, budget, 0), self.model)
 
-        def explain(part: tuple[IntArray, Design, PooledRegression | None]) -> tuple[list[_Part], Tally]:
-            rows, design, regression = part
+        def explain(part: tuple[IntArray, Design, Solve]) -> tuple[list[_Part], Tally]:
+            rows, design, solve = part
             tally = Tally()
             values = self.model.block_values(
                 inputs, background_inputs, self.players, design, rows=rows, typical_examples=typical, tally=tally
@@ -245,18 +256,15 @@ class RowExplainer:
             n_solved = max(_ROWS_PER_SOLVE, _VALUES_PER_SOLVE // max(values[0].size, 1))
             for start in range(0, len(rows), n_solved):
                 piece = slice(start, start + n_solved)
-                of_piece, of_rows = asked(values[piece]), asked(prediction[rows[piece]])
-                if regression is None:
-                    found = attribute(design, of_piece, of_rows, asked(base))
-                else:
-                    found = regression.attribute(codes[rows[piece]], of_piece, of_rows)
-                keep = self.keep_coalitions and design.estimator == "exact"
-                kept = CoalitionValues.of(design, values[piece], base) if keep else None
+                found = solve(asked(values[piece]), asked(prediction[rows[piece]]), codes[rows[piece]])
+                kept = None
+                if self.keep_coalitions and isinstance(design, ExactDesign):
+                    kept = CoalitionValues.of(design, values[piece], base)
                 done.append(_Part(rows[piece], found, kept))
             return done, tally
 
         parts = [
-            (rows, self._design(background, budget, design_id), self._regression(background, budget, design_id))
+            (rows, self._design(background, budget, design_id), self._solver(background, budget, design_id))
             for design_id, rows in self._by_design(hashes, background, budget)
         ]
         if not self.model.is_thread_safe:
@@ -269,19 +277,23 @@ class RowExplainer:
 
     def _codes(self, inputs: Inputs, background: Background, budget: int | None) -> FloatArray:
         """(n, q) what the surrogate takes of each row; nothing for designs without one."""
-        if background.surrogate is None or self._design(background, budget, 0).estimator != "surrogate":
+        if background.surrogate is None or not isinstance(self._design(background, budget, 0), SurrogateDesign):
             return np.zeros((len(inputs), 0))
         # The number of threads must not show in the last bits, here or below.
         with single_threaded_algebra:
             return background.surrogate.encoder.encode(inputs)
 
-    def _regression(self, background: Background, budget: int | None, design_id: int) -> PooledRegression | None:
-        """What solves the design, where that takes a surrogate."""
-        design, key = self._design(background, budget, design_id), (background.digest, budget, design_id)
-        if design.estimator != "surrogate":
-            return None
+    def _solver(self, background: Background, budget: int | None, design_id: int) -> Solve:
+        """What makes attributions of the values of a design, the predictions and the codes of some rows."""
+        design, of_background = self._design(background, budget, design_id), background.asked(background.predictions)
+        if isinstance(design, SolvableDesign):
+            return lambda values, prediction, codes: design.solve(values, prediction, of_background)
+        return self._regression(background, budget, design_id).solve
+
+    def _regression(self, background: Background, budget: int | None, design_id: int) -> PooledRegression:
+        key, design = (background.digest, budget, design_id), self._design(background, budget, design_id)
         if key not in self._regressions:
-            if background.surrogate is None:
+            if background.surrogate is None or not isinstance(design, SurrogateDesign):
                 raise EstimationError("the estimator `surrogate` needs a background that has one; `plan` fits it.")
             with single_threaded_algebra:
                 of_background = background.asked(background.predictions)
@@ -334,15 +346,13 @@ def _largest_budget(design: Design) -> int:
 
 def design_count(design: Design) -> int:
     """How many designs rows are spread over: fewer large ones, so that memory does not grow with the budget."""
-    if design.estimator == "exact":
+    if isinstance(design, ExactDesign):
         return 1
-    elements = max(design.coalitions.size // 8, 1 if design.linear_map is None else design.linear_map.size)
     wanted = min(MAX_DESIGNS, -(-_DISTINCT_BLOCKS // design.n_blocks))
-    if design.estimator == "surrogate":
+    if isinstance(design, SurrogateDesign):
         # Its blocks have too few coalitions to differ by themselves.
-        n_coalitions = design.n_blocks * design.n_coalitions
-        elements, wanted = design.coalitions.size // 2, min(_SURROGATE_DESIGNS, _DISTINCT_COALITIONS // n_coalitions)
-    return max(_MIN_DESIGNS, min(wanted, _DESIGN_ELEMENTS // elements))
+        wanted = min(_SURROGATE_DESIGNS, _DISTINCT_COALITIONS // (design.n_blocks * design.n_coalitions))
+    return max(_MIN_DESIGNS, min(wanted, _DESIGN_ELEMENTS // design.n_elements))
 
 
 def design_ids_of(hashes: HashArray, design: Design) -> IntArray:
