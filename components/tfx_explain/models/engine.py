@@ -7,13 +7,14 @@ import functools
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from tfx_explain.errors import ModelCallError, ModelError
+from tfx_explain.models.call_bytes import RowBytes, calls_of, refuse_large
 from tfx_explain.models.chunks import padded_range, rows_per_call, tile_size
 from tfx_explain.models.compilation import can_compile
 from tfx_explain.models.features import Column, Inputs, Ragged, take_rows
@@ -21,6 +22,7 @@ from tfx_explain.models.graph import Change, FrozenGraph, Port, coarsest_roundin
 from tfx_explain.models.hoist import Hoisted, hoist, unhoisted
 from tfx_explain.models.host import as_matrix
 from tfx_explain.models.messages import first_line
+from tfx_explain.models.pieces import Sizes
 from tfx_explain.models.ports import feed_tensors, forward_function, n_rows_of, port_types, port_value, port_values
 from tfx_explain.models.tracing import traced
 
@@ -70,7 +72,7 @@ class GraphEngine:
             return [outputs]
 
         with model_errors(self.what):
-            outputs = as_matrix(in_chunks(run, self._graph.ports, inputs, self._rows)[0])
+            outputs = as_matrix(in_chunks(run, self._graph.ports, inputs, self._rows, self.what)[0])
         if outputs.shape != (len(inputs), self._n_outputs):
             odd = next((shape for shape in shapes if shape[:1] != (self._rows,)), shapes[0])
             raise ModelError(
@@ -132,11 +134,13 @@ class GraphEngine:
     def _stages_for(self, players: Sequence[Sequence[str]], background: Inputs) -> list[_Stage]:
         """The ways to run the graph for these players, best first, made once."""
         owners = {name: player for player, names in enumerate(players) for name in names}
-        key = tuple(sorted(owners.items()))
+        key = (len(players), *sorted(owners.items()))
         with self._lock, model_errors(self.what):
             if key not in self._stages:
                 ways = [hoist(self._graph, owners, background), unhoisted(self._graph, owners)]
-                self._stages[key] = [_Stage(self._graph.ports, way, self._n_outputs, self._rows) for way in ways]
+                self._stages[key] = [
+                    _Stage(self._graph.ports, way, self._n_outputs, self._rows, len(players)) for way in ways
+                ]
             return self._stages[key]
 
 
@@ -147,8 +151,11 @@ class Bound:
         self._stages = stages
         self._what = what
         with model_errors(what):
-            entered = [stage.enter(background) for stage in stages]
-        self._backgrounds = [columns and stage.tensors(columns) for stage, columns in zip(stages, entered, strict=True)]
+            entered = [stage.enter(background, what) for stage in stages]
+        self._backgrounds = [
+            (stage.tensors(columns), stage.sizes(columns)) if columns else None
+            for stage, columns in zip(stages, entered, strict=True)
+        ]
         self._finite = all(bool(finite_rows(columns, len(background)).all()) for columns in entered if columns)
         self.max_rows = stages[0].max_rows
         self._last_prepared: tuple[Inputs, list[tuple[npt.NDArray[np.intp], Any]]] | None = None
@@ -164,17 +171,28 @@ class Bound:
     def _prepare(self, examples: Inputs) -> list[tuple[npt.NDArray[np.intp], Any]]:
         with model_errors(self._what):
             for stage, background in zip(self._stages, self._backgrounds, strict=True):
-                columns = background and stage.enter(examples)
-                if columns:
+                columns = None if background is None else stage.enter(examples, self._what)
+                if background is not None and columns:
                     finite = stage.compiles & self._finite & finite_rows(columns, len(examples))
                     parts = [(np.flatnonzero(finite), True), (np.flatnonzero(~finite), False)]
-                    return [(rows, (stage, background, columns, compiled)) for rows, compiled in parts if len(rows)]
+                    own, other = stage.sizes(columns), background[1]
+                    sizes = None if own is None or other is None else Sizes(own, other)
+                    return [
+                        (rows, _Prepared(stage, background[0], columns, sizes, compiled))
+                        for rows, compiled in parts
+                        if len(rows)
+                    ]
         raise ModelCallError(f"{self._what} takes neither the examples nor the background.")
 
-    def select(self, prepared: Any, rows: Any) -> Any:
+    def sizes(self, prepared: _Prepared) -> Sizes | None:
+        """What mixed rows bring to a call; None where all have the same size."""
+        return prepared.sizes
+
+    def select(self, prepared: _Prepared, rows: Any) -> Any:
         """What `values` takes for some of the prepared examples."""
-        stage, background, columns, compiled = prepared
-        return stage, background, stage.tensors([take_rows(column, rows) for column in columns]), compiled
+        stage = prepared.stage
+        examples = stage.tensors([take_rows(column, rows) for column in prepared.columns])
+        return stage, prepared.background, examples, prepared.compiled
 
     def piece(self, coalitions: Any, index: Any, weight: Any) -> Any:
         """What `values` takes for a piece of the blocks.
@@ -203,13 +221,34 @@ class Bound:
             return np.asarray(stage.masked(compiled, examples, background, *piece).numpy())
 
 
+class _Prepared(NamedTuple):
+    """Examples that are run alike.
+
+    Attributes:
+      stage: what runs them.
+      background: its tensors of the background.
+      columns: of all examples.
+      sizes: of all examples and the background; None where all rows have the same.
+      compiled: whether XLA runs them.
+    """
+
+    stage: _Stage
+    background: list[Any]
+    columns: list[Column]
+    sizes: Sizes | None
+    compiled: bool
+
+
 class _Stage:
     """The part of a graph that sees mixed rows, for one set of players."""
 
-    def __init__(self, entry_ports: Sequence[Port], hoisted: Hoisted, n_outputs: int, entry_rows: int) -> None:
+    def __init__(
+        self, entry_ports: Sequence[Port], hoisted: Hoisted, n_outputs: int, entry_rows: int, n_players: int
+    ) -> None:
         graph = hoisted.graph
         self._entry_ports, self._hoisted = entry_ports, hoisted
         self._ports, self._owners, self._n_outputs = graph.ports, hoisted.owners, n_outputs
+        self._n_owners = n_players + 1
         self._forward = forward_function(graph)
         self._output_dtype = graph.import_graph().get_tensor_by_name(graph.output).dtype
         width = sum(int(np.prod(port.spec.shape)) for port in graph.ports)
@@ -219,15 +258,19 @@ class _Stage:
         self._compiled: Any = traced(self._mix_tiles, jit_compile=True)
         self._mixed: Any = traced(functools.partial(self._mix, _select))
 
-    def enter(self, inputs: Inputs) -> list[Column] | None:
+    def enter(self, inputs: Inputs, what: str) -> list[Column] | None:
         """Per port, the values of all rows; None where a row does not have the shape that the background's have."""
         columns = [inputs.columns[self._entry_ports[i].spec.name] for i in self._hoisted.kept]
         if self._hoisted.enter is None:
             return columns
-        made = in_chunks(self._hoisted.enter, self._entry_ports, inputs, self._entry_rows)
+        made = in_chunks(self._hoisted.enter, self._entry_ports, inputs, self._entry_rows, what)
         ports = self._ports[len(columns) :]
         fits = all(value.shape == (len(inputs), *port.spec.shape) for port, value in zip(ports, made, strict=True))
         return [*columns, *made] if fits else None
+
+    def sizes(self, columns: Sequence[Column]) -> RowBytes | None:
+        """What the rows of the ports' columns bring to a call; None where all have the same size."""
+        return RowBytes.of(columns, self._owners, [port.encoding == "padded" for port in self._ports], self._n_owners)
 
     def tensors(self, columns: Sequence[Column]) -> list[Any]:
         """Per port, its column as a tensor."""
@@ -338,23 +381,39 @@ def finite_rows(columns: Sequence[Column], n_rows: int) -> npt.NDArray[np.bool_]
     return finite
 
 
-def in_chunks(run: Callable[[list[Any]], Any], ports: Sequence[Port], inputs: Inputs, n_rows: int) -> list[Any]:
-    """Runs a function of the ports' values on all rows, `n_rows` at a time.
+def in_chunks(
+    run: Callable[[list[Any]], Any], ports: Sequence[Port], inputs: Inputs, n_rows: int, what: str
+) -> list[Any]:
+    """Runs a function of the ports' values on all rows, `n_rows` at a time, fewer where rows are large.
 
     The last rows are repeated, so that every call has the same shape, and a row's result the same bits however many
     rows there are.
 
     Returns:
       Per output of `run`, an array of `len(inputs)` rows; arrays that cannot be joined have a wrong shape.
+
+    Raises:
+      ModelCallError: a single row is too large.
     """
+    columns = [inputs.columns[port.spec.name] for port in ports]
+    sizes = RowBytes.of(columns, [(None,)] * len(ports), [port.encoding == "padded" for port in ports], 1)
+    of_calls = [(np.arange(len(inputs)), n_rows)]
+    if sizes is not None:
+        whole = sizes.whole()
+        refuse_large(whole.max(initial=0.0), what)
+        of_calls = calls_of(whole, n_rows)
     parts = []
-    for start in range(0, len(inputs), n_rows):
-        rows = padded_range(start, n_rows, len(inputs))
-        parts.append([out.numpy() for out in run(port_values(ports, inputs.take(rows).columns))])
+    for alike, size in of_calls:
+        for start in range(0, len(alike), size):
+            rows = alike[padded_range(start, size, len(alike))]
+            outputs = [out.numpy() for out in run(port_values(ports, inputs.take(rows).columns))]
+            parts.append([out[: len(alike) - start] if out.shape[:1] == (size,) else None for out in outputs])
+    order = np.argsort(np.concatenate([alike for alike, _ in of_calls]), kind="stable")
     joined = []
-    for outputs in zip(*parts, strict=True):
-        alike = len({part.shape for part in outputs}) == 1 and outputs[0].shape[:1] == (n_rows,)
-        joined.append(np.concatenate(outputs)[: len(inputs)] if alike else np.zeros(0))
+    for made in zip(*parts, strict=True):
+        alike_shapes = {None if part is None else (part.dtype, part.shape[1:]) for part in made}
+        fits = len(alike_shapes) == 1 and made[0] is not None
+        joined.append(np.concatenate(made)[order] if fits else np.zeros(0))
     return joined
 
 
@@ -365,3 +424,5 @@ def model_errors(what: str) -> Iterator[None]:
         yield
     except tf.errors.OpError as error:
         raise ModelCallError(f"Running {what} failed: {first_line(error)}.") from error
+    except MemoryError as error:
+        raise ModelCallError(f"Running {what} failed: out of memory ({first_line(error)}).") from error

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfx_explain.models.call_bytes import small_rows
 from tfx_explain.models.features import FeatureSpec, Inputs, Ragged, concat_rows
 from tfx_explain.models.graph import FrozenGraph, Port
 from tfx_explain.models.ports import feed_tensors, n_rows_of, port_values
@@ -100,7 +101,8 @@ def _players(
 
 def _try_rows(graph: FrozenGraph, names: Sequence[str], background: Inputs) -> dict[str, tuple[int, ...]]:
     """The tensors that give one row per row and from that row alone, with the shape of a row."""
-    probe = _with_missing(background.take(np.arange(min(_PROBE_ROWS, len(background)))))
+    small = small_rows(background, _PROBE_ROWS, _PROBE_ROWS)
+    probe = _with_missing(background.take(small[:_PROBE_ROWS]))
     n = len(probe)
     feeds = [name for port in graph.ports for name in port.tensors]
     inner = [name for name in names if name not in feeds]

@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.errors import ModelCallError, ModelError
+from tfx_explain.models.call_bytes import RowBytes, calls_of, input_bytes, refuse_large
 from tfx_explain.models.features import Column, Inputs, Ragged, concat_rows, take_rows
+from tfx_explain.models.pieces import Sizes
 
 Array = npt.NDArray[Any]
 _MAX_ROWS = 16_384
@@ -36,9 +38,12 @@ class HostEngine:
 
     def predict(self, inputs: Inputs) -> npt.NDArray[np.float64]:
         """(n, n_outputs) outputs."""
-        starts = range(0, len(inputs), _MAX_ROWS)
-        rows = [np.arange(start, min(start + _MAX_ROWS, len(inputs))) for start in starts]
-        return np.concatenate([self.outputs(inputs.take(part)) for part in rows])
+        sizes = input_bytes(inputs)
+        refuse_large(sizes.max(initial=0.0), self.what)
+        of_calls = calls_of(sizes, _MAX_ROWS)
+        rows = [alike[start : start + size] for alike, size in of_calls for start in range(0, len(alike), size)]
+        outputs = np.concatenate([self.outputs(inputs.take(part)) for part in rows])
+        return outputs if len(of_calls) == 1 else outputs[np.argsort(np.concatenate(rows), kind="stable")]
 
     def outputs(self, inputs: Inputs) -> npt.NDArray[np.float64]:
         """(n, n_outputs) outputs of one call.
@@ -61,7 +66,8 @@ class HostEngine:
 
     def bind(self, background: Inputs, players: Sequence[Sequence[str]]) -> BoundHost:
         """Fixes what absent features become and which features form a player."""
-        return BoundHost(self, background, {name: player for player, names in enumerate(players) for name in names})
+        owners = {name: player for player, names in enumerate(players) for name in names}
+        return BoundHost(self, background, owners, len(players))
 
 
 class BoundHost:
@@ -69,14 +75,35 @@ class BoundHost:
 
     max_rows = _MAX_ROWS
 
-    def __init__(self, engine: HostEngine, background: Inputs, owners: dict[str, int]) -> None:
+    def __init__(self, engine: HostEngine, background: Inputs, owners: dict[str, int], n_players: int) -> None:
         self._engine = engine
         self._background = background
         self._owners = owners
+        self._n_players = n_players
+        self._last_sizes: tuple[Inputs, Sizes | None] | None = None
 
     def prepare(self, examples: Inputs) -> list[tuple[Array, Inputs]]:
         """The examples in parts that are run alike: here one, of all rows."""
         return [(np.arange(len(examples)), examples)]
+
+    def sizes(self, prepared: Inputs) -> Sizes | None:
+        """What mixed rows bring to a call; None where all have the same size.
+
+        What a Python model does with lists cannot be seen; it is taken to fill them up to the longest.
+        """
+        last = self._last_sizes
+        if last is None or last[0] is not prepared:
+            own, other = (self._sizes_of(inputs, prepared) for inputs in (prepared, self._background))
+            last = (prepared, None if own is None or other is None else Sizes(own, other))
+            self._last_sizes = last
+        return last[1]
+
+    def _sizes_of(self, inputs: Inputs, examples: Inputs) -> RowBytes | None:
+        names = {**examples.columns, **self._background.columns}
+        columns = [_column(inputs, name, like) for name, like in names.items()]
+        return RowBytes.of(
+            columns, [(self._owners.get(name),) for name in names], [True] * len(names), self._n_players + 1
+        )
 
     def select(self, prepared: Inputs, rows: Array) -> Inputs:
         """Some of the prepared examples, followed by the background rows."""

@@ -12,17 +12,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tfx_explain.errors import InputError
-from tfx_explain.models.blocks import CoalitionBlocks, block_weights
-from tfx_explain.models.chunks import MAX_VALUES, Chunks, padded_range, plan_chunks
+from tfx_explain.models.blocks import CoalitionBlocks
+from tfx_explain.models.chunks import MAX_VALUES, plan_chunks
 from tfx_explain.models.features import FeatureSpec, Inputs, Reader
-from tfx_explain.models.repeats import Masks, differing_players, distinct_values, enumerated_masks, is_worth_it
+from tfx_explain.models.lattice import Lattice
+from tfx_explain.models.repeats import differing_players, enumerated_masks, is_worth_it
 from tfx_explain.models.signature import Signature
 from tfx_explain.models.tally import Tally
 
 FloatArray = npt.NDArray[np.float64]
-
-# Lists of rows are padded to powers of two from here on, so that there are few shapes to trace and compile.
-_MIN_LISTED_ROWS = 1_024
 
 
 class Engine(Protocol):
@@ -163,11 +161,6 @@ class Model:
         """Relative rounding error of the coarsest floats that the model is known to compute with."""
         return self._engine.rounding
 
-    def _chunks(self, bound: Any, blocks: CoalitionBlocks, typical_examples: tuple[int, ...] = ()) -> Chunks:
-        n_blocks, n_coalitions, _ = np.shape(blocks.coalitions)
-        max_rows = max(min(bound.max_rows, MAX_VALUES // self.n_outputs), 1)
-        return plan_chunks(n_blocks, n_coalitions, np.shape(blocks.background_index)[1], max_rows, typical_examples)
-
     def block_values(
         self,
         examples: Inputs,
@@ -210,94 +203,24 @@ class Model:
         if not out.size:
             return out
         bound = self._engine.bind(background, players)
+        n_blocks, n_coalitions, _ = coalitions.shape
+        max_rows = max(min(bound.max_rows, MAX_VALUES // self.n_outputs), 1)
+        plan = functools.partial(plan_chunks, n_blocks, n_coalitions, index.shape[1], max_rows)
+        lattice = Lattice(bound, blocks, self.n_outputs, self._engine.fixed_shapes, self.what, tally)
         masks = enumerated_masks(coalitions)
         if masks is None:
-            return self._lattice(bound, examples, chosen, blocks, out, tally, typical_examples)
+            lattice.fill(out, examples, chosen, plan(typical_examples))
+            return out
         examples = examples if rows is None else examples.take(rows)
         differing = differing_players(examples, background, players)
         repetitive = is_worth_it(differing, len(players))
-        self._distinct(bound, examples, np.flatnonzero(repetitive), differing, masks, blocks, out, tally)
+        lattice.fill_distinct(out, examples, np.flatnonzero(repetitive), differing, masks)
         rest = np.flatnonzero(~repetitive)
         if len(rest):
-            out[rest] = self._lattice(bound, examples, rest, blocks, out[rest], tally)
+            of_rest = np.empty((len(rest), *out.shape[1:]))
+            lattice.fill(of_rest, examples, rest, plan())
+            out[rest] = of_rest
         return out
-
-    def _lattice(
-        self,
-        bound: Any,
-        examples: Inputs,
-        rows: npt.NDArray[np.int64],
-        blocks: CoalitionBlocks,
-        out: FloatArray,
-        tally: Tally,
-        typical_examples: tuple[int, ...] = (),
-    ) -> FloatArray:
-        """Evaluates the given examples with every coalition and background row of its block."""
-        coalitions, index = np.asarray(blocks.coalitions, bool), np.asarray(blocks.background_index)
-        n_blocks, n_coalitions, _ = coalitions.shape
-        chunks, weight = self._chunks(bound, blocks, typical_examples), block_weights(blocks)
-        places, pieces = [], []
-        for g in range(0, n_blocks, chunks.n_blocks):
-            numbers = padded_range(g, chunks.n_blocks, n_blocks)
-            for c in range(0, n_coalitions, chunks.n_coalitions):
-                columns = padded_range(c, chunks.n_coalitions, n_coalitions)
-                places.append((slice(g, g + chunks.n_blocks), slice(c, c + chunks.n_coalitions)))
-                pieces.append(bound.piece(coalitions[numbers[:, None], columns], index[numbers], weight[numbers]))
-        for alike, prepared in bound.prepare(examples):
-            places_out = np.flatnonzero(np.isin(rows, alike))
-            part = rows[places_out]
-            values = out if len(part) == len(out) else np.empty((len(part), *out.shape[1:]))
-            for first in range(0, len(part), chunks.n_examples):
-                padded = padded_range(first, chunks.n_examples, len(part))
-                filled = values[first : first + chunks.n_examples]
-                selected = bound.select(prepared, part[padded if self._engine.fixed_shapes else padded[: len(filled)]])
-                for place, piece in zip(places, pieces, strict=True):
-                    target = filled[:, place[0], place[1]]
-                    made = bound.values(selected, piece)
-                    tally.add(target[..., 0].size * index.shape[1], made[..., 0].size * index.shape[1])
-                    target[:] = made[: target.shape[0], : target.shape[1], : target.shape[2]]
-            if values is not out:
-                out[places_out] = values
-        return out
-
-    def _distinct(
-        self,
-        bound: Any,
-        examples: Inputs,
-        chosen: npt.NDArray[np.intp],
-        differing: Masks,
-        masks: Masks,
-        blocks: CoalitionBlocks,
-        out: FloatArray,
-        tally: Tally,
-    ) -> None:
-        """Fills in some examples, one after the other, without evaluating the same row twice."""
-        index, weight = np.asarray(blocks.background_index), block_weights(blocks)
-        n_players = blocks.coalitions.shape[2]
-        for part, prepared in bound.prepare(examples.take(chosen)) if len(chosen) else []:
-            for row in part:
-                selected = bound.select(prepared, np.array([row]))
-                evaluate = functools.partial(self._listed, bound, selected, tally)
-                of_rows = distinct_values(evaluate, differing[chosen[row]], masks, n_players)
-                values = np.zeros(out.shape[1:])
-                for of_block in range(index.shape[1]):
-                    values += weight[:, of_block, None, None] * of_rows[index[:, of_block]]
-                out[chosen[row]] = values
-
-    def _listed(self, bound: Any, selected: Any, tally: Tally, present: npt.NDArray[np.bool_], rows: Any) -> FloatArray:
-        """(n, n_outputs) of one example mixed with one background row for each set of present players."""
-        size = min(_next_power_of_two(max(len(rows), _MIN_LISTED_ROWS)), bound.max_rows)
-        parts = []
-        for start in range(0, len(rows), size):
-            part = padded_range(start, size, len(rows))
-            piece = bound.piece(present[part, None, :], rows[part, None], np.ones((size, 1)))
-            parts.append(bound.values(selected, piece)[0, :, 0])
-            tally.add(min(size, len(rows) - start), size)
-        return np.concatenate(parts)[: len(rows)]
-
-
-def _next_power_of_two(n: int) -> int:
-    return 1 << max(n - 1, 0).bit_length()
 
 
 def _check(

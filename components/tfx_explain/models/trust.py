@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from tfx_explain.errors import ModelError
 from tfx_explain.models.blocks import SingleRowBlocks
+from tfx_explain.models.call_bytes import small_rows
 from tfx_explain.models.closeness import Closeness
 from tfx_explain.models.features import Inputs, Ragged
 from tfx_explain.models.mixtures import Mixtures
@@ -32,6 +33,8 @@ _FEWEST_ALONE, _MOST_ALONE = 2, 6
 _FEWEST_ONE_BY_ONE, _MOST_ONE_BY_ONE = 2, 24
 _SIDE = 5
 _N_DRAWN = 4
+# Rows in a call, at most: `_SIDE`^2 (2 + `_N_DRAWN`) mixtures.
+_MOST_MIXTURES = 150
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ def check_rows(model: Model, rows: Inputs, players: Sequence[Sequence[str]]) -> 
       ModelError: the model draws random numbers, counts, or looks at places or neighbours, or we call it wrongly.
       ConfigError: features that the model pairs up, or of which it refuses mixtures, are different players.
     """
+    rows = rows.take(small_rows(rows, _MOST_MIXTURES, _FEWEST_ROWS))
     two = _taken(model, rows, 2)
     effort = _effort(model, two)
     rows = _taken(model, rows, effort.n_rows)

@@ -27,6 +27,7 @@ from tfx_explain.methods.losses.rows import LabelledRows
 from tfx_explain.methods.rounding import rounding_floor, rounding_of_loss, settled
 from tfx_explain.methods.shapley.estimates import CoalitionValues
 from tfx_explain.models import Inputs, Model, SingleRowBlocks
+from tfx_explain.models.call_bytes import input_bytes
 from tfx_explain.rows import HashArray, single_numbers
 from tfx_explain.summary.losses import loss, loss_of_mean, usable_labels
 
@@ -244,14 +245,19 @@ class _Mixer:
         self.players = players
         self.background = background
         self.size = size
+        self._bytes = input_bytes(rows)
         # Few different shapes: each costs the model's side a compilation.
         n_padded = -(-max(len(rows), 1) // _ROWS_PADDED) * _ROWS_PADDED
-        self.rows = rows.take(np.resize(np.arange(len(rows)), n_padded)) if len(rows) else rows
+        self.rows = rows.take(self._filled(np.arange(len(rows)), n_padded)) if len(rows) else rows
+
+    def _filled(self, part: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.int64]:
+        """(n,) the given rows, then copies of the smallest one: it is evaluated for nothing."""
+        return np.concatenate([part, np.full(n - len(part), part[np.argmin(self._bytes[part])])])
 
     def outputs(self, part: npt.NDArray[np.int64], orders: Orders) -> FloatArray:
         """(n_background, n, d - 1, K) outputs of at most `size` rows, (n,) positions, along orders (n, d)."""
-        filled = np.resize(np.arange(len(part)), self.size)
-        blocks = SingleRowBlocks.of(~order_coalitions(orders)[filled], part[filled])
+        coalitions = ~order_coalitions(orders)[np.resize(np.arange(len(part)), self.size)]
+        blocks = SingleRowBlocks.of(coalitions, self._filled(part, self.size))
         outputs = self.model.block_values(
             self.background, self.rows, self.players, blocks, typical_examples=(len(self.background),)
         )

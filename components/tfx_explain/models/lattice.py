@@ -1,0 +1,166 @@
+"""Examples mixed with background rows in coalitions, in calls that a model has room for."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tfx_explain.models import call_bytes
+from tfx_explain.models.blocks import CoalitionBlocks, block_weights
+from tfx_explain.models.chunks import Chunks, padded_range
+from tfx_explain.models.features import Inputs
+from tfx_explain.models.pieces import Piece, Sizes, values_in_parts
+from tfx_explain.models.repeats import Masks, distinct_values
+from tfx_explain.models.tally import Tally
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+# Lists of rows are padded to powers of two from here on, so that there are few shapes to trace and compile.
+_MIN_LISTED_ROWS = 1_024
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Blocks to be evaluated with a model that is bound to a background.
+
+    Attributes:
+      bound: the bound model.
+      blocks: which coalitions meet which background rows.
+      n_outputs: of the model.
+      fixed_shapes: whether calls want the same number of rows each time.
+      what: the model, for messages.
+      tally: gets the rows that this takes.
+    """
+
+    bound: Any
+    blocks: CoalitionBlocks
+    n_outputs: int
+    fixed_shapes: bool
+    what: str
+    tally: Tally
+
+    def fill(self, out: FloatArray, examples: Inputs, rows: IntArray, chunks: Chunks) -> None:
+        """Evaluates examples with every coalition and background row of its block.
+
+        Args:
+          out: (n, n_blocks, n_coalitions, n_outputs) to be filled in.
+          examples: the rows that `rows` counts.
+          rows: (n,) which of them.
+          chunks: what a call covers, where rows are small.
+        """
+        pieces = self._pieces(chunks, padded=True)
+        made = [self.bound.piece(piece.coalitions, piece.index, piece.weight) for piece in pieces]
+        for alike, prepared in self.bound.prepare(examples):
+            places = np.flatnonzero(np.isin(rows, alike))
+            sizes: Sizes | None = self.bound.sizes(prepared)
+            if sizes is None:
+                of_calls = [(np.arange(len(places)), chunks.n_examples, True)]
+            else:
+                of_calls = sizes.per_call(pieces, chunks.n_examples, rows[places])
+            for positions, n_examples, fits in of_calls:
+                chosen = places[positions]
+                of_chosen = out if len(chosen) == len(out) else np.empty((len(chosen), *out.shape[1:]))
+                if fits:
+                    self._fill(of_chosen, prepared, rows[chosen], n_examples, pieces, made)
+                elif sizes is not None:
+                    self._fill_large(of_chosen, prepared, rows[chosen], n_examples, self._pieces(chunks), sizes)
+                if of_chosen is not out:
+                    out[chosen] = of_chosen
+
+    def _pieces(self, chunks: Chunks, *, padded: bool = False) -> list[Piece]:
+        """What single calls cover, in the order of the blocks, then of the coalitions; all of one size if padded."""
+        coalitions, index = np.asarray(self.blocks.coalitions, bool), np.asarray(self.blocks.background_index)
+        n_blocks, n_coalitions, _ = coalitions.shape
+        weight, pieces = block_weights(self.blocks), []
+        for g in range(0, n_blocks, chunks.n_blocks):
+            numbers = padded_range(g, chunks.n_blocks, n_blocks)[: None if padded else n_blocks - g]
+            for c in range(0, n_coalitions, chunks.n_coalitions):
+                columns = padded_range(c, chunks.n_coalitions, n_coalitions)[: None if padded else n_coalitions - c]
+                place = slice(g, g + chunks.n_blocks), slice(c, c + chunks.n_coalitions)
+                pieces.append(Piece(coalitions[numbers[:, None], columns], index[numbers], weight[numbers], place))
+        return pieces
+
+    def _fill(
+        self,
+        out: FloatArray,
+        prepared: Any,
+        rows: IntArray,
+        n_examples: int,
+        pieces: Sequence[Piece],
+        made_pieces: Sequence[Any],
+    ) -> None:
+        """Evaluates examples so many at a time, all calls of the same size."""
+        for first in range(0, len(rows), n_examples):
+            padded = padded_range(first, n_examples, len(rows))
+            filled = out[first : first + n_examples]
+            selected = self.bound.select(prepared, rows[padded if self.fixed_shapes else padded[: len(filled)]])
+            for piece, made_piece in zip(pieces, made_pieces, strict=True):
+                self._put(filled, piece, self.bound.values(selected, made_piece))
+
+    def _fill_large(
+        self, out: FloatArray, prepared: Any, rows: IntArray, n_examples: int, pieces: Sequence[Piece], sizes: Sizes
+    ) -> None:
+        """The same for examples that are so large, or meet such background rows, that even fewer may be too many."""
+        for first in range(0, len(rows), n_examples):
+            called = rows[first : first + n_examples]
+            selected = self.bound.select(prepared, called)
+            for piece in pieces:
+                values = values_in_parts(self.bound, selected, called, piece, sizes, self.n_outputs, self.what)
+                self._put(out[first : first + n_examples], piece, values)
+
+    def _put(self, filled: FloatArray, piece: Piece, values: npt.NDArray[np.floating[Any]]) -> None:
+        target = filled[:, piece.place[0], piece.place[1]]
+        n_block_rows = piece.index.shape[1]
+        self.tally.add(target[..., 0].size * n_block_rows, values[..., 0].size * n_block_rows)
+        target[:] = values[: target.shape[0], : target.shape[1], : target.shape[2]]
+
+    def fill_distinct(
+        self,
+        out: FloatArray,
+        examples: Inputs,
+        chosen: npt.NDArray[np.intp],
+        differing: Masks,
+        masks: Masks,
+    ) -> None:
+        """Fills in some examples, one after the other, without evaluating the same row twice."""
+        index, weight = np.asarray(self.blocks.background_index), block_weights(self.blocks)
+        n_players = self.blocks.coalitions.shape[2]
+        for part, prepared in self.bound.prepare(examples.take(chosen)) if len(chosen) else []:
+            for row in part:
+                evaluate = functools.partial(self._listed, prepared, np.array([row]))
+                of_rows = distinct_values(evaluate, differing[chosen[row]], masks, n_players)
+                values = np.zeros(out.shape[1:])
+                for of_block in range(index.shape[1]):
+                    values += weight[:, of_block, None, None] * of_rows[index[:, of_block]]
+                out[chosen[row]] = values
+
+    def _listed(self, prepared: Any, example: IntArray, present: npt.NDArray[np.bool_], rows: IntArray) -> FloatArray:
+        """(n, n_outputs) of one example mixed with one background row for each set of present players."""
+        size = min(_next_power_of_two(max(len(rows), _MIN_LISTED_ROWS)), self.bound.max_rows)
+        selected, sizes = self.bound.select(prepared, example), self.bound.sizes(prepared)
+        parts = []
+        for start in range(0, len(rows), size):
+            n = min(size, len(rows) - start)
+            piece = _list(present, rows, padded_range(start, size, len(rows)))
+            if sizes is None or sizes.of_call(piece, example) <= call_bytes.MAX_CALL_BYTES:
+                values = self.bound.values(selected, self.bound.piece(piece.coalitions, piece.index, piece.weight))
+            else:
+                piece = _list(present, rows, np.arange(start, start + n))
+                values = values_in_parts(self.bound, selected, example, piece, sizes, self.n_outputs, self.what)
+            parts.append(values[0, :n, 0])
+            self.tally.add(n, len(piece.index))
+        return np.concatenate(parts)
+
+
+def _list(present: npt.NDArray[np.bool_], rows: IntArray, part: npt.NDArray[np.intp]) -> Piece:
+    return Piece(present[part, None, :], rows[part, None], np.ones((len(part), 1)))
+
+
+def _next_power_of_two(n: int) -> int:
+    return 1 << max(n - 1, 0).bit_length()

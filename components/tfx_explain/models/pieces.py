@@ -1,0 +1,142 @@
+"""Pieces of blocks of coalitions, each for one call of a model, and what they cost where rows are large."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tfx_explain.models import call_bytes
+from tfx_explain.models.call_bytes import RowBytes
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Coalitions and the background rows that they meet.
+
+    Attributes:
+      coalitions: (n_blocks, n_coalitions, n_players) bool, True = present.
+      index: (n_blocks, n_block_rows) rows of the background.
+      weight: (n_blocks, n_block_rows), each block's summing to one.
+      place: where its blocks and coalitions are among all.
+    """
+
+    coalitions: npt.NDArray[np.bool_]
+    index: npt.NDArray[np.integer[Any]]
+    weight: FloatArray
+    place: tuple[slice, slice] = (slice(None), slice(None))
+
+    @property
+    def n_rows(self) -> int:
+        """Mixed rows of one example."""
+        return self.coalitions.shape[0] * self.coalitions.shape[1] * self.index.shape[1]
+
+    def bytes_of(self, examples: RowBytes, background: RowBytes) -> FloatArray:
+        """(n,) bytes of a call on this piece with so many examples of each one's size, for each of these."""
+        n_blocks, n_coalitions, _ = self.coalitions.shape
+        present = np.concatenate([self.coalitions.sum(axis=1), np.full((n_blocks, 1), n_coalitions)], axis=1)
+        absent = n_coalitions - present
+        met = background.alone[self.index].sum(axis=1)
+        alone = examples.alone @ (present.sum(axis=0) * self.index.shape[1]) + (absent * met).sum()
+        longest = background.filled[self.index].max(axis=(0, 1)) * (absent.sum(axis=0) > 0)
+        own = examples.filled * (present.sum(axis=0) > 0)
+        filled = np.maximum(own.max(axis=1), longest.max()) * examples.n_filled * self.n_rows
+        return np.asarray(alone + filled)
+
+    def halves(self) -> Iterator[tuple[Piece, float]]:
+        """The piece in two, their places among its own blocks and coalitions, and each one's share of the weight."""
+        n_blocks, n_coalitions, _ = self.coalitions.shape
+        all_of = slice(None)
+        if n_blocks > 1:
+            for part in _halves(n_blocks):
+                yield Piece(self.coalitions[part], self.index[part], self.weight[part], (part, all_of)), 1.0
+        elif n_coalitions > 1:
+            for part in _halves(n_coalitions):
+                yield Piece(self.coalitions[:, part], self.index, self.weight, (all_of, part)), 1.0
+        else:
+            for part in _halves(self.index.shape[1]):
+                weight = self.weight[:, part]
+                share = float(weight.sum())
+                of_part = weight / share if share else np.full(weight.shape, 1 / weight.shape[1])
+                yield Piece(self.coalitions, self.index[:, part], of_part), share
+
+
+def _halves(n: int) -> tuple[slice, slice]:
+    return slice(0, n // 2), slice(n // 2, n)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The bytes of all examples and background rows that a bound model mixes.
+
+    Attributes:
+      examples: of them.
+      background: of it.
+    """
+
+    examples: RowBytes
+    background: RowBytes
+
+    def per_call(
+        self, pieces: Sequence[Piece], n_examples: int, rows: npt.NDArray[np.int64]
+    ) -> list[tuple[npt.NDArray[np.intp], int, bool]]:
+        """Positions among the given examples of those that go into calls of so many, and whether such a call fits.
+
+        Args:
+          pieces: what each example meets, in a call each.
+          n_examples: of a call, where rows are small.
+          rows: the examples.
+        """
+        examples = self.examples.take(rows)
+        most = call_bytes.MAX_CALL_BYTES / n_examples
+        roughly = examples.whole().max(initial=0.0) + self.background.whole().max(initial=0.0)
+        if roughly * max(piece.n_rows for piece in pieces) <= most:
+            return [(np.arange(len(rows)), n_examples, True)]
+        exactly = functools.reduce(np.maximum, (piece.bytes_of(examples, self.background) for piece in pieces))
+        small, large = np.flatnonzero(exactly <= most), np.flatnonzero(exactly > most)
+        apart = call_bytes.calls_of(exactly[large], n_examples) if len(large) else []
+        return [(small, n_examples, True), *((large[of_calls], size, False) for of_calls, size in apart)]
+
+    def of_call(self, piece: Piece, rows: npt.NDArray[np.int64]) -> float:
+        """Bytes of a call on these examples."""
+        return float(piece.bytes_of(self.examples.take(rows), self.background).max()) * len(rows)
+
+
+def values_in_parts(
+    bound: Any,
+    selected: Any,
+    rows: npt.NDArray[np.int64],
+    piece: Piece,
+    sizes: Sizes,
+    n_outputs: int,
+    what: str,
+) -> npt.NDArray[np.floating[Any]]:
+    """(n_examples, n_blocks, n_coalitions, n_outputs): `bound.values`, in parts where a call would be too large.
+
+    Args:
+      bound: players and a background.
+      selected: what `bound.select` made of the examples.
+      rows: which these are.
+      piece: what they meet.
+      sizes: of all examples and the background.
+      n_outputs: of the model.
+      what: the model, for messages.
+
+    Raises:
+      ModelCallError: a single mixture is too large.
+    """
+    n_bytes = sizes.of_call(piece, rows)
+    if n_bytes <= call_bytes.MAX_CALL_BYTES or piece.n_rows == 1:
+        call_bytes.refuse_large(n_bytes / len(rows), what)
+        return np.asarray(bound.values(selected, bound.piece(piece.coalitions, piece.index, piece.weight)))
+    out = np.zeros((len(rows), *piece.coalitions.shape[:2], n_outputs))
+    for half, share in piece.halves():
+        values = values_in_parts(bound, selected, rows, half, sizes, n_outputs, what)
+        out[:, half.place[0], half.place[1]] += share * values
+    return out
