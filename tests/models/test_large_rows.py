@@ -180,7 +180,7 @@ def test_calls_stay_under_the_bound_and_values_are_those_of_every_mixture(
 ):
     examples = inputs(6, 1, *((2, 5) if large != "background" else ()))
     background = inputs(9, 2, *((3, 8) if large != "examples" else ()))
-    design = tools.random_design(3, 9, n_blocks=3, n_coalitions=4, n_rows=3)
+    design = tools.random_blocks(3, 9, n_blocks=3, n_coalitions=4, n_rows=3)
     if how == "listed":
         design = make_design("exact", n_players=3, budget=64, background_weights=np.full(9, 1 / 9), seed=0)
         monkeypatch.setattr(model_module, "is_worth_it", lambda differing, n_players: np.ones(len(differing), bool))
@@ -194,7 +194,7 @@ def test_calls_stay_under_the_bound_and_values_are_those_of_every_mixture(
 def test_small_rows_share_calls_and_bits_as_if_there_were_no_large_ones(model, bound, tools):
     examples, background = inputs(40, 1, 20, 39), inputs(9, 2)
     small = np.setdiff1d(np.arange(40), [20, 39])
-    design = tools.random_design(3, 9, n_blocks=3, n_coalitions=4, n_rows=3)
+    design = tools.random_blocks(3, 9, n_blocks=3, n_coalitions=4, n_rows=3)
     alone = model.block_values(examples.take(small), background, PLAYERS, design)
     np.testing.assert_array_equal(model.block_values(examples, background, PLAYERS, design)[small], alone)
     np.testing.assert_array_equal(model.predict(examples)[small], model.predict(examples.take(small)))
