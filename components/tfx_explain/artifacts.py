@@ -109,8 +109,9 @@ class Explanation(_Described):
       where there are several outputs; with `example_weight_key` they have weighted statistics too. Quantiles and
       histograms are TFDV's approximations; they alone may depend on how the data is sharded.
     * `background.parquet`: the background rows as they were in the examples, plus `__weight__`.
-    * `dead_letters/`: gzipped TFRecords of tf.Examples with `reason`, `split` and `record` (the bytes as read); only if
-      there were any.
+    * `dead_letters/`: gzipped TFRecords of tf.Examples with `reason`, `split` and `record`: the bytes as read, but of
+      rows that a model refused or had no finite output for their features and values encoded anew, without features
+      that have no value; only if there were any.
     * `report.html`: self-contained; opens offline.
 
     The attributions themselves are a standard Examples artifact: one tf.Example per explained row, with the row's own

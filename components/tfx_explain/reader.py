@@ -304,35 +304,53 @@ class ExplanationReader:
             self._checked.add(part)
 
     def _check_attribution_columns(self, directory: str, batch: pa.RecordBatch) -> None:
-        prefixes = [records.ATTRIBUTION_PREFIX]
-        if self.manifest.get("baseline_model") is not None:
-            prefixes.append(records.BASELINE_PREFIX + records.ATTRIBUTION_PREFIX)
-        for name in (prefix + player for prefix in prefixes for player in self.players):
-            values = batch.column(name).flatten() if name in batch.schema.names else None
-            if values is None or len(values) != batch.num_rows * len(self.outputs):
-                raise InputError(f"{directory} lacks a value of `{name}` for each output; explain the model again.")
+        baseline = self.manifest.get("baseline_model") is not None
+        faults = records.record_faults(batch, self.players, len(self.outputs), baseline=baseline)
+        if faults:
+            raise InputError(f"{directory} lacks a value of `{faults[0]}` for each output; explain the model again.")
 
-    def attributions(self, *, split: str | None = None, output: str | None = None) -> pd.DataFrame:
-        """The explained rows, in no particular order.
+    def attributions(
+        self, *, split: str | None = None, output: str | None = None, confidence: float | None = None
+    ) -> pd.DataFrame:
+        """The explained rows, in no particular order, with the figures as they were computed, in float64.
 
         Args:
           split: one of the explained splits; all of them when None.
           output: one of `outputs`; may be left out when there is one.
+          confidence: of the limits `ci_low_<player>` and `ci_high_<player>`, between 0 and 1: 0.95 for those that hold
+            the attribution of the background's population in 95 % of all cases. They are by Student's t: where errors
+            come from few blocks or permutations, 1.96 of them to either side hold much less. NaN where an error is not
+            known. None = no limits.
 
         Returns:
           A row per example: its own features, `example_id`, and for the output `prediction`, `base_value`,
           `completeness_gap`, `attribution_<player>` and `std_error_<player>`.
+
+        Raises:
+          InputError: there is no such split or output, the files are not those that were written, or limits were asked
+            for that cannot be given.
         """
         output = self._one_output(output)
+        if confidence is not None and not 0 < confidence < 1:
+            raise InputError(f"`confidence` must be between 0 and 1, got {confidence}; 0.95 is usual.")
         baseline = self.manifest.get("baseline_model") is not None
+        batches = concat_alike(list(self.attribution_batches(split)))
+        limits = {p + name for p in (records.CI_LOW_PREFIX, records.CI_HIGH_PREFIX) for name in self.players}
+        taken = sorted({name for batch in batches for name in batch.schema.names} & limits)
+        if confidence is not None and taken:
+            raise InputError(
+                f"the rows have a feature `{taken[0]}` of their own; rename it, or leave out `confidence`."
+            )
         frames = [
-            records.attribution_frames(batch, self.players, self.outputs, baseline=baseline)[output]
-            for batch in concat_alike(list(self.attribution_batches(split)))
+            records.attribution_frames(batch, self.players, self.outputs, baseline=baseline, confidence=confidence)[
+                output
+            ]
+            for batch in batches
         ]
         return pd.concat(frames, ignore_index=True) if len(frames) > 1 else (frames or [pd.DataFrame()])[0]
 
     def dead_letters(self) -> pd.DataFrame:
-        """The rows that could not be explained: `reason`, `split` and `record` (bytes as read)."""
+        """The rows that could not be explained: `reason`, `split` and `record`; see `artifacts.Explanation`."""
         root = storage.join(self.uri, records.DEAD_LETTERS)
         batches = list(records.read_example_batches(root)) if storage.exists(root) else []
         if not batches:

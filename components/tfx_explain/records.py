@@ -21,9 +21,10 @@ from google.protobuf.message import DecodeError
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from tfx_bsl.coders import example_coder
 
-from tfx_explain import documents, storage
+from tfx_explain import documents, rests, storage
+from tfx_explain.attribution.result import student_limits
 from tfx_explain.errors import InputError
-from tfx_explain.rows import as_written, concat_alike, concat_rows, list_lengths, name_errors
+from tfx_explain.rows import alike, as_written, column_or_nulls, concat_rows, list_lengths, name_errors, take_rows
 from tfx_explain.tfrecords import read_records as read_records
 
 FORMAT_VERSION = 2
@@ -64,10 +65,15 @@ SHAPLEY = "shapley"
 BASELINE_PREFIX = "baseline_"
 ATTRIBUTION_PREFIX = "attribution_"
 STD_ERROR_PREFIX = "std_error_"
+CI_LOW_PREFIX, CI_HIGH_PREFIX = "ci_low_", "ci_high_"  # of what readers add
 EXAMPLE_ID = "example_id"
 PREDICTION = "prediction"
 BASE_VALUE = "base_value"
 COMPLETENESS_GAP = "completeness_gap"
+REST = "__rest__"
+"""What float32 leaves of the figures of a row, so that readers have them as they were computed; see `rests`."""
+DEGREES_OF_FREEDOM = "__degrees_of_freedom__"
+"""Of the standard errors of a row: one for each player and output, or one for all of them."""
 
 _EMPTY_EXAMPLES = frozenset({b"", b"\n\x00"})
 """tf.Examples without any feature."""
@@ -76,6 +82,7 @@ _LARGEST_WHOLE = 2.0**53
 """From here on a float64 is no longer every whole number."""
 
 FloatArray = npt.NDArray[np.floating[Any]]
+Float64Array = npt.NDArray[np.float64]
 
 
 # --- tf.Examples ----------------------------------------------------------------------------------------------------
@@ -92,6 +99,14 @@ def decode_examples(records: Sequence[bytes]) -> tuple[list[pa.RecordBatch], lis
       in rows before them; and (record, reason) of each record that is no tf.Example, has no features, or has two whose
       names are the same up to a NUL.
     """
+    decoded, failed = decode_records(records)
+    return [batch for batch, _ in decoded], failed
+
+
+def decode_records(
+    records: Sequence[bytes],
+) -> tuple[list[tuple[pa.RecordBatch, list[bytes]]], list[tuple[bytes, str]]]:
+    """As `decode_examples`, with the records of each batch, in the order of its rows."""
     decoder = example_coder.ExamplesToRecordBatchDecoder()
     full = [record for record in records if record not in _EMPTY_EXAMPLES]
     failed = [(record, "the record is empty: it has no features") for record in records if record in _EMPTY_EXAMPLES]
@@ -102,9 +117,9 @@ def decode_examples(records: Sequence[bytes]) -> tuple[list[pa.RecordBatch], lis
     except RuntimeError:
         batch = None
     if batch is not None and not _names_twice(batch):
-        return [batch], failed
-    batches, unusable = _decode_one_by_one(decoder, full)
-    return batches, failed + unusable
+        return [(batch, full)], failed
+    decoded, unusable = _decode_one_by_one(decoder, full)
+    return decoded, failed + unusable
 
 
 def _names_twice(batch: pa.RecordBatch) -> bool:
@@ -114,8 +129,9 @@ def _names_twice(batch: pa.RecordBatch) -> bool:
 
 def _decode_one_by_one(
     decoder: example_coder.ExamplesToRecordBatchDecoder, records: Sequence[bytes]
-) -> tuple[list[pa.RecordBatch], list[tuple[bytes, str]]]:
+) -> tuple[list[tuple[pa.RecordBatch, list[bytes]]], list[tuple[bytes, str]]]:
     rows: list[pa.RecordBatch] = []
+    usable: list[bytes] = []
     failed: list[tuple[bytes, str]] = []
     for record in records:
         try:
@@ -127,12 +143,30 @@ def _decode_one_by_one(
             failed.append((record, "two features have the same name up to a NUL character; rename one of them"))
         else:
             rows.append(row)
-    return concat_alike(rows), failed
+            usable.append(record)
+    groups = alike(rows)
+    return [(concat_rows([rows[i] for i in group]), [usable[i] for i in group]) for group in groups], failed
 
 
 def encode_examples(batch: pa.RecordBatch) -> list[bytes]:
-    """The rows of a batch as serialized tf.Examples."""
+    """The rows of a batch as serialized tf.Examples; a feature that a row lacks is there without a kind."""
     return list(example_coder.RecordBatchToExamplesEncoder().encode(as_written(batch)))
+
+
+def encode_own_features(batch: pa.RecordBatch) -> list[bytes]:
+    """As `encode_examples`, each row without the features that other rows alone have."""
+    there = np.array([column.is_valid().to_numpy(zero_copy_only=False) for column in batch.columns]).T
+    encoded: list[bytes] = [b""] * batch.num_rows
+    kinds, of_rows = np.unique(there.reshape(batch.num_rows, -1), axis=0, return_inverse=True)
+    for number, kind in enumerate(kinds):
+        rows = np.flatnonzero(of_rows.reshape(-1) == number)
+        own = {
+            name: column for name, column, is_own in zip(batch.schema.names, batch.columns, kind, strict=True) if is_own
+        }
+        alike_rows = take_rows(pa.RecordBatch.from_arrays(list(own.values()), names=list(own)), rows)
+        for row, record in zip(rows.tolist(), encode_examples(alike_rows), strict=True):
+            encoded[row] = record
+    return encoded
 
 
 def attribution_batch(
@@ -145,6 +179,7 @@ def attribution_batch(
     base_value: FloatArray,
     completeness_gap: FloatArray,
     example_ids: Sequence[bytes],
+    degrees_of_freedom: FloatArray | None = None,
     baseline_attributions: FloatArray | None = None,
     baseline_prediction: FloatArray | None = None,
 ) -> pa.RecordBatch:
@@ -159,6 +194,7 @@ def attribution_batch(
       base_value: (n_examples, n_outputs).
       completeness_gap: (n_examples, n_outputs).
       example_ids: one for each row.
+      degrees_of_freedom: of `std_errors`, of the same shape; None = not known.
       baseline_attributions: as `attributions`, of the baseline model.
       baseline_prediction: as `prediction`, of the baseline model.
 
@@ -177,6 +213,14 @@ def attribution_batch(
     columns |= {name: _lists(values, pa.float32()) for name, values in per_output.items()}
     for index, player in enumerate(players):
         columns |= {prefix + player: _lists(values[:, index], pa.float32()) for prefix, values in per_player.items()}
+    figures = {**per_output, **{p: v.reshape(len(v), -1) for p, v in per_player.items() if p != STD_ERROR_PREFIX}}
+    del figures[COMPLETENESS_GAP]
+    errors = rests.rests_of_tiny(std_errors.reshape(len(std_errors), -1))
+    left = rests.to_lists(np.concatenate([*(rests.rests_of(values) for values in figures.values()), errors], axis=1))
+    if left is not None:
+        columns[REST] = left
+    if degrees_of_freedom is not None:
+        columns[DEGREES_OF_FREEDOM] = _few(degrees_of_freedom.reshape(len(std_errors), -1))
     names = sorted(columns)
     return pa.RecordBatch.from_arrays([columns[name] for name in names], names=names)
 
@@ -184,7 +228,7 @@ def attribution_batch(
 def reserved_names(players: Sequence[str], *, baseline: bool = False) -> set[str]:
     """The feature names that attribution records add, which the examples must not use themselves."""
     prefixes = [ATTRIBUTION_PREFIX, STD_ERROR_PREFIX]
-    added = {EXAMPLE_ID, PREDICTION, BASE_VALUE, COMPLETENESS_GAP}
+    added = {EXAMPLE_ID, PREDICTION, BASE_VALUE, COMPLETENESS_GAP, REST, DEGREES_OF_FREEDOM}
     if baseline:
         prefixes.append(BASELINE_PREFIX + ATTRIBUTION_PREFIX)
         added.add(BASELINE_PREFIX + PREDICTION)
@@ -199,6 +243,15 @@ def _lists(values: npt.NDArray[Any], dtype: pa.DataType) -> pa.Array:
     return pa.LargeListArray.from_arrays(
         offsets, pa.array(flat if flat.dtype == object else flat.astype(np.float32), dtype)
     )
+
+
+def _few(values: FloatArray) -> pa.Array:
+    """A list column from (n_rows, n_values): one value in rows where all are the same."""
+    same = (values == values[:, :1]).all(axis=1)
+    lengths = np.where(same, min(values.shape[1], 1), values.shape[1])
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    kept = values[np.arange(values.shape[1]) < lengths[:, None]]
+    return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(kept.astype(np.float32)))
 
 
 def dead_letter_examples(split: str, failures: Sequence[tuple[bytes, str]]) -> list[bytes]:
@@ -238,7 +291,12 @@ def rows_to_frame(batch: pa.RecordBatch) -> pd.DataFrame:
 
 
 def attribution_frames(
-    batch: pa.RecordBatch, players: Sequence[str], outputs: Sequence[str], *, baseline: bool = False
+    batch: pa.RecordBatch,
+    players: Sequence[str],
+    outputs: Sequence[str],
+    *,
+    baseline: bool = False,
+    confidence: float | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Explained rows as `attribution_batch` made them, one frame for each output.
 
@@ -247,6 +305,7 @@ def attribution_frames(
       players: their names.
       outputs: their names.
       baseline: whether there was a baseline model.
+      confidence: of the limits `ci_low_<player>` and `ci_high_<player>`; None = no limits.
 
     Returns:
       Output -> a frame with the rows' own features and, for that output, `prediction`, `base_value`,
@@ -255,14 +314,72 @@ def attribution_frames(
     added = reserved_names(players, baseline=baseline) - {EXAMPLE_ID}
     own = [name for name in batch.schema.names if name not in added]
     features = rows_to_frame(pa.RecordBatch.from_arrays([batch.column(name) for name in own], names=own))
-    values = {
-        name: batch.column(batch.schema.get_field_index(name)).flatten().to_numpy().reshape(-1, len(outputs))
-        for name in sorted(added & set(batch.schema.names))
-    }
+    values = attribution_values(batch, players, len(outputs), baseline=baseline)
+    names = sorted(values)
+    if confidence is not None:
+        limits = _limits(batch, values, players, confidence)
+        for player, (low, high) in zip(players, limits, strict=True):
+            values |= {CI_LOW_PREFIX + player: low, CI_HIGH_PREFIX + player: high}
+            names += [CI_LOW_PREFIX + player, CI_HIGH_PREFIX + player]
     return {
-        output: pd.concat([features, pd.DataFrame({name: array[:, i] for name, array in values.items()})], axis=1)
+        output: pd.concat([features, pd.DataFrame({name: values[name][:, i] for name in names})], axis=1)
         for i, output in enumerate(outputs)
     }
+
+
+def attribution_values(
+    batch: pa.RecordBatch, players: Sequence[str], n_outputs: int, *, baseline: bool = False
+) -> dict[str, Float64Array]:
+    """What `attribution_batch` added of numbers: name -> (n_rows, n_outputs), as they were computed.
+
+    Of explanations of earlier versions, which have no `__rest__`, as float32 holds them.
+    """
+    names = _figures(players, baseline=baseline)
+    figures = [column_or_nulls(batch, name).flatten().to_numpy().reshape(batch.num_rows, n_outputs) for name in names]
+    kept = np.concatenate(figures, axis=1)
+    left = rests.from_lists(column_or_nulls(batch, REST), kept.shape[1])
+    exact = rests.with_rests(kept, left).reshape(batch.num_rows, len(names), n_outputs)
+    values = {name: exact[:, index] for index, name in enumerate(names)}
+    gap = batch.column(COMPLETENESS_GAP).flatten().to_numpy().reshape(batch.num_rows, n_outputs)
+    return {**values, COMPLETENESS_GAP: gap.astype(np.float64)}
+
+
+def record_faults(batch: pa.RecordBatch, players: Sequence[str], n_outputs: int, *, baseline: bool) -> list[str]:
+    """The names of what a batch of explained rows lacks, or has too much of."""
+    n_values = batch.num_rows * n_outputs
+    names = [*_figures(players, baseline=baseline), COMPLETENESS_GAP]
+    faults = [name for name in names if int(list_lengths(column_or_nulls(batch, name)).sum()) != n_values]
+    longest = list_lengths(column_or_nulls(batch, REST)).max(initial=0)
+    return [*faults, *([REST] if longest > len(names[:-1]) * n_outputs else [])]
+
+
+def _figures(players: Sequence[str], *, baseline: bool) -> list[str]:
+    """The columns of `__rest__`, in its order; each of them has one value per output."""
+    sides = [BASELINE_PREFIX] if baseline else []
+    per_player = [ATTRIBUTION_PREFIX, *(side + ATTRIBUTION_PREFIX for side in sides), STD_ERROR_PREFIX]
+    per_output = [PREDICTION, BASE_VALUE, *(side + PREDICTION for side in sides)]
+    return [*per_output, *(prefix + player for prefix in per_player for player in players)]
+
+
+def _limits(
+    batch: pa.RecordBatch, values: Mapping[str, Float64Array], players: Sequence[str], confidence: float
+) -> list[tuple[Float64Array, Float64Array]]:
+    """Confidence limits of each player, (n_rows, n_outputs)."""
+    found, errors = (
+        np.stack([values[prefix + player] for player in players], axis=1)
+        for prefix in (ATTRIBUTION_PREFIX, STD_ERROR_PREFIX)
+    )
+    column = column_or_nulls(batch, DEGREES_OF_FREEDOM)
+    lengths, n_values = list_lengths(column), found[0].size
+    if not np.isin(lengths, (1, n_values)).all():
+        raise InputError(
+            "the attribution records do not say how many degrees of freedom their errors have, as those of earlier "
+            "versions; explain the model again, or leave out `confidence`."
+        )
+    flat = column.flatten().to_numpy()
+    dof = flat[(np.cumsum(lengths) - lengths)[:, None] + np.where(lengths[:, None] == 1, 0, np.arange(n_values))]
+    low, high = student_limits(found, errors, dof.reshape(found.shape).astype(np.float64), confidence)
+    return [(low[:, index], high[:, index]) for index in range(len(players))]
 
 
 def _cells(column: pa.Array) -> Any:

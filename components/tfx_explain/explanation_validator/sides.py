@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from tfx_explain import records
+from tfx_explain import records, rests
 from tfx_explain.config import SlicingSpec
 from tfx_explain.judgement.drift import AttributionSample, Comparison, DistributionComparison, Moments
 from tfx_explain.reader import ExplanationReader
@@ -67,7 +67,7 @@ class Side:
         if not len(weights):
             return AttributionSample(np.zeros((0, len(players))), weights)
         order = [self.reader.players.index(player) for player in players]
-        return AttributionSample(values[:, order, self.reader.outputs.index(output)].astype(np.float64), weights)
+        return AttributionSample(values[:, order, self.reader.outputs.index(output)], weights)
 
     @functools.cached_property
     def _records(self) -> Mapping[str, tuple[Array, Array]]:
@@ -79,10 +79,10 @@ class Side:
         found: dict[str, list[tuple[Array, Array]]] = {}
         weight_key = self.reader.manifest["config"]["example_weight_key"]
         prefix = records.BASELINE_PREFIX * self.of_baseline_model + records.ATTRIBUTION_PREFIX
+        players, baseline = self.reader.players, self.reader.manifest.get("baseline_model") is not None
         for batch in self.reader.attribution_batches():
-            columns = [batch.column(prefix + player) for player in self.reader.players]
-            flat = [column.flatten().to_numpy().reshape(batch.num_rows, -1) for column in columns]
-            values = np.stack(flat, axis=1)
+            figures = records.attribution_values(batch, players, len(self.reader.outputs), baseline=baseline)
+            values = rests.rounded(np.stack([figures[prefix + player] for player in players], axis=1))
             weights = np.ones(batch.num_rows) if weight_key is None else example_weights(batch, weight_key)
             for slice_key, rows in slice_examples(batch, [SlicingSpec(), *self.specs]).items():
                 kept = rows[weights[rows] > 0]

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfx_explain import records
+from tfx_explain.attribution.result import population_dof
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import ModelCallError, TooManyFailedRowsError
 from tfx_explain.job.model_handle import ModelHandle
@@ -49,6 +50,7 @@ class ExplainedOutputs:
       prediction, base_value, completeness_gap: (n_examples, n_outputs).
       interactions: (n_examples, n_pairs, n_outputs); n_pairs is 0 where none were asked for.
       noise_ratio: (n_examples,) of the actual error, as near as can be, to `design_std_error`.
+      design_dof, background_dof: (n_examples,) degrees of freedom of the errors.
       design_ids: (n_examples,) number of each example's design; those of one share its coalitions.
     """
 
@@ -60,12 +62,23 @@ class ExplainedOutputs:
     completeness_gap: FloatArray
     interactions: FloatArray
     noise_ratio: FloatArray
+    design_dof: FloatArray
+    background_dof: FloatArray
     design_ids: npt.NDArray[np.int64]
 
     @property
     def std_error(self) -> FloatArray:
         """Both errors together."""
         return np.hypot(self.design_std_error, self.background_std_error)
+
+    @property
+    def degrees_of_freedom(self) -> FloatArray:
+        """Of `std_error`; of an error of 0, or one that is not known, as of the row's least certain one."""
+        of_design, of_background = self.design_dof[:, None, None], self.background_dof[:, None, None]
+        dof = population_dof(self.background_std_error, of_design, of_background)
+        known = self.std_error > 0
+        least = np.where(known, dof, np.inf).min(axis=(1, 2), keepdims=True, initial=np.inf)
+        return np.where(known, dof, np.where(np.isfinite(least), least, 1.0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +113,7 @@ Explained = tuple[ExplainedExamples, list[tuple[bytes, str]], dict[str, int]]
 
 
 class CheckExamples(beam.DoFn):
-    """Passes on the SplitRows that the models can read; the others go to the `failed` output.
+    """Passes on the SplitRows that the models can read, without their records; the others go to the `failed` output.
 
     Args:
       models: the model, and the baseline model if there is one.
@@ -128,13 +141,16 @@ class CheckExamples(beam.DoFn):
         for model in self.loaded:
             errors = {**errors, **model.row_errors(batch)}
         if not errors:
-            yield element
+            yield element.without_records()
             return
-        _, failures = set_aside(batch, errors)
+        if element.records is None:
+            failures = set_aside(batch, errors)[1]
+        else:
+            failures = [(element.records[row], errors[row]) for row in sorted(errors)]
         yield beam.pvalue.TaggedOutput(FAILED, (element.split, failures))
         good = np.setdiff1d(np.arange(batch.num_rows), list(errors))
         if len(good):
-            yield element.take(good)
+            yield element.without_records().take(good)
 
 
 def key_errors(batch: pa.RecordBatch, config: ExplainConfig, n_outputs: int) -> dict[int, str]:
@@ -163,12 +179,12 @@ def key_errors(batch: pa.RecordBatch, config: ExplainConfig, n_outputs: int) -> 
 
 
 def set_aside(batch: pa.RecordBatch, errors: Mapping[int, str]) -> tuple[pa.RecordBatch, list[tuple[bytes, str]]]:
-    """The rows without an error, and (record, reason) of the others."""
+    """The rows without an error, and (record, reason) of the others, encoded anew: same features, same values."""
     if not errors:
         return batch, []
     bad = np.array(sorted(errors))
     good = np.setdiff1d(np.arange(batch.num_rows), bad)
-    encoded = records.encode_examples(take_rows(batch, bad))
+    encoded = records.encode_own_features(take_rows(batch, bad))
     return take_rows(batch, good), [(record, errors[row]) for record, row in zip(encoded, bad.tolist(), strict=True)]
 
 
@@ -252,8 +268,8 @@ def explain_examples(
     Returns:
       The explained rows; (record, reason) of those for which a model's output was not finite; what was done how often.
     """
-    split, batch, hashes, draws = examples
-    draws = hashes if draws is None else draws
+    split, batch, hashes = examples.split, examples.rows, examples.hashes
+    draws = hashes if examples.draws is None else examples.draws
     backgrounds = [background, background.of_baseline()][: len(explainers)]
     estimates: list[Estimates] = []
     for explainer, one in zip(explainers, backgrounds, strict=True):
@@ -396,5 +412,7 @@ def _outputs(
         completeness_gap=asked(estimates.completeness_gap) + (attributions - found).sum(axis=1),
         interactions=np.where(np.abs(interactions) <= INTERACTION_UNITS * floor[:, None], 0.0, interactions),
         noise_ratio=estimates.noise_ratio[finite],
+        design_dof=estimates.design_dof[finite],
+        background_dof=estimates.background_dof[finite],
         design_ids=estimates.design_ids[finite],
     )

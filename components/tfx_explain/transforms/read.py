@@ -47,17 +47,24 @@ class SplitRows(NamedTuple):
       rows: n of them.
       hashes: (n,) of their contents.
       draws: (n,) a random number for each, of copies too; None where none were asked for.
+      records: the bytes of each row as they were read, while it is being checked; None later, to save the room.
     """
 
     split: str
     rows: pa.RecordBatch
     hashes: HashArray
     draws: HashArray | None = None
+    records: Sequence[bytes] | None = None
 
     def take(self, chosen: npt.NDArray[np.int64]) -> SplitRows:
         """The rows with these indices, in this order."""
         draws = None if self.draws is None else self.draws[chosen]
-        return SplitRows(self.split, take_rows(self.rows, chosen), self.hashes[chosen], draws)
+        kept = None if self.records is None else [self.records[row] for row in chosen.tolist()]
+        return SplitRows(self.split, take_rows(self.rows, chosen), self.hashes[chosen], draws, kept)
+
+    def without_records(self) -> SplitRows:
+        """The rows alone."""
+        return self._replace(records=None)
 
 
 class ReadExamples(beam.PTransform):
@@ -157,8 +164,8 @@ def record_batches(serialized: Iterator[bytes]) -> Iterator[list[bytes]]:
 
 
 def _decode(serialized: Sequence[bytes], split: str) -> Iterator[SplitRows | beam.pvalue.TaggedOutput]:
-    batches, failures = records.decode_examples(serialized)
-    rows = [SplitRows(split, batch, row_hashes(batch)) for batch in batches]
+    decoded, failures = records.decode_records(serialized)
+    rows = [SplitRows(split, batch, row_hashes(batch), None, kept) for batch, kept in decoded]
     digest = sum(int(one.hashes.sum(dtype=np.uint64)) for one in rows)
     yield beam.pvalue.TaggedOutput(COUNTS, ((split, "read"), len(serialized)))
     yield beam.pvalue.TaggedOutput(COUNTS, ((split, "digest"), digest))

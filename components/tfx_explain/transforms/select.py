@@ -142,7 +142,7 @@ def find_rows(uri: str, contents: HashArray) -> Iterator[SplitRows]:
             present, first = np.unique(element.hashes, return_index=True)
             found = first[np.isin(present, contents)]
             if len(found):
-                yield element.take(found)
+                yield element.without_records().take(found)
 
 
 def _files(contents: HashArray, pattern: str) -> list[str]:

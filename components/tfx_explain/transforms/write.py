@@ -228,6 +228,7 @@ def attribution_rows(explained: ExplainedExamples, players: Sequence[str], id_ke
         base_value=explained.outputs.base_value,
         completeness_gap=explained.outputs.completeness_gap,
         example_ids=example_ids(explained.rows, explained.hashes, id_key),
+        degrees_of_freedom=explained.outputs.degrees_of_freedom,
         baseline_attributions=None if explained.baseline is None else explained.baseline.attributions,
         baseline_prediction=None if explained.baseline is None else explained.baseline.prediction,
     )

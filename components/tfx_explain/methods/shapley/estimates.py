@@ -68,6 +68,8 @@ class Estimates:
       interactions: (n, n_pairs, K'); n_pairs is 0 where none were asked for.
       noise_ratio: (n,) of the estimates' actual error, as near as can be, to `design_std_error`, which may be on the
         safe side.
+      design_dof: (n,) degrees of freedom of `design_std_error`; infinite where there is no such error.
+      background_dof: (n,) of `background_std_error`.
       design_ids: (n,) number of each example's design; those of one share its coalitions.
       chosen: (n, c) which of the K' each row asks for; -1 where it asks for another.
       n_model_rows: what all of them cost together, the plain predictions not counted.
@@ -84,6 +86,8 @@ class Estimates:
     completeness_gap: FloatArray
     interactions: FloatArray
     noise_ratio: FloatArray
+    design_dof: FloatArray
+    background_dof: FloatArray
     design_ids: IntArray
     chosen: IntArray
     n_model_rows: int = 0

@@ -59,6 +59,8 @@ _PER_ROW = (
     "completeness_gap",
     "interactions",
     "noise_ratio",
+    "design_dof",
+    "background_dof",
     "design_ids",
 )
 
@@ -212,6 +214,10 @@ class RowExplainer:
         def gathered(name: str) -> FloatArray:
             return np.asarray(np.concatenate([getattr(part.found, name) for part in parts])[order])
 
+        def repeated(name: str) -> FloatArray:
+            of_parts = np.array([getattr(part.found, name) for part in parts], np.float64)
+            return np.repeat(of_parts, [len(part.rows) for part in parts])[order]
+
         return Estimates(
             prediction=prediction,
             values=gathered("values"),
@@ -219,9 +225,9 @@ class RowExplainer:
             background_std_error=gathered("background_std_error"),
             completeness_gap=gathered("completeness_gap"),
             interactions=np.concatenate([_interactions(part.found) for part in parts])[order],
-            noise_ratio=np.repeat([part.found.noise_ratio for part in parts], [len(part.rows) for part in parts])[
-                order
-            ],
+            noise_ratio=repeated("noise_ratio"),
+            design_dof=repeated("design_dof"),
+            background_dof=repeated("background_dof"),
             design_ids=design_ids_of(hashes, self._design(background, budget, 0)),
             chosen=chosen,
             n_model_rows=sum(tally.rows for tally in tallies),
