@@ -354,6 +354,20 @@ def test_a_damaged_file_loses_what_cannot_be_read_and_no_more(linear_model: str,
     assert not (tmp_path / "strict").exists()
 
 
+def test_a_file_of_0_bytes_is_named_once_and_counted(
+    linear_model: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A gzipped one without records is as its writer left it, and no matter."""
+    worlds.write_records(tmp_path, [worlds.to_example(row) for row in worlds.make_rows(30, seed=2)])
+    tf.io.TFRecordWriter(str(tmp_path / "nothing.gz"), "GZIP").close()
+    (tmp_path / "stopped").touch()
+    explanation = run(linear_model, str(tmp_path / "*"), tmp_path.parent / "out-of-empty")
+    assert explanation.manifest["counts"]["eval"]["explained"] == 30
+    assert explanation.manifest["counts"]["eval"]["empty_files"] == 1
+    (said,) = [record.getMessage() for record in caplog.records if "0 bytes" in record.getMessage()]
+    assert said.startswith(f"file://{tmp_path}/stopped is empty (0 bytes) and adds no rows; check")
+
+
 def test_a_run_removes_nothing_that_it_did_not_make(linear_model: str, linear_examples: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path / "file")

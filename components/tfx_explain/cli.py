@@ -157,7 +157,8 @@ def _summary(explanation: ExplanationReader) -> list[str]:
     for split, counts in manifest["counts"].items():
         failed = sum(manifest["failures"].get(split, {}).values())
         rows = f"{counts['explained']:,} of {counts['read']:,} rows explained"
-        lines.append(f"{split}: {rows}, {failed:,} failed, {counts['model_rows']:,} model rows")
+        empty = f", files of 0 bytes: {counts['empty_files']:,}" if counts.get("empty_files") else ""
+        lines.append(f"{split}: {rows}, {failed:,} failed, {counts['model_rows']:,} model rows{empty}")
     for output in explanation.outputs:
         lines.append(f"importance for {output} (mean |attribution| in {manifest['model']['output_space']} units):")
         table = explanation.importance_for(output=output).head(10)

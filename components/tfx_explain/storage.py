@@ -246,7 +246,12 @@ def sha256(uri: str) -> str:
 
 
 def data_files(pattern: str) -> list[str]:
-    """The files of data that match a pattern, sorted.
+    """The files of data that match a pattern, sorted; see `data_file_sizes`."""
+    return list(data_file_sizes(pattern))
+
+
+def data_file_sizes(pattern: str) -> dict[str, int | None]:
+    """The files of data that match a pattern, sorted, and their bytes; None where the storage does not say.
 
     A path that is a file stands for itself, whatever is in its name, and a directory for the files in it.
 
@@ -257,14 +262,14 @@ def data_files(pattern: str) -> list[str]:
     """
     filesystem, path = _filesystem(pattern)
     if filesystem.isfile(path):
-        return [filesystem.unstrip_protocol(path)]
+        return {filesystem.unstrip_protocol(path): filesystem.size(path)}
     if filesystem.isdir(path):
         path = posixpath.join(python_glob.escape(path), "*")
     found = filesystem.glob(path, detail=True)
     directory, name = posixpath.split(path)
     if not found and filesystem.isdir(directory):
         found = filesystem.glob(posixpath.join(python_glob.escape(directory), name), detail=True)
-    files = []
+    files: dict[str, int | None] = {}
     for one, details in sorted(found.items()):
         uri = filesystem.unstrip_protocol(one.rstrip("/"))
         if posixpath.basename(uri).startswith(("_", ".")) and not name.startswith(("_", ".")):
@@ -277,7 +282,7 @@ def data_files(pattern: str) -> list[str]:
             raise InputError(f"{uri} is a link to nothing among the files of {pattern}; mend it, or remove it.")
         if is_local(pattern) and not os.path.isfile(one):
             raise InputError(f"{uri} is a pipe or a device among the files of {pattern}; name files, or move it away.")
-        files.append(uri)
+        files[uri] = details.get("size")
     return files
 
 

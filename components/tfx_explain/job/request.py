@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -22,6 +23,8 @@ from tfx_explain.models import Model
 from tfx_explain.rows import column_or_nulls, concat_alike, example_weights, list_lengths, name_errors
 from tfx_explain.slicing import check_slice_count, slice_examples
 from tfx_explain.tfrecords import Fault
+
+_LOG = logging.getLogger(__name__)
 
 REST = "other_features"
 """The player that holds the features the configuration leaves out, so that attributions still add up."""
@@ -111,6 +114,7 @@ class ExplainRequest:
         handles = [model] if baseline_model is None else [model, baseline_model]
         peeked = {split: peek(pattern, split) for split, pattern in example_patterns.items()}
         background = peek(background_pattern, config.background.split)
+        _warn_of_empty_files({background_pattern, *example_patterns.values()})
         models = [handle.acquire([background, *peeked.values()]) for handle in handles]
         _check_comparable(models, config)
         model, *others = [dataclasses.replace(h, n_outputs=m.n_outputs) for h, m in zip(handles, models, strict=True)]
@@ -221,6 +225,20 @@ def peek(pattern: str, split: str) -> pa.RecordBatch:
     empty = f", {files[0]} is empty (0 bytes)" if files and not storage.size(files[0]) else ""
     what = f"its files ({pattern}) hold no rows{empty}" if files else f"no file matches {pattern}"
     raise EmptySplitError(f"split `{split}` is empty: {what}; name another split or check what ExampleGen wrote.")
+
+
+def _warn_of_empty_files(patterns: Collection[str]) -> None:
+    """Says once which files of 0 bytes add no rows, as those do that a writer was stopped in.
+
+    Gzipped files without a record have 20 bytes, and those of 0 bytes go to the dead letters.
+    """
+    sizes = {uri: size for pattern in patterns for uri, size in storage.data_file_sizes(pattern).items()}
+    empty = sorted(uri for uri, size in sizes.items() if size == 0 and not uri.endswith(".gz"))
+    if empty:
+        more = f" (as are {len(empty) - 1} more files of the examples)" if len(empty) > 1 else ""
+        _LOG.warning(
+            "%s is empty (0 bytes) and adds no rows%s; check that what wrote it was not stopped.", empty[0], more
+        )
 
 
 def _most_alike(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:

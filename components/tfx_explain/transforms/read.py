@@ -36,6 +36,9 @@ FILE_BYTES = "file_bytes"
 LOST_BYTES = "lost_bytes"
 """What of the counts says how much of that cannot be read, because a file is damaged before."""
 
+EMPTY_FILES = "empty_files"
+"""What of the counts says how many files have 0 bytes."""
+
 _BATCH_BYTES = 64 * 2**20
 
 
@@ -139,14 +142,19 @@ def read_numbered(
 def read_file(uri: str, split: str) -> Iterator[SplitRows | beam.pvalue.TaggedOutput]:
     """The rows of one file in batches, what could not be read or decoded, and counts."""
     faults: list[Fault] = []
+    any_read = False
     for serialized in record_batches(records.read_records(uri, faults)):
+        any_read = True
         yield from _decode(serialized, split)
     if faults:
         # A fault of the rest of a file counts as one row here; how many it may have been, `lost_bytes` says.
         yield beam.pvalue.TaggedOutput(FAILED, (split, [(fault.record, fault.reason) for fault in faults]))
         yield beam.pvalue.TaggedOutput(COUNTS, ((split, "read"), len(faults)))
         yield beam.pvalue.TaggedOutput(COUNTS, ((split, LOST_BYTES), sum(fault.lost_bytes for fault in faults)))
-    yield beam.pvalue.TaggedOutput(COUNTS, ((split, FILE_BYTES), storage.size(uri)))
+    n_bytes = storage.size(uri)
+    yield beam.pvalue.TaggedOutput(COUNTS, ((split, FILE_BYTES), n_bytes))
+    if not n_bytes and not any_read and not faults:
+        yield beam.pvalue.TaggedOutput(COUNTS, ((split, EMPTY_FILES), 1))
 
 
 def record_batches(serialized: Iterator[bytes]) -> Iterator[list[bytes]]:
