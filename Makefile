@@ -3,14 +3,14 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env demo test lint types layers wheel unit golden fuzz test-tfx-latest lock
+.PHONY: help env demo test lint types layers wheel unit format-page golden fuzz test-tfx-latest lock
 # The environment decides what is imported, not the caller's shell.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 # TensorFlow's greetings, twenty lines for each process, go unsaid; its errors do not.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 bin := .venv/bin
-sources := $(wildcard components tests pipelines benchmarks setup.py)
+sources := $(wildcard components tests pipelines benchmarks setup.py tools/*.py)
 site := .cache/wheel/site
 # Tests that know neither TensorFlow nor Beam nor TFX: `make test` has run them where a second TFX is tested as well.
 numerics := tests/attribution tests/summary
@@ -50,6 +50,9 @@ wheel: env
 unit: env
 	$(heading) "Tests, against the wheel (pytest)"
 	@PYTHONPATH=$(CURDIR)/$(site) $(bin)/pytest --ignore=tests/packaging --durations=20 $(if $(without),$(without:%=--ignore=%))
+
+format-page: env  ## write docs/format.md from the descriptions of tables
+	@PYTHONPATH=$(CURDIR)/components $(bin)/python tools/format_page.py
 
 golden: env  ## figures of three jobs against those from before the house was rebuilt, to the bit of one processor kind
 	$(heading) "Golden figures"

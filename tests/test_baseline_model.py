@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from scipy import special, stats
 
+import formats
 import tfx_explain
 import worlds
 from tfx_explain import errors
@@ -221,6 +222,11 @@ def test_the_same_model_differs_by_nothing(compared: dict[str, tfx_explain.Expla
     method = same.manifest["method"]
     for name in ("permutation_importance", "sage"):
         assert method[name]["baseline_model"].items() <= method[name].items()
+
+
+def test_every_file_is_as_described(compared: dict[str, tfx_explain.ExplanationReader]) -> None:
+    for explanation in compared.values():
+        formats.check_files(explanation)
 
 
 def test_the_manifest_counts_both_models(compared: dict[str, tfx_explain.ExplanationReader]) -> None:

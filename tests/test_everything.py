@@ -12,9 +12,10 @@ import pytest
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
 
+import formats
 import tfx_explain
 import worlds
-from tfx_explain import records
+from tfx_explain import records, tables
 from tfx_explain.transforms import select
 
 CONFIG: dict[str, Any] = {
@@ -111,6 +112,11 @@ def test_no_sharding_changes_a_table(
         assert (found.name, found.num_examples) == (reference.name, reference.num_examples)
         for mine, theirs in zip(reference.features, found.features, strict=True):
             assert theirs.num_stats.mean == pytest.approx(mine.num_stats.mean, rel=1e-6, abs=1e-9)
+
+
+def test_every_file_is_as_described(explained: Any) -> None:
+    formats.check_files(explained)
+    assert {path.name for path in Path(explained.uri).glob("*.parquet")} == {table.file for table in tables.TABLES}
 
 
 def statistics_of(dataset: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from scipy import special
 from sklearn.inspection import permutation_importance
 
+import formats
 import tfx_explain
 import worlds
 from tfx_explain import errors
@@ -215,6 +216,11 @@ def test_slices_have_their_own_rows(explained: Any) -> None:
 
 def by_player(table: pd.DataFrame, slice_key: str) -> np.ndarray:
     return table[table["slice"] == slice_key].set_index("player").loc[list(NAMES), "value"].to_numpy()
+
+
+def test_every_file_is_as_described(explained: Any, sampled: Any, rough: Any) -> None:
+    for explanation in (explained[0], sampled, rough):
+        formats.check_files(explanation)
 
 
 def test_other_tables_and_rules_see_attributions_only(explained: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import formats
 import tfx_explain
 from tfx_explain import ValidationConfig
 from tfx_explain.cli import main
@@ -111,6 +112,7 @@ def test_its_report_is_written_again(old: ExplanationReader, capsys: pytest.Capt
 def test_drift_is_measured_between_it_and_an_explanation_of_today(
     old: ExplanationReader, new: ExplanationReader
 ) -> None:
+    formats.check_files(new)
     policy = ValidationConfig(rules=DRIFT, min_slice_examples=MIN_EXAMPLES)
     for ours, theirs in ((new, old), (old, new)):
         findings = judge(ours, policy, theirs).findings

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import formats
 import tfx_explain
 import worlds
 from tfx_explain import errors
@@ -128,6 +129,7 @@ def test_asked_for_error_is_reached(examples: str, tmp_path: Path) -> None:
         explanation = run(model, examples, tmp_path / f"sampled{limit}", shapley)
         estimate = explanation.attributions().sort_values("example_id")[names].to_numpy()
         errors_of[limit] = np.linalg.norm(estimate - truth, axis=1) / np.linalg.norm(truth, axis=1)
+    formats.check_files(explanation)
     counts = explanation.manifest["counts"]["eval"]
     assert explanation.manifest["method"]["shapley"]["coalitions_per_background_row"] > 48, "the pilot chose no more"
     assert counts["above_max_relative_error"] <= 3

@@ -1,0 +1,109 @@
+"""Every file of an explanation by name, and every table of it by column: what `docs/format.md` is made from.
+
+A column that is written stands here with a sentence; one that stands here is written. The tests hold both.
+"""
+
+from __future__ import annotations
+
+from tfx_explain.tables.columns import (
+    INTERACTION_STRENGTH,
+    PROFILE_METHODS,
+    SHAPLEY,
+)
+from tfx_explain.tables.examples import (
+    ATTRIBUTION_PREFIX,
+    ATTRIBUTION_RECORDS,
+    BACKGROUND,
+    BACKGROUND_WEIGHT,
+    BASE_VALUE,
+    BASELINE_PREFIX,
+    COMPLETENESS_GAP,
+    EXAMPLE_ID,
+    PREDICTION,
+    REPORT_EXAMPLES,
+    STD_ERROR_PREFIX,
+)
+from tfx_explain.tables.files import (
+    ATTRIBUTION_STATS,
+    ATTRIBUTIONS,
+    CLAIM,
+    DEAD_LETTERS,
+    FINDINGS,
+    MANIFEST,
+    OTHER_FILES,
+    REPORT,
+    RUN,
+)
+from tfx_explain.tables.importance import (
+    BASELINE_IMPORTANCE,
+    BASELINE_IMPORTANCE_COVARIANCE,
+    IMPORTANCE,
+    IMPORTANCE_COVARIANCE,
+    SLICE_DIFFERENCES,
+)
+from tfx_explain.tables.interactions import (
+    INTERACTIONS,
+)
+from tfx_explain.tables.profiles import (
+    BASELINE_PROFILES,
+    PROFILES,
+)
+from tfx_explain.tables.schema import (
+    PLAYER,
+    Column,
+    Kind,
+    Table,
+)
+
+TABLES = (
+    *(IMPORTANCE, IMPORTANCE_COVARIANCE, BASELINE_IMPORTANCE, BASELINE_IMPORTANCE_COVARIANCE, SLICE_DIFFERENCES),
+    *(INTERACTIONS, PROFILES, BASELINE_PROFILES, BACKGROUND, REPORT_EXAMPLES),
+)
+"""The Parquet files of an explanation."""
+
+
+WRITTEN = (
+    *(MANIFEST, *(table.file for table in TABLES), ATTRIBUTION_STATS.split("/")[0], REPORT),
+    *(DEAD_LETTERS, RUN, CLAIM),
+)
+"""The names of all that a run writes into the directory of an explanation, attributions aside."""
+
+__all__ = [
+    "ATTRIBUTIONS",
+    "ATTRIBUTION_PREFIX",
+    "ATTRIBUTION_RECORDS",
+    "ATTRIBUTION_STATS",
+    "BACKGROUND",
+    "BACKGROUND_WEIGHT",
+    "BASELINE_IMPORTANCE",
+    "BASELINE_IMPORTANCE_COVARIANCE",
+    "BASELINE_PREFIX",
+    "BASELINE_PROFILES",
+    "BASE_VALUE",
+    "CLAIM",
+    "COMPLETENESS_GAP",
+    "DEAD_LETTERS",
+    "EXAMPLE_ID",
+    "FINDINGS",
+    "IMPORTANCE",
+    "IMPORTANCE_COVARIANCE",
+    "INTERACTIONS",
+    "INTERACTION_STRENGTH",
+    "MANIFEST",
+    "OTHER_FILES",
+    "PLAYER",
+    "PREDICTION",
+    "PROFILES",
+    "PROFILE_METHODS",
+    "REPORT",
+    "REPORT_EXAMPLES",
+    "RUN",
+    "SHAPLEY",
+    "SLICE_DIFFERENCES",
+    "STD_ERROR_PREFIX",
+    "TABLES",
+    "WRITTEN",
+    "Column",
+    "Kind",
+    "Table",
+]

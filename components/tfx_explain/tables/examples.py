@@ -1,0 +1,72 @@
+"""Tables of examples: the background, and the explained rows with what is added to them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tfx_explain.tables.columns import (
+    OF_OUTPUT,
+    PART,
+)
+from tfx_explain.tables.files import ATTRIBUTIONS
+from tfx_explain.tables.schema import PLAYER, Column, Kind, Table
+
+ATTRIBUTION_PREFIX = "attribution_"
+STD_ERROR_PREFIX = "std_error_"
+BASELINE_PREFIX = "baseline_"
+EXAMPLE_ID = "example_id"
+PREDICTION = "prediction"
+BASE_VALUE = "base_value"
+COMPLETENESS_GAP = "completeness_gap"
+BACKGROUND_WEIGHT = "__weight__"
+
+BACKGROUND = Table(
+    file="background.parquet",
+    about="The rows that stand for absent features.",
+    when="always",
+    row="background row",
+    key=(),
+    columns=(Column(BACKGROUND_WEIGHT, Kind.NUMBER, "How much the row counts; all weights sum to 1.", PART),),
+    own="The row's own features as they were in the examples: lists of values, empty cells where a feature is missing.",
+)
+
+
+def _of_records(name: str, about: str, *, of_baseline: bool = False) -> Column:
+    return Column(name, Kind.NUMBERS, about, OF_OUTPUT, of_baseline=of_baseline)
+
+
+ATTRIBUTION_RECORDS = Table(
+    file=f"{ATTRIBUTIONS}/Split-<split>/*.gz",
+    about="The explained rows as gzipped TFRecords of tf.Examples, a standard Examples artifact; they lie where the "
+    "manifest's `attributions_uri` says. Figures are lists of 32-bit floats, one for each of the manifest's `outputs`.",
+    when="always",
+    row="explained row",
+    key=(),
+    columns=(
+        Column(
+            EXAMPLE_ID, Kind.BYTES, "The value of `id_key`, else the hash of the row's content, the same of copies."
+        ),
+        _of_records(PREDICTION, "The model's output."),
+        _of_records(BASE_VALUE, "The mean output over the background."),
+        _of_records(COMPLETENESS_GAP, "Sum of the row's attributions less (`prediction` - `base_value`)."),
+        _of_records(BASELINE_PREFIX + PREDICTION, "The baseline model's output.", of_baseline=True),
+        _of_records(ATTRIBUTION_PREFIX + PLAYER, "How much the player moved the output of this row (Shapley value)."),
+        _of_records(
+            STD_ERROR_PREFIX + PLAYER,
+            "Standard error of that attribution, from sampling coalitions and background; NaN where it is not known.",
+        ),
+        _of_records(
+            BASELINE_PREFIX + ATTRIBUTION_PREFIX + PLAYER,
+            "The same attribution for the baseline model.",
+            of_baseline=True,
+        ),
+    ),
+    own="The row's own features.",
+)
+
+REPORT_EXAMPLES = dataclasses.replace(
+    ATTRIBUTION_RECORDS,
+    file="report_examples.parquet",
+    about="A few of the explained rows, chosen at random, for the report.",
+    row="row that was chosen",
+)

@@ -1,0 +1,52 @@
+"""The files of an explanation and of a verdict that are no tables, by name."""
+
+from __future__ import annotations
+
+import dataclasses
+
+MANIFEST = "manifest.json"
+ATTRIBUTION_STATS = "attribution_stats/FeatureStats.pb"
+REPORT = "report.html"
+DEAD_LETTERS = "dead_letters"
+ATTRIBUTIONS = "attributions"
+FINDINGS = "findings.json"
+RUN = "run.json"  # what the workers found out, for the manifest; gone when the run ends
+CLAIM = ".explanation_in_progress"  # of a directory that a run writes into; gone when the run ends
+
+
+@dataclasses.dataclass(frozen=True)
+class OtherFile:
+    """A file that is no table.
+
+    Attributes:
+      name: in the directory of the explanation.
+      about: what it holds, in sentences.
+      when: the explanations that have it.
+    """
+
+    name: str
+    about: str
+    when: str = "always"
+
+
+OTHER_FILES = (
+    OtherFile(
+        MANIFEST,
+        "What was explained, by what and how; written last, so that a directory without it is no explanation.",
+    ),
+    OtherFile(
+        ATTRIBUTION_STATS,
+        "Statistics of the attributions by TensorFlow Data Validation, as `tfdv.load_stats_binary` reads them: a "
+        "dataset `All Examples`, then one for each slice in the tables, over all splits. Features are "
+        "`attribution_<player>` and `prediction`, with `baseline_` before the baseline model's, and `/<output>` behind "
+        "them where there are several outputs; with `example_weight_key` they have weighted statistics too. Quantiles "
+        "and histograms are TFDV's approximations; they alone may depend on how the data is sharded.",
+    ),
+    OtherFile(
+        f"{DEAD_LETTERS}/",
+        "Gzipped TFRecords of tf.Examples with `reason`, `split` and `record` (the bytes as read).",
+        "if a row could not be explained",
+    ),
+    OtherFile(REPORT, "A page for a person to read: self-contained, opens offline, made from the other files."),
+)
+"""The files of an explanation beside its tables and attribution records."""

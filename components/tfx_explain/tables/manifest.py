@@ -1,0 +1,145 @@
+"""The entries of an explanation's `manifest.json`."""
+
+from __future__ import annotations
+
+import dataclasses
+
+Kinds = tuple[type, ...]
+
+FILES = "files"
+ATTRIBUTION_FILES = "attribution_files"
+SELF_DIGEST = "self_digest"
+
+_NOTHING = type(None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One entry of the manifest.
+
+    Attributes:
+      name: its keys, outermost first, with dots between them; `<split>` and the like stand for any key.
+      kinds: what it may be, as Python reads JSON.
+      about: what it says.
+      when: when it is there; empty: always.
+    """
+
+    name: str
+    kinds: Kinds
+    about: str
+    when: str = ""
+
+    @property
+    def is_required(self) -> bool:
+        """Whether every manifest has it."""
+        return not self.when and "<" not in self.name
+
+
+_TEXT, _WHOLE, _NUMBER, _LIST, _OBJECT = (str,), (int,), (int, float), (list,), (dict,)
+
+ENTRIES = (
+    Entry("format_version", _WHOLE, "Number of the format that this page describes."),
+    Entry("tfx_explain_version", _TEXT, "Version of the package that wrote the explanation."),
+    Entry("created", _TEXT, "When, in UTC (ISO 8601)."),
+    Entry(
+        "method",
+        _OBJECT,
+        "Name of each method -> its settings as resolved, what it left out and why, and what it cost; of methods that "
+        "need labels also their mean losses (`mean_losses`, `baseline_model`): values of `sage` sum to "
+        "`loss_of_mean` - `loss`. Keys differ by method.",
+    ),
+    Entry("config", _OBJECT, "The ExplainConfig as given, with defaults."),
+    Entry("config.slicing_specs", _LIST, "Which slices were asked for."),
+    Entry("model.uri", _TEXT, "Where the model was read."),
+    Entry("model.digest", _TEXT, "Digest of its content."),
+    Entry("model.signature", _TEXT, "The signature that was called."),
+    Entry("model.output", _TEXT, "The output that was read."),
+    Entry(
+        "model.output_space",
+        _TEXT,
+        "What all figures in units of the output are in: `logit` (log-odds), `probability`, or `raw`: as the model "
+        "gives them.",
+    ),
+    Entry("model.output_space_note", _TEXT, "Why that is not the space that was asked for; else empty."),
+    Entry("model.access", _TEXT, "How the model was fed: past its parsing of tf.Examples, or otherwise."),
+    Entry(
+        "baseline_model",
+        (dict, _NOTHING),
+        "`uri` and `digest` of the model that this one is compared with; null where there was none.",
+    ),
+    Entry("examples.splits", _LIST, "The splits that were explained, in the order asked for."),
+    Entry("examples.patterns", _OBJECT, "Split -> which files were read."),
+    Entry("examples.digests", _OBJECT, "Split -> digest of the rows that were read, whatever their order."),
+    Entry("background.pattern", _TEXT, "Which files the background was drawn from."),
+    Entry("background.split", _TEXT, "Its split."),
+    Entry("background.strategy", _TEXT, "How it was drawn: `sample` or `medoids`."),
+    Entry("background.num_rows", _WHOLE, "Rows in it."),
+    Entry(
+        "background.digest",
+        _TEXT,
+        "Digest of its rows and weights; explanations are compared only where it is the same.",
+    ),
+    Entry(
+        "background.model_rows",
+        _OBJECT,
+        "What it took, in rows that the model evaluated: `prediction`, `surrogate`, `pilot`, `sage_pilot`.",
+    ),
+    Entry("players", _OBJECT, "Name of each player -> its features: itself, or those of a group."),
+    Entry("top_players", _LIST, "The most important ones of the first output, most important first."),
+    Entry("unused_features", _LIST, "Features that the model does not read; they are not explained."),
+    Entry("outputs", _LIST, "Names of the outputs that were explained."),
+    Entry("base_values", _OBJECT, "Output -> the mean output over the background."),
+    Entry("counts", _OBJECT, "Split -> what was counted in it."),
+    Entry("counts.<split>.read", _WHOLE, "Rows that were read."),
+    Entry("counts.<split>.selected", _WHOLE, "Rows that were chosen by `max_examples`."),
+    Entry("counts.<split>.explained", _WHOLE, "Rows that were explained: as many as there are attribution records."),
+    Entry("counts.<split>.model_rows", _WHOLE, "Rows that the models evaluated, by all methods together."),
+    Entry("counts.<split>.padding_rows", _WHOLE, "Rows that were evaluated beside them only to fill calls."),
+    Entry("counts.<split>.predicted_rows", _WHOLE, "Rows that were evaluated beside them to have their outputs."),
+    Entry(
+        "counts.<split>.<method>_<what>",
+        _WHOLE,
+        "The same of one method, with `baseline_` before it for the baseline model: `_model_rows`, `_examples`, "
+        "`_without_usable_label`, `_examples_on_whole_background`.",
+        when="for `profile` (both methods that make curves), `permutation_importance` and `sage`",
+    ),
+    Entry(
+        "counts.<split>.refined",
+        _WHOLE,
+        "Rows that got more coalitions, since their error was too large.",
+        when="with `max_relative_error` of `shapley`",
+    ),
+    Entry(
+        "counts.<split>.above_max_relative_error",
+        _WHOLE,
+        "Rows whose error is still too large.",
+        when="with `max_relative_error` of `shapley`",
+    ),
+    Entry(
+        "slices.included",
+        _LIST,
+        "The slices that have rows in the tables, `overall` first: `slice` (its name), `features` (feature -> value) "
+        "and `num_examples`.",
+    ),
+    Entry("slices.too_small", _LIST, "The same of slices with fewer rows than `min_slice_examples`."),
+    Entry("slices.without_examples", _LIST, "Which of `slicing_specs` no row is in."),
+    Entry("failures", _OBJECT, "Split, or `<split> (background)` -> reason -> how many rows were set aside for it."),
+    Entry("completeness_gap.max_abs", _NUMBER, "Largest |sum of attributions - (prediction - base value)| of any row."),
+    Entry("completeness_gap.max_relative", _NUMBER, "The same over 1 + |prediction|."),
+    Entry("seed", _WHOLE, "What all random choices were made from."),
+    Entry("versions", _OBJECT, "Python and libraries -> their versions."),
+    Entry("timings_seconds", _OBJECT, "`total`: how long the job took."),
+    Entry(
+        "attributions_uri",
+        _TEXT,
+        "Where the attribution records are; relative where they are in the directory of the explanation.",
+    ),
+    Entry(
+        FILES,
+        _OBJECT,
+        "Name -> SHA-256 of every file that was written beside the manifest, but for the report, which can be made "
+        "again. A file that was changed since, or that the manifest does not agree with, is refused when it is read.",
+    ),
+    Entry(ATTRIBUTION_FILES, _OBJECT, "The same of the attribution records, by name beneath `attributions_uri`."),
+    Entry(SELF_DIGEST, _TEXT, "SHA-256 of all other entries as JSON with sorted keys."),
+)

@@ -1,0 +1,147 @@
+"""How a table on disk, or an entry of a manifest, is described: in types that can be checked and in sentences to read.
+
+`tables` and `entries` hold the descriptions, `docs/format.md` is made from them, and what is written and read is held
+to them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+import pandas as pd
+import pyarrow as pa
+
+PLAYER = "<player>"
+"""In the name of a column: there is one for each player."""
+
+
+class Kind(enum.Enum):
+    """What the cells of a column are, in the words of the format page."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    WHOLE = "whole number"
+    FLAG = "true or false"
+    NUMBERS = "a number per output"
+    BYTES = "bytes"
+
+    def is_stored_in(self, dtype: pa.DataType) -> bool:
+        """Whether a Parquet file holds such cells in a column of an Arrow type."""
+        return bool(_ARROW[self](dtype))
+
+    def is_read_as(self, values: pd.Series) -> bool:
+        """Whether a column in memory holds such cells, gaps aside."""
+        if self is Kind.TEXT:
+            return bool(values.dropna().map(lambda value: isinstance(value, str)).all())
+        return bool(_PANDAS[self](values.dtype))
+
+
+def _is_list_of(dtype: pa.DataType, *values: pa.DataType) -> bool:
+    return (pa.types.is_list(dtype) or pa.types.is_large_list(dtype)) and dtype.value_type in values
+
+
+_ARROW: dict[Kind, Callable[[pa.DataType], bool]] = {
+    Kind.TEXT: lambda dtype: dtype in (pa.string(), pa.large_string()),
+    Kind.NUMBER: lambda dtype: dtype == pa.float64(),
+    Kind.WHOLE: lambda dtype: dtype == pa.int64(),
+    Kind.FLAG: lambda dtype: dtype == pa.bool_(),
+    Kind.NUMBERS: lambda dtype: _is_list_of(dtype, pa.float32()),
+    Kind.BYTES: lambda dtype: _is_list_of(dtype, pa.binary(), pa.large_binary()),
+}
+_PANDAS: dict[Kind, Callable[[object], bool]] = {
+    Kind.NUMBER: pd.api.types.is_numeric_dtype,
+    Kind.WHOLE: pd.api.types.is_integer_dtype,
+    Kind.FLAG: pd.api.types.is_bool_dtype,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+      name: in the file; with `PLAYER` in it one column for each player.
+      kind: of its cells.
+      about: what a cell says, a sentence.
+      unit: of the figure; empty where it has none.
+      empty: when a cell is empty (NULL in SQL, NaN or None in pandas); empty itself where none ever is.
+      methods: those whose rows have the figure: cells of others are empty, and a table of others may lack the column.
+        Empty: all methods.
+      of_baseline: whether it is there only if there was a baseline model.
+      since: the day it was added, where tables were written before, which lack it.
+    """
+
+    name: str
+    kind: Kind
+    about: str
+    unit: str = ""
+    empty: str = ""
+    methods: tuple[str, ...] = ()
+    of_baseline: bool = False
+    since: str = ""
+
+    def is_filled_by(self, methods: Collection[str]) -> bool:
+        """Whether a table with rows of these methods must have the column."""
+        return not self.methods or not set(self.methods).isdisjoint(methods)
+
+    def names(self, players: Sequence[str]) -> tuple[str, ...]:
+        """Its name, or one for each player."""
+        if PLAYER not in self.name:
+            return (self.name,)
+        return tuple(self.name.replace(PLAYER, player) for player in players)
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """One table of an explanation.
+
+    Attributes:
+      file: its name in the directory of the explanation.
+      about: what it holds, in sentences.
+      when: the explanations that have it.
+      row: what it has a row for each of.
+      key: the columns that together tell its rows apart; empty where none do.
+      columns: in the order in which they are written.
+      own: of tables of examples: what their other columns are.
+    """
+
+    file: str
+    about: str
+    when: str
+    row: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    own: str = ""
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in self.columns]
+        if len(set(names)) < len(names) or not set(self.key) <= set(names):
+            raise ValueError(f"the columns of {self.file} are there twice, or its key is not among them.")
+
+    def names(self, players: Sequence[str] = (), *, baseline: bool = False) -> tuple[str, ...]:
+        """Names of the columns that an explanation of these players has, examples' own aside."""
+        kept = [column for column in self.columns if baseline or not column.of_baseline]
+        return tuple(name for column in kept for name in column.names(players))
+
+    def fault(self, table: pd.DataFrame) -> str:
+        """What is wrong with the columns of a table that was read, in words; empty where nothing is.
+
+        Further columns are none of it: later versions may add some.
+        """
+        return next(self._faults(table), "")
+
+    def _faults(self, table: pd.DataFrame) -> Iterator[str]:
+        methods = set(table["method"].dropna()) if "method" in table else set()
+        for column in self.columns:
+            if column.name not in table:
+                if not column.since and column.is_filled_by(methods):
+                    yield f"it has no column `{column.name}`"
+                continue
+            values = table[column.name]
+            if not column.kind.is_read_as(values) or (
+                column.name in self.key and not column.empty and values.isna().any()
+            ):
+                what = {Kind.TEXT: "names", Kind.FLAG: "true and false"}.get(column.kind, f"{column.kind.value}s")
+                yield f"its column `{column.name}` holds something else than {what}"

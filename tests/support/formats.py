@@ -1,0 +1,114 @@
+"""Whether an explanation on disk is as `tfx_explain.tables` describes it: nothing unknown, nothing missing."""
+
+import functools
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tfx_explain import tables
+from tfx_explain.reader import ExplanationReader
+from tfx_explain.tables import Column, Kind, Table
+from tfx_explain.tables.manifest import ENTRIES
+
+
+def check_files(explanation: ExplanationReader, *, old: bool = False) -> None:
+    """Every Parquet file and every attribution record against its description."""
+    directory, manifest = Path(explanation.uri), explanation.manifest
+    described = {table.file: table for table in tables.TABLES}
+    written = {path.name for path in directory.glob("*.parquet")}
+    assert written <= set(described), "files without a description"
+    baseline = manifest["baseline_model"] is not None
+    players, own = explanation.players, _own_features(explanation)
+    for name in sorted(written):
+        check_table(described[name], pq.read_table(directory / name), players, own, baseline=baseline, old=old)
+    check_manifest(manifest)
+    for batch in explanation.attribution_batches():
+        table = pa.Table.from_batches([batch])
+        check_table(tables.ATTRIBUTION_RECORDS, table, players, own, baseline=baseline, old=old)
+
+
+def check_table(
+    table: Table,
+    written: pa.Table,
+    players: Sequence[str] = (),
+    own: Collection[str] = (),
+    *,
+    baseline: bool = True,
+    old: bool = False,
+) -> None:
+    """One table against its description; `own` are features of the examples, `old` tables lack what came later."""
+    methods = set(written["method"].to_pylist()) if "method" in written.column_names else set()
+    expected = {
+        name
+        for column in table.columns
+        if (baseline or not column.of_baseline) and column.is_filled_by(methods) and not (old and column.since)
+        for name in column.names(players)
+    }
+    described = set(table.names(players, baseline=baseline))
+    found = set(written.column_names) - (set(own) if table.own else set())
+    assert expected <= found <= described, f"{table.file}: {sorted(found ^ expected)}"
+    if not table.own:
+        in_order = [name for name in table.names() if name in found]
+        assert written.column_names == in_order, f"{table.file}: its columns are in another order"
+    for column in table.columns:
+        for name in column.names(players):
+            if name in found:
+                _check_cells(f"{table.file}: {name}", column, written, name)
+    if table.key:
+        keys = written.select(list(table.key)).to_pandas()
+        if "kind" in keys:  # copies of a row have the same single curves
+            keys = keys[keys["kind"] != "ice"]
+        assert not keys.duplicated().any(), f"{table.file}: its key is there twice"
+
+
+def _check_cells(what: str, column: Column, written: pa.Table, name: str) -> None:
+    cells = written[name]
+    if cells.null_count < len(cells):  # a column of gaps alone has no type
+        assert column.kind.is_stored_in(cells.type), f"{what} is {cells.type}"
+    if column.kind is Kind.NUMBER:
+        assert not pc.any(pc.is_nan(cells)).as_py(), f"{what} has NaN, which is not NULL"
+    if column.methods:
+        of_others = pc.invert(pc.is_in(written["method"], pa.array(column.methods)))
+        filled = pc.is_valid(cells)
+        assert not pc.any(pc.and_(of_others, filled)).as_py(), f"{what} is filled by other methods"
+        cells = cells.filter(pc.invert(of_others))
+    assert column.empty or not cells.null_count, f"{what} has empty cells"
+
+
+def check_manifest(manifest: Mapping[str, Any]) -> None:
+    """Every entry of the manifest has a description, and every description that holds for all has an entry."""
+    for entry in ENTRIES:
+        if entry.is_required:
+            value: Any = functools.reduce(lambda part, key: part[key], entry.name.split("."), manifest)
+            assert isinstance(value, entry.kinds), f"{entry.name} is {value!r}"
+    # Of an object that is described as a whole the keys differ from one explanation to the next.
+    parents = {entry.name.rpartition(".<")[0] for entry in ENTRIES}
+    whole = {entry.name for entry in ENTRIES} - parents
+    patterns = [_pattern(entry.name) for entry in ENTRIES]
+    for name in _names_of(manifest, whole):
+        assert any(re.fullmatch(pattern, name) for pattern in patterns), f"{name} is not described"
+
+
+def _names_of(value: Any, whole: Collection[str], name: str = "") -> Iterator[str]:
+    """Names of the entries, objects that are described as a whole by their own."""
+    if not isinstance(value, dict) or name in whole:
+        yield name
+        return
+    for key, part in value.items():
+        yield from _names_of(part, whole, f"{name}.{key}".lstrip("."))
+
+
+def _pattern(name: str) -> str:
+    parts = re.split(r"(<\w+>)", name)
+    return "".join("[^.]+" if part.startswith("<") else re.escape(part) for part in parts)
+
+
+def _own_features(explanation: ExplanationReader) -> set[str]:
+    """Names of the examples' features, from the rows of the background, which nothing is added to but weights."""
+    names = set(pq.read_schema(Path(explanation.uri) / tables.BACKGROUND.file).names)
+    return names - set(tables.BACKGROUND.names())
