@@ -46,8 +46,8 @@ order by output, rank
   names beside them are left alone.
 - Format {", ".join(map(str, records.OLDER_FORMATS))} has no digests: this package reads it, but judges nothing by it.
 
-Types are text (VARCHAR), number (DOUBLE), whole number (BIGINT), true or false (BOOLEAN), a number per output (FLOAT[])
-and bytes (BLOB[]). A player is a feature, or a group of features that is explained as one.
+Types are text (VARCHAR), number (DOUBLE), whole number (BIGINT), true or false (BOOLEAN), numbers (FLOAT[]), whole
+numbers (BIGINT[]) and bytes (BLOB[]). A player is a feature, or a group of features that is explained as one.
 """
 
 
@@ -92,6 +92,8 @@ def _sentence(column: Column) -> str:
         remarks.append(f"Of {' and '.join(map(_code, column.methods))} alone.")
     if column.of_baseline:
         remarks.append("Only if there was a baseline model.")
+    if column.when:
+        remarks.append(f"Only if {column.when}.")
     if column.since:
         remarks.append(f"Since {column.since}.")
     return " ".join([column.about, *remarks])

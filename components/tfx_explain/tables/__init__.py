@@ -18,9 +18,11 @@ from tfx_explain.tables.examples import (
     BASE_VALUE,
     BASELINE_PREFIX,
     COMPLETENESS_GAP,
+    DEGREES_OF_FREEDOM,
     EXAMPLE_ID,
     PREDICTION,
     REPORT_EXAMPLES,
+    REST,
     STD_ERROR_PREFIX,
 )
 from tfx_explain.tables.files import (
@@ -83,6 +85,7 @@ __all__ = [
     "CLAIM",
     "COMPLETENESS_GAP",
     "DEAD_LETTERS",
+    "DEGREES_OF_FREEDOM",
     "EXAMPLE_ID",
     "FINDINGS",
     "IMPORTANCE",
@@ -97,6 +100,7 @@ __all__ = [
     "PROFILE_METHODS",
     "REPORT",
     "REPORT_EXAMPLES",
+    "REST",
     "RUN",
     "SHAPLEY",
     "SLICE_DIFFERENCES",

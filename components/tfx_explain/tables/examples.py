@@ -18,6 +18,10 @@ EXAMPLE_ID = "example_id"
 PREDICTION = "prediction"
 BASE_VALUE = "base_value"
 COMPLETENESS_GAP = "completeness_gap"
+REST = "__rest__"
+"""What float32 leaves of the figures of a row, so that readers have them as they were computed; see `rests`."""
+DEGREES_OF_FREEDOM = "__degrees_of_freedom__"
+"""Of the standard errors of a row: one for each player and output, or one for all of them."""
 BACKGROUND_WEIGHT = "__weight__"
 
 BACKGROUND = Table(
@@ -59,6 +63,23 @@ ATTRIBUTION_RECORDS = Table(
             BASELINE_PREFIX + ATTRIBUTION_PREFIX + PLAYER,
             "The same attribution for the baseline model.",
             of_baseline=True,
+        ),
+        Column(
+            REST,
+            Kind.WHOLES,
+            "What 32-bit floats leave of the figures. In the order `prediction`, `base_value`, `baseline_prediction`, "
+            "all `attribution_`, all `baseline_attribution_`, all `std_error_`, each with its outputs: d, the bits of "
+            "the 64-bit float that was computed less those of the 32-bit float as 64 bits, both read as whole numbers, "
+            "written as 2d, or as -2d - 1 where d is negative. Zeros at the end are left out.",
+            when="a figure is no 32-bit float",
+            since="2026-11-25",
+        ),
+        Column(
+            DEGREES_OF_FREEDOM,
+            Kind.NUMBERS,
+            "Degrees of freedom of the standard errors (Student's t): one for each player and output, in this order, "
+            "or one for all.",
+            since="2026-11-25",
         ),
     ),
     own="The row's own features.",

@@ -44,7 +44,9 @@ OTHER_FILES = (
     ),
     OtherFile(
         f"{DEAD_LETTERS}/",
-        "Gzipped TFRecords of tf.Examples with `reason`, `split` and `record` (the bytes as read).",
+        "Gzipped TFRecords of tf.Examples with `reason`, `split` and `record`: the bytes as read, but of rows that a "
+        "model refused or had no finite output for their features and values encoded anew, without features that have "
+        "no value.",
         "if a row could not be explained",
     ),
     OtherFile(REPORT, "A page for a person to read: self-contained, opens offline, made from the other files."),

@@ -103,6 +103,7 @@ ENTRIES = (
         "`_without_usable_label`, `_examples_on_whole_background`.",
         when="for `profile` (both methods that make curves), `permutation_importance` and `sage`",
     ),
+    Entry("counts.<split>.empty_files", _WHOLE, "Files of 0 bytes among those of the split.", when="if there are any"),
     Entry(
         "counts.<split>.refined",
         _WHOLE,

@@ -24,7 +24,8 @@ class Kind(enum.Enum):
     NUMBER = "number"
     WHOLE = "whole number"
     FLAG = "true or false"
-    NUMBERS = "a number per output"
+    NUMBERS = "numbers"
+    WHOLES = "whole numbers"
     BYTES = "bytes"
 
     def is_stored_in(self, dtype: pa.DataType) -> bool:
@@ -48,6 +49,7 @@ _ARROW: dict[Kind, Callable[[pa.DataType], bool]] = {
     Kind.WHOLE: lambda dtype: dtype == pa.int64(),
     Kind.FLAG: lambda dtype: dtype == pa.bool_(),
     Kind.NUMBERS: lambda dtype: _is_list_of(dtype, pa.float32()),
+    Kind.WHOLES: lambda dtype: _is_list_of(dtype, pa.int64()),
     Kind.BYTES: lambda dtype: _is_list_of(dtype, pa.binary(), pa.large_binary()),
 }
 _PANDAS: dict[Kind, Callable[[object], bool]] = {
@@ -70,6 +72,7 @@ class Column:
       methods: those whose rows have the figure: cells of others are empty, and a table of others may lack the column.
         Empty: all methods.
       of_baseline: whether it is there only if there was a baseline model.
+      when: what else it is there for only; empty: always.
       since: the day it was added, where tables were written before, which lack it.
     """
 
@@ -80,6 +83,7 @@ class Column:
     empty: str = ""
     methods: tuple[str, ...] = ()
     of_baseline: bool = False
+    when: str = ""
     since: str = ""
 
     def is_filled_by(self, methods: Collection[str]) -> bool:
