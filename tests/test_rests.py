@@ -196,6 +196,16 @@ def test_limits_are_given_where_asked_for_or_refused_in_a_sentence(job: Any) -> 
             explanation.attributions(output=output, confidence=confidence)
 
 
+def test_limits_hide_no_feature_of_the_rows(job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    explanation, _, _ = job
+    (batch,) = explanation.attribution_batches()
+    own = pa.RecordBatch.from_arrays([*batch.columns, batch.column("a")], names=[*batch.schema.names, "ci_low_a"])
+    monkeypatch.setattr(explanation, "attribution_batches", lambda split: iter([own]))
+    assert "ci_low_a" in explanation.attributions(output=explanation.outputs[0])
+    with pytest.raises(InputError, match="`ci_low_a` of their own"):
+        explanation.attributions(output=explanation.outputs[0], confidence=0.9)
+
+
 def test_dead_letters_hold_what_was_read_and_never_what_others_had(job: Any) -> None:
     explanation, _, (unreadable, nan) = job
     letters = explanation.dead_letters()
