@@ -8,9 +8,8 @@ import pytest
 from scipy import stats
 
 from tfx_explain.errors import ConfigError
-from tfx_explain.judgement import Evidence, Finding, apply_rule, describe, findings_of
+from tfx_explain.judgement import Evidence, Finding, apply_rule, describe, findings_of, promise
 from tfx_explain.judgement.details import Interactions, SignedMeans, SliceContrast, Steps
-from tfx_explain.judgement.rules import promise
 from tfx_explain.judgement.wording import confidence
 from tfx_explain.summary import ImportanceAccumulator
 

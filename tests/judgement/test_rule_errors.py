@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from tfx_explain.judgement import Evidence, apply_rule, findings_of, max_share
+from tfx_explain.judgement import Evidence, apply_rule, findings_of
 from tfx_explain.judgement.details import Interactions, SignedMeans, SliceContrast, Steps
 from tfx_explain.summary import ImportanceAccumulator
 from tfx_explain.summary.profiles import PartialDependenceAccumulator
@@ -232,7 +232,10 @@ def test_a_policy_of_ten_rules_that_all_hold_is_falsely_refused_at_most_as_often
     for _ in range(runs):
         slices = importance(rng, 10, 100, [0.95, 0.05])
         judgements = [
-            lambda confidence, e=e: max_share(e, players=["p1"], value=0.05, confidence=confidence) for e in slices
+            lambda confidence, e=e: apply_rule(
+                "max_share", {"players": ["p1"], "value": 0.05}, e, confidence=confidence
+            )
+            for e in slices
         ]
         for multiplicity in ("holm", "none"):
             found = findings_of(judgements, 1 - ALPHA, multiplicity)

@@ -14,7 +14,7 @@ import pytest
 
 from tfx_explain import records
 from tfx_explain.errors import InputError
-from tfx_explain.judgement import Evidence, Finding, apply_rule, is_blessed, max_completeness_gap, max_share
+from tfx_explain.judgement import Evidence, Finding, apply_rule, is_blessed
 from tfx_explain.report import ReportData, render_explanation, render_report, render_verdict
 from tfx_explain.report.ranking import MAX_BARS
 from tfx_explain.report.render import MAX_PANELS
@@ -95,7 +95,10 @@ def _manifest(players, outputs, n):
 
 def _findings():
     evidence = Evidence(("race", "income"), 500, np.array([1.0, 9.0]), np.diag([0.001, 0.01]), 1e-9, output="approve")
-    return [max_completeness_gap(evidence, value=1e-3), max_share(evidence, players=["race"], value=0.05)]
+    return [
+        apply_rule("max_completeness_gap", {"value": 1e-3}, evidence),
+        apply_rule("max_share", {"players": ["race"], "value": 0.05}, evidence),
+    ]
 
 
 PAGES = {

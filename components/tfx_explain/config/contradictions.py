@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from scipy import optimize, sparse
 
+from tfx_explain.judgement import RULES, Demand
+
 Named = tuple[str, Any]
 """A rule's name and its settings."""
 
-_LIMITS = {"value", "max", "k", "tolerance"}
-_OPPOSITES = {"sign": ("players", "positive", "negative"), "monotonic": ("feature", "increasing", "decreasing")}
 _ROUNDING = 1e-9
 _MAX_PRUNED = 20
 _MAX_ENTRIES = 200_000
 """Names in all rules about shares, beyond which contradictions are left to the verdict: one of the rules fails."""
-_SHARE_RULES = ("max_share", "min_share", "max_top_share")
+_OF_SHARES = (Demand.SHARE_AT_MOST, Demand.SHARE_AT_LEAST, Demand.EACH_SHARE_AT_MOST)
 
 
 def find_contradiction(rules: Sequence[Named]) -> str:
@@ -31,7 +31,8 @@ def _listed_twice(rules: Sequence[Named]) -> str:
     """The same demand on the same players, whatever its limit: the stricter one alone says it all."""
     seen: dict[str, str] = {}
     for name, settings in rules:
-        target = {key: value for key, value in settings.model_dump().items() if key not in _LIMITS}
+        limits = RULES[name].limits
+        target = {key: value for key, value in settings.model_dump().items() if key not in limits}
         if "players" in target and target["players"] is not None:
             target["players"] = sorted(set(target["players"]))
         key = f"{name} {sorted(target.items())}"
@@ -42,42 +43,46 @@ def _listed_twice(rules: Sequence[Named]) -> str:
     return ""
 
 
+def _demanding(rules: Sequence[Named], *demands: Demand) -> list[Named]:
+    return [(name, settings) for name, settings in rules if RULES[name].demand in demands]
+
+
 def _both_ways(rules: Sequence[Named]) -> str:
-    for name, (field, one, other) in _OPPOSITES.items():
-        demanded: dict[str, set[str]] = {}
-        for settings in (settings for rule, settings in rules if rule == name):
-            named = getattr(settings, field)
-            demanded.setdefault(settings.direction, set()).update([named] if isinstance(named, str) else named)
-        both = demanded.get(one, set()) & demanded.get(other, set())
+    demanded: dict[str, dict[str, set[str]]] = {}
+    for name, settings in _demanding(rules, Demand.DIRECTION):
+        of_rule = demanded.setdefault(name, {each: set() for each in RULES[name].directions})
+        named = getattr(settings, RULES[name].about or "")
+        of_rule[settings.direction].update([named] if isinstance(named, str) else named)
+    for name in sorted(demanded, key=list(RULES).index):
+        (one, of_one), (other, of_other) = demanded[name].items()
+        both = of_one & of_other
         if both:
             return f"rule `{name}` demands `{one}` and `{other}` of `{min(both)}`; keep one of them"
     return ""
 
 
 def _crowded_top(rules: Sequence[Named]) -> str:
-    tops = sorted((settings.k, settings.players) for name, settings in rules if name == "top_k_includes")
     named: set[str] = set()
-    for k, players in tops:
-        named |= set(players)
-        if len(named) > k:
-            listed = ", ".join(sorted(named))
-            return f"`top_k_includes` wants {len(named)} players among the top {k} ({listed}); raise `k` or name fewer"
+    for name, settings in sorted(_demanding(rules, Demand.AMONG_TOP_K), key=lambda rule: (rule[1].k, rule[1].players)):
+        named |= set(settings.players)
+        if len(named) > settings.k:
+            listed, k = ", ".join(sorted(named)), settings.k
+            return f"`{name}` wants {len(named)} players among the top {k} ({listed}); raise `k` or name fewer"
     return ""
 
 
 def _important_canary(rules: Sequence[Named]) -> str:
-    canaries = {settings.feature for name, settings in rules if name == "canary"}
-    for name, settings in rules:
-        if name in ("min_share", "min_importance", "top_k_includes"):
-            both = canaries & set(settings.players)
-            if both:
-                return f"`{min(both)}` is a canary, which must not matter, but `{name}` wants it to; take it out of one"
+    canaries = {settings.feature for _, settings in _demanding(rules, Demand.MORE_THAN_NOISE)}
+    for name, settings in _demanding(rules, *(demand for demand in Demand if demand.is_to_matter)):
+        both = canaries & set(settings.players)
+        if both:
+            return f"`{min(both)}` is a canary, which must not matter, but `{name}` wants it to; take it out of one"
     return ""
 
 
 def _impossible_shares(rules: Sequence[Named]) -> str:
     """No shares, all 0 or more and 1 together, meet all rules about shares; names as few rules as contradict."""
-    about = _clashing([(name, settings) for name, settings in rules if name in _SHARE_RULES])
+    about = _clashing(_demanding(rules, *_OF_SHARES))
     if not about:
         return ""
     if len(about) <= _MAX_PRUNED:
@@ -99,9 +104,10 @@ def _clashing(rules: Sequence[Named]) -> list[Named]:
     """
     kinds = _kinds_of_players(rules)
     n_kinds = len(kinds)
-    top = next((index for index, (name, _) in enumerate(rules) if name == "max_top_share"), None)
+    demands = [RULES[name].demand for name, _ in rules]
+    top = next((index for index, demand in enumerate(demands) if demand is Demand.EACH_SHARE_AT_MOST), None)
     of_sums = [index for index in range(len(rules)) if index != top]
-    senses = {index: 1.0 if rules[index][0] == "max_share" else -1.0 for index in of_sums}
+    senses = {index: 1.0 if demands[index] is Demand.SHARE_AT_MOST else -1.0 for index in of_sums}
     row_of = {index: row for row, index in enumerate(of_sums)}
     owners = [*of_sums, *([] if top is None else [top] * n_kinds)]
     limits = [senses[index] * rules[index][1].value for index in of_sums]

@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from tfx_explain.config.base import Part
+from tfx_explain.judgement.drift.measure import Measure
+from tfx_explain.judgement.rules.attribution_drift import DISTRIBUTION_MEASURES
+from tfx_explain.judgement.rules.drift import DRIFT_MEASURES
 
 Against = Literal["explanation", "model"]
 
@@ -36,10 +39,7 @@ class DriftRule(Part):
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:
-        if self.measure == "importance_ratio" and self.max < 1:
-            raise ValueError("`importance_ratio` is a factor of at least 1, so `max` must be 1 or more")
-        if self.measure not in ("importance_ratio", "z_score") and self.max >= 1:
-            raise ValueError(f"`{self.measure}` is a fraction, so `max` must be below 1")
+        _check_reach(DRIFT_MEASURES[self.measure], self.measure, self.max)
         return self
 
 
@@ -55,13 +55,16 @@ class AttributionDriftRule(Part):
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:
-        if self.measure == "classifier" and not 0.5 <= self.max < 1:
-            raise ValueError("`classifier` is an AUC between 0.5 and 1, so `max` must be at least 0.5 and below 1")
-        if self.measure == "disagreement" and self.against != "model":
-            raise ValueError("`disagreement` compares two models on the same rows; set `against: model`")
-        if self.measure in ("jensen_shannon", "l_infinity", "disagreement") and self.max >= 1:
-            raise ValueError(f"`{self.measure}` is at most 1, so `max` must be below 1")
+        measure = DISTRIBUTION_MEASURES[self.measure]
+        if measure.is_paired and self.against != "model":
+            raise ValueError(f"`{self.measure}` compares two models on the same rows; set `against: model`")
+        _check_reach(measure, self.measure, self.max)
         return self
+
+
+def _check_reach(measure: Measure[Any], name: str, limit: float) -> None:
+    if not measure.reach.holds(limit):
+        raise ValueError(f"`{name}` {measure.reach.says}")
 
 
 DEFAULT_DRIFT_RULES: tuple[Mapping[str, Mapping[str, Any]], ...] = (

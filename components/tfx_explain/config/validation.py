@@ -26,6 +26,7 @@ from tfx_explain.config.rules import (
     SignRule,
     TopKIncludesRule,
 )
+from tfx_explain.judgement import RULES
 
 
 class Rule(OneOf):
@@ -82,8 +83,9 @@ class ValidationConfig(Config):
         if not self.slicing_specs:
             raise ValueError("`slicing_specs` is empty, so nothing would be checked; use [{}] for the whole data")
         named = [(rule.name, rule.settings) for rule in self.rules]
-        if any(name == "max_slice_difference" for name, _ in named) and not any(s.features for s in self.slicing_specs):
-            raise ValueError("`max_slice_difference` compares slices with the rest; list some in `slicing_specs`")
+        between_slices = [name for name, _ in named if RULES[name].is_between_slices]
+        if between_slices and not any(spec.features for spec in self.slicing_specs):
+            raise ValueError(f"`{between_slices[0]}` compares slices with the rest; list some in `slicing_specs`")
         contradiction = find_contradiction(named)
         if contradiction:
             raise ValueError(contradiction)

@@ -12,26 +12,18 @@ import pandas as pd
 
 from tfx_explain import records
 from tfx_explain.errors import InputError
+from tfx_explain.judgement import Evidence, RuleDescription
 from tfx_explain.judgement.details import Interactions, SignedMeans, SliceContrast, Steps
-from tfx_explain.judgement.evidence import Evidence
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.ratio import Array
 
-_NEEDS = {
-    "sign": "importance",
-    "max_relative_std_error": "importance",
-    "max_interaction": "interactions",
-    "monotonic": "profiles",
-    "max_slice_difference": "slice_differences",
+_TABLES = {
+    "interactions": ("interactions", records.INTERACTIONS),
+    "steps": ("profiles", records.PROFILES),
+    "contrast": ("slice_differences", records.SLICE_DIFFERENCES),
 }
-"""Rule -> the table that it reads beside what all rules read."""
-
-_FILES = {
-    "interactions": records.INTERACTIONS,
-    "profiles": records.PROFILES,
-    "slice_differences": records.SLICE_DIFFERENCES,
-}
+"""Field of the evidence that a rule needs -> the reader's name of the table that it is read from, and its file."""
 
 
 class Details:
@@ -39,20 +31,21 @@ class Details:
 
     Args:
       explanation: what is judged.
-      rules: their names.
+      rules: those that will judge it.
+      method: whose attributions.
     """
 
-    def __init__(self, explanation: ExplanationReader, rules: Iterable[str]) -> None:
-        needed = {_NEEDS[rule] for rule in rules if rule in _NEEDS}
-        self._signed = "importance" in needed
+    def __init__(self, explanation: ExplanationReader, rules: Iterable[RuleDescription[Any]], method: str) -> None:
+        needed = {need.detail for rule in rules for need in rule.needs}
+        self._signed = "signed" in needed
         self._tables: dict[str, dict[Any, pd.DataFrame]] = {}
-        for name in sorted(needed & set(_FILES)):
-            if explanation.has(_FILES[name]):
+        for detail in sorted(needed & set(_TABLES)):
+            name, file = _TABLES[detail]
+            if explanation.has(file):
                 table = getattr(explanation, name)
-                table = (
-                    table[table["kind"] == "curve"] if name == "profiles" else table[table["method"] == records.SHAPLEY]
-                )
-                self._tables[name] = dict(list(table.groupby(["slice", "output"])))
+                is_curve = detail == "steps"
+                table = table[table["kind"] == "curve"] if is_curve else table[table["method"] == method]
+                self._tables[detail] = dict(list(table.groupby(["slice", "output"])))
 
     def added_to(self, evidence: Evidence, importance: pd.DataFrame | None, overall: Evidence) -> Evidence:
         """The evidence of one (slice, output) with its details.
@@ -73,9 +66,9 @@ class Details:
             contrast=self._contrast(evidence, overall),
         )
 
-    def _rows(self, name: str, evidence: Evidence) -> pd.DataFrame | None:
+    def _rows(self, detail: str, evidence: Evidence) -> pd.DataFrame | None:
         """The slice's rows; empty where the slice has none, None where the explanation has no such table."""
-        tables = self._tables.get(name)
+        tables = self._tables.get(detail)
         if tables is None:
             return None
         rows = tables.get((evidence.slice_key, evidence.output))
@@ -89,7 +82,7 @@ class Details:
         return Interactions(pairs, rows["value"].to_numpy(float), rows["std_error"].to_numpy(float))
 
     def _steps(self, evidence: Evidence) -> Mapping[tuple[str, str], Steps] | None:
-        rows = self._rows("profiles", evidence)
+        rows = self._rows("steps", evidence)
         if rows is None:
             return None
         _require(rows, ("step", "step_std_error"), records.PROFILES)
@@ -97,7 +90,7 @@ class Details:
         return {key: steps for key, steps in curves.items() if steps is not None}
 
     def _contrast(self, evidence: Evidence, overall: Evidence) -> SliceContrast | None:
-        rows = self._rows("slice_differences", evidence)
+        rows = self._rows("contrast", evidence)
         if rows is None or rows.empty or evidence.slice_key == OVERALL:
             return None
         _require(rows, ("pooled_std_error", "degrees_of_freedom"), records.SLICE_DIFFERENCES)

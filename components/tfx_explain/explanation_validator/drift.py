@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
-from tfx_explain.config import Rule, ValidationConfig
+from tfx_explain.config import ValidationConfig
 from tfx_explain.explanation_validator.baseline import NO_BASELINE, check_comparable
 from tfx_explain.explanation_validator.sides import Key, Side, compare, compare_distributions
-from tfx_explain.judgement.drift import DRIFT_RULES
-from tfx_explain.judgement.evidence import Finding
-from tfx_explain.judgement.rules.policy import Judgement
+from tfx_explain.judgement import RULES, Finding, Judgement, RuleDescription, judgement_of, skip_rule
+from tfx_explain.judgement.drift.comparison import Comparison
+from tfx_explain.judgement.drift.distributions import DistributionComparison
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.slicing import OVERALL
+
+_COMPARED: Mapping[type, Callable[[Side, Side, Key], Any]] = {
+    Comparison: compare,
+    DistributionComparison: compare_distributions,
+}
+"""What rules judge that compare with a baseline -> how it is made."""
 
 
 def drift_judgements(
@@ -49,34 +52,38 @@ def drift_judgements(
         theirs["explanation"] = Side(baseline, config.slicing_specs)
     if explanation.manifest["baseline_model"] is not None:
         theirs["model"] = Side(explanation, config.slicing_specs, of_baseline_model=True)
-    rules = [(rule, _against(rule, theirs)) for rule in config.rules if rule.name in DRIFT_RULES]
-    if baseline is not None and any(kind == "explanation" for _, kind in rules):
+    compared = [(RULES[rule.name], rule.settings) for rule in config.rules if RULES[rule.name].needs_baseline]
+    rules = [(rule, settings, _against(settings, theirs)) for rule, settings in compared]
+    if baseline is not None and any(kind == "explanation" for *_, kind in rules):
         check_comparable(explanation, baseline)
     if baseline is not None:
         baseline.verify()
-    skipped = [_skipped(rule, no_baseline) for rule, kind in rules if kind is None]
+    skipped = [_skipped(rule, settings, no_baseline) for rule, settings, kind in rules if kind is None]
     keys = [(slice_key, output) for slice_key in slices for output in explanation.outputs]
     pairs = _Pairs(ours, theirs)
-    judgements: list[Judgement] = [
-        partial(_judgement, rule, pairs.of(rule.name, kind, key), config.min_slice_examples)
+    judgements = [
+        judgement_of(
+            rule,
+            settings.model_dump(exclude={"against"}),
+            pairs.of(rule.evidence, kind, key),
+            config.min_slice_examples,
+        )
         for key in keys
-        for rule, kind in rules
+        for rule, settings, kind in rules
         if kind is not None
     ]
     return judgements, skipped
 
 
-def _against(rule: Rule, there: dict[str, Side]) -> str | None:
+def _against(settings: Any, theirs: Mapping[str, Side]) -> str | None:
     """What a rule compares with: the first that is there and allowed; None where there is nothing."""
-    return next((kind for kind in there if rule.settings.against in (None, kind)), None)
+    return next((kind for kind in theirs if settings.against in (None, kind)), None)
 
 
-def _skipped(rule: Rule, reason: str) -> Finding:
-    settings = rule.settings.model_dump(exclude_none=True)
-    if rule.settings.against == "model":
+def _skipped(rule: RuleDescription[Any], settings: Any, reason: str) -> Finding:
+    if settings.against == "model":
         reason = "no baseline model was explained beside the model, as on the first run"
-    figures = (math.nan, math.nan, math.nan, float(rule.settings.max))
-    return Finding(rule.name, settings, OVERALL, "", "skipped", *figures, f"Nothing was compared: {reason}.")
+    return skip_rule(rule, settings.model_dump(exclude_none=True), OVERALL, reason)
 
 
 class _Pairs:
@@ -85,17 +92,9 @@ class _Pairs:
     def __init__(self, ours: Side, theirs: Mapping[str, Side]) -> None:
         self._ours = ours
         self._theirs = theirs
-        self._made: dict[tuple[str, str, Key], Any] = {}
+        self._made: dict[tuple[type, str, Key], Any] = {}
 
-    def of(self, rule: str, kind: str, key: Key) -> Any:
-        if (rule, kind, key) not in self._made:
-            make: Callable[..., Any] = compare if rule == "drift" else compare_distributions
-            self._made[rule, kind, key] = make(self._ours, self._theirs[kind], key)
-        return self._made[rule, kind, key]
-
-
-def _judgement(rule: Rule, pair: Any, min_examples: int, confidence: float) -> Finding:
-    settings = rule.settings.model_dump(exclude={"against"})
-    finding = DRIFT_RULES[rule.name](pair, **settings, confidence=confidence, min_examples=min_examples)
-    estimated = not math.isnan(finding.ci_low + finding.ci_high)
-    return dataclasses.replace(finding, confidence=confidence if estimated else None)
+    def of(self, evidence: type, kind: str, key: Key) -> Any:
+        if (evidence, kind, key) not in self._made:
+            self._made[evidence, kind, key] = _COMPARED[evidence](self._ours, self._theirs[kind], key)
+        return self._made[evidence, kind, key]

@@ -16,8 +16,7 @@ from tfx_explain.config import ValidationConfig
 from tfx_explain.errors import InputError
 from tfx_explain.explanation_validator.baseline import NO_BASELINE
 from tfx_explain.explanation_validator.judge import Verdict, judge, write_blessing
-from tfx_explain.judgement.evidence import Finding
-from tfx_explain.judgement.rules import describe
+from tfx_explain.judgement import ATTRIBUTION_DRIFT, Finding, describe
 from tfx_explain.reader import ExplanationReader, load
 
 _ANOMALIES_FILE = "SchemaDiff.pb"
@@ -190,7 +189,7 @@ _TFDV_MEASURES = {
 def _add_measurement(anomalies: anomalies_pb2.Anomalies, finding: Finding) -> None:
     """The figure in TFDV's own terms, where it is one that TFDV's comparators know too."""
     measure = finding.settings.get("measure")
-    if finding.rule == "attribution_drift" and measure in _TFDV_MEASURES and finding.about:
+    if finding.rule == ATTRIBUTION_DRIFT.name and measure in _TFDV_MEASURES and finding.about:
         drift = anomalies.drift_skew_info.add()
         drift.path.step.append(finding.about[0])
         drift.drift_measurements.add(type=_TFDV_MEASURES[measure], value=finding.value, threshold=finding.threshold)

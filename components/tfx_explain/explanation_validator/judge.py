@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from tfx_explain import records, storage
-from tfx_explain.config import Rule, SlicingSpec, ValidationConfig
-from tfx_explain.errors import ConfigError
+from tfx_explain.config import ValidationConfig
 from tfx_explain.explanation_validator.baseline import NO_BASELINE
-from tfx_explain.explanation_validator.details import Details, skewness_of
 from tfx_explain.explanation_validator.drift import drift_judgements
-from tfx_explain.judgement.drift import DRIFT_RULES
-from tfx_explain.judgement.evidence import Evidence, Finding
-from tfx_explain.judgement.rules import BETWEEN_SLICES, apply_rule, findings_of, is_blessed, promise
+from tfx_explain.explanation_validator.evidence import evidence_in, wanted_slices
+from tfx_explain.judgement import RULES, Finding, findings_of, is_blessed, judgement_of, promise
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.report import render_verdict
-from tfx_explain.slicing import OVERALL, in_spec, spec_name, value_text
-from tfx_explain.summary.ratio import Array
+from tfx_explain.slicing import OVERALL
 
 BLESSED = "BLESSED"
 NOT_BLESSED = "NOT_BLESSED"
@@ -106,13 +97,15 @@ def judge(
         explanation does not have, or the policy asks for slices that were not explained.
     """
     explanation.verify()
+    rules = [(RULES[rule.name], rule.settings.model_dump()) for rule in config.rules]
+    standing = [(rule, settings) for rule, settings in rules if not rule.needs_baseline]
     judgements = [
-        partial(_judgement, rule, evidence, config.min_slice_examples)
-        for evidence in evidence_in(explanation, config.slicing_specs, [rule.name for rule in config.rules])
-        for rule in config.rules
-        if rule.name not in DRIFT_RULES and (rule.name not in BETWEEN_SLICES or evidence.slice_key != OVERALL)
+        judgement_of(rule, settings, evidence, config.min_slice_examples)
+        for evidence in evidence_in(explanation, config.slicing_specs, [rule for rule, _ in standing])
+        for rule, settings in standing
+        if not rule.is_between_slices or evidence.slice_key != OVERALL
     ]
-    slices = list(_wanted_slices(explanation, config.slicing_specs))
+    slices = list(wanted_slices(explanation, config.slicing_specs))
     compared, skipped = drift_judgements(explanation, config, slices, baseline, no_baseline)
     findings = (*findings_of([*judgements, *compared], config.confidence, config.multiplicity), *skipped)
     return Verdict(
@@ -123,100 +116,4 @@ def judge(
         baseline_uri=None if baseline is None else baseline.uri,
         manifest_digest=explanation.manifest_digest,
         baseline_manifest_digest=None if baseline is None else baseline.manifest_digest,
-    )
-
-
-def _judgement(rule: Rule, evidence: Evidence, min_examples: int, confidence: float) -> Finding:
-    return apply_rule(rule.name, rule.settings.model_dump(), evidence, confidence=confidence, min_examples=min_examples)
-
-
-def evidence_in(
-    explanation: ExplanationReader, specs: Sequence[SlicingSpec], rules: Sequence[str] = ()
-) -> Iterator[Evidence]:
-    """The evidence of each slice that is asked for, and output.
-
-    Features that the examples have but the model does not read are part of it, with an importance of exactly 0: a
-    policy can forbid a feature whether or not the model at hand reads it. Slices too small for tables of their own, or
-    without any rows, are evidence of that many rows and unknown importance, so that no rule holds for them unseen.
-
-    Args:
-      explanation: what is judged.
-      specs: the slices.
-      rules: names of the rules that will judge the evidence; what none of them needs is left out.
-
-    Raises:
-      ConfigError: the slices were not explained.
-    """
-    details = Details(explanation, rules)
-    overall: dict[str, Evidence] = {}
-    unused = tuple(name for name in explanation.manifest["unused_features"] if name not in explanation.players)
-    players = explanation.players + unused
-    covariances = dict(list(explanation.importance_covariance.groupby(["slice", "output"])))
-    importance = explanation.importance
-    tables = dict(list(importance[importance["method"] == records.SHAPLEY].groupby(["slice", "output"])))
-    wanted = _wanted_slices(explanation, specs)
-    for name, n_examples in {OVERALL: 0, **wanted}.items():
-        for output in explanation.outputs:
-            rows, n_effective = tables.get((name, output)), None
-            mean_abs, covariance = np.full(len(players), np.nan), np.full((len(players), len(players)), np.nan)
-            skewness = None if rows is None else skewness_of(players, rows, "skewness")
-            if rows is not None:
-                mean_abs, covariance = _moments(players, rows, covariances[name, output])
-                n_examples, n_effective = (
-                    int(rows["num_examples"].iloc[0]),
-                    float(rows["num_effective_examples"].iloc[0]),
-                )
-            evidence = Evidence(
-                players=players,
-                n_examples=n_examples,
-                mean_abs=mean_abs,
-                mean_abs_covariance=covariance,
-                max_relative_completeness_gap=explanation.manifest["completeness_gap"]["max_relative"],
-                slice_key=name,
-                output=output,
-                n_effective=n_effective,
-                unused=unused,
-                skewness=skewness,
-            )
-            overall.setdefault(output, evidence)
-            if name in wanted:
-                yield details.added_to(evidence, rows, overall[output])
-
-
-def _moments(players: Sequence[str], rows: pd.DataFrame, pairs: pd.DataFrame) -> tuple[Array, Array]:
-    """Means (d,) and their covariance (d, d); 0 for players that are not in the tables."""
-    position = {name: index for index, name in enumerate(players)}
-    mean_abs, covariance = np.zeros(len(players)), np.zeros((len(players), len(players)))
-    mean_abs[[position[name] for name in rows["player"]]] = rows["value"]
-    first = [position[name] for name in pairs["player_a"]]
-    second = [position[name] for name in pairs["player_b"]]
-    covariance[first, second] = covariance[second, first] = pairs["covariance"]
-    return mean_abs, covariance
-
-
-def _wanted_slices(explanation: ExplanationReader, specs: Sequence[SlicingSpec]) -> dict[str, int]:
-    """Name -> number of rows of the slices that are asked for; a specification that no row meets is one of 0 rows."""
-    slices = explanation.manifest["slices"]
-    explained = [SlicingSpec(), *(SlicingSpec(**spec) for spec in explanation.manifest["config"]["slicing_specs"])]
-    wanted: dict[str, int] = {}
-    for spec in specs:
-        if not any(_covers(each, spec) for each in explained):
-            raise ConfigError(
-                f"`slicing_specs` asks for the slices `{spec_name(spec)}`, which {explanation.uri} does not have; "
-                "add them to `slicing_specs` of the ExplainConfig and explain the model again."
-            )
-        found = {
-            entry["slice"]: int(entry["num_examples"])
-            for entry in [*slices["included"], *slices["too_small"]]
-            if in_spec(tuple(entry["features"].items()), spec)
-        }
-        wanted |= found or {spec_name(spec): 0}
-    return wanted
-
-
-def _covers(explained: SlicingSpec, wanted: SlicingSpec) -> bool:
-    """Whether every slice that is wanted is among those that were explained."""
-    fixed = {name: value_text(value) for name, value in wanted.feature_values.items()}
-    return explained.features == wanted.features and all(
-        fixed.get(name) == value_text(value) for name, value in explained.feature_values.items()
     )

@@ -11,7 +11,8 @@ import pandas as pd
 
 from tfx_explain import records, rests
 from tfx_explain.config import SlicingSpec
-from tfx_explain.judgement.drift import AttributionSample, Comparison, DistributionComparison, Moments
+from tfx_explain.judgement.drift.comparison import Comparison, Moments
+from tfx_explain.judgement.drift.distributions import AttributionSample, DistributionComparison
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.rows import example_weights
 from tfx_explain.slicing import slice_examples, slice_name
@@ -29,16 +30,18 @@ class Side:
       reader: the explanation.
       specs: the slices that will be asked for.
       of_baseline_model: whether it is the baseline model that is meant.
+      method: whose attributions.
     """
 
     reader: ExplanationReader
     specs: tuple[SlicingSpec, ...]
     of_baseline_model: bool = False
+    method: str = records.SHAPLEY
 
     def moments(self, key: Key, players: Sequence[str]) -> Moments:
         """Importance in one (slice, output), players in the given order; unknown where there is no table."""
         table = self.reader.baseline_importance if self.of_baseline_model else self.reader.importance
-        rows = _rows(table, key)
+        rows = _rows(table, key, self.method)
         if rows.empty:
             return Moments.unknown(len(players))
         rows = rows.set_index("player").loc[list(players)]
@@ -46,19 +49,25 @@ class Side:
             n_examples=int(rows["num_examples"].iloc[0]),
             n_effective=float(rows["num_effective_examples"].iloc[0]),
             mean_abs=rows["value"].to_numpy(np.float64),
-            covariance=_matrix(self._covariance, key, players, "covariance"),
+            covariance=self._matrix(key, players, "covariance"),
             mean_signed=rows["mean_signed"].to_numpy(np.float64),
             mean_signed_std_error=rows["mean_signed_std_error"].to_numpy(np.float64),
         )
 
     def difference_covariance(self, key: Key, players: Sequence[str]) -> Array:
         """(d, d) of mean |attribution| of the model - of the baseline model; of the baseline model's side only."""
-        return _matrix(self._covariance, key, players, "difference_covariance")
+        return self._matrix(key, players, "difference_covariance")
 
-    @property
-    def _covariance(self) -> pd.DataFrame:
+    def _matrix(self, key: Key, players: Sequence[str], column: str) -> Array:
+        """(d, d) from a row per pair of players."""
         reader = self.reader
-        return reader.baseline_importance_covariance if self.of_baseline_model else reader.importance_covariance
+        table = reader.baseline_importance_covariance if self.of_baseline_model else reader.importance_covariance
+        position = {player: index for index, player in enumerate(players)}
+        rows = _rows(table, key, self.method)
+        first, second = ([position[player] for player in rows[name]] for name in ("player_a", "player_b"))
+        matrix = np.zeros((len(players), len(players)))
+        matrix[first, second] = matrix[second, first] = rows[column]
+        return matrix
 
     def attributions(self, key: Key, players: Sequence[str]) -> AttributionSample:
         """The attributions in one (slice, output), players in the given order; none where there is no row."""
@@ -98,25 +107,16 @@ def compare(ours: Side, theirs: Side, key: Key) -> Comparison:
     players = ours.reader.players
     moments = ours.moments(key, players), theirs.moments(key, players)
     paired = theirs.difference_covariance(key, players) if theirs.of_baseline_model and moments[1].n_examples else None
-    return Comparison(players, *moments, *key, difference_covariance=paired)
+    return Comparison(players, *moments, *key, difference_covariance=paired, method=ours.method)
 
 
 def compare_distributions(ours: Side, theirs: Side, key: Key) -> DistributionComparison:
     """Attributions against attributions."""
     players = ours.reader.players
     samples = ours.attributions(key, players), theirs.attributions(key, players)
-    return DistributionComparison(players, *samples, *key, is_paired=theirs.reader is ours.reader)
+    is_paired = theirs.reader is ours.reader
+    return DistributionComparison(players, *samples, *key, is_paired=is_paired, method=ours.method)
 
 
-def _rows(table: pd.DataFrame, key: Key) -> pd.DataFrame:
-    return table[(table["slice"] == key[0]) & (table["output"] == key[1]) & (table["method"] == records.SHAPLEY)]
-
-
-def _matrix(table: pd.DataFrame, key: Key, players: Sequence[str], column: str) -> Array:
-    """(d, d) from a row per pair of players."""
-    position = {player: index for index, player in enumerate(players)}
-    rows = _rows(table, key)
-    first, second = ([position[player] for player in rows[name]] for name in ("player_a", "player_b"))
-    matrix = np.zeros((len(players), len(players)))
-    matrix[first, second] = matrix[second, first] = rows[column]
-    return matrix
+def _rows(table: pd.DataFrame, key: Key, method: str) -> pd.DataFrame:
+    return table[(table["slice"] == key[0]) & (table["output"] == key[1]) & (table["method"] == method)]

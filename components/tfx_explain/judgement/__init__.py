@@ -1,47 +1,32 @@
-"""From evidence to findings: the rules of a policy, drift from a baseline, and how sure the two are. Pure."""
+"""From evidence to findings: the rules of a policy, drift from a baseline, and how sure the two are. Pure.
 
-from tfx_explain.judgement.evidence import Evidence, Finding, Outcome
-from tfx_explain.judgement.rules import (
-    RULES,
-    apply_rule,
-    canary,
-    describe,
-    findings_of,
-    is_blessed,
-    max_completeness_gap,
-    max_interaction,
-    max_relative_std_error,
-    max_share,
-    max_slice_difference,
-    max_top_share,
-    min_examples,
-    min_importance,
-    min_share,
-    monotonic,
-    sign,
-    top_k_includes,
-)
+To add a rule: its settings in `config/rules.py`, and in `rules/` one function, one `RuleDescription`, and its place in
+the registry.
+"""
+
+from tfx_explain.judgement.evidence import Evidence
+from tfx_explain.judgement.finding import Finding, Outcome
+from tfx_explain.judgement.harness import apply_rule, judge_rule, judgement_of, skip_rule
+from tfx_explain.judgement.policy import Judgement, findings_of, is_blessed, promise
+from tfx_explain.judgement.rule import Demand, RuleDescription
+from tfx_explain.judgement.rules import RULES, describe
+from tfx_explain.judgement.rules.attribution_drift import ATTRIBUTION_DRIFT
 
 __all__ = [
+    "ATTRIBUTION_DRIFT",
     "RULES",
+    "Demand",
     "Evidence",
     "Finding",
+    "Judgement",
     "Outcome",
+    "RuleDescription",
     "apply_rule",
-    "canary",
     "describe",
     "findings_of",
     "is_blessed",
-    "max_completeness_gap",
-    "max_interaction",
-    "max_relative_std_error",
-    "max_share",
-    "max_slice_difference",
-    "max_top_share",
-    "min_examples",
-    "min_importance",
-    "min_share",
-    "monotonic",
-    "sign",
-    "top_k_includes",
+    "judge_rule",
+    "judgement_of",
+    "promise",
+    "skip_rule",
 ]

@@ -1,4 +1,4 @@
-"""What rules judge (`Evidence`) and what they say about it (`Finding`)."""
+"""What rules judge: the importance of one (slice, output) of one explanation, and what belongs to it."""
 
 from __future__ import annotations
 
@@ -6,80 +6,38 @@ import dataclasses
 import difflib
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from typing_extensions import Self
 
 from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.judgement.details import Interactions, SignedMeans, SliceContrast, Steps
+from tfx_explain.judgement.wording import count, joined
 from tfx_explain.summary.importance import ImportanceSummary
 from tfx_explain.summary.ratio import Array
 
-Outcome = Literal["pass", "fail", "insufficient_evidence", "skipped"]
 
-_FIGURES = ("value", "ci_low", "ci_high", "threshold")
+def positions(known: Sequence[str], players: Sequence[str], naming: str = "a rule") -> list[int]:
+    """Positions of the named players, each once.
 
+    Args:
+      known: the players that there are.
+      players: names.
+      naming: who names them, for people.
 
-@dataclasses.dataclass(frozen=True)
-class Finding:
-    """What one rule found in one (slice, output).
-
-    Attributes:
-      rule: name of the rule, as in the configuration.
-      settings: its settings, as in the configuration.
-      slice_key: the part of the data.
-      output: the model output.
-      outcome: `pass`, `fail`, or `insufficient_evidence` where the data show neither that the rule holds nor that it is
-        broken; `skipped` where the rule compares with a baseline and there is none yet, as on a first run.
-      value: the figure that the rule is about; NaN where there is none.
-      ci_low: lower bound of the true figure, on its own right with `confidence`.
-      ci_high: upper bound, likewise.
-      threshold: what the figure was compared with.
-      message: one sentence: the figure, its bounds, the threshold, and what to do.
-      about: the players that the figure is about; empty where it is about none or all.
-      confidence: of the outcome: more than the configured one where it was corrected for the number of findings. None
-        where the figure is known exactly, or nothing could be judged.
+    Raises:
+      ConfigError: a name is not among the players.
     """
-
-    rule: str
-    settings: Mapping[str, Any]
-    slice_key: str
-    output: str
-    outcome: Outcome
-    value: float
-    ci_low: float
-    ci_high: float
-    threshold: float
-    message: str
-    about: tuple[str, ...] = ()
-    confidence: float | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON; a figure that is not finite becomes None, `slice_key` is written as `slice`."""
-        data = dataclasses.asdict(self)
-        data.update({name: data[name] if math.isfinite(data[name]) else None for name in _FIGURES})
-        return {"rule": data.pop("rule"), "settings": data.pop("settings"), "slice": data.pop("slice_key"), **data}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Reads what `to_dict` wrote.
-
-        Raises:
-          InputError: a key is missing.
-        """
-        try:
-            figures = {name: math.nan if data[name] is None else float(data[name]) for name in _FIGURES}
-            others = {name: data[name] for name in ("rule", "settings", "output", "outcome", "message", "confidence")}
-            fields: dict[str, Any] = {
-                "slice_key": data["slice"],
-                "about": tuple(data["about"]),
-                **others,
-                **figures,
-            }
-        except KeyError as error:
-            raise InputError(f"a finding has no {error}; write findings with `Finding.to_dict`.") from None
-        return cls(**fields)
+    for name in players:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean `{near[0]}`? " if near else ""
+            raise ConfigError(
+                f"{naming} names the player `{name}`, which the explanation does not have; {hint}"
+                f"players: {', '.join(known)}."
+            )
+    return [list(known).index(name) for name in dict.fromkeys(players)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +62,7 @@ class Evidence:
       interactions: of pairs of players; None = not computed.
       steps: (method, feature) -> what its profile changes by; None = no profiles were computed.
       contrast: the slice against all other rows; None = this is the whole data, or there were no slices.
+      method: whose table of attributions it is about; empty where it is of none.
     """
 
     players: tuple[str, ...]
@@ -120,6 +79,7 @@ class Evidence:
     interactions: Interactions | None = None
     steps: Mapping[tuple[str, str], Steps] | None = None
     contrast: SliceContrast | None = None
+    method: str = ""
 
     def __post_init__(self) -> None:
         """Checks that the parts fit.
@@ -169,18 +129,53 @@ class Evidence:
         """Of the covariances: the (effective) number of examples - 1."""
         return self.weighed_examples - 1
 
-    def index(self, players: Sequence[str]) -> list[int]:
-        """Positions of the named players, each once.
+    @property
+    def total(self) -> float:
+        """The importance of all players together."""
+        return float(np.sum(self.mean_abs))
+
+    @property
+    def total_std_error(self) -> float:
+        """The standard error of `total` over examples."""
+        return math.sqrt(max(float(np.sum(np.asarray(self.mean_abs_covariance, np.float64))), 0.0))
+
+    @property
+    def has_no_effect(self) -> npt.NDArray[np.bool_]:
+        """(d,) whether a player's attributions are 0 in every example."""
+        variances = np.diag(np.asarray(self.mean_abs_covariance, np.float64))
+        return np.asarray((np.asarray(self.mean_abs) == 0) & (variances == 0))
+
+    def index(self, players: Sequence[str] | None) -> list[int]:
+        """Positions of the named players, each once; of all where None.
 
         Raises:
           ConfigError: a name is not among the players.
         """
-        for name in players:
-            if name not in self.players:
-                near = difflib.get_close_matches(name, self.players, n=1)
-                hint = f"did you mean `{near[0]}`? " if near else ""
-                raise ConfigError(
-                    f"a rule names the player `{name}`, which the explanation does not have; {hint}"
-                    f"players: {', '.join(self.players)}."
-                )
-        return [self.players.index(name) for name in dict.fromkeys(players)]
+        return positions(self.players, self.players if players is None else players)
+
+    def lacks(self, min_examples: int) -> str:
+        """Why nothing can be said about importance at all, as a sentence; empty where something can."""
+        least = max(min_examples, 2)
+        if self.n_examples < least:
+            were = "1 example was" if self.n_examples == 1 else f"{count(self.n_examples)} examples were"
+            return (
+                f"Only {were} explained and this rule needs {count(least)}: explain more or lower `min_slice_examples`."
+            )
+        if np.isnan(self.mean_abs).all():
+            return (
+                f"The {count(self.n_examples)} examples of this slice have no tables of their own: lower "
+                "`min_slice_examples` of the ExplainConfig and explain the model again."
+            )
+        unknown = ~np.isfinite(self.mean_abs) | ~np.isfinite(self.mean_abs_covariance).all(axis=1)
+        if unknown.any():
+            names = joined([name for name, bad in zip(self.players, unknown, strict=True) if bad])
+            return (
+                f"The importance of {names} or its error is not known: explain the model again with a larger budget or "
+                "background."
+            )
+        if not np.sum(self.mean_abs) > 0:
+            return (
+                "No player has any importance, since the output is the same for every example and background row: "
+                "check that the right model and output were explained."
+            )
+        return ""

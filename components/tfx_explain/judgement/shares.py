@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from typing_extensions import Self
 
-from tfx_explain.judgement.evidence import Evidence, Outcome
+from tfx_explain.judgement.bounds import Bounds
+from tfx_explain.judgement.evidence import Evidence
 from tfx_explain.judgement.skewness import of_share, widened
 from tfx_explain.judgement.wording import about, count, joined, percent, percents, sure
 from tfx_explain.summary.ratio import share_interval, t_quantile
@@ -20,20 +21,14 @@ class ShareTest:
     """How the share of some players compares with one value.
 
     Attributes:
-      share: sum of their mean |attribution| / the sum of all; 0 where that is 0 / 0.
-      low: lower bound of the share, on its own right with the confidence; NaN where unknown.
-      high: upper bound, likewise.
-      difference: mean over examples of u = sum_S |phi| - value * sum_all |phi|.
-      difference_low: lower bound of that mean; infinite where the total cannot be told from zero.
-      difference_high: upper bound, likewise.
+      share: sum of their mean |attribution| / the sum of all, 0 where that is 0 / 0; each bound is right with the
+        confidence, NaN where unknown.
+      difference: mean over examples of u = sum_S |phi| - value * sum_all |phi|; its bounds are infinite where the total
+        cannot be told from zero.
     """
 
-    share: float
-    low: float
-    high: float
-    difference: float
-    difference_low: float
-    difference_high: float
+    share: Bounds
+    difference: Bounds
 
     @classmethod
     def of(cls, evidence: Evidence, players: Sequence[str], value: float, confidence: float) -> Self:
@@ -45,54 +40,42 @@ class ShareTest:
         chosen = np.zeros(len(evidence.players))
         chosen[evidence.index(players)] = 1.0
         covariance = np.asarray(evidence.mean_abs_covariance, dtype=np.float64)
-        part, total = (float(chosen @ evidence.mean_abs), float(np.sum(evidence.mean_abs)))
+        part, total = (float(chosen @ evidence.mean_abs), evidence.total)
         if not total > 0:
-            return cls(0.0, math.nan, math.nan, 0.0, -math.inf, math.inf)
+            return cls(Bounds(0.0, math.nan, math.nan), Bounds(0.0, -math.inf, math.inf))
         total_variance = float(covariance.sum())
         figures = (part, total, chosen @ covariance @ chosen, chosen @ covariance.sum(1), total_variance)
         quantile = t_quantile(confidence, evidence.degrees_of_freedom)
         quantiles = [widened(quantile, skewness) for skewness in of_share(*figures, evidence.weighed_examples)]
         low, high = share_interval(*figures, quantiles[0])[0], share_interval(*figures, quantiles[1])[1]
         contrast = chosen - value
-        difference, std_error = (
-            float(contrast @ evidence.mean_abs),
-            math.sqrt(max(float(contrast @ covariance @ contrast), 0.0)),
-        )
+        difference = float(contrast @ evidence.mean_abs)
+        std_error = math.sqrt(max(float(contrast @ covariance @ contrast), 0.0))
         # Where Fieller's interval is everything, no comparison may be called certain.
         total_std_error = math.sqrt(max(total_variance, 0.0))
         margins = [float(q[0]) * std_error if total > float(q[0]) * total_std_error else math.inf for q in quantiles]
         return cls(
-            part / total, float(low[0]), float(high[0]), difference, difference - margins[0], difference + margins[1]
+            Bounds(part / total, float(low[0]), float(high[0])),
+            Bounds(difference, difference - margins[0], difference + margins[1]),
         )
-
-    def at_most(self) -> Outcome:
-        """Whether the share is at most the value."""
-        if self.difference_high <= 0:
-            return "pass"
-        return "fail" if self.difference_low > 0 else "insufficient_evidence"
-
-    def at_least(self) -> Outcome:
-        """Whether the share is at least the value."""
-        if self.difference_low >= 0:
-            return "pass"
-        return "fail" if self.difference_high < 0 else "insufficient_evidence"
 
     def sentence(self, players: Sequence[str], value: float, confidence: float, limit: str) -> str:
         """The comparison in words, up to what it means: `limit` is `allowed` or `required`."""
-        share, low, high = percents(self.share, self.low, self.high, threshold=value)
+        share, low, high = percents(self.share.value, self.share.low, self.share.high, threshold=value)
         carry = f"{joined(players)} {'carries' if len(players) == 1 else 'together carry'}"
-        if self.high == 0:
+        if self.share.high == 0:
             return f"{carry} none of the importance"
         who = f"{carry} {share} of the importance"
         with_confidence = sure(confidence)
-        if self.difference_high <= 0 or self.difference_low >= 0:
-            over = self.difference > 0 or (self.difference == 0 and limit == "required")
+        if self.difference.high <= 0 or self.difference.low >= 0:
+            over = self.difference.value > 0 or (self.difference.value == 0 and limit == "required")
             return f"{who} ({f'at least {low}' if over else f'at most {high}'} {with_confidence})"
         return f"{who} (between {low} and {high}), too close to the {percent(value)} {limit} to tell {with_confidence}"
 
     def forecast(self, n_examples: int) -> str:
         """What it would take to tell, in words."""
-        bound = self.difference_low if self.difference > 0 else self.difference_high
-        n_needed = n_examples * (1 - bound / self.difference) ** 2 if self.difference else math.inf
+        difference = self.difference.value
+        bound = self.difference.low if difference > 0 else self.difference.high
+        n_needed = n_examples * (1 - bound / difference) ** 2 if difference else math.inf
         more = f", at least about {about(n_needed)}" if n_examples < n_needed < 1e9 else ""
         return f"from {count(n_examples)} examples: explain more{more}"

@@ -15,9 +15,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from tfx_explain import integrity
-from tfx_explain.judgement import Finding, describe
-from tfx_explain.judgement.drift import DRIFT_RULES
-from tfx_explain.judgement.rules import FRACTIONS
+from tfx_explain.judgement import RULES, Finding, describe
 from tfx_explain.judgement.wording import confidence, percent, percents
 from tfx_explain.printable import MAX_SENTENCE, printable, shortened
 from tfx_explain.report import story, text
@@ -269,15 +267,14 @@ def _judged(finding: Finding) -> _Judged:
     mark, outcome = _OUTCOMES[finding.outcome]
     numbers = (finding.value, finding.ci_low, finding.ci_high, finding.threshold)
     value, low, high, limit = (_figure(figure) for figure in numbers)
-    figures, gauge = (value, low, high, limit), None
-    if finding.rule in FRACTIONS:
+    figures, gauge, rule = (value, low, high, limit), None, RULES.get(finding.rule)
+    is_fraction = rule is not None and rule.unit == "fraction"
+    if is_fraction:
         value, low, high = percents(*numbers[:3], threshold=finding.threshold)
         figures = (value, low, high, percent(finding.threshold))
-        end = min(1.0, 1.25 * max(numbers)) or 1.0
-        if all(math.isfinite(figure) for figure in numbers):
-            gauge = (numbers[0] * 100 / end, numbers[1] * 100 / end, numbers[2] * 100 / end, numbers[3] * 100 / end)
-    elif finding.rule in DRIFT_RULES and all(math.isfinite(figure) for figure in numbers):
-        end = 1.25 * max(numbers) or 1.0
+    if rule is not None and (is_fraction or rule.needs_baseline) and all(map(math.isfinite, numbers)):
+        end = min(1.0, 1.25 * max(numbers)) if is_fraction else 1.25 * max(numbers)
+        end = end or 1.0
         gauge = (numbers[0] * 100 / end, numbers[1] * 100 / end, numbers[2] * 100 / end, numbers[3] * 100 / end)
     sure_of = "" if finding.confidence is None else confidence(finding.confidence)
     return _Judged(finding, mark, outcome, describe(finding.rule), figures, sure_of, gauge)

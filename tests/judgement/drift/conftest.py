@@ -6,15 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tfx_explain.judgement import Finding
-from tfx_explain.judgement.drift import (
-    AttributionSample,
-    Comparison,
-    DistributionComparison,
-    Moments,
-    attribution_drift,
-    drift,
-)
+from tfx_explain.judgement import Finding, apply_rule
+from tfx_explain.judgement.drift.comparison import Comparison, Moments
+from tfx_explain.judgement.drift.distributions import AttributionSample, DistributionComparison
 from tfx_explain.summary import ImportanceAccumulator
 
 Sides = tuple[np.ndarray, np.ndarray]
@@ -44,9 +38,9 @@ def _judge(rule: Mapping[str, Mapping[str, Any]], ours: np.ndarray, theirs: np.n
     ((name, settings),) = rule.items()
     players = tuple(f"p{i}" for i in range(ours.shape[1]))
     if name == "drift":
-        return drift(Comparison(players, _moments(ours), _moments(theirs)), **settings, **kwargs)
+        return apply_rule(name, settings, Comparison(players, _moments(ours), _moments(theirs)), **kwargs)
     samples = [AttributionSample(phi, np.ones(len(phi))) for phi in (ours, theirs)]
-    return attribution_drift(DistributionComparison(players, *samples), **settings, **kwargs)
+    return apply_rule(name, settings, DistributionComparison(players, *samples), **kwargs)
 
 
 @pytest.fixture(scope="session")

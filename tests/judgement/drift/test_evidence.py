@@ -9,19 +9,23 @@ from scipy import stats
 
 from tfx_explain.config.drift import DEFAULT_DRIFT_RULES
 from tfx_explain.errors import ConfigError
-from tfx_explain.judgement import describe
-from tfx_explain.judgement.drift import (
-    AttributionSample,
-    Comparison,
-    DistributionComparison,
-    attribution_drift,
-    drift,
-)
-from tfx_explain.judgement.drift.bounds import distance_bounds, in_the_tail
+from tfx_explain.judgement import apply_rule, describe
+from tfx_explain.judgement.drift.bootstrap import distance_bounds, in_the_tail
+from tfx_explain.judgement.drift.comparison import Comparison
+from tfx_explain.judgement.drift.distributions import AttributionSample, DistributionComparison
 from tfx_explain.judgement.drift.paired import disagreement_bounds
+from tfx_explain.judgement.drift.values import Levels
 from tfx_explain.judgement.drift.z_tests import ZTests
 
 ALPHA = 0.05
+
+
+def drift(comparison, **settings):
+    return apply_rule("drift", settings, comparison)
+
+
+def attribution_drift(comparison, **settings):
+    return apply_rule("attribution_drift", settings, comparison)
 
 
 def _slack(runs):
@@ -201,13 +205,13 @@ def test_holm_counts_what_is_certain():
 
 def test_bootstrap_bounds_are_the_wider_of_two_and_leave_room_for_noise():
     draws, noise = np.arange(1001.0), np.arange(501.0)
-    narrow = distance_bounds(600.0, draws, None, 0.9)
+    narrow = distance_bounds(600.0, draws, None, Levels(0.9, 0.9))
     safe = 0.9 + math.sqrt(0.9 * 0.1 / 1001)  # a thousand draws show a quantile to one part in a hundred
     assert (narrow.low, narrow.high) == pytest.approx((1000 * (1 - safe), 1100))  # percentile, 2 x 600 - 100
-    assert distance_bounds(600.0, draws, None, 0.9, fail_confidence=0.99).low < 10
-    assert distance_bounds(600.0, draws, noise, 0.9).low == pytest.approx(600 - 500 * safe)
-    assert distance_bounds(600.0, draws, None, 0.9, largest=800).high == 800
-    assert distance_bounds(400.0, draws, None, 0.9).low == 0
+    assert distance_bounds(600.0, draws, None, Levels(0.9, 0.99)).low < 10
+    assert distance_bounds(600.0, draws, noise, Levels(0.9, 0.9)).low == pytest.approx(600 - 500 * safe)
+    assert distance_bounds(600.0, draws, None, Levels(0.9, 0.9), largest=800).high == 800
+    assert distance_bounds(400.0, draws, None, Levels(0.9, 0.9)).low == 0
 
 
 def test_quantiles_beyond_the_draws_are_those_of_no_lighter_tail():

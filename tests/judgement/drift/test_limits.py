@@ -8,16 +8,10 @@ import numpy as np
 import pytest
 from scipy import special
 
-from tfx_explain.judgement.drift import (
-    AttributionSample,
-    Comparison,
-    DistributionComparison,
-    Moments,
-    attribution_drift,
-    drift,
-    histograms,
-    measures,
-)
+from tfx_explain.judgement import apply_rule
+from tfx_explain.judgement.drift import distances, histograms
+from tfx_explain.judgement.drift.comparison import Comparison, Moments
+from tfx_explain.judgement.drift.distributions import AttributionSample, DistributionComparison
 from tfx_explain.judgement.drift.histograms import jensen_shannon, l_infinity
 
 ALPHA = 0.05
@@ -52,7 +46,7 @@ def outcomes(rule, ours, theirs):
     """How often a rule about importance comes to what; ours and theirs (runs, n, d)."""
     players = tuple(f"p{i}" for i in range(ours.shape[2]))
     pairs = zip(moments_of(ours), moments_of(theirs), strict=True)
-    return Counter(drift(Comparison(players, *pair), **rule).outcome for pair in pairs)
+    return Counter(apply_rule("drift", rule, Comparison(players, *pair)).outcome for pair in pairs)
 
 
 def test_the_importance_of_many_explanations_is_that_of_each(moments):
@@ -67,7 +61,7 @@ CASES = {
     "total_variation": ("total_variation", 0.1, {}, [0.4, 0.4, 0.2], [0.5, 0.3, 0.2]),
     "total_variation of nothing": ("total_variation", 0.0, {}, SIX, SIX),
     "l_infinity": ("l_infinity", 0.1, {}, [0.4, 0.35, 0.25], [0.5, 0.3, 0.2]),
-    "ndcg": ("ndcg", float(measures.ndcg_loss(np.array(SWAPPED), np.array(ORDERED))), {}, SWAPPED, ORDERED),
+    "ndcg": ("ndcg", float(distances.ndcg_loss(np.array(SWAPPED), np.array(ORDERED))), {}, SWAPPED, ORDERED),
     "ndcg of ties": ("ndcg", 0.0, {}, SIX, SIX),
     "ndcg of an order where the baseline has ties": ("ndcg", 0.0, {}, HALVED, SIX),
     "kendall_tau of ties": ("kendall_tau", 0.0, {}, SIX, SIX),
@@ -123,7 +117,7 @@ def judged(measure, ours, theirs, limit, chosen=None, **kwargs):
     players = tuple(f"p{i}" for i in range(ours.shape[1]))
     samples = [AttributionSample(phi, np.ones(len(phi))) for phi in (ours, theirs)]
     comparison = DistributionComparison(players, *samples, **kwargs)
-    return attribution_drift(comparison, measure=measure, max=limit, players=chosen)
+    return apply_rule("attribution_drift", {"measure": measure, "max": limit, "players": chosen}, comparison)
 
 
 @pytest.mark.parametrize("changed", [(0.6, 1.0), (0.0, 0.4), (0.0, 1.0)], ids=["shifted", "narrow", "unchanged"])

@@ -5,10 +5,13 @@ import pytest
 from scipy import spatial, stats
 from sklearn.metrics import ndcg_score, roc_auc_score
 
-from tfx_explain.judgement.drift import histograms, measures
+from tfx_explain.judgement.drift import distances, histograms
 from tfx_explain.judgement.drift.classifier import auc, classifier_bounds
 from tfx_explain.judgement.drift.comparison import Comparison, shares
 from tfx_explain.judgement.drift.histograms import ReferenceBins, histogram_bounds
+from tfx_explain.judgement.drift.values import Levels, Scale, Values
+
+SURE = Levels(0.95, 0.95)
 
 
 @pytest.fixture
@@ -25,38 +28,38 @@ def pairs(rng):
 def test_ndcg_is_that_of_scikit_learn(pairs):
     ours, theirs = pairs
     expected = [1 - ndcg_score([b], [a]) for a, b in zip(ours, theirs, strict=True)]
-    np.testing.assert_allclose(measures.ndcg_loss(ours, theirs), expected, atol=1e-12)
+    np.testing.assert_allclose(distances.ndcg_loss(ours, theirs), expected, atol=1e-12)
 
 
 def test_ndcg_of_the_published_example():
     """SageMaker Clarify's documentation: a reversed order; and its blind spots, which are why it never judges alone."""
     live, before = np.array([0.5, 0.45, 0.05]), np.array([0.45, 0.5, 0.05])
-    assert measures.ndcg_loss(live, before) == pytest.approx(1 - 0.977, abs=2e-3)
-    assert measures.ndcg_loss(np.array([0.4, 0.35, 0.25]), np.array([0.9, 0.06, 0.04])) == 0
+    assert distances.ndcg_loss(live, before) == pytest.approx(1 - 0.977, abs=2e-3)
+    assert distances.ndcg_loss(np.array([0.4, 0.35, 0.25]), np.array([0.9, 0.06, 0.04])) == 0
 
 
 def test_kendall_distance_is_that_of_scipy(pairs):
     ours, theirs = pairs
     expected = [(1 - stats.kendalltau(a, b).statistic) / 2 for a, b in zip(ours, theirs, strict=True)]
-    np.testing.assert_allclose(measures.kendall_distance(ours, theirs), expected, atol=1e-12)
+    np.testing.assert_allclose(distances.kendall_distance(ours, theirs), expected, atol=1e-12)
 
 
 def test_kendall_distance_is_the_same_in_blocks(pairs, monkeypatch):
-    expected = measures.kendall_distance(*pairs)
-    monkeypatch.setattr(measures, "_MAX_CELLS", 50)
-    np.testing.assert_array_equal(measures.kendall_distance(*pairs), expected)
+    expected = distances.kendall_distance(*pairs)
+    monkeypatch.setattr(distances, "_MAX_CELLS", 50)
+    np.testing.assert_array_equal(distances.kendall_distance(*pairs), expected)
 
 
 def test_total_variation_is_the_largest_difference_of_any_set(pairs):
     ours, theirs = pairs[0][0], pairs[1][0]
     subsets = np.array([[i >> j & 1 for j in range(7)] for i in range(128)])
-    assert measures.total_variation(ours, theirs) == pytest.approx((subsets @ (ours - theirs)).max())
-    assert measures.l_infinity(ours, theirs) == pytest.approx(np.abs(ours - theirs).max())
+    assert distances.total_variation(ours, theirs) == pytest.approx((subsets @ (ours - theirs)).max())
+    assert distances.l_infinity(ours, theirs) == pytest.approx(np.abs(ours - theirs).max())
 
 
 def test_top_k_loss_counts_who_left():
     ours, theirs = np.array([0.4, 0.3, 0.2, 0.1]), np.array([0.1, 0.3, 0.4, 0.2])
-    assert [measures.top_k_loss(ours, theirs, k) for k in (1, 2, 3, 4, 9)] == pytest.approx([1, 0.5, 1 / 3, 0, 0])
+    assert [distances.top_k_loss(ours, theirs, k) for k in (1, 2, 3, 4, 9)] == pytest.approx([1, 0.5, 1 / 3, 0, 0])
 
 
 def test_jensen_shannon_is_that_of_scipy(pairs):
@@ -69,12 +72,12 @@ def test_wasserstein_is_that_of_scipy(rng):
     ours, theirs = rng.normal(size=300), 0.3 + 1.5 * rng.normal(size=200)
     weights = rng.uniform(0.5, 2, 300), rng.uniform(0.5, 2, 200)
     exact = stats.wasserstein_distance(ours, theirs, *weights)
-    sides = (ours, weights[0]), (theirs, weights[1])
-    got = histogram_bounds(*sides, "wasserstein", 0.95, 0.95, scale=2.0, rng=rng).value
+    sides = Values(ours, weights[0]), Values(theirs, weights[1])
+    got = histogram_bounds(*sides, "wasserstein", SURE, Scale(2.0), rng).value
     assert got == pytest.approx(exact / 2)
-    few = (ours[:100].round(1), weights[0][:100]), (theirs[:100].round(1), weights[1][:100])
+    few = [Values(side.values[:100].round(1), side.weights[:100]) for side in sides]
     exact = stats.wasserstein_distance(few[0][0], few[1][0], few[0][1], few[1][1])
-    assert histogram_bounds(*few, "wasserstein", 0.95, 0.95, scale=1.0, rng=rng).value == pytest.approx(exact)
+    assert histogram_bounds(*few, "wasserstein", SURE, Scale(1.0), rng).value == pytest.approx(exact)
 
 
 def test_bins_hold_equal_parts_of_the_baseline_and_zero_is_apart(rng):
@@ -137,7 +140,8 @@ def test_distance_moved_is_that_of_scipy_whatever_the_values_and_however_many(sh
     ours, theirs = (SAMPLES[shape](rng, n) for n in sizes)
     weights = [rng.uniform(0.1, 3, n) for n in sizes]
     exact = stats.wasserstein_distance(ours, theirs, *weights)
-    found = histogram_bounds((ours, weights[0]), (theirs, weights[1]), "wasserstein", 0.95, 0.95, scale=2.0, rng=rng)
+    sides = Values(ours, weights[0]), Values(theirs, weights[1])
+    found = histogram_bounds(*sides, "wasserstein", SURE, Scale(2.0), rng)
     tolerance = sum(sizes) * np.finfo(float).eps * max(np.ptp(np.concatenate([ours, theirs])), 1.0)
     assert found.value == pytest.approx(exact / 2.0, rel=0, abs=tolerance)
     assert found.low <= found.value <= found.high
@@ -151,7 +155,6 @@ def test_noise_of_the_distance_moved_does_not_grow_with_rows_in_a_long_tail(rng)
     estimate = np.subtract(*apart(ours, theirs))
     drawn = [np.subtract(*apart(rng.choice(ours, 4_000), rng.choice(theirs, 4_000))) for _ in range(200)]
     noise = np.quantile([np.abs(one - estimate)[:-1] @ np.diff(points) for one in drawn], 0.95)
-    found = histogram_bounds(
-        (ours, np.ones(4_000)), (theirs, np.ones(4_000)), "wasserstein", 0.95, 0.95, scale=1.0, rng=rng
-    )
+    sides = Values(ours, np.ones(4_000)), Values(theirs, np.ones(4_000))
+    found = histogram_bounds(*sides, "wasserstein", SURE, Scale(1.0), rng)
     assert noise / 2 <= found.high - found.value <= 2 * noise

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from tfx_explain.errors import ConfigError, InputError
+from tfx_explain.errors import InputError
+from tfx_explain.judgement.evidence import positions
+from tfx_explain.judgement.wording import count
 from tfx_explain.summary.ratio import Array
+
+DRIFT_RULE = "a drift rule"
+"""Who names players, for people."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +87,7 @@ class Comparison:
       output: the model output.
       difference_covariance: (d, d) covariance of mean |candidate| - mean |baseline| where both are about the same
         rows; None where the rows are different ones.
+      method: whose tables of attributions it is about; empty where it is of none.
     """
 
     players: tuple[str, ...]
@@ -91,6 +96,7 @@ class Comparison:
     slice_key: str = "overall"
     output: str = ""
     difference_covariance: Array | None = None
+    method: str = ""
 
     def __post_init__(self) -> None:
         """Checks that the parts fit.
@@ -108,7 +114,20 @@ class Comparison:
         Raises:
           ConfigError: a name is not among the players.
         """
-        return player_index(self.players, players)
+        return positions(self.players, self.players if players is None else players, DRIFT_RULE)
+
+    def lacks(self, min_examples: int) -> str:
+        """Why the two cannot be compared, as a sentence; empty where they can."""
+        least = max(min_examples, 2)
+        for name, side in (("The explanation", self.candidate), ("Its baseline", self.baseline)):
+            if side.n_examples < least:
+                return too_few(name, side.n_examples, least)
+            if not side.is_known():
+                where = name[:1].lower() + name[1:]
+                return f"The importance in {where} or its error is not a number: explain the model again."
+        if not self.baseline.total > 0 and not self.candidate.total > 0:
+            return "No player has any importance on either side: check that the right model and output were explained."
+        return ""
 
     def draws(self, n_draws: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """What both importances might have been estimated as: (n_draws, d) each, multivariate t about the estimates."""
@@ -138,27 +157,16 @@ class Comparison:
         return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
 
 
+def too_few(name: str, n_examples: int, least: int) -> str:
+    """That one side, by its name, has too few examples, and what to do."""
+    return (
+        f"{name} has only {count(n_examples)} examples here and this rule needs {count(least)}: explain more or lower "
+        "`min_slice_examples`."
+    )
+
+
 def shares(importance: npt.ArrayLike) -> Array:
     """Importances (..., d) >= 0 as fractions of their sum; 0 where the sum is 0."""
     values = np.asarray(importance, dtype=np.float64)
     total = values.sum(axis=-1, keepdims=True)
     return np.asarray(np.divide(values, total, out=np.zeros_like(values), where=total > 0))
-
-
-def player_index(known: Sequence[str], players: Sequence[str] | None) -> list[int]:
-    """Positions of the named players, each once; of all where None.
-
-    Raises:
-      ConfigError: a name is not among the players.
-    """
-    if players is None:
-        return list(range(len(known)))
-    for name in players:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean `{near[0]}`? " if near else ""
-            raise ConfigError(
-                f"a drift rule names the player `{name}`, which the explanation does not have; {hint}"
-                f"players: {', '.join(known)}."
-            )
-    return [list(known).index(name) for name in dict.fromkeys(players)]

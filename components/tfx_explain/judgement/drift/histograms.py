@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from tfx_explain.judgement.drift.bounds import N_DRAWS, Bounds, distance_bounds
+from tfx_explain.judgement.bounds import Bounds
+from tfx_explain.judgement.drift.bootstrap import N_DRAWS, distance_bounds
 from tfx_explain.judgement.drift.transport import wasserstein_bounds
+from tfx_explain.judgement.drift.values import Levels, Scale, Values
 from tfx_explain.summary.ratio import Array
 
 N_BINS = 10
@@ -74,15 +76,7 @@ def l_infinity(ours: Array, theirs: Array) -> Array:
 
 
 def histogram_bounds(
-    ours: tuple[Array, Array],
-    theirs: tuple[Array, Array],
-    measure: str,
-    confidence: float,
-    fail_confidence: float,
-    *,
-    scale: float,
-    rng: np.random.Generator,
-    scale_std_error: float = 0.0,
+    ours: Values, theirs: Values, measure: str, levels: Levels, scale: Scale, rng: np.random.Generator
 ) -> Bounds:
     """Bounds of a distance between two distributions, by a bootstrap of both.
 
@@ -90,46 +84,34 @@ def histogram_bounds(
     like the baseline's, on which another sample of them would measure it; the bounds hold for both.
 
     Args:
-      ours: the candidate's attributions of one player and their weights, (n,) each.
-      theirs: the baseline's, (m,) each.
+      ours: the candidate's attributions of one player, (n,).
+      theirs: the baseline's, (m,).
       measure: a key of `DISTANCES`, or `wasserstein`.
-      confidence: of the upper bound.
-      fail_confidence: of the lower one.
-      scale: total importance in the baseline: what `wasserstein` is divided by, and what zero is relative to.
+      levels: the confidence of either bound.
+      scale: what `wasserstein` is divided by, and what zero is relative to.
       rng: of the draws.
-      scale_std_error: of `scale`.
     """
-    ours_size, theirs_size = (max(round(n_effective(weights)), 1) for _, weights in (ours, theirs))
-    sizes = ours_size, theirs_size
     if measure == "wasserstein":
-        scales = {"scale": scale, "scale_std_error": scale_std_error}
-        return wasserstein_bounds(ours, theirs, sizes, confidence, fail_confidence, **scales, n_draws=N_DRAWS, rng=rng)
-    zero = _ZERO * scale
-    found = _bounds_on(ReferenceBins.of(*theirs, zero), ours, theirs, sizes, measure, confidence, fail_confidence, rng)
+        return wasserstein_bounds(ours, theirs, levels, scale, N_DRAWS, rng)
+    zero = _ZERO * scale.value
+    bounds = _bounds_on(ReferenceBins.of(*theirs, zero), ours, theirs, measure, levels, rng)
     two = ReferenceBins(np.zeros(0), zero, np.zeros(0))
-    not_zero = [size * two.fractions(*side)[1] for side, size in zip((ours, theirs), sizes, strict=True)]
+    not_zero = [side.size * two.fractions(*side)[1] for side in (ours, theirs)]
     n_bins = int(min(not_zero)) // _LEAST_IN_BIN
     if measure == "jensen_shannon" and n_bins < N_BINS:
         # Bins of a row or two fit the very rows that made them. Where bins are joined the divergence can only fall.
         coarse = ReferenceBins.of(*theirs, zero, max(n_bins, 1))
-        joined = _bounds_on(coarse, ours, theirs, sizes, measure, confidence, fail_confidence, rng)
-        found = dataclasses.replace(found, low=min(found.low, joined.low))
-    return found
+        on_coarse = _bounds_on(coarse, ours, theirs, measure, levels, rng)
+        bounds = dataclasses.replace(bounds, low=min(bounds.low, on_coarse.low))
+    return bounds
 
 
 def _bounds_on(
-    bins: ReferenceBins,
-    ours: tuple[Array, Array],
-    theirs: tuple[Array, Array],
-    sizes: tuple[int, int],
-    measure: str,
-    confidence: float,
-    fail_confidence: float,
-    rng: np.random.Generator,
+    bins: ReferenceBins, ours: Values, theirs: Values, measure: str, levels: Levels, rng: np.random.Generator
 ) -> Bounds:
     """The bounds on these bins, whatever the baseline's error does to them and whatever they were not seen to hold."""
-    estimates = bins.fractions(*ours), bins.fractions(*theirs)
-    distance, found = DISTANCES[measure], []
+    estimates, sizes = (bins.fractions(*ours), bins.fractions(*theirs)), (ours.size, theirs.size)
+    distance, of_draws = DISTANCES[measure], []
     baseline = rng.multinomial(sizes[1], estimates[1], N_DRAWS) / sizes[1]
     moved, moved_baseline = moved_bins(bins, ours, theirs, baseline)
     # The same draws of the baseline twice: on the bins as they are, and on those that each draw would have led to.
@@ -142,8 +124,8 @@ def _bounds_on(
         is_norm = measure != "jensen_shannon"
         noise = distance(ours_drawn - estimates[0], theirs_drawn - estimates[1]) if is_norm else None
         drawn, value = distance(ours_drawn, theirs_drawn), float(distance(*estimates))
-        found.append(distance_bounds(value, drawn, noise, confidence, fail_confidence=fail_confidence, largest=1.0))
-    return Bounds(found[0].value, min(one.low for one in found), max(one.high for one in found))
+        of_draws.append(distance_bounds(value, drawn, noise, levels, largest=1.0))
+    return Bounds(of_draws[0].value, min(each.low for each in of_draws), max(each.high for each in of_draws))
 
 
 def _with_unseen(fractions: Array, size: int, rng: np.random.Generator) -> Array:
@@ -156,9 +138,7 @@ def _with_unseen(fractions: Array, size: int, rng: np.random.Generator) -> Array
     return np.asarray(drawn / drawn.sum(axis=1, keepdims=True))
 
 
-def moved_bins(
-    bins: ReferenceBins, ours: tuple[Array, Array], theirs: tuple[Array, Array], drawn: Array
-) -> tuple[Array, Array]:
+def moved_bins(bins: ReferenceBins, ours: Values, theirs: Values, drawn: Array) -> tuple[Array, Array]:
     """What both sides would have in their bins had the baseline come out otherwise, and the bins with it.
 
     Where a draw has more of the baseline below an edge than the estimate has, the quantile lies lower by as much, and
@@ -167,8 +147,8 @@ def moved_bins(
 
     Args:
       bins: of the baseline.
-      ours: the candidate's attributions of one player and their weights, (n,) each.
-      theirs: the baseline's, (m,) each.
+      ours: the candidate's attributions of one player, (n,).
+      theirs: the baseline's, (m,).
       drawn: (n_draws, n_bins + 1) fractions of the baseline in the bins as they are.
 
     Returns:
@@ -213,11 +193,6 @@ DISTANCES: Mapping[str, Callable[[Array, Array], Array]] = {"jensen_shannon": je
 
 _ZERO = 1e-6
 """Attributions below this fraction of all importance are zero: most models compute in 32-bit floats."""
-
-
-def n_effective(weights: Array) -> float:
-    """(sum w)^2 / sum w^2."""
-    return float(weights.sum() ** 2 / (weights**2).sum())
 
 
 def _quantiles(values: Array, weights: Array, fractions: npt.ArrayLike) -> Array:

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Self
 
-from tfx_explain.judgement.drift import measures
-from tfx_explain.judgement.drift.bounds import Bounds
+from tfx_explain.judgement.bounds import Bounds
+from tfx_explain.judgement.drift import distances
 from tfx_explain.judgement.drift.comparison import Comparison, Moments
 from tfx_explain.judgement.skewness import of_difference, widened
 from tfx_explain.summary.ratio import Array, t_quantile
@@ -83,11 +83,11 @@ def kendall_bounds(comparison: Comparison, chosen: Sequence[int], confidence: fl
     ours, theirs = _known(comparison, chosen, confidence)
     pairs = np.triu_indices(len(chosen), 1)
     if not len(pairs[0]):
-        return Bounds(0.0, 0.0, 0.0)
+        return Bounds.exact(0.0)
     reversed_pairs = (ours.ahead & theirs.ahead.T) | (ours.ahead.T & theirs.ahead)
     same = (ours.ahead & theirs.ahead) | (ours.ahead.T & theirs.ahead.T) | ours.tied | theirs.tied
     reversed_pairs &= ~(ours.tied | theirs.tied)
-    value = float(measures.kendall_distance(*_shares(comparison, chosen)))
+    value = float(distances.kendall_distance(*_shares(comparison, chosen)))
     return Bounds(value, float(reversed_pairs[pairs].mean()), float((~same)[pairs].mean()))
 
 
@@ -106,7 +106,7 @@ def top_k_bounds(comparison: Comparison, chosen: Sequence[int], confidence: floa
     gained = (ours.latest < k) & (theirs.earliest >= k)
     maybe_lost = (theirs.earliest < k) & (ours.latest >= k)
     maybe_gained = (ours.earliest < k) & (theirs.latest >= k)
-    value = float(measures.top_k_loss(*_shares(comparison, chosen), k))
+    value = float(distances.top_k_loss(*_shares(comparison, chosen), k))
     # As many leave the top as enter it, so that either number bounds both.
     low, high = (choose(a.sum(), b.sum()) for choose, a, b in ((max, lost, gained), (min, maybe_lost, maybe_gained)))
     return Bounds(value, float(low) / k, float(high) / k)
@@ -125,7 +125,7 @@ def ndcg_bounds(comparison: Comparison, chosen: Sequence[int], confidence: float
     half = 0.5 + confidence / 2
     ours, theirs = _known(comparison, chosen, half)
     candidate, baseline = _shares(comparison, chosen)
-    value = float(measures.ndcg_loss(candidate, baseline))
+    value = float(distances.ndcg_loss(candidate, baseline))
     if not baseline.sum() > 0:
         return Bounds(value, 0.0, 1.0)
     covariance = comparison.baseline.share_covariance()[np.ix_(chosen, chosen)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfx_explain.judgement.drift.bounds import Bounds
+from tfx_explain.judgement.bounds import Bounds
 from tfx_explain.judgement.skewness import of_share, widened
 from tfx_explain.summary.moments import WeightedMoments
 from tfx_explain.summary.ratio import Array, share_interval, t_quantile
@@ -38,7 +38,7 @@ def disagreement_bounds(
     moments.add(np.stack([apart.sum(axis=1), size.sum(axis=1)], axis=1), weights)
     part, total = moments.mean
     if not total > 0:
-        return Bounds(0.0, 0.0, 0.0)
+        return Bounds.exact(0.0)
     covariance = moments.covariance_of_mean()
     figures = (part, float(total), covariance[0, 0], covariance[0, 1], float(covariance[1, 1]))
     quantile = t_quantile(confidence, moments.n_effective - 1)

@@ -10,7 +10,9 @@ import numpy.typing as npt
 from scipy import special
 from typing_extensions import Self
 
-from tfx_explain.judgement.drift.bounds import Bounds, distance_bounds
+from tfx_explain.judgement.bounds import Bounds
+from tfx_explain.judgement.drift.bootstrap import distance_bounds
+from tfx_explain.judgement.drift.values import Levels, Scale, Values
 from tfx_explain.judgement.skewness import of_difference, widened
 from tfx_explain.summary.moments import WeightedMoments
 from tfx_explain.summary.ratio import Array, t_quantile
@@ -54,16 +56,7 @@ class _Steps:
 
 
 def wasserstein_bounds(
-    ours: tuple[Array, Array],
-    theirs: tuple[Array, Array],
-    sizes: tuple[int, int],
-    confidence: float,
-    fail_confidence: float,
-    *,
-    scale: float,
-    scale_std_error: float,
-    n_draws: int,
-    rng: np.random.Generator,
+    ours: Values, theirs: Values, levels: Levels, scale: Scale, n_draws: int, rng: np.random.Generator
 ) -> Bounds:
     """Bounds of the mean distance moved, the area between both distribution functions, in parts of the scale.
 
@@ -74,43 +67,40 @@ def wasserstein_bounds(
     tail in full.
 
     Args:
-      ours: the candidate's attributions of one player and their weights, (n,) each.
-      theirs: the baseline's, (m,) each.
-      sizes: as how many rows of equal weight either side counts.
-      confidence: of the upper bound.
-      fail_confidence: of the lower one.
-      scale: what the distance is divided by, total importance in the baseline.
-      scale_std_error: of the scale, which may go along with any of the noise.
+      ours: the candidate's attributions of one player, (n,).
+      theirs: the baseline's, (m,).
+      levels: the confidence of either bound.
+      scale: what the distance is divided by.
       n_draws: of the bootstrap.
       rng: of the draws.
 
     Source: S. S. Vallender, "Calculation of the Wasserstein distance between probability distributions on the line",
     Theory Probab. Appl. 18 (1974) 784-786.
     """
-    points, where = np.unique(np.concatenate([ours[0], theirs[0]]), return_inverse=True)
+    points, where = np.unique(np.concatenate([ours.values, theirs.values]), return_inverse=True)
     if len(points) < 2:
-        return Bounds(0.0, 0.0, 0.0)
-    n = len(ours[0])
-    functions = [_function(at, side[1], len(points)) for at, side in ((where[:n], ours), (where[n:], theirs))]
-    widths = np.diff(points) / (scale or 1.0)
+        return Bounds.exact(0.0)
+    n, sizes, unit = len(ours.values), (ours.size, theirs.size), scale.value or 1.0
+    functions = [_function(at, side.weights, len(points)) for at, side in ((where[:n], ours), (where[n:], theirs))]
+    widths = np.diff(points) / unit
     value = float(np.abs(functions[0] - functions[1])[:-1] @ widths)
     starts = _pieces(functions, sizes, widths)
     steps = [_Steps.of(function, widths, starts) for function in functions]
     lengths = np.add.reduceat(widths, starts)
     drawn = [
-        one.means(rng.multinomial(size, one.fractions / one.fractions.sum(), n_draws) / size)
-        for size, one in zip(sizes, steps, strict=True)
+        each.means(rng.multinomial(size, each.fractions / each.fractions.sum(), n_draws) / size)
+        for size, each in zip(sizes, steps, strict=True)
     ]
     apart = steps[0].mean - steps[1].mean
     noise = np.abs(drawn[0] - drawn[1] - apart) @ lengths
     # Within a piece the functions may cross, which their means on it do not show.
     draws = np.abs(drawn[0] - drawn[1]) @ lengths + (value - float(np.abs(apart) @ lengths))
-    rescaled = scale_std_error / (scale or 1.0) * rng.standard_normal(n_draws)
+    rescaled = scale.std_error / unit * rng.standard_normal(n_draws)
     noise, draws = noise + value * np.abs(rescaled), draws * np.exp(rescaled)
-    largest = math.inf if scale_std_error else float(widths.sum())
-    found = distance_bounds(value, draws, noise, confidence, fail_confidence=fail_confidence, largest=largest)
-    low, high = (_stretch(ours, theirs, sizes, level) for level in (fail_confidence, confidence))
-    lower, upper = value - low * (value - found.low), value + high * (found.high - value)
+    largest = math.inf if scale.std_error else float(widths.sum())
+    bounds = distance_bounds(value, draws, noise, levels, largest=largest)
+    low, high = (_stretch(ours, theirs, level) for level in (levels.lower, levels.upper))
+    lower, upper = value - low * (value - bounds.low), value + high * (bounds.high - value)
     return Bounds(value, max(lower, 0.0), min(upper, max(largest, value)))
 
 
@@ -130,9 +120,7 @@ def _pieces(functions: list[Array], sizes: tuple[int, int], widths: Array) -> np
     return np.unique(np.concatenate([[0], cuts, cuts + 1]).clip(0, len(widths) - 1))
 
 
-def _stretch(
-    ours: tuple[Array, Array], theirs: tuple[Array, Array], sizes: tuple[int, int], confidence: float
-) -> float:
+def _stretch(ours: Values, theirs: Values, confidence: float) -> float:
     """How many times wider bounds of a difference of skewed means are than normal ones, 1 or more."""
     sides = []
     for values, weights in (ours, theirs):
@@ -140,5 +128,5 @@ def _stretch(
         moments.add(np.abs(values)[:, None], weights)
         sides.append((moments.mean, np.nan_to_num(moments.covariance_of_mean()), moments.n_effective))
     left, right = of_difference(sides[0], sides[1], sides[0][1] + sides[1][1])
-    quantile = t_quantile(confidence, min(sizes) - 1)
+    quantile = t_quantile(confidence, min(ours.size, theirs.size) - 1)
     return max(float(widened(quantile, np.maximum(left, right)).max() / special.ndtri(confidence)), 1.0)

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfx_explain.judgement.evidence import Evidence, Finding, Outcome
-from tfx_explain.judgement.rules.bounds import Bounds, at_least, at_most, t_bounds
-from tfx_explain.judgement.rules.sentences import decided, make_finding, nothing_to_judge, them, too_close, undecided
+from tfx_explain.judgement.bounds import Intervals, Side, at_least, at_most, decide
+from tfx_explain.judgement.evidence import Evidence
+from tfx_explain.judgement.intervals import t_intervals
+from tfx_explain.judgement.rule import Decision, Demand, RuleDescription
+from tfx_explain.judgement.rules.sentences import Compared, ends, them
 from tfx_explain.judgement.shares import ShareTest
 from tfx_explain.judgement.skewness import of_estimated_sum, of_share, of_sizes, widened
-from tfx_explain.judgement.wording import joined, percent, percents, sure
+from tfx_explain.judgement.wording import joined, percent, percents
 from tfx_explain.summary.ratio import Array, share_interval, t_quantile
 
 
-def max_share(
-    evidence: Evidence, *, players: Sequence[str], value: float, confidence: float = 0.95, min_examples: int = 2
-) -> Finding:
+def _max_share(evidence: Evidence, confidence: float, *, players: Sequence[str], value: float) -> Decision:
     """Together, these players may carry at most this share of the importance.
 
     Importance is mean |attribution|; the share of a set S is sum_S / sum_all. The test is on the mean over examples of
@@ -27,76 +27,45 @@ def max_share(
 
     Args:
       evidence: of one (slice, output).
+      confidence: of each bound.
       players: names; the set S.
       value: largest allowed share, 0..1.
-      confidence: of each bound.
-      min_examples: fewer examples than this are `insufficient_evidence`.
-
-    Raises:
-      ConfigError: a player is unknown.
 
     Source: E. C. Fieller, JRSS B 16 (1954) 175-185.
     """
-    test = ShareTest.of(evidence, players, value, confidence)
-    ends = {
-        "pass": f", within the {percent(value)} allowed.",
-        "fail": f", more than the {percent(value)} allowed: remove or constrain {them(players)}.",
-        "insufficient_evidence": f" {test.forecast(evidence.n_examples)}.",
-    }
-    outcome = test.at_most()
-    message = test.sentence(players, value, confidence, "allowed") + ends[outcome]
-    return _finding("max_share", evidence, test, (outcome, message), players, value, confidence, min_examples)
+    advice = f"remove or constrain {them(players)}"
+    return _of_share(evidence, confidence, players, value, "at most", advice)
 
 
-def min_share(
-    evidence: Evidence, *, players: Sequence[str], value: float, confidence: float = 0.95, min_examples: int = 2
-) -> Finding:
+def _min_share(evidence: Evidence, confidence: float, *, players: Sequence[str], value: float) -> Decision:
     """Together, these players must carry at least this share of the importance.
 
     The test is that of `max_share`, with the bounds exchanged.
 
     Args:
       evidence: of one (slice, output).
+      confidence: of each bound.
       players: names; the set S.
       value: smallest allowed share, 0..1.
-      confidence: of each bound.
-      min_examples: fewer examples than this are `insufficient_evidence`.
-
-    Raises:
-      ConfigError: a player is unknown.
     """
+    advice = f"find out why the model uses {them(players)} so little"
+    return _of_share(evidence, confidence, players, value, "at least", advice)
+
+
+def _of_share(
+    evidence: Evidence, confidence: float, players: Sequence[str], value: float, side: Side, advice: str
+) -> Decision:
     test = ShareTest.of(evidence, players, value, confidence)
-    ends = {
-        "pass": f", no less than the {percent(value)} required.",
-        "fail": f", less than the {percent(value)} required: find out why the model uses {them(players)} so little.",
-        "insufficient_evidence": f" {test.forecast(evidence.n_examples)}.",
-    }
-    outcome = test.at_least()
-    message = test.sentence(players, value, confidence, "required") + ends[outcome]
-    return _finding("min_share", evidence, test, (outcome, message), players, value, confidence, min_examples)
+    outcome = decide(test.difference, 0.0, side)
+    limit = "allowed" if side == "at most" else "required"
+    end = f" {test.forecast(evidence.n_examples)}."
+    if outcome != "insufficient_evidence":
+        end = f", {ends(f'{percent(value)} {limit}', advice, side)[outcome]}"
+    message = test.sentence(players, value, confidence, limit) + end
+    return Decision(outcome, test.share.named(*players), message)
 
 
-def _finding(
-    rule: str,
-    evidence: Evidence,
-    test: ShareTest,
-    said: tuple[Outcome, str],
-    players: Sequence[str],
-    value: float,
-    confidence: float,
-    min_examples: int,
-) -> Finding:
-    """A finding about the share of some players; `said` = outcome and sentence where there is something to judge."""
-    reason = nothing_to_judge(evidence, min_examples)
-    outcome: Outcome = "insufficient_evidence" if reason else said[0]
-    message = reason or said[1]
-    settings = {"players": list(players), "value": value}
-    figures = (test.share, test.low, test.high, value)
-    sure_of = None if reason else confidence
-    return make_finding(rule, settings, evidence, outcome, figures, message, about=players, confidence=sure_of)
-
-
-def max_top_share(evidence: Evidence, *, value: float, confidence: float = 0.95, min_examples: int = 2) -> Finding:
+def _max_top_share(evidence: Evidence, confidence: float, *, value: float) -> Decision:
     """No single player may carry more than this share of the importance.
 
     A feature that is known only after the outcome carries nearly everything, whatever its name. Each player's share has
@@ -104,32 +73,20 @@ def max_top_share(evidence: Evidence, *, value: float, confidence: float = 0.95,
 
     Args:
       evidence: of one (slice, output).
-      value: largest allowed share of any player, 0..1.
       confidence: of a pass, and of a fail over all players together (Bonferroni).
-      min_examples: fewer examples than this are `insufficient_evidence`.
+      value: largest allowed share of any player, 0..1.
     """
-    settings = {"value": value}
-    reason = nothing_to_judge(evidence, min_examples)
-    if reason:
-        return undecided("max_top_share", settings, evidence, value, reason, None)
-    shares = evidence.mean_abs / float(np.sum(evidence.mean_abs))
-    found = at_most(shares, _share_bounds(evidence), value, confidence)
-    player = evidence.players[found.index]
-    share, low, high = percents(found.value, found.low, found.high, threshold=value)
-    start, with_confidence = f"{player} alone carries {share} of the importance", sure(confidence)
-    message = {
-        "pass": f"{start} (at most {high} {with_confidence}), within the {percent(value)} allowed of any one player.",
-        "fail": f"{start} (at least {low} {with_confidence}), more than the {percent(value)} allowed of any one "
-        "player: find out whether it is known before the outcome is.",
-        "insufficient_evidence": start
-        + too_close(evidence, low, high, f"the {percent(value)} allowed of any one player", with_confidence),
-    }[found.outcome]
-    return decided("max_top_share", settings, evidence, found, value, message, [player], confidence)
+    bounds, index = at_most(evidence.mean_abs / evidence.total, _share_intervals(evidence), value, confidence)
+    outcome, player = decide(bounds, value), evidence.players[index]
+    share, low, high = percents(bounds.value, bounds.low, bounds.high, threshold=value)
+    limit = f"{percent(value)} allowed of any one player"
+    advice = "find out whether it is known before the outcome is"
+    compared = Compared(f"{player} alone carries {share} of the importance", low, high, limit, advice)
+    message = compared.sentence(outcome, "at most", evidence.n_examples, confidence)
+    return Decision(outcome, bounds.named(player), message)
 
 
-def min_importance(
-    evidence: Evidence, *, players: Sequence[str], value: float, confidence: float = 0.95, min_examples: int = 2
-) -> Finding:
+def _min_importance(evidence: Evidence, confidence: float, *, players: Sequence[str], value: float) -> Decision:
     """Together, these players must move the output by at least this much, in its own units.
 
     The sum of their mean |attribution|, with Student's t widened for its skewness. Shares say how players compare with
@@ -138,56 +95,62 @@ def min_importance(
 
     Args:
       evidence: of one (slice, output).
+      confidence: of each bound.
       players: names.
       value: smallest allowed sum, in units of the output.
-      confidence: of each bound.
-      min_examples: fewer examples than this are `insufficient_evidence`.
-
-    Raises:
-      ConfigError: a player is unknown.
     """
     chosen = evidence.index(players)
-    settings = {"players": list(players), "value": value}
-    reason = nothing_to_judge(evidence, min_examples)
-    if reason:
-        return undecided("min_importance", settings, evidence, value, reason, players)
     size = np.array([np.sum(np.asarray(evidence.mean_abs, np.float64)[chosen])])
+    bounds, _ = at_least(size, _sum_intervals(evidence, chosen, size), value, confidence)
+    outcome = decide(bounds, value, "at least")
+    shown, low, high = (f"{figure:.3g}" for figure in (bounds.value, bounds.low, bounds.high))
+    move = "moves" if len(players) == 1 else "together move"
+    start = f"{joined(players)} {move} the output by {shown} on average"
+    advice = f"find out whether the model has learned anything from {them(players)}"
+    compared = Compared(start, low, high, f"{value:g} required", advice)
+    message = compared.sentence(outcome, "at least", evidence.n_examples, confidence)
+    return Decision(outcome, bounds.named(*players), message)
+
+
+def _sum_intervals(evidence: Evidence, chosen: Sequence[int], size: Array) -> Intervals:
+    """Of the chosen players' summed importance, which is `size`, (1,)."""
     covariance = np.asarray(evidence.mean_abs_covariance, np.float64)[np.ix_(chosen, chosen)]
     variance, n = np.sum(covariance), evidence.weighed_examples
     skewness = of_sizes(size, [variance], n)
     if evidence.skewness is not None:
         skewness = of_estimated_sum(evidence.skewness[chosen], covariance, n, skewness)
     std_error = np.sqrt(np.maximum([variance], 0.0))
-    bounds = t_bounds(size, std_error, evidence.degrees_of_freedom, skewness, least=0.0)
-    found = at_least(size, bounds, value, confidence)
-    shown, low, high = (f"{figure:.3g}" for figure in (found.value, found.low, found.high))
-    move = "moves" if len(players) == 1 else "together move"
-    start, with_confidence = f"{joined(players)} {move} the output by {shown} on average", sure(confidence)
-    message = {
-        "pass": f"{start} (at least {low} {with_confidence}), no less than the {value:g} required.",
-        "fail": f"{start} (at most {high} {with_confidence}), less than the {value:g} required: find out whether the "
-        f"model has learned anything from {them(players)}.",
-        "insufficient_evidence": start + too_close(evidence, low, high, f"the {value:g} required", with_confidence),
-    }[found.outcome]
-    return decided("min_importance", settings, evidence, found, value, message, players, confidence)
+    return t_intervals(size, std_error, evidence.degrees_of_freedom, skewness, least=0.0)
 
 
-def _share_bounds(evidence: Evidence) -> Bounds:
-    """Fieller's bounds of every player's share, widened for skewness."""
+def _share_intervals(evidence: Evidence) -> Intervals:
+    """Fieller's, of every player's share, widened for skewness."""
     covariance = np.asarray(evidence.mean_abs_covariance, dtype=np.float64)
     figures = (
         np.asarray(evidence.mean_abs, np.float64),
-        float(np.sum(evidence.mean_abs)),
+        evidence.total,
         np.diag(covariance),
         covariance.sum(axis=1),
         float(covariance.sum()),
     )
     left, right = of_share(*figures, evidence.weighed_examples)
 
-    def bounds(confidence: float) -> tuple[Array, Array]:
+    def intervals(confidence: float) -> tuple[Array, Array]:
         quantile = t_quantile(confidence, evidence.degrees_of_freedom)
         low, _ = share_interval(*figures, widened(quantile, left))
         _, high = share_interval(*figures, widened(quantile, right))
         return low, high
 
-    return bounds
+    return intervals
+
+
+MAX_SHARE = RuleDescription(
+    "max_share", _max_share, Evidence, "fraction", demand=Demand.SHARE_AT_MOST, shows_figures=True
+)
+MIN_SHARE = RuleDescription(
+    "min_share", _min_share, Evidence, "fraction", demand=Demand.SHARE_AT_LEAST, shows_figures=True
+)
+MAX_TOP_SHARE = RuleDescription("max_top_share", _max_top_share, Evidence, "fraction", demand=Demand.EACH_SHARE_AT_MOST)
+MIN_IMPORTANCE = RuleDescription(
+    "min_importance", _min_importance, Evidence, "output", demand=Demand.IMPORTANCE_AT_LEAST
+)

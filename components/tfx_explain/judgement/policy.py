@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
-from tfx_explain.judgement.evidence import Finding
+from tfx_explain.judgement.finding import Finding
 from tfx_explain.judgement.wording import sure
 
 Judgement = Callable[[float], Finding]
