@@ -62,6 +62,10 @@ def balance_pairs(halves: Coalitions, strata: Strata, weights: FloatArray, order
 
 def _exchanged(coalitions: Coalitions, gram: FloatArray, first: npt.NDArray[np.int64]) -> Coalitions:
     """One coalition of each block, (n_blocks, n_players), after the exchanges that pay."""
+    # Of centred memberships z (times d) and the Gram matrix G of the others, |G + z z'|^2 is 2 z' G z and terms that no
+    # exchange changes: sizes stay, so z' z does. With j instead of i, z becomes z + d (e_j - e_i), and z' G z grows by
+    # 2 d times (G z)_j + d G_jj / 2 - d G_ij less (G z)_i - d G_ii / 2. First the i is taken that is best by itself,
+    # then the best j beside it; G z follows without being computed anew.
     coalitions = coalitions.copy()
     blocks, n_players = np.arange(len(coalitions)), coalitions.shape[1]
     half_diagonal = n_players * np.einsum("bii->bi", gram) / 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -90,7 +89,7 @@ def medoids(distances: npt.ArrayLike, n_medoids: int) -> tuple[npt.NDArray[np.in
     return chosen[kept], counts[kept] / n
 
 
-def _spread_out(distance: npt.NDArray[Any], n_medoids: int) -> npt.NDArray[np.int64]:
+def _spread_out(distance: FloatArray | npt.NDArray[np.float32], n_medoids: int) -> npt.NDArray[np.int64]:
     chosen = [int(distance.sum(axis=1).argmin())]
     nearest = distance[:, chosen[0]].copy()
     for _ in range(n_medoids - 1):
@@ -99,7 +98,7 @@ def _spread_out(distance: npt.NDArray[Any], n_medoids: int) -> npt.NDArray[np.in
     return np.array(chosen)
 
 
-def _centre(distance: npt.NDArray[Any], members: npt.NDArray[np.int64], before: int) -> int:
+def _centre(distance: FloatArray | npt.NDArray[np.float32], members: npt.NDArray[np.int64], before: int) -> int:
     if not len(members):
         return before
     return int(members[distance[np.ix_(members, members)].sum(axis=1).argmin()])

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.attribution.maps import FloatArray, centre
 from tfx_explain.attribution.reference import pooled_variance_ratio
 from tfx_explain.attribution.result import Attributions
-from tfx_explain.attribution.sampling import Coalitions
 from tfx_explain.attribution.surrogate import Surrogate
 from tfx_explain.attribution.surrogate_design import SurrogateDesign
+from tfx_explain.attribution.surrogate_means import BlockMeans, RowVariance
 from tfx_explain.errors import EstimationError
 
 # So many residuals know their variance to a few percent; more would cost more than the attributions do.
@@ -53,12 +51,12 @@ class PooledRegression:
         np.add.at(self._row_weights, design.background_index, design.background_weight)
         self._base_value = self._row_weights @ outputs
         self._owners = np.eye(design.n_players)[surrogate.owners]
-        self._row_variance = _RowVariance.of(surrogate, self._row_weights, design.n_players)
+        self._row_variance = RowVariance.of(surrogate, self._row_weights, design.n_players)
 
         halves = design.halves
         memberships, weights = centre(halves), design.background_weight.sum(axis=1)
         maps = _maps(memberships, design.pair_weights, weights, surrogate.spread)
-        means = _BlockMeans.of(design, surrogate, outputs - self._base_value)
+        means = BlockMeans.of(design, surrogate, outputs - self._base_value)
         self._map = np.concatenate(maps, axis=1)
         self._known_terms = means.over_all(weights)
 
@@ -105,9 +103,9 @@ class PooledRegression:
         half = self._shape[1] // 2
         odd = (values[:, :, :half] - values[:, :, half:]).reshape(len(outputs), -1, self._shape[2]) / 2
         slopes, totals = self._surrogate.example_slopes(codes), outputs - self._base_value
-        found = [self._of_output(k, codes, slopes[k], odd[:, :, k], totals[:, k]) for k in range(self._shape[2])]
+        of_outputs = [self._of_output(k, codes, slopes[k], odd[:, :, k], totals[:, k]) for k in range(self._shape[2])]
         attributions, design_variance, background_variance = (
-            np.stack(part, axis=2) for part in zip(*found, strict=True)
+            np.stack(part, axis=2) for part in zip(*of_outputs, strict=True)
         )
         return Attributions(
             values=attributions,
@@ -151,90 +149,14 @@ def _maps(memberships: FloatArray, pair_weights: FloatArray, weights: FloatArray
     divided by `spread`, over effects that sum to zero.
     """
     d = memberships.shape[2]
+    # Columns that span the effects of sum zero, orthonormal: in them the problem has no constraint.
     basis = np.linalg.qr(np.concatenate([np.ones((d, 1)), np.eye(d)[:, 1:]], axis=1))[0][:, 1:]
     centred = memberships @ basis
     weighted = np.swapaxes(centred * pair_weights[:, :, None], 1, 2)
     gram = weighted @ centred
+    # Given the mean effects m, those of block g differ from them by S_g Z_g' W_g (y_g - Z_g m), with D the spreads and
+    # S_g = (Z_g' W_g Z_g + D^-1)^-1 (Henderson 1975, mixed model equations). What they differ by is 0 on average, which
+    # gives m = (sum w_g S_g Z_g' W_g Z_g)^-1 sum w_g S_g Z_g' W_g y_g: the map of each block is its term.
     shrunk = np.linalg.inv(gram + basis.T @ (basis / spread[:, None]))
     to_mean = np.linalg.inv(np.einsum("g,gij,gjk->ik", weights, shrunk, gram, optimize=True))
     return np.asarray(basis @ to_mean @ (weights[:, None, None] * (shrunk @ weighted)))
-
-
-class _BlockMeans(NamedTuple):
-    """The background in the surrogate's formula, and outputs less the base value; means over each block.
-
-    An effect is linear in an example's terms: per code a, x_a U_a and x_a and U_a; then its total and 1.
-
-    Attributes:
-      parts: (K, n_blocks, 3, q) of V, b and b V.
-      outputs: (n_blocks, K).
-    """
-
-    parts: FloatArray
-    outputs: FloatArray
-
-    @classmethod
-    def of(cls, design: SurrogateDesign, surrogate: Surrogate, outputs: FloatArray) -> _BlockMeans:
-        """From (B, K) outputs of the background rows."""
-        shares = design.background_weight / design.background_weight.sum(axis=1, keepdims=True)
-        rows = _background_parts(surrogate)[:, design.background_index]
-        return cls(
-            np.einsum("gr,kgrcq->kgcq", shares, rows), np.einsum("gr,grk->gk", shares, outputs[design.background_index])
-        )
-
-    def of_pairs(self, output: int, halves: Coalitions, owners: npt.NDArray[np.int64]) -> FloatArray:
-        """(all pairs, 3 q + 2): what the surrogate and an even share of the total give each pair as its odd part."""
-        by_code = centre(halves)[:, :, owners]
-        share = halves.mean(axis=2)[:, :, None] - 0.5
-        slope, code, product = (self.parts[output][:, None, part] for part in range(3))
-        constant = -(by_code * product).sum(axis=2, keepdims=True) - share * self.outputs[:, output, None, None]
-        found = np.concatenate([by_code, by_code * slope, -by_code * code, share, constant], axis=2)
-        return np.asarray(found.reshape(halves.shape[0] * halves.shape[1], -1))
-
-    def over_all(self, weights: FloatArray) -> FloatArray:
-        """(K, 3 q + 2, q): the mean effect of each code over the whole background."""
-        found = []
-        for slope, code, product in np.einsum("g,kgcq->kcq", weights, self.parts):
-            unit, none = np.eye(len(slope)), np.zeros((1, len(slope)))
-            found.append(np.concatenate([unit, np.diag(slope), -np.diag(code), none, -product[None]]))
-        return np.asarray(found)
-
-
-def _background_parts(surrogate: Surrogate) -> FloatArray:
-    """(K, B, 3, q) V, b and b V of each background row."""
-    slopes = surrogate.background_slopes()
-    codes = np.broadcast_to(surrogate.background_codes, slopes.shape)
-    return np.stack([slopes, codes, codes * slopes], axis=2)
-
-
-class _RowVariance(NamedTuple):
-    """Variances over the background of x V - U b - b V, summed over the codes of each player.
-
-    Attributes:
-      pairs: (2, p) codes of the same player, each with itself and, both ways round, with others.
-      covariances: (K, 3, 3, p) of V, b and b V of the first code with those of the second.
-      owners: (p, d) whose pairs they are.
-    """
-
-    pairs: npt.NDArray[np.int64]
-    covariances: FloatArray
-    owners: FloatArray
-
-    @classmethod
-    def of(cls, surrogate: Surrogate, weights: FloatArray, n_players: int) -> _RowVariance:
-        """From (B,) weights of the background rows."""
-        pairs = np.array(np.nonzero(surrogate.owners[:, None] == surrogate.owners))
-        rows = _background_parts(surrogate)
-        centred = rows - np.einsum("b,kbcq->kcq", weights, rows)[:, None]
-        first, second = centred[..., pairs[0]], centred[..., pairs[1]]
-        covariances = np.einsum("b,kbcp,kbep->kcep", weights, first, second, optimize=True)
-        return cls(pairs, covariances, np.eye(n_players)[surrogate.owners[pairs[0]]])
-
-    def __call__(self, output: int, codes: FloatArray, slopes: FloatArray) -> FloatArray:
-        """(n, d) of examples with these codes and slopes U, (n, q)."""
-        factors = [codes, -slopes, np.full_like(codes, -1.0)]
-        found = np.zeros((len(codes), self.pairs.shape[1]))
-        for i, first in enumerate(factors):
-            for j, second in enumerate(factors):
-                found += first[:, self.pairs[0]] * second[:, self.pairs[1]] * self.covariances[output, i, j]
-        return np.maximum(found @ self.owners, 0.0)

@@ -196,7 +196,7 @@ def draw_permutations(random: RandomWords, n_players: int, n_permutations: int) 
     rows = np.arange(n_permutations)
     for column, position in ((0, 0), (1, n_players - 1)):
         wanted = ends[:, column]
-        there = np.argmax(orders == wanted[:, None], axis=1)
-        orders[rows, there] = orders[rows, position]
+        at = np.argmax(orders == wanted[:, None], axis=1)
+        orders[rows, at] = orders[rows, position]
         orders[rows, position] = wanted
     return orders

@@ -150,15 +150,15 @@ def _equations(
     samples: Sequence[_Sample], terms: Sequence[FloatArray], own_codes: FloatArray, player: int
 ) -> list[_Equations]:
     """Of one player, whose codes are given for the background, per fold: samples that are held out together."""
-    found = []
+    of_samples = []
     for sample, of_pairs in zip(samples, terms, strict=True):
         steps = own_codes[sample.examples] - own_codes[sample.others]
         predictors = (steps[:, :, None] * of_pairs[:, None]).reshape(len(steps), -1)
         effects = sample.effects[:, player]
         squares = np.square(effects).sum(axis=0)
-        found.append(_Equations(predictors.T @ predictors, predictors.T @ effects, squares, len(predictors)))
-    n_folds = min(_FOLDS, len(found))
-    return [_total(found[fold::n_folds]) for fold in range(n_folds)]
+        of_samples.append(_Equations(predictors.T @ predictors, predictors.T @ effects, squares, len(predictors)))
+    n_folds = min(_FOLDS, len(of_samples))
+    return [_total(of_samples[fold::n_folds]) for fold in range(n_folds)]
 
 
 def _total(parts: Sequence[_Equations]) -> _Equations:
@@ -172,6 +172,7 @@ def _total(parts: Sequence[_Equations]) -> _Equations:
 
 def _solve(gram: FloatArray, right: FloatArray, ridge: float) -> FloatArray:
     """(k, K) coefficients."""
+    # In units of the mean square of the terms, so that the same ridges suit players of any scale.
     penalty = ridge * np.trace(gram) / len(gram) or 1.0
     return np.asarray(np.linalg.solve(gram + penalty * np.eye(len(gram)), right))
 
@@ -180,6 +181,7 @@ def _held_out(parts: Sequence[_Equations], ridge: float) -> FloatArray:
     """(K,) mean squared error on each sample of what was fitted to the others."""
     total, error = _total(parts), np.zeros(parts[0].right.shape[1])
     for part in parts:
+        # Squares of y - X s on the part that was held out, from its sums alone: y'y - 2 s'X'y + s'X'X s.
         solved = _solve(total.gram - part.gram, total.right - part.right, ridge)
         fitted = np.einsum("ik,ij,jk->k", solved, part.gram, solved, optimize=True)
         error += part.squares - 2 * np.einsum("ik,ik->k", solved, part.right) + fitted

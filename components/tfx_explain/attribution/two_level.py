@@ -111,23 +111,26 @@ def representative_rows(values: FloatArray, weights: FloatArray, sizes: Sequence
     Returns:
       The rows for each size; fewer where more would bring nothing.
     """
+    # Minimises |values (w - weights)|^2 + constraint (sum w - 1)^2 over w >= 0 that are 0 but for the chosen rows: the
+    # normal equations have the Gram matrix plus the same constant everywhere, and as right side that times `weights`.
     gram = values.T @ values
     constraint = _CONSTRAINT * (float(np.trace(gram)) / len(weights) or 1.0)
     gram = gram + constraint
     wanted = gram @ weights
     scale = np.sqrt(np.diag(gram))
     chosen: list[int] = []
-    found = np.zeros(len(weights))
+    solved = np.zeros(len(weights))
     of_sizes = {}
     for size in range(1, min(sizes[-1], len(weights)) + 1):
-        gain = (wanted - gram @ found) / scale
+        gain = (wanted - gram @ solved) / scale
         gain[chosen] = -np.inf
         chosen.append(int(gain.argmax()))
         # Rounding may make the matrix of rows that are nearly the same indefinite.
         part = gram[np.ix_(chosen, chosen)] + 1e-9 * constraint * np.eye(len(chosen))
+        # With R R' = part, |R' w - R^-1 wanted|^2 is the same up to a constant, and small enough for NNLS.
         root = np.linalg.cholesky(part)
-        found = np.zeros(len(weights))
-        found[chosen] = nnls(root.T, np.linalg.solve(root, wanted[chosen]))[0]
-        kept = np.flatnonzero(found)
-        of_sizes[size] = RoughBackground(kept, found[kept] / found[kept].sum())
+        solved = np.zeros(len(weights))
+        solved[chosen] = nnls(root.T, np.linalg.solve(root, wanted[chosen]))[0]
+        kept = np.flatnonzero(solved)
+        of_sizes[size] = RoughBackground(kept, solved[kept] / solved[kept].sum())
     return [of_sizes[min(size, len(weights))] for size in sizes]
