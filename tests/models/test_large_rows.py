@@ -11,10 +11,9 @@ import tensorflow as tf
 import worlds
 from tfx_explain.attribution import make_design
 from tfx_explain.errors import ModelCallError
-from tfx_explain.models import call_bytes, load_model
-from tfx_explain.models import engine as engine_module
+from tfx_explain.models import call_bytes, graph_mixing, load_model, mixing
+from tfx_explain.models import calls as calls_module
 from tfx_explain.models import host as host_module
-from tfx_explain.models import model as model_module
 from tfx_explain.models.features import Inputs, Ragged, concat_rows, take_rows
 
 N_VALUES = 3_000
@@ -113,9 +112,10 @@ def calls(model, monkeypatch):
         call = engine._call
         monkeypatch.setattr(engine, "_call", lambda rows: seen.append(rows) or call(rows))
     else:
-        masked, values = engine_module._Stage.masked, engine_module.port_values
+        masked, values = graph_mixing.Stage.masked, calls_module.port_values
 
-        def spy(self, compiled, examples, background, masks, index, weight):
+        def spy(self, compiled, examples, background, piece):
+            masks, index, _ = piece.tensors
             made = [_ragged(tensor) for tensor in examples], [_ragged(tensor) for tensor in background]
             n, (g, k, _), r = examples[0].shape[0], masks.shape, index.shape[1]
             own = np.broadcast_to(np.arange(n)[:, None, None, None], (n, g, k, r))
@@ -125,14 +125,14 @@ def calls(model, monkeypatch):
                 rows = np.where(keep, own, n + index.numpy()[None, :, None, :]).reshape(-1)
                 columns[name] = take_rows(concat_rows(first, second), rows)
             seen.append(Inputs(own.size, columns))
-            return masked(self, compiled, examples, background, masks, index, weight)
+            return masked(self, compiled, examples, background, piece)
 
         def fed(ports, columns):
             seen.append(Inputs(len(next(iter(columns.values()))), columns))
             return values(ports, columns)
 
-        monkeypatch.setattr(engine_module._Stage, "masked", spy)
-        monkeypatch.setattr(engine_module, "port_values", fed)
+        monkeypatch.setattr(graph_mixing.Stage, "masked", spy)
+        monkeypatch.setattr(calls_module, "port_values", fed)
 
     def sizes():
         return [_bytes_of(rows, fills) for rows in seen]
@@ -183,7 +183,7 @@ def test_calls_stay_under_the_bound_and_values_are_those_of_every_mixture(
     design = tools.random_blocks(3, 9, n_blocks=3, n_coalitions=4, n_rows=3)
     if how == "listed":
         design = make_design("exact", n_players=3, budget=64, background_weights=np.full(9, 1 / 9), seed=0)
-        monkeypatch.setattr(model_module, "is_worth_it", lambda differing, n_players: np.ones(len(differing), bool))
+        monkeypatch.setattr(mixing, "is_worth_it", lambda differing, n_players: np.ones(len(differing), bool))
     found = model.block_values(examples, background, PLAYERS, design)[..., 0]
     np.testing.assert_allclose(found, expected(examples, background, design), rtol=1e-9, atol=1e-9)
     assert len(calls.seen) > 4

@@ -173,12 +173,12 @@ def test_what_the_user_says(logits_of):
 
 
 def test_a_model_that_cannot_be_opened_says_why(logits_of, monkeypatch):
-    from tfx_explain.models import graph
+    from tfx_explain.models import freezing
 
     def too_large(*_, **__):
         raise ValueError("Message tensorflow.GraphDef exceeds maximum protobuf size of 2GB")
 
-    monkeypatch.setattr(graph, "convert_variables_to_constants_v2", too_large)
+    monkeypatch.setattr(freezing, "convert_variables_to_constants_v2", too_large)
     model, *_ = logits_of(tf.sigmoid)
     assert model.output_space == "raw"
     assert "2 GB" in model.output_space_note

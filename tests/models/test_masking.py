@@ -15,9 +15,8 @@ import tensorflow as tf
 from tfx_explain.attribution import make_design
 from tfx_explain.errors import InputError
 from tfx_explain.models import chunks as chunks_module
-from tfx_explain.models import engine as engine_module
+from tfx_explain.models import graph_engine, graph_mixing, load_model
 from tfx_explain.models import host as host_module
-from tfx_explain.models import load_model
 from tfx_explain.models.chunks import Chunks, plan_chunks, tile_size
 from tfx_explain.models.features import Ragged
 from tfx_explain.models.hoist import hoist, unhoisted
@@ -64,7 +63,7 @@ def test_chunks_change_nothing(request, kind, max_rows, tools, monkeypatch):
     x, b, blocks = make(3, 1), make(9, 2), tools.random_blocks(len(players), 9, n_blocks=2, n_coalitions=5)
     expected = model.block_values(x, b, players, blocks)
     monkeypatch.setattr(
-        engine_module.Bound, "max_rows", property(lambda self: max_rows, lambda self, _: None), raising=False
+        graph_mixing.BoundGraph, "max_rows", property(lambda self: max_rows, lambda self, _: None), raising=False
     )
     np.testing.assert_allclose(model.block_values(x, b, players, blocks), expected, rtol=2e-6)
 
@@ -146,14 +145,14 @@ def test_bits_do_not_depend_on_the_number_of_rows(dense, tools, n):
 def test_memory_of_one_call_is_bounded(dense, tools, monkeypatch):
     model, make = dense
     rows_seen = []
-    values = engine_module.Bound.values
+    values = graph_mixing.SelectedGraphRows.values
 
-    def spy(self, selected, piece):
-        coalitions, index, _ = piece
-        rows_seen.append(len(selected[2][0]) * coalitions.shape[0] * coalitions.shape[1] * index.shape[1])
-        return values(self, selected, piece)
+    def spy(self, piece):
+        made = values(self, piece)
+        rows_seen.append(made[..., 0].size * piece.index.shape[1])
+        return made
 
-    monkeypatch.setattr(engine_module.Bound, "values", spy)
+    monkeypatch.setattr(graph_mixing.SelectedGraphRows, "values", spy)
     blocks = tools.random_blocks(6, 50, n_blocks=2, n_coalitions=6000, n_rows=50)
     model.block_values(make(3, 1), make(50, 2), DENSE_PLAYERS, blocks)
     assert max(rows_seen) <= 2**18
@@ -237,7 +236,7 @@ def test_hoisting_changes_no_value(mixed, tools, monkeypatch):
     model, make = mixed
     x, b, blocks = make(5, 1), make(9, 2), tools.random_blocks(4, 9)
     late = model.block_values(x, b, PLAYERS, blocks)
-    monkeypatch.setattr(engine_module, "hoist", lambda graph, owners, background: unhoisted(graph, owners))
+    monkeypatch.setattr(graph_engine, "hoist", lambda graph, owners, background: unhoisted(graph, owners))
     model._engine._stages.clear()
     early = model.block_values(x, b, PLAYERS, blocks)
     model._engine._stages.clear()

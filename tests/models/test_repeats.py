@@ -9,9 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tfx_explain.attribution import make_design
-from tfx_explain.models import engine as engine_module
-from tfx_explain.models import load_model
-from tfx_explain.models import model as model_module
+from tfx_explain.models import graph_mixing, load_model, mixing
 from tfx_explain.models.features import Inputs, Ragged
 from tfx_explain.models.repeats import differing_players, enumerated_masks, is_worth_it
 
@@ -69,19 +67,18 @@ def test_values_are_those_of_all_rows_and_rows_are_fewer(categorical, monkeypatc
     model, make = categorical
     examples, background, blocks = make(9, 1), make(100, 2), _exact(6, 100)
     seen = []
-    values = engine_module.Bound.values
-    monkeypatch.setattr(
-        engine_module.Bound,
-        "values",
-        lambda self, selected, piece: (
-            seen.append(len(selected[2][0]) * piece[0].shape[0] * piece[1].shape[1] * piece[0].shape[1])
-            or values(self, selected, piece)
-        ),
-    )
+    values = graph_mixing.SelectedGraphRows.values
+
+    def spy(self, piece):
+        made = values(self, piece)
+        seen.append(made[..., 0].size * piece.index.shape[1])
+        return made
+
+    monkeypatch.setattr(graph_mixing.SelectedGraphRows, "values", spy)
     once = model.block_values(examples, background, PLAYERS, blocks)
     n_once = sum(seen)
     seen.clear()
-    monkeypatch.setattr(model_module, "is_worth_it", lambda differing, n_players: np.zeros(len(differing), bool))
+    monkeypatch.setattr(mixing, "is_worth_it", lambda differing, n_players: np.zeros(len(differing), bool))
     every = model.block_values(examples, background, PLAYERS, blocks)
     np.testing.assert_allclose(once, every, atol=1e-6)
     assert n_once * 2 < sum(seen)

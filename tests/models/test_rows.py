@@ -8,7 +8,7 @@ import pytest
 
 from tfx_explain.errors import InputError
 from tfx_explain.models import FeatureSpec, load_model
-from tfx_explain.models.features import Reader
+from tfx_explain.models.reading import Reader
 
 
 def batch(**columns):

@@ -50,9 +50,9 @@ class _Reading:
         """(n, width) of each row; NaN where there is no number."""
         column = inputs.columns.get(self.name)
         if column is not None:
-            found = self._of(column, len(inputs))
-            if found.shape[1] == self.width:
-                return found
+            numbers = self._of(column, len(inputs))
+            if numbers.shape[1] == self.width:
+                return numbers
         # Features that cannot be known before may be absent from a batch, or of another type in it.
         return np.full((len(inputs), self.width), np.nan)
 

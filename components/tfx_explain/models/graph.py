@@ -1,26 +1,17 @@
-"""A frozen TensorFlow graph, where it may be fed and where it may be read.
-
-A SavedModel signature is frozen (variables become constants, called functions are inlined) so that the graph can be cut
-anywhere: after the op that parses tf.Examples, and before a final sigmoid or softmax.
-"""
+"""A frozen TensorFlow graph, where it may be fed and where it may be read."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from tfx_explain.models.features import FeatureSpec
 
-_LOG = logging.getLogger(__name__)
-
 Encoding = Literal["dense", "sparse", "ragged", "padded"]
-Function = Callable[..., Any]
 
 _ROUNDING = {
     tf.bfloat16: 2.0**-7,
@@ -28,6 +19,13 @@ _ROUNDING = {
     tf.float32: 2.0**-23,
     tf.float64: 2.0**-52,
 }
+
+
+class GraphFunction(Protocol):
+    """A part of a graph, to be called while tracing: from tensors to tensors."""
+
+    def __call__(self, *values: tf.Tensor, n_rows: tf.Tensor | None = None) -> list[tf.Tensor]:
+        """The fetched tensors from the fed ones; `n_rows`, a scalar, where serialised examples are counted."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Port:
     encoding: Encoding
     tensors: tuple[str, ...]
     splits_dtype: str = "int64"
-    padding: Any = None
+    padding: bytes | float | None = None
 
 
 @dataclass(frozen=True)
@@ -63,14 +61,14 @@ class FrozenGraph:
       unread: features that it parses although the output does not depend on them.
     """
 
-    graph_def: Any
+    graph_def: tf.compat.v1.GraphDef
     ports: tuple[Port, ...]
     output: str
-    captures: Mapping[str, Any]
+    captures: Mapping[str, tf.Tensor]
     serialized: str | None = None
     unread: tuple[FeatureSpec, ...] = ()
 
-    def import_graph(self) -> Any:
+    def import_graph(self) -> tf.Graph:
         """The graph as a `tf.Graph`, to look at."""
         graph = tf.Graph()
         with graph.as_default():
@@ -79,7 +77,7 @@ class FrozenGraph:
 
     def reachable(self, targets: Iterable[str], stops: Iterable[str] = ()) -> set[str]:
         """Names of the tensors that `targets` are computed from, themselves included, not looking beyond `stops`."""
-        inputs = {node.name: [_tensor(name) for name in node.input] for node in self.graph_def.node}
+        inputs = {node.name: [tensor_name(name) for name in node.input] for node in self.graph_def.node}
         stop, seen, todo = set(stops), set(), list(targets)
         while todo:
             name = todo.pop()
@@ -90,7 +88,7 @@ class FrozenGraph:
                 todo.extend(inputs[name.rpartition(":")[0]])
         return seen
 
-    def function(self, feeds: Sequence[str], fetches: Sequence[str]) -> Function:
+    def function(self, feeds: Sequence[str], fetches: Sequence[str]) -> GraphFunction:
         """A function from the tensors `feeds` to the list of the tensors `fetches`, to be called while tracing.
 
         Lookup tables are passed along. Serialised examples that are still read, for the sake of their number, become
@@ -103,9 +101,9 @@ class FrozenGraph:
         nodes = {name.rpartition(":")[0] for name in used.difference(replaced)}
         part = tf.compat.v1.GraphDef(versions=self.graph_def.versions, library=self.graph_def.library)
         part.node.extend(node for node in self.graph_def.node if node.name in nodes)
-        wanted = {_tensor(name) for node in part.node for name in node.input}
+        wanted = {tensor_name(name) for node in part.node for name in node.input}
 
-        def call(*values: Any, n_rows: Any = None) -> list[Any]:
+        def call(*values: tf.Tensor, n_rows: tf.Tensor | None = None) -> list[tf.Tensor]:
             given = dict(zip(feeds, values, strict=True))
             given.update({name: tf.identity(self.captures[name]) for name in captured})
             given.update({name: tf.fill([n_rows], "") for name in counted})
@@ -152,7 +150,7 @@ class Change:
       kept: names of the tensors, in both graphs, from which that output is computed with these nodes.
     """
 
-    nodes: tuple[Any, ...]
+    nodes: tuple[tf.compat.v1.NodeDef, ...]
     output: str
     kept: tuple[str, ...]
 
@@ -169,12 +167,12 @@ class Change:
         if not nodes and before.output == after.output:
             return None
         changed = {node.name for node in nodes}
-        inputs = {_tensor(name) for node in nodes for name in node.input}
+        inputs = {tensor_name(name) for node in nodes for name in node.input}
         kept = sorted(name for name in inputs if name.rpartition(":")[0] not in changed)
         return cls(tuple(nodes), before.output, tuple(kept) if nodes else (before.output,))
 
 
-def with_nodes(graph: FrozenGraph, nodes: Sequence[Any], output: str) -> FrozenGraph:
+def with_nodes(graph: FrozenGraph, nodes: Sequence[tf.compat.v1.NodeDef], output: str) -> FrozenGraph:
     """The graph with these nodes instead of its own of their names, and another output."""
     given = {node.name: node for node in nodes}
     graph_def = tf.compat.v1.GraphDef(versions=graph.graph_def.versions, library=graph.graph_def.library)
@@ -183,64 +181,7 @@ def with_nodes(graph: FrozenGraph, nodes: Sequence[Any], output: str) -> FrozenG
     return replace(graph, graph_def=graph_def, output=output)
 
 
-def _tensor(name: str) -> str:
+def tensor_name(name: str) -> str:
     """The tensor a node's input string means: `a` is `a:0`."""
     name = name.lstrip("^")
     return name if ":" in name else f"{name}:0"
-
-
-def freeze(signature: Any, output_key: str) -> tuple[FrozenGraph, dict[str, str]]:
-    """Freezes a signature.
-
-    Returns:
-      The graph, still without ports, and the name of the tensor that each argument of the signature feeds.
-    """
-    graph_def, outputs = _inline(signature)
-    inner = (tensor.name for tensor in signature.graph.internal_captures)
-    open_inputs = {f"{node.name}:0" for node in graph_def.node if node.op == "Placeholder"}
-    captured = zip(inner, signature.captured_inputs, strict=True)
-    captures = {name: outer for name, outer in captured if name in open_inputs}
-    _drop_control_edges(graph_def)
-    _freeze_reads(graph_def, captures)
-    position = sorted(signature.structured_outputs).index(output_key)
-    keys = sorted(signature.structured_input_signature[1])
-    arguments = dict(zip(keys, (tensor.name for tensor in signature.inputs), strict=False))
-    return FrozenGraph(graph_def, (), outputs[position].name, captures), arguments
-
-
-def _inline(signature: Any) -> tuple[Any, Sequence[Any]]:
-    """The signature's graph with called functions inlined as far as the converter can, and its outputs."""
-    graph, outputs = signature.graph, signature.outputs
-    # Functions with assertions or lookups, Transform's layer among them, are inlined only when asked for aggressively;
-    # that may drop side effects, of which a prediction has none. TF1 graphs make the converter fail, but call little.
-    for aggressive in (False, True):
-        try:
-            frozen = convert_variables_to_constants_v2(
-                signature, lower_control_flow=False, aggressive_inlining=aggressive
-            )
-        except (ValueError, tf.errors.OpError) as error:
-            _LOG.debug("A signature's graph is used as it is: %s", error)
-            break
-        graph, outputs = frozen.graph, frozen.outputs
-        if not any(op.type in ("PartitionedCall", "StatefulPartitionedCall") for op in graph.get_operations()):
-            break
-    return graph.as_graph_def(), outputs
-
-
-def _drop_control_edges(graph_def: Any) -> None:
-    for node in graph_def.node:
-        kept = [name for name in node.input if not name.startswith("^")]
-        del node.input[:]
-        node.input.extend(kept)
-
-
-def _freeze_reads(graph_def: Any, captures: Mapping[str, Any]) -> None:
-    """Makes constants of the reads of captured variables."""
-    for node in graph_def.node:
-        if node.op == "ReadVariableOp" and _tensor(node.input[0]) in captures:
-            dtype = tf.dtypes.as_dtype(node.attr["dtype"].type)
-            value = tf.raw_ops.ReadVariableOp(resource=captures[_tensor(node.input[0])], dtype=dtype)
-            constant = tf.compat.v1.NodeDef(name=node.name, op="Const")
-            constant.attr["dtype"].type = dtype.as_datatype_enum
-            constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value.numpy()))
-            node.CopyFrom(constant)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
+from tensorflow.core.framework.function_pb2 import FunctionDef
 
-from tfx_explain.models.features import FeatureSpec
+from tfx_explain.models.features import Array, FeatureSpec
 
 PARSERS = ("ParseExample", "ParseSingleExample", "ParseSequenceExample", "ParseSingleSequence", "DecodeProto")
 _PASSING = ("Identity", "Reshape", "EnsureShape")
 
 
-def hidden_features(function: Any) -> list[FeatureSpec] | None:
+def hidden_features(function: FunctionDef) -> list[FeatureSpec] | None:
     """The features that the parse ops of a called function name; None where it does not say.
 
     Args:
@@ -25,14 +24,14 @@ def hidden_features(function: Any) -> list[FeatureSpec] | None:
     specs: list[FeatureSpec] = []
     for node in function.node_def:
         if node.op.startswith(PARSERS):
-            found = _features(node, nodes)
-            if found is None:
+            parsed = _features(node, nodes)
+            if parsed is None:
                 return None
-            specs.extend(found)
+            specs.extend(parsed)
     return specs
 
 
-def _features(node: Any, nodes: Mapping[str, Any]) -> list[FeatureSpec] | None:
+def _features(node: tf.compat.v1.NodeDef, nodes: Mapping[str, tf.compat.v1.NodeDef]) -> list[FeatureSpec] | None:
     attr, values = node.attr, [_constant(name, nodes) for name in node.input]
     ragged_types: Sequence[int] = ()
     if node.op == "ParseSingleExample":
@@ -60,7 +59,7 @@ def _features(node: Any, nodes: Mapping[str, Any]) -> list[FeatureSpec] | None:
     return specs
 
 
-def dense_feature(name: str, dtype: str, shape: Any, default: npt.NDArray[Any] | None) -> FeatureSpec:
+def dense_feature(name: str, dtype: str, shape: tf.TensorShape, default: Array | None) -> FeatureSpec:
     """A feature that a parse op gives as one dense tensor.
 
     Args:
@@ -107,7 +106,7 @@ def _merged(specs: Sequence[FeatureSpec]) -> FeatureSpec:
     return FeatureSpec(largest.name, largest.dtype, "ragged", largest.shape)
 
 
-def _constant(name: str, nodes: Mapping[str, Any]) -> npt.NDArray[Any] | None:
+def _constant(name: str, nodes: Mapping[str, tf.compat.v1.NodeDef]) -> Array | None:
     """The value of a tensor inside a function where it is a constant."""
     node = nodes.get(name.partition(":")[0])
     while node is not None and node.op in _PASSING:
@@ -115,6 +114,6 @@ def _constant(name: str, nodes: Mapping[str, Any]) -> npt.NDArray[Any] | None:
     return tf.make_ndarray(node.attr["value"].tensor) if node is not None and node.op == "Const" else None
 
 
-def text(key: Any) -> str:
+def text(key: bytes | str) -> str:
     """A feature's name as a parse op holds it."""
     return key.decode() if isinstance(key, bytes) else str(key)

@@ -13,15 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfx_explain.models.call_bytes import small_rows
-from tfx_explain.models.features import FeatureSpec, Inputs, Ragged, concat_rows
+from tfx_explain.models.features import Array, FeatureSpec, Inputs, Ragged, concat_rows
 from tfx_explain.models.graph import FrozenGraph, Port
-from tfx_explain.models.ports import feed_tensors, n_rows_of, port_values
+from tfx_explain.models.ports import PortValue, feed_tensors, n_rows_of, port_values
 from tfx_explain.models.tracing import traced
 
 Owner = int | None
@@ -45,7 +44,7 @@ class Hoisted:
     graph: FrozenGraph
     owners: tuple[tuple[Owner, ...], ...]
     kept: tuple[int, ...]
-    enter: Callable[[Sequence[Any]], list[Any]] | None
+    enter: Callable[[Sequence[PortValue]], list[tf.Tensor]] | None
 
 
 def unhoisted(graph: FrozenGraph, owners: Mapping[str, int]) -> Hoisted:
@@ -81,7 +80,7 @@ def hoist(graph: FrozenGraph, owners: Mapping[str, int], background: Inputs) -> 
 
 
 def _players(
-    graph: Any, entries: Mapping[str, Port], owners: Mapping[str, int], used: set[str]
+    graph: tf.Graph, entries: Mapping[str, Port], owners: Mapping[str, int], used: set[str]
 ) -> dict[str, set[Owner]]:
     """The players each tensor between the ports and the output depends on."""
     players: dict[str, set[Owner]] = {name: {owners.get(port.spec.name)} for name, port in entries.items()}
@@ -93,8 +92,8 @@ def _players(
     opaque = {name for name, port in entries.items() if port.encoding != "dense"}
     kinds = (tf.resource, tf.variant)
     return {
-        name: found
-        for name, found in players.items()
+        name: of_tensor
+        for name, of_tensor in players.items()
         if name in used and name not in opaque and graph.get_tensor_by_name(name).dtype not in kinds
     }
 
@@ -130,12 +129,12 @@ def _with_missing(inputs: Inputs) -> Inputs:
     """The rows, and one more in which every list is empty."""
     columns = {}
     for name, column in inputs.columns.items():
-        one = Ragged(column.values[:0], np.zeros(2, np.int64)) if isinstance(column, Ragged) else column[:1]
-        columns[name] = concat_rows(column, one)
+        empty = Ragged(column.values[:0], np.zeros(2, np.int64)) if isinstance(column, Ragged) else column[:1]
+        columns[name] = concat_rows(column, empty)
     return Inputs(len(inputs) + 1, columns)
 
 
-def _same(expected: Any, got: Any) -> bool:
+def _same(expected: Array, got: Array) -> bool:
     if np.shape(got) != expected.shape:
         return False
     return bool(np.array_equal(expected, got, equal_nan=expected.dtype.kind == "f"))
@@ -143,7 +142,7 @@ def _same(expected: Any, got: Any) -> bool:
 
 def _lay_side_by_side(
     graph: FrozenGraph,
-    imported: Any,
+    imported: tf.Graph,
     shapes: dict[str, tuple[int, ...]],
     layout: dict[str, tuple[Owner, ...]],
     used: set[str],
@@ -153,17 +152,17 @@ def _lay_side_by_side(
         if len(op.outputs) != 1 or op.outputs[0].name in layout or op.outputs[0].name not in used:
             continue
         known = [tensor.name for tensor in op.inputs if tensor.name in layout]
-        found: tuple[Owner, ...] | None = None
+        owners: tuple[Owner, ...] | None = None
         if op.type == "ConcatV2" and len(known) == len(op.inputs) - 1 and _axis(op.inputs[-1]) in (1, -1):
             if all(len(shapes[name]) == 1 for name in known):
-                found = tuple(owner for name in known for owner in _per_column(name, shapes, layout))
+                owners = tuple(owner for name in known for owner in _per_column(name, shapes, layout))
         elif op.type == "Pack" and known and len(known) == len(op.inputs) and op.get_attr("axis") in (1, -1):
             if all(shapes[name] == () for name in known):
-                found = tuple(layout[name][0] for name in known)
+                owners = tuple(layout[name][0] for name in known)
         elif known and len(shapes[known[0]]) == 1 and _keeps_columns(op, known[0], shapes[known[0]][0]):
-            found = _per_column(known[0], shapes, layout)
-        if found is not None:
-            shapes[op.outputs[0].name], layout[op.outputs[0].name] = (len(found),), found
+            owners = _per_column(known[0], shapes, layout)
+        if owners is not None:
+            shapes[op.outputs[0].name], layout[op.outputs[0].name] = (len(owners),), owners
 
 
 def _per_column(
@@ -172,12 +171,12 @@ def _per_column(
     return layout[name] if len(layout[name]) == shapes[name][0] else layout[name] * shapes[name][0]
 
 
-def _axis(tensor: Any) -> Any:
+def _axis(tensor: tf.Tensor) -> int | None:
     value = tf.get_static_value(tensor)
     return None if value is None else int(value)
 
 
-def _keeps_columns(op: Any, name: str, width: int) -> bool:
+def _keeps_columns(op: tf.Operation, name: str, width: int) -> bool:
     """Whether an op works column by column: alone, or with a constant that has one value or one per column."""
     if op.type in _UNARY:
         return True
@@ -188,7 +187,7 @@ def _keeps_columns(op: Any, name: str, width: int) -> bool:
     return value is not None and np.shape(value) in ((), (1,), (width,), (1, 1), (1, width))
 
 
-def _frontier(graph: Any, output: str, known: set[str], entries: set[str]) -> list[str]:
+def _frontier(graph: tf.Graph, output: str, known: set[str], entries: set[str]) -> list[str]:
     """The last known tensors on every way to the output, in a fixed order."""
     frontier, seen = [], set()
     todo = [tensor.name for tensor in graph.get_tensor_by_name(output).op.inputs]
@@ -206,7 +205,7 @@ def _frontier(graph: Any, output: str, known: set[str], entries: set[str]) -> li
 
 def _rebuild(
     graph: FrozenGraph,
-    imported: Any,
+    imported: tf.Graph,
     plain: Hoisted,
     entries: Mapping[str, Port],
     frontier: Sequence[str],

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.errors import ModelCallError, ModelError
 from tfx_explain.models.call_bytes import RowBytes, calls_of, input_bytes, refuse_large
-from tfx_explain.models.features import Column, Inputs, Ragged, concat_rows, take_rows
-from tfx_explain.models.pieces import Sizes
+from tfx_explain.models.engine import FloatArray, RowNumbers
+from tfx_explain.models.features import Array, Column, Inputs, Ragged, concat_rows, take_rows
+from tfx_explain.models.pieces import Piece, Sizes
 
-Array = npt.NDArray[Any]
 _MAX_ROWS = 16_384
 
 
@@ -31,12 +32,12 @@ class HostEngine:
     # What it computes with cannot be seen.
     rounding = float(np.finfo(np.float32).eps)
 
-    def __init__(self, call: Callable[[Inputs], Any], what: str) -> None:
+    def __init__(self, call: Callable[[Inputs], npt.ArrayLike], what: str) -> None:
         self._call = call
         self.what = what
         self._width: int | None = None  # as many outputs as the first call gave
 
-    def predict(self, inputs: Inputs) -> npt.NDArray[np.float64]:
+    def predict(self, inputs: Inputs) -> FloatArray:
         """(n, n_outputs) outputs."""
         sizes = input_bytes(inputs)
         refuse_large(sizes.max(initial=0.0), self.what)
@@ -45,7 +46,7 @@ class HostEngine:
         outputs = np.concatenate([self.outputs(inputs.take(part)) for part in rows])
         return outputs if len(of_calls) == 1 else outputs[np.argsort(np.concatenate(rows), kind="stable")]
 
-    def outputs(self, inputs: Inputs) -> npt.NDArray[np.float64]:
+    def outputs(self, inputs: Inputs) -> FloatArray:
         """(n, n_outputs) outputs of one call.
 
         Raises:
@@ -71,7 +72,14 @@ class HostEngine:
 
 
 class BoundHost:
-    """A host engine and a background it mixes rows from."""
+    """A host engine and a background that it mixes rows with.
+
+    Args:
+      engine: what is called.
+      background: B rows.
+      owners: feature name -> player.
+      n_players: how many players there are.
+    """
 
     max_rows = _MAX_ROWS
 
@@ -80,61 +88,98 @@ class BoundHost:
         self._background = background
         self._owners = owners
         self._n_players = n_players
-        self._last_sizes: tuple[Inputs, Sizes | None] | None = None
+        self._last_prepared: HostRows | None = None
 
-    def prepare(self, examples: Inputs) -> list[tuple[Array, Inputs]]:
-        """The examples in parts that are run alike: here one, of all rows."""
-        return [(np.arange(len(examples)), examples)]
+    def prepare(self, examples: Inputs) -> list[HostRows]:
+        """All examples in one part."""
+        last = self._last_prepared
+        if last is None or last.examples is not examples:
+            last = HostRows(self._engine, self._background, self._owners, self._n_players, examples)
+            self._last_prepared = last
+        return [last]
 
-    def sizes(self, prepared: Inputs) -> Sizes | None:
+
+@dataclass(frozen=True)
+class HostRows:
+    """All examples of a batch, and what they are mixed with.
+
+    Attributes:
+      engine: what is called.
+      background: B rows.
+      owners: feature name -> player.
+      n_players: how many players there are.
+      examples: n rows.
+    """
+
+    engine: HostEngine
+    background: Inputs
+    owners: dict[str, int]
+    n_players: int
+    examples: Inputs
+
+    @property
+    def rows(self) -> RowNumbers:
+        """All there are."""
+        return np.arange(len(self.examples))
+
+    @functools.cached_property
+    def sizes(self) -> Sizes | None:
         """What mixed rows bring to a call; None where all have the same size.
 
         What a Python model does with lists cannot be seen; it is taken to fill them up to the longest.
         """
-        last = self._last_sizes
-        if last is None or last[0] is not prepared:
-            own, other = (self._sizes_of(inputs, prepared) for inputs in (prepared, self._background))
-            last = (prepared, None if own is None or other is None else Sizes(own, other))
-            self._last_sizes = last
-        return last[1]
+        own, other = self._sizes_of(self.examples), self._sizes_of(self.background)
+        return None if own is None or other is None else Sizes(own, other)
 
-    def _sizes_of(self, inputs: Inputs, examples: Inputs) -> RowBytes | None:
-        names = {**examples.columns, **self._background.columns}
+    def _sizes_of(self, inputs: Inputs) -> RowBytes | None:
+        names = {**self.examples.columns, **self.background.columns}
         columns = [_column(inputs, name, like) for name, like in names.items()]
-        return RowBytes.of(
-            columns, [(self._owners.get(name),) for name in names], [True] * len(names), self._n_players + 1
-        )
+        owners = [(self.owners.get(name),) for name in names]
+        return RowBytes.of(columns, owners, [True] * len(names), self.n_players + 1)
 
-    def select(self, prepared: Inputs, rows: Array) -> Inputs:
-        """Some of the prepared examples, followed by the background rows."""
-        own, other = prepared.take(rows), self._background
+    def select(self, rows: RowNumbers) -> SelectedHostRows:
+        """Some of the examples, followed by the background rows."""
+        own, other = self.examples.take(rows), self.background
         # Where the model's features are unknown, a batch has the columns that its rows have values for.
         names = {**own.columns, **other.columns}
-        return Inputs(
-            len(rows),
-            {name: concat_rows(_column(own, name, like), _column(other, name, like)) for name, like in names.items()},
-        )
+        columns = {
+            name: concat_rows(_column(own, name, like), _column(other, name, like)) for name, like in names.items()
+        }
+        return SelectedHostRows(self.engine, self.owners, len(rows), columns)
 
-    def piece(self, coalitions: Array, index: Array, weight: Array) -> tuple[Array, Array, Array]:
-        """What `values` takes for a piece of the blocks; see `engine.Bound.piece`."""
-        return coalitions, index, weight
 
-    def values(self, examples: Inputs, piece: tuple[Array, Array, Array]) -> npt.NDArray[np.float64]:
-        """Outputs of mixed rows, averaged over each block's background rows; see `engine.Bound.values`."""
-        coalitions, index, weight = piece
-        n_blocks, n_coalitions, _ = coalitions.shape
-        shape = (len(examples), n_blocks, n_coalitions, index.shape[1])
-        own = np.broadcast_to(np.arange(len(examples))[:, None, None, None], shape)
+@dataclass(frozen=True)
+class SelectedHostRows:
+    """Some examples and the background.
+
+    Attributes:
+      engine: what is called.
+      owners: feature name -> player.
+      n_examples: how many examples there are.
+      columns: the values of the examples, then of the background rows.
+    """
+
+    engine: HostEngine
+    owners: dict[str, int]
+    n_examples: int
+    columns: dict[str, Column]
+
+    def values(self, piece: Piece) -> FloatArray:
+        """(n, n_blocks, n_coalitions, n_outputs) outputs of mixed rows; see `engine.SelectedRows.values`."""
+        n_blocks, n_coalitions, _ = piece.coalitions.shape
+        index = piece.index
+        shape = (self.n_examples, n_blocks, n_coalitions, index.shape[1])
+        own = np.broadcast_to(np.arange(self.n_examples)[:, None, None, None], shape)
         rows: dict[int | None, Array] = {None: own.reshape(-1)}
         columns = {}
-        for name, column in examples.columns.items():
-            owner = self._owners.get(name)
+        for name, column in self.columns.items():
+            owner = self.owners.get(name)
             if owner not in rows:
-                keep = coalitions[None, :, :, None, owner]
-                rows[owner] = np.where(keep, own, len(examples) + index[None, :, None, :]).reshape(-1)
+                keep = piece.coalitions[None, :, :, None, owner]
+                rows[owner] = np.where(keep, own, self.n_examples + index[None, :, None, :]).reshape(-1)
             columns[name] = take_rows(column, rows[owner])
-        outputs = self._engine.outputs(Inputs(own.size, columns))
-        return np.asarray(np.einsum("egcrk,gr->egck", outputs.reshape(*shape, -1), weight))
+        outputs = self.engine.outputs(Inputs(own.size, columns))
+        return np.asarray(np.einsum("egcrk,gr->egck", outputs.reshape(*shape, -1), piece.weight))
 
 
 def _column(inputs: Inputs, name: str, like: Column) -> Column:
@@ -143,7 +188,7 @@ def _column(inputs: Inputs, name: str, like: Column) -> Column:
     return Ragged.from_lengths(like.values[:0], np.zeros(len(inputs), np.int64))
 
 
-def as_matrix(outputs: Any) -> npt.NDArray[np.float64]:
+def as_matrix(outputs: npt.ArrayLike) -> FloatArray:
     """Outputs (n,) or (n, n_outputs) as a float64 matrix."""
     matrix = np.asarray(outputs, np.float64)
     return matrix if matrix.ndim == 2 else matrix.reshape(-1, 1)

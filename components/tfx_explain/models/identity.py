@@ -76,12 +76,12 @@ def _files(directory: str, ignored: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield "", directory
         return
     try:
-        found = storage.find(directory) if directory else []
+        uris = storage.find(directory) if directory else []
     except InputError:
         return
-    root = found[0].rsplit(directory.rstrip("/"), 1)[0] if found else ""
+    root = uris[0].rsplit(directory.rstrip("/"), 1)[0] if uris else ""
     left_out = tuple(path.rstrip("/") + "/" for path in ignored)
-    for uri in found:
+    for uri in uris:
         if not uri.startswith(left_out) and "/__pycache__/" not in uri:
             yield uri.removeprefix(root).removeprefix(directory), uri
 

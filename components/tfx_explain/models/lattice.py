@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +12,9 @@ import numpy.typing as npt
 from tfx_explain.models import call_bytes
 from tfx_explain.models.blocks import CoalitionBlocks, block_weights
 from tfx_explain.models.chunks import Chunks, padded_range
+from tfx_explain.models.engine import BoundEngine, PreparedRows, SelectedRows
 from tfx_explain.models.features import Inputs
-from tfx_explain.models.pieces import Piece, Sizes, values_in_parts
+from tfx_explain.models.pieces import Piece, Sizes
 from tfx_explain.models.repeats import Masks, distinct_values
 from tfx_explain.models.tally import Tally
 
@@ -38,7 +38,7 @@ class Lattice:
       tally: gets the rows that this takes.
     """
 
-    bound: Any
+    bound: BoundEngine
     blocks: CoalitionBlocks
     n_outputs: int
     fixed_shapes: bool
@@ -55,10 +55,9 @@ class Lattice:
           chunks: what a call covers, where rows are small.
         """
         pieces = self._pieces(chunks, padded=True)
-        made = [self.bound.piece(piece.coalitions, piece.index, piece.weight) for piece in pieces]
-        for alike, prepared in self.bound.prepare(examples):
-            places = np.flatnonzero(np.isin(rows, alike))
-            sizes: Sizes | None = self.bound.sizes(prepared)
+        for prepared in self.bound.prepare(examples):
+            places = np.flatnonzero(np.isin(rows, prepared.rows))
+            sizes = prepared.sizes
             if sizes is None:
                 of_calls = [(np.arange(len(places)), chunks.n_examples, True)]
             else:
@@ -67,7 +66,7 @@ class Lattice:
                 chosen = places[positions]
                 of_chosen = out if len(chosen) == len(out) else np.empty((len(chosen), *out.shape[1:]))
                 if fits:
-                    self._fill(of_chosen, prepared, rows[chosen], n_examples, pieces, made)
+                    self._fill(of_chosen, prepared, rows[chosen], n_examples, pieces)
                 elif sizes is not None:
                     self._fill_large(of_chosen, prepared, rows[chosen], n_examples, self._pieces(chunks), sizes)
                 if of_chosen is not out:
@@ -87,38 +86,61 @@ class Lattice:
         return pieces
 
     def _fill(
-        self,
-        out: FloatArray,
-        prepared: Any,
-        rows: IntArray,
-        n_examples: int,
-        pieces: Sequence[Piece],
-        made_pieces: Sequence[Any],
+        self, out: FloatArray, prepared: PreparedRows, rows: IntArray, n_examples: int, pieces: Sequence[Piece]
     ) -> None:
         """Evaluates examples so many at a time, all calls of the same size."""
         for first in range(0, len(rows), n_examples):
             padded = padded_range(first, n_examples, len(rows))
             filled = out[first : first + n_examples]
-            selected = self.bound.select(prepared, rows[padded if self.fixed_shapes else padded[: len(filled)]])
-            for piece, made_piece in zip(pieces, made_pieces, strict=True):
-                self._put(filled, piece, self.bound.values(selected, made_piece))
+            selected = prepared.select(rows[padded if self.fixed_shapes else padded[: len(filled)]])
+            for piece in pieces:
+                self._put(filled, piece, selected.values(piece))
 
     def _fill_large(
-        self, out: FloatArray, prepared: Any, rows: IntArray, n_examples: int, pieces: Sequence[Piece], sizes: Sizes
+        self,
+        out: FloatArray,
+        prepared: PreparedRows,
+        rows: IntArray,
+        n_examples: int,
+        pieces: Sequence[Piece],
+        sizes: Sizes,
     ) -> None:
         """The same for examples that are so large, or meet such background rows, that even fewer may be too many."""
         for first in range(0, len(rows), n_examples):
             called = rows[first : first + n_examples]
-            selected = self.bound.select(prepared, called)
+            selected = prepared.select(called)
             for piece in pieces:
-                values = values_in_parts(self.bound, selected, called, piece, sizes, self.n_outputs, self.what)
+                values = self._in_parts(selected, called, piece, sizes)
                 self._put(out[first : first + n_examples], piece, values)
 
-    def _put(self, filled: FloatArray, piece: Piece, values: npt.NDArray[np.floating[Any]]) -> None:
+    def _put(self, filled: FloatArray, piece: Piece, values: npt.NDArray[np.float32] | FloatArray) -> None:
         target = filled[:, piece.place[0], piece.place[1]]
         n_block_rows = piece.index.shape[1]
         self.tally.add(target[..., 0].size * n_block_rows, values[..., 0].size * n_block_rows)
         target[:] = values[: target.shape[0], : target.shape[1], : target.shape[2]]
+
+    def _in_parts(
+        self, selected: SelectedRows, rows: IntArray, piece: Piece, sizes: Sizes
+    ) -> npt.NDArray[np.float32] | FloatArray:
+        """(n, n_blocks, n_coalitions, n_outputs) of some examples, in parts where a call would be too large.
+
+        Args:
+          selected: the examples.
+          rows: which these are, (n,).
+          piece: what they meet.
+          sizes: of all examples and the background.
+
+        Raises:
+          ModelCallError: a single mixture is too large.
+        """
+        n_bytes = sizes.of_call(piece, rows)
+        if n_bytes <= call_bytes.MAX_CALL_BYTES or piece.n_rows == 1:
+            call_bytes.refuse_large(n_bytes / len(rows), self.what)
+            return selected.values(piece)
+        out = np.zeros((len(rows), *piece.coalitions.shape[:2], self.n_outputs))
+        for half, share in piece.halves():
+            out[:, half.place[0], half.place[1]] += share * self._in_parts(selected, rows, half, sizes)
+        return out
 
     def fill_distinct(
         self,
@@ -131,8 +153,8 @@ class Lattice:
         """Fills in some examples, one after the other, without evaluating the same row twice."""
         index, weight = np.asarray(self.blocks.background_index), block_weights(self.blocks)
         n_players = self.blocks.coalitions.shape[2]
-        for part, prepared in self.bound.prepare(examples.take(chosen)) if len(chosen) else []:
-            for row in part:
+        for prepared in self.bound.prepare(examples.take(chosen)) if len(chosen) else []:
+            for row in prepared.rows:
                 evaluate = functools.partial(self._listed, prepared, np.array([row]))
                 of_rows = distinct_values(evaluate, differing[chosen[row]], masks, n_players)
                 values = np.zeros(out.shape[1:])
@@ -140,19 +162,21 @@ class Lattice:
                     values += weight[:, of_block, None, None] * of_rows[index[:, of_block]]
                 out[chosen[row]] = values
 
-    def _listed(self, prepared: Any, example: IntArray, present: npt.NDArray[np.bool_], rows: IntArray) -> FloatArray:
+    def _listed(
+        self, prepared: PreparedRows, example: IntArray, present: npt.NDArray[np.bool_], rows: IntArray
+    ) -> FloatArray:
         """(n, n_outputs) of one example mixed with one background row for each set of present players."""
         size = min(_next_power_of_two(max(len(rows), _MIN_LISTED_ROWS)), self.bound.max_rows)
-        selected, sizes = self.bound.select(prepared, example), self.bound.sizes(prepared)
+        selected, sizes = prepared.select(example), prepared.sizes
         parts = []
         for start in range(0, len(rows), size):
             n = min(size, len(rows) - start)
             piece = _list(present, rows, padded_range(start, size, len(rows)))
             if sizes is None or sizes.of_call(piece, example) <= call_bytes.MAX_CALL_BYTES:
-                values = self.bound.values(selected, self.bound.piece(piece.coalitions, piece.index, piece.weight))
+                values = selected.values(piece)
             else:
                 piece = _list(present, rows, np.arange(start, start + n))
-                values = values_in_parts(self.bound, selected, example, piece, sizes, self.n_outputs, self.what)
+                values = self._in_parts(selected, example, piece, sizes)
             parts.append(values[0, :n, 0])
             self.tally.add(n, len(piece.index))
         return np.concatenate(parts)

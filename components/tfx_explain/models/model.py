@@ -2,71 +2,39 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tfx_explain.errors import InputError
 from tfx_explain.models.blocks import CoalitionBlocks
-from tfx_explain.models.chunks import MAX_VALUES, plan_chunks
-from tfx_explain.models.features import FeatureSpec, Inputs, Reader
-from tfx_explain.models.lattice import Lattice
-from tfx_explain.models.repeats import differing_players, enumerated_masks, is_worth_it
-from tfx_explain.models.signature import Signature
+from tfx_explain.models.engine import Engine
+from tfx_explain.models.features import FeatureSpec, Inputs
+from tfx_explain.models.mixing import Mixing
+from tfx_explain.models.reading import Reader
+from tfx_explain.models.signature import OwnOutputs
 from tfx_explain.models.tally import Tally
-
-FloatArray = npt.NDArray[np.float64]
-
-
-class Engine(Protocol):
-    """What evaluates plain and mixed rows.
-
-    Attributes:
-      fixed_shapes: whether calls want the same number of rows each time.
-      is_thread_safe: whether several threads may call at once.
-      what: the model, for messages.
-      rows_per_call: how many rows `predict` gives the model at a time, filled up with copies where there are fewer.
-      rounding: relative rounding error of the floats that the model computes with.
-    """
-
-    fixed_shapes: bool
-    is_thread_safe: bool
-    what: str
-
-    @property
-    def rows_per_call(self) -> int:
-        """See above."""
-
-    @property
-    def rounding(self) -> float:
-        """See above."""
-
-    def predict(self, inputs: Inputs) -> npt.NDArray[np.float64]:
-        """(n, n_outputs) outputs."""
-
-    def outputs(self, inputs: Inputs) -> npt.NDArray[np.float64]:
-        """(n, n_outputs) outputs of one call on these rows and no others."""
-
-    def bind(self, background: Inputs, players: Sequence[Sequence[str]]) -> Any:
-        """Fixes what absent features become and which features form a player."""
 
 
 @dataclass(frozen=True)
-class OwnOutputs:
-    """A SavedModel's own signature, and what our way to call the model makes of it; both before the output space.
+class ModelOutput:
+    """The output that is explained.
 
     Attributes:
-      signature: the signature.
-      ours: from rows to (n, n_outputs), in one call.
+      name: the signature's key; "output" for a Python model.
+      n_outputs: number of values per example.
+      space: the space the values are in: "logit", "probability" or "raw".
+      note: why that is not the space asked for; empty where it is.
+      link: what turns log-odds into the model's own output, "sigmoid" (of each) or "softmax" (of all); "" otherwise.
     """
 
-    signature: Signature
-    ours: Callable[[Inputs], npt.NDArray[np.float64]]
+    name: str
+    n_outputs: int
+    space: str
+    note: str = ""
+    link: str = ""
 
 
 class Model:
@@ -94,34 +62,31 @@ class Model:
 
     def __init__(
         self,
-        *,
         engine: Engine,
         reader: Reader,
-        output_name: str,
-        n_outputs: int,
-        output_space: str,
-        output_space_note: str,
+        output: ModelOutput,
+        *,
         access: str,
-        keep_alive: Any = None,
-        sources: Mapping[str, bytes] | None = None,
-        link: str = "",
         own: OwnOutputs | None = None,
+        sources: Mapping[str, bytes] | None = None,
+        keep_alive: object = None,
     ) -> None:
         self._engine = engine
+        self._reader = reader
+        # A SavedModel's tables and variables live as long as it does.
+        self._keep_alive = keep_alive
         self.own = own
         self.what = engine.what
         self.rows_per_call = engine.rows_per_call
-        self._reader = reader
-        self._keep_alive = keep_alive
-        self.features: tuple[FeatureSpec, ...] = reader.specs
-        self.output_name = output_name
-        self.n_outputs = n_outputs
-        self.output_space = output_space
-        self.output_space_note = output_space_note
-        self.access = access
         self.is_thread_safe = engine.is_thread_safe
+        self.features: tuple[FeatureSpec, ...] = reader.specs
+        self.output_name = output.name
+        self.n_outputs = output.n_outputs
+        self.output_space = output.space
+        self.output_space_note = output.note
+        self.link = output.link
+        self.access = access
         self.sources = dict(sources or {})
-        self.link = link
 
     @property
     def loss_space(self) -> str:
@@ -195,42 +160,5 @@ class Model:
           InputError: the players overlap, or do not match the blocks, or there is no such background row.
           ModelCallError: the model fails on these inputs.
         """
-        tally = Tally() if tally is None else tally
-        coalitions, index = np.asarray(blocks.coalitions, bool), np.asarray(blocks.background_index)
-        _check(coalitions, index, players, len(background))
-        chosen = np.arange(len(examples)) if rows is None else rows
-        out = np.empty((len(chosen), *coalitions.shape[:2], self.n_outputs))
-        if not out.size:
-            return out
-        bound = self._engine.bind(background, players)
-        n_blocks, n_coalitions, _ = coalitions.shape
-        max_rows = max(min(bound.max_rows, MAX_VALUES // self.n_outputs), 1)
-        plan = functools.partial(plan_chunks, n_blocks, n_coalitions, index.shape[1], max_rows)
-        lattice = Lattice(bound, blocks, self.n_outputs, self._engine.fixed_shapes, self.what, tally)
-        masks = enumerated_masks(coalitions)
-        if masks is None:
-            lattice.fill(out, examples, chosen, plan(typical_examples))
-            return out
-        examples = examples if rows is None else examples.take(rows)
-        differing = differing_players(examples, background, players)
-        repetitive = is_worth_it(differing, len(players))
-        lattice.fill_distinct(out, examples, np.flatnonzero(repetitive), differing, masks)
-        rest = np.flatnonzero(~repetitive)
-        if len(rest):
-            of_rest = np.empty((len(rest), *out.shape[1:]))
-            lattice.fill(of_rest, examples, rest, plan())
-            out[rest] = of_rest
-        return out
-
-
-def _check(
-    coalitions: npt.NDArray[np.bool_], index: npt.NDArray[Any], players: Sequence[Sequence[str]], n_background: int
-) -> None:
-    names = [name for player in players for name in player]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"Feature {twice[0]!r} belongs to more than one player; give each feature to one.")
-    if coalitions.shape[2] != len(players):
-        raise InputError(f"The coalitions are of {coalitions.shape[2]} players, but {len(players)} were given.")
-    if index.size and not 0 <= index.min() <= index.max() < n_background:
-        raise InputError(f"The blocks read background row {index.max()}, but there are only {n_background} rows.")
+        mixing = Mixing(self._engine, self.n_outputs, background, players, blocks)
+        return mixing.values(examples, rows, typical_examples, Tally() if tally is None else tally)

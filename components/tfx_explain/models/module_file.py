@@ -18,9 +18,9 @@ from __future__ import annotations
 import re
 import types
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from tfx_explain.errors import ConfigError, ModelCallError, ModelError
@@ -46,7 +46,7 @@ def load_module(module_file: str, model_dir: str) -> tuple[HostEngine, tuple[Fea
         function, specs = _load(module_file, model_dir)
     what = f"The model of {module_file}"
 
-    def call(inputs: Inputs) -> Any:
+    def call(inputs: Inputs) -> npt.ArrayLike:
         try:
             return function(dict(inputs.columns))
         except (Exception, SystemExit) as error:
@@ -55,7 +55,9 @@ def load_module(module_file: str, model_dir: str) -> tuple[HostEngine, tuple[Fea
     return HostEngine(call, what), specs, dict(sources)
 
 
-def _load(module_file: str, model_dir: str) -> tuple[Callable[[dict[str, Column]], Any], tuple[FeatureSpec, ...]]:
+def _load(
+    module_file: str, model_dir: str
+) -> tuple[Callable[[dict[str, Column]], npt.ArrayLike], tuple[FeatureSpec, ...]]:
     module = _execute(module_file)
     loader = getattr(module, "load_model", None)
     if not callable(loader):
@@ -92,7 +94,7 @@ def _execute(module_file: str) -> types.ModuleType:
     return module
 
 
-def _spec(name: Any, dtype: Any, module_file: str) -> FeatureSpec:
+def _spec(name: object, dtype: object, module_file: str) -> FeatureSpec:
     if not isinstance(name, str) or not name:
         raise ConfigError(f"{module_file} declares a feature {name!r}; the name of a feature is a non-empty text.")
     match = _DTYPE.fullmatch(str(dtype).replace(" ", ""))

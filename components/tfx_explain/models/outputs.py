@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+
+import tensorflow as tf
 
 from tfx_explain.errors import ConfigError, SignatureError
 from tfx_explain.models.graph import FrozenGraph
@@ -28,7 +29,7 @@ def check_output_space(output_space: str) -> None:
         raise ConfigError(f"output_space must be one of {', '.join(OUTPUT_SPACES)}, got {output_space!r}.")
 
 
-def choose_output(outputs: Mapping[str, Any], output_key: str | None, where: str) -> str:
+def choose_output(outputs: Mapping[str, tf.TensorSpec], output_key: str | None, where: str) -> str:
     """The key of the output to explain: the one asked for, or the only floating one.
 
     Args:
@@ -58,7 +59,7 @@ def choose_output(outputs: Mapping[str, Any], output_key: str | None, where: str
     return output_key
 
 
-def _check_shape(shape: Any, what: str) -> None:
+def _check_shape(shape: tf.TensorShape, what: str) -> None:
     if shape.rank is None:
         return
     if shape.rank == 0 or shape[0] is not None:
@@ -108,8 +109,8 @@ def in_output_space(graph: FrozenGraph, output_space: str, what: str, output_is:
     last = imported.get_tensor_by_name(graph.output)
     while last.op.type in _PASSING or _is_float_cast(last.op):
         last = last.op.inputs[last.value_index if last.op.type == "IdentityN" else 0]
-    found = None if last.op.type in _LINKS else find_link(imported, imported.get_tensor_by_name(graph.output))
-    is_probability = found is not None or last.op.type in ("Sigmoid", "Softmax")
+    link = None if last.op.type in _LINKS else find_link(imported, imported.get_tensor_by_name(graph.output))
+    is_probability = link is not None or last.op.type in ("Sigmoid", "Softmax")
     if output_is == "logits":
         if is_probability:
             raise SignatureError(
@@ -125,10 +126,10 @@ def in_output_space(graph: FrozenGraph, output_space: str, what: str, output_is:
         return OutputSpace(graph, "probability")
     if last.op.type in _LINKS:
         return OutputSpace(graph.replace_op(last.op.name, "Identity"), "logit", link=_LINKS[last.op.type])
-    if found is not None:
-        log_odds = replace(graph, graph_def=imported.as_graph_def(), output=found.logits.name)
-        note = f"{what}: {'; '.join(found.notes)}." if found.notes else ""
-        return OutputSpace(log_odds, "logit", note, found.kind)
+    if link is not None:
+        log_odds = replace(graph, graph_def=imported.as_graph_def(), output=link.logits.name)
+        note = f"{what}: {'; '.join(link.notes)}." if link.notes else ""
+        return OutputSpace(log_odds, "logit", note, link.kind)
     reason = f"{what} ends in {last.op.type}, and no sigmoid or softmax is seen there"
     if last.op.type in _CALLS:
         reason = f"{what} ends in a function that could not be opened, as in a model of 2 GB or more, so no sigmoid or "
@@ -138,5 +139,5 @@ def in_output_space(graph: FrozenGraph, output_space: str, what: str, output_is:
     return OutputSpace(graph, "raw", f"{reason}, so it is explained as it is.")
 
 
-def _is_float_cast(op: Any) -> bool:
+def _is_float_cast(op: tf.Operation) -> bool:
     return bool(op.type == "Cast" and op.inputs[0].dtype.is_floating and op.outputs[0].dtype.is_floating)

@@ -22,7 +22,8 @@ from tfx_explain.models.closeness import Closeness
 from tfx_explain.models.features import Inputs
 from tfx_explain.models.messages import first_line
 from tfx_explain.models.mixtures import Mixtures
-from tfx_explain.models.model import Model, OwnOutputs
+from tfx_explain.models.model import Model
+from tfx_explain.models.signature import OwnOutputs
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -69,30 +70,31 @@ class Judge:
         """By how much our outputs of rows that the signature takes differ from its own; empty where by rounding."""
         if self.own is None or self.of_own is None:
             return ""
-        found, expected = self.own.ours(rows), self.own.signature.outputs(rows)
-        return self.of_own.describe(found, expected) if self.of_own.differing(found, expected).any() else ""
+        ours, expected = self.own.ours(rows), self.own.signature.outputs(rows)
+        return self.of_own.describe(ours, expected) if self.of_own.differing(ours, expected).any() else ""
 
-    def complaint(self, rows: Inputs, some: npt.NDArray[np.intp], closeness: Closeness) -> str:
+    def complaint(self, rows: Inputs, alone_rows: npt.NDArray[np.intp], closeness: Closeness) -> str:
         """What is wrong with a batch of rows; empty where all is well.
 
         Args:
           rows: the batch.
-          some: which of them to call alone as well.
+          alone_rows: which of them to call alone as well.
           closeness: of the model's outputs.
         """
         own = self.own
         try:
-            together = (self.model.outputs if own is None else own.ours)(rows)[some]
+            together = (self.model.outputs if own is None else own.ours)(rows)[alone_rows]
         except ModelError as error:
             return f"it fails on them ({first_line(error.__cause__ or error)})"
         if own is None:
-            alone = np.concatenate([self.model.outputs(rows.take(np.array([row, row])))[:1] for row in some])
+            alone = np.concatenate([self.model.outputs(rows.take(np.array([row, row])))[:1] for row in alone_rows])
         else:
-            answers = own.signature.one_by_one(rows.take(some))
+            answers = own.signature.one_by_one(rows.take(alone_rows))
             refused = [answer for answer in answers if isinstance(answer, Exception)]
+            given = [answer for answer in answers if not isinstance(answer, Exception)]
             if refused:
                 return f"it refuses {len(refused)} of {len(answers)} such rows ({first_line(refused[0])})"
-            alone, closeness = np.concatenate(answers), self.of_own or closeness
+            alone, closeness = np.concatenate(given), self.of_own or closeness
         if closeness.differing(together, alone).any():
             return f"rows of a batch get values of each other, {closeness.describe(together, alone)}"
         return ""
@@ -103,7 +105,7 @@ def refuse_pairing(
     rows: Inputs,
     players: Sequence[Sequence[str]],
     mixtures: Mixtures,
-    some: npt.NDArray[np.intp],
+    alone_rows: npt.NDArray[np.intp],
     judge: Judge,
     closeness: Closeness,
 ) -> None:
@@ -114,14 +116,14 @@ def refuse_pairing(
       rows: to mix.
       players: per player, the names of its features.
       mixtures: of the rows; one check of all of them is all there is where the model is well.
-      some: which of them to call alone.
+      alone_rows: which of them to call alone.
       judge: says what is wrong with a batch.
       closeness: of the model's outputs.
 
     Raises:
       ConfigError: naming the players to put into one group.
     """
-    complaint = judge.complaint(mixtures.inputs(rows, players), some, closeness)
+    complaint = judge.complaint(mixtures.inputs(rows, players), alone_rows, closeness)
     if not complaint:
         return
     blocks = _Search(rows, [tuple(names) for names in players], judge, closeness).blocks()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfx_explain.models.features import FeatureSpec
+from tfx_explain.models.features import Array, FeatureSpec
 from tfx_explain.models.graph import FrozenGraph, Port
 from tfx_explain.models.hidden_parsing import PARSERS, agree, dense_feature, hidden_features, merged, text
 from tfx_explain.models.tracing import traced
@@ -20,7 +19,7 @@ _SEQUENCE_PARSERS = ("ParseSequenceExample", "ParseSingleSequence")
 _OTHER_PARSERS = (*_SEQUENCE_PARSERS, "DecodeProto")
 
 
-def _parse_ops(graph: Any) -> list[Any]:
+def _parse_ops(graph: tf.Graph) -> list[tf.Operation]:
     return [op for op in graph.get_operations() if op.type in _PARSERS]
 
 
@@ -33,10 +32,10 @@ def parsed_features(graph: FrozenGraph) -> list[FeatureSpec]:
     """The features that the parse ops of the graph name, its called functions included; none where one does not say."""
     specs = [port.spec for op in _parse_ops(graph.import_graph()) for port in _parsed_ports(graph, op)]
     for function in graph.graph_def.library.function:
-        found = hidden_features(function)
-        if found is None:
+        parsed = hidden_features(function)
+        if parsed is None:
             return []
-        specs.extend(found)
+        specs.extend(parsed)
     return merged(specs)
 
 
@@ -56,7 +55,7 @@ def other_messages(graph: FrozenGraph, serialized: str) -> str:
     return ""
 
 
-def _all_nodes(graph: FrozenGraph) -> list[Any]:
+def _all_nodes(graph: FrozenGraph) -> list[tf.compat.v1.NodeDef]:
     functions = graph.graph_def.library.function
     return [*graph.graph_def.node, *(node for function in functions for node in function.node_def)]
 
@@ -92,7 +91,7 @@ def cut_after_parsing(graph: FrozenGraph, serialized: str) -> FrozenGraph | None
     return replace(graph, ports=tuple(ports), serialized=serialized, unread=unread)
 
 
-def _reads(tensor: Any, source: str) -> bool:
+def _reads(tensor: tf.Tensor, source: str) -> bool:
     """Whether a tensor is another one, passed on unchanged row by row."""
     while tensor.name != source:
         if tensor.op.type not in ("Identity", "Reshape", "DecodeBase64", "DecodeCompressed"):
@@ -101,21 +100,21 @@ def _reads(tensor: Any, source: str) -> bool:
     return True
 
 
-def _only_counts(op: Any, used: set[str]) -> bool:
+def _only_counts(op: tf.Operation, used: set[str]) -> bool:
     if op.type in ("Shape", "Size", "ShapeN"):
         return True
     readers = [reader for out in op.outputs for reader in out.consumers() if f"{reader.name}:0" in used]
     return op.type == "Identity" and all(_only_counts(reader, used) for reader in readers)
 
 
-def _constants(graph: FrozenGraph, tensors: Sequence[Any]) -> list[Any]:
+def _constants(graph: FrozenGraph, tensors: Sequence[tf.Tensor]) -> list[Array]:
     if not tensors:
         return []
     function = traced(graph.function([], [tensor.name for tensor in tensors]))
     return [value.numpy() for value in function()]
 
 
-def _parsed_ports(graph: FrozenGraph, op: Any) -> list[Port]:
+def _parsed_ports(graph: FrozenGraph, op: tf.Operation) -> list[Port]:
     """The ports of one parse op; the order of its outputs is in TensorFlow's op definition."""
     inputs, outputs = list(op.inputs), [tensor.name for tensor in op.outputs]
     if op.type == "ParseExampleV2":
@@ -146,7 +145,7 @@ def _parsed_ports(graph: FrozenGraph, op: Any) -> list[Port]:
     return ports
 
 
-def _dense_port(name: str, dtype: Any, shape: Any, default: Any, tensor: str) -> Port:
+def _dense_port(name: str, dtype: tf.DType, shape: tf.TensorShape, default: Array, tensor: str) -> Port:
     spec = dense_feature(name, dtype.name, shape, np.asarray(default))
     if spec.kind == "dense":
         return Port(spec, "dense", (tensor,))

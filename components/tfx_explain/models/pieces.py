@@ -5,15 +5,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from tfx_explain.models import call_bytes
 from tfx_explain.models.call_bytes import RowBytes
 
 FloatArray = npt.NDArray[np.float64]
+
+_ALL_BITS = np.int32(-1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +30,16 @@ class Piece:
     """
 
     coalitions: npt.NDArray[np.bool_]
-    index: npt.NDArray[np.integer[Any]]
+    index: npt.NDArray[np.int32] | npt.NDArray[np.int64]
     weight: FloatArray
     place: tuple[slice, slice] = (slice(None), slice(None))
+
+    @functools.cached_property
+    def tensors(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Masks, rows and weights; a mask has all bits set where the player is present, the last is of no player."""
+        present = np.concatenate([self.coalitions, np.ones((*self.coalitions.shape[:2], 1), bool)], axis=2)
+        masks = np.where(present, _ALL_BITS, np.int32(0))
+        return tf.constant(masks), tf.constant(self.index, tf.int32), tf.constant(self.weight, tf.float64)
 
     @property
     def n_rows(self) -> int:
@@ -106,37 +115,3 @@ class Sizes:
     def of_call(self, piece: Piece, rows: npt.NDArray[np.int64]) -> float:
         """Bytes of a call on these examples."""
         return float(piece.bytes_of(self.examples.take(rows), self.background).max()) * len(rows)
-
-
-def values_in_parts(
-    bound: Any,
-    selected: Any,
-    rows: npt.NDArray[np.int64],
-    piece: Piece,
-    sizes: Sizes,
-    n_outputs: int,
-    what: str,
-) -> npt.NDArray[np.floating[Any]]:
-    """(n_examples, n_blocks, n_coalitions, n_outputs): `bound.values`, in parts where a call would be too large.
-
-    Args:
-      bound: players and a background.
-      selected: what `bound.select` made of the examples.
-      rows: which these are.
-      piece: what they meet.
-      sizes: of all examples and the background.
-      n_outputs: of the model.
-      what: the model, for messages.
-
-    Raises:
-      ModelCallError: a single mixture is too large.
-    """
-    n_bytes = sizes.of_call(piece, rows)
-    if n_bytes <= call_bytes.MAX_CALL_BYTES or piece.n_rows == 1:
-        call_bytes.refuse_large(n_bytes / len(rows), what)
-        return np.asarray(bound.values(selected, bound.piece(piece.coalitions, piece.index, piece.weight)))
-    out = np.zeros((len(rows), *piece.coalitions.shape[:2], n_outputs))
-    for half, share in piece.halves():
-        values = values_in_parts(bound, selected, rows, half, sizes, n_outputs, what)
-        out[:, half.place[0], half.place[1]] += share * values
-    return out

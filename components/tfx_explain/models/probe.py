@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import tensorflow as tf
 
 from tfx_explain.errors import ModelError, SignatureError
-from tfx_explain.models.features import Inputs, Reader, blank_inputs
+from tfx_explain.models.features import Inputs, blank_inputs
 from tfx_explain.models.messages import first_line
+from tfx_explain.models.reading import Reader
 from tfx_explain.rows import take_rows
 
 _MAX_TRIED = 32
@@ -30,7 +31,7 @@ class Probe:
     n_outputs: int | None = None
     batches: tuple[pa.RecordBatch, ...] = ()
 
-    def width(self, reader: Reader, call: Callable[[Inputs], Any], what: str) -> int:
+    def width(self, reader: Reader, call: Callable[[Inputs], npt.ArrayLike], what: str) -> int:
         """The number of outputs.
 
         Args:

@@ -16,7 +16,7 @@ import sys
 import time
 import types
 from collections.abc import Iterator, Sequence
-from typing import Any
+from importlib.machinery import ModuleSpec
 
 _OURS = __name__.partition(".")[0]
 _STARTED = time.time()
@@ -31,14 +31,14 @@ def imported_beside(module_file: str) -> list[str]:
     Only names that are written out can be followed; nothing where the file cannot be read here.
     """
     directory = os.path.dirname(os.path.abspath(module_file))
-    found: set[str] = set()
+    files: set[str] = set()
     todo = [os.path.abspath(module_file)]
     while todo:
         path = todo.pop()
-        new = {beside for name in _imported_names(path, directory) for beside in _files_of(name, directory)} - found
+        new = {beside for name in _imported_names(path, directory) for beside in _files_of(name, directory)} - files
         todo.extend(new)
-        found |= new
-    return sorted(found - {os.path.abspath(module_file)})
+        files |= new
+    return sorted(files - {os.path.abspath(module_file)})
 
 
 def _imported_names(path: str, directory: str) -> Iterator[str]:
@@ -124,7 +124,9 @@ class _Finder:
         self.directory = directory
         self.read: dict[str, bytes] = {}
 
-    def find_spec(self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None) -> Any:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
+    ) -> ModuleSpec | None:
         """Python asks this for each module that it has not imported."""
         top = os.path.join(self.directory, name.partition(".")[0])
         if not (os.path.isfile(top + ".py") or os.path.isdir(top)) or name.partition(".")[0] == _OURS:

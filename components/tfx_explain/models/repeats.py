@@ -8,13 +8,12 @@ row in 64. This pays where blocks enumerate the coalitions; drawn ones seldom me
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tfx_explain.models.features import Column, Inputs, Ragged
+from tfx_explain.models.features import Array, Column, Inputs, Ragged
 
 Masks = npt.NDArray[np.int64]
 """Sets of players, bit p for player p."""
@@ -66,13 +65,13 @@ def _differ(own: Column, other: Column) -> npt.NDArray[np.bool_]:
     return differ
 
 
-def _first(ragged: Ragged) -> npt.NDArray[Any]:
+def _first(ragged: Ragged) -> Array:
     if not len(ragged.values):
         return np.zeros(len(ragged), ragged.values.dtype)
     return np.asarray(ragged.values[np.minimum(ragged.row_splits[:-1], len(ragged.values) - 1)])
 
 
-def _unequal(own: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+def _unequal(own: Array, other: Array) -> npt.NDArray[np.bool_]:
     codes = pd.factorize(np.concatenate([own, other]))[0]  # a missing value is -1, and equals another
     return np.asarray(codes[: len(own), None] != codes[None, len(own) :])
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 from tfx_bsl.coders import example_coder
 
-from tfx_explain.models.engine import model_errors
-from tfx_explain.models.features import Inputs, Ragged
+from tfx_explain.models.calls import model_errors
+from tfx_explain.models.features import Array, Inputs, Ragged
+from tfx_explain.models.graph import FrozenGraph
+from tfx_explain.models.host import HostEngine
+from tfx_explain.models.tracing import traced
 
 _ARROW_TYPES = {"f": pa.float32(), "i": pa.int64(), "u": pa.int64(), "b": pa.int64(), "O": pa.large_binary()}
 
@@ -35,11 +35,19 @@ def encode_examples(inputs: Inputs) -> list[bytes]:
     return list(encoder.encode(pa.RecordBatch.from_arrays(arrays, names)))
 
 
-def serialized_call(function: Callable[[Any], Any], what: str) -> Callable[[Inputs], Any]:
-    """A function on inputs from one on a tensor of serialised examples; `what` names the model in errors."""
+def serialized_engine(graph: FrozenGraph, serialized: str, where: str) -> HostEngine:
+    """Runs a graph on re-encoded examples.
 
-    def call(inputs: Inputs) -> Any:
-        with model_errors(what):
-            return function(tf.constant(encode_examples(inputs), tf.string)).numpy()
+    Args:
+      graph: the frozen graph.
+      serialized: name of its placeholder of serialised examples, (n,).
+      where: the model, for messages.
+    """
+    one_string_per_row = [tf.TensorSpec([None], tf.string)]
+    run = traced(graph.function([serialized], [graph.output]), input_signature=one_string_per_row)
 
-    return call
+    def call(inputs: Inputs) -> Array:
+        with model_errors(where):
+            return np.asarray(run(tf.constant(encode_examples(inputs), tf.string))[0].numpy())
+
+    return HostEngine(call, where)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
+from tfx_explain.models.engine import FloatArray
 from tfx_explain.models.features import FeatureSpec, Inputs, blank_inputs
 from tfx_explain.models.graph import FrozenGraph
 from tfx_explain.models.host import as_matrix
 from tfx_explain.models.ports import feed_tensors, port_values
 from tfx_explain.models.serialized import encode_examples
 
-Feeds = Mapping[str, Any]
+Feeds = Mapping[str, tf.Tensor]
 
 
 class Signature:
@@ -27,12 +27,14 @@ class Signature:
       feeds: from rows to the signature's arguments.
     """
 
-    def __init__(self, function: Any, output: str, feeds: Callable[[Inputs], Feeds]) -> None:
+    def __init__(
+        self, function: Callable[..., Mapping[str, tf.Tensor]], output: str, feeds: Callable[[Inputs], Feeds]
+    ) -> None:
         self._function = function
         self._output = output
         self._feeds = feeds
 
-    def outputs(self, inputs: Inputs) -> npt.NDArray[np.float64]:
+    def outputs(self, inputs: Inputs) -> FloatArray:
         """(n, n_outputs) outputs of one call.
 
         Raises:
@@ -40,18 +42,31 @@ class Signature:
         """
         return as_matrix(self._function(**self._feeds(inputs))[self._output].numpy())
 
-    def one_by_one(self, inputs: Inputs) -> list[Any]:
+    def one_by_one(self, inputs: Inputs) -> list[FloatArray | Exception]:
         """Of each row called alone, its (1, n_outputs) outputs, or the exception with which the model refuses it.
 
         Lists are fed as they are in a batch of that row, so not padded for the others.
         """
         return [self._alone(inputs.take(np.array([row]))) for row in range(len(inputs))]
 
-    def _alone(self, row: Inputs) -> npt.NDArray[np.float64] | Exception:
+    def _alone(self, row: Inputs) -> FloatArray | Exception:
         try:
             return self.outputs(row)
         except (tf.errors.OpError, ValueError) as error:
             return error
+
+
+@dataclass(frozen=True)
+class OwnOutputs:
+    """A SavedModel's own signature, and what our way to call the model makes of it; both before the output space.
+
+    Attributes:
+      signature: the signature.
+      ours: from rows to (n, n_outputs), in one call.
+    """
+
+    signature: Signature
+    ours: Callable[[Inputs], FloatArray]
 
 
 def examples_feeds(argument: str, required: Sequence[FeatureSpec]) -> Callable[[Inputs], Feeds]:
@@ -71,7 +86,7 @@ def examples_feeds(argument: str, required: Sequence[FeatureSpec]) -> Callable[[
     return feeds
 
 
-def tensors_feeds(graph: FrozenGraph, arguments: Mapping[str, Any]) -> Callable[[Inputs], Feeds]:
+def tensors_feeds(graph: FrozenGraph, arguments: Mapping[str, tf.TensorSpec]) -> Callable[[Inputs], Feeds]:
     """The arguments of a signature on feature tensors; those that the output does not depend on are made up."""
     used = {port.spec.name for port in graph.ports}
     unused = {name: spec for name, spec in arguments.items() if name not in used}

@@ -80,8 +80,8 @@ def check_rows(model: Model, rows: Inputs, players: Sequence[Sequence[str]]) -> 
       ConfigError: features that the model pairs up, or of which it refuses mixtures, are different players.
     """
     rows = rows.take(small_rows(rows, _MOST_MIXTURES, _FEWEST_ROWS))
-    two = _taken(model, rows, 2)
-    effort = _effort(model, two)
+    pair = _taken(model, rows, 2)
+    effort = _effort(model, pair)
     rows = _taken(model, rows, effort.n_rows)
     judge, rows = Judge.of(model, rows)
     outputs, closeness = _check_repeats(model, rows)
@@ -130,11 +130,11 @@ def _check_width(model: Model, outputs: FloatArray) -> None:
         )
 
 
-def _effort(model: Model, two: Inputs) -> _Effort:
+def _effort(model: Model, pair: Inputs) -> _Effort:
     """From a second call, as the first one is also traced; a larger one where that takes no time."""
     seconds = 0.0
     for n in (2, _MOST_ROWS):
-        batch = two.take(np.arange(n) % len(two))
+        batch = pair.take(np.arange(n) % len(pair))
         started = time.perf_counter()
         model.outputs(batch)
         seconds = (time.perf_counter() - started) / n
@@ -234,8 +234,8 @@ def _check_mixtures(
     # Examples and background rows are the even and the odd ones.
     mixtures = Mixtures(2 * example, 2 * block + 1, coalitions[block, coalition])
     drawn = np.flatnonzero(coalition >= 2)
-    some = rng.permutation(len(drawn))[: _MOST_ONE_BY_ONE if effort.is_full else _FEWEST_ONE_BY_ONE]
-    refuse_pairing(model, rows, players, mixtures.take(drawn), some, judge, closeness)
+    alone_rows = rng.permutation(len(drawn))[: _MOST_ONE_BY_ONE if effort.is_full else _FEWEST_ONE_BY_ONE]
+    refuse_pairing(model, rows, players, mixtures.take(drawn), alone_rows, judge, closeness)
     if not effort.affords(max(2 * model.rows_per_call, len(mixtures))):
         return
     expected = model.outputs(mixtures.inputs(rows, players))
@@ -243,9 +243,9 @@ def _check_mixtures(
         expected[which] = outputs[source[which]]
     blocks = SingleRowBlocks.of(coalitions, np.arange(side))
     examples, background = rows.take(2 * np.arange(side)), rows.take(2 * np.arange(side) + 1)
-    found = model.block_values(examples, background, players, blocks).reshape(len(mixtures), -1)
-    if closeness.of_compiled.differing(found, expected).any():
+    by_blocks = model.block_values(examples, background, players, blocks).reshape(len(mixtures), -1)
+    if closeness.of_compiled.differing(by_blocks, expected).any():
         raise ModelError(
             f"{model.what} gives mixed rows other outputs than the same rows made one by one, "
-            f"{closeness.describe(found, expected)}; call it with a `module_file` that loads the model."
+            f"{closeness.describe(by_blocks, expected)}; call it with a `module_file` that loads the model."
         )

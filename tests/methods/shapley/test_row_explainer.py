@@ -20,7 +20,8 @@ from tfx_explain.methods.background import choose_background
 from tfx_explain.methods.shapley import row_explainer
 from tfx_explain.methods.shapley.estimates import Estimates
 from tfx_explain.models import Model
-from tfx_explain.models.engine import Bound
+from tfx_explain.models.graph_mixing import SelectedGraphRows
+from tfx_explain.models.pieces import Piece
 from tfx_explain.rows import row_hashes
 
 NAMES = [f"x{i:02d}" for i in range(12)]
@@ -154,15 +155,15 @@ def test_few_rows_are_evaluated_for_nothing(tmp_path: Path, n_outputs: int, n_ro
     explainer = row_explainer.RowExplainer(model, {name: (name,) for name in NAMES}, config)
     batch = batch_of(n_rows, seed=2)
     evaluated = []
-    values = Bound.values
+    values = SelectedGraphRows.values
 
-    def counted(self: Bound, selected: Any, piece: Any) -> Any:
-        made = values(self, selected, piece)
+    def counted(self: SelectedGraphRows, piece: Piece) -> Any:
+        made = values(self, piece)
         evaluated.append(made[..., 0].size)
         return made
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Bound, "values", counted)
+        patch.setattr(SelectedGraphRows, "values", counted)
         found = explainer.estimate(batch, row_hashes(batch), background)
     assert found.n_model_rows + found.n_padding_rows == sum(evaluated)
     assert found.n_model_rows == n_rows * explainer.design(background).n_model_rows

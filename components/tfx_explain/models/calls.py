@@ -1,0 +1,68 @@
+"""Calls of TensorFlow functions: many rows a few at a time, and errors that name the model."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfx_explain.errors import ModelCallError
+from tfx_explain.models.call_bytes import RowBytes, calls_of, refuse_large
+from tfx_explain.models.chunks import padded_range
+from tfx_explain.models.features import Array, Inputs
+from tfx_explain.models.graph import Port
+from tfx_explain.models.messages import first_line
+from tfx_explain.models.ports import PortValue, port_values
+
+
+def in_chunks(
+    run: Callable[[list[PortValue]], Sequence[tf.Tensor]],
+    ports: Sequence[Port],
+    inputs: Inputs,
+    n_rows: int,
+    what: str,
+) -> list[Array]:
+    """Runs a function of the ports' values on all rows, `n_rows` at a time, fewer where rows are large.
+
+    The last rows are repeated, so that every call has the same shape, and a row's result the same bits however many
+    rows there are.
+
+    Returns:
+      Per output of `run`, an array of `len(inputs)` rows; arrays that cannot be joined have a wrong shape.
+
+    Raises:
+      ModelCallError: a single row is too large.
+    """
+    columns = [inputs.columns[port.spec.name] for port in ports]
+    sizes = RowBytes.of(columns, [(None,)] * len(ports), [port.encoding == "padded" for port in ports], 1)
+    of_calls = [(np.arange(len(inputs)), n_rows)]
+    if sizes is not None:
+        whole = sizes.whole()
+        refuse_large(whole.max(initial=0.0), what)
+        of_calls = calls_of(whole, n_rows)
+    parts = []
+    for alike, size in of_calls:
+        for start in range(0, len(alike), size):
+            rows = alike[padded_range(start, size, len(alike))]
+            outputs = [out.numpy() for out in run(port_values(ports, inputs.take(rows).columns))]
+            parts.append([out[: len(alike) - start] if out.shape[:1] == (size,) else None for out in outputs])
+    order = np.argsort(np.concatenate([alike for alike, _ in of_calls]), kind="stable")
+    joined = []
+    for made in zip(*parts, strict=True):
+        alike_shapes = {None if part is None else (part.dtype, part.shape[1:]) for part in made}
+        fits = len(alike_shapes) == 1 and made[0] is not None
+        joined.append(np.concatenate(made)[order] if fits else np.zeros(0))
+    return joined
+
+
+@contextlib.contextmanager
+def model_errors(what: str) -> Iterator[None]:
+    """Turns TensorFlow's errors into a `ModelCallError` that names the model."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise ModelCallError(f"Running {what} failed: {first_line(error)}.") from error
+    except MemoryError as error:
+        raise ModelCallError(f"Running {what} failed: out of memory ({first_line(error)}).") from error
