@@ -24,12 +24,13 @@ from tfx_explain.config import BackgroundConfig, ExplainConfig, ModelConfig
 from tfx_explain.content_sample import copy_keys
 from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.job.request import ExplainRequest
-from tfx_explain.methods.background import Background, choose_background
+from tfx_explain.methods.background import SideBackground, choose_background
+from tfx_explain.methods.context import Sample
 from tfx_explain.methods.losses.explainer import LossExplainer
+from tfx_explain.methods.losses.method import Losses
 from tfx_explain.methods.losses.plan import SAGE, LossPlan
 from tfx_explain.rows import ROWS_PER_BATCH, HashArray, row_hashes, take_rows
 from tfx_explain.summary.loss_importance import LossImportanceSummary
-from tfx_explain.transforms.plan import with_loss_plan
 
 N_BACKGROUND = 128
 N_ROWS = 10_000
@@ -83,7 +84,7 @@ def draws_of(rows: pa.RecordBatch, seed: int) -> HashArray:
 
 
 def summarize(
-    explainer: LossExplainer, rows: pa.RecordBatch, background: Background, plan: LossPlan, seed: int
+    explainer: LossExplainer, rows: pa.RecordBatch, background: SideBackground, plan: LossPlan, seed: int
 ) -> tuple[LossImportanceSummary, int]:
     """The values over all rows, and the model rows they took."""
     together, n_model_rows = None, 0
@@ -116,20 +117,20 @@ def main() -> None:
         model = ModelHandle(model_dir, MODEL).acquire()
         of_background = to_batch(background_rows, network.labels()[:N_BACKGROUND])
         settings = BackgroundConfig(num_rows=N_BACKGROUND)
-        background = choose_background(model, of_background, settings, network.NAMES)
+        job = choose_background([model], of_background, settings, network.NAMES)
         ours = []
         for seed in range(-1, N_RUNS):
             request = make_request(model_dir, max(seed, 0))
             started = time.perf_counter()
             explainer = LossExplainer(model, request.players, request.config)
-            planned = with_loss_plan(background, sample, draws_of(sample, max(seed, 0)), request, model)
-            plan = planned.losses.for_rows(N_ROWS, N_BACKGROUND, THRESHOLD)
-            summary, n_model_rows = summarize(explainer, rows, planned, plan, max(seed, 0))
+            planned, _ = Losses(request.context).plan(Sample(sample, draws_of(sample, max(seed, 0))), [model], job)
+            plan = planned.for_rows(N_ROWS, N_BACKGROUND, THRESHOLD)
+            summary, n_model_rows = summarize(explainer, rows, job.side(0), plan, max(seed, 0))
             # The first run warms up.
             if seed >= 0:
                 ours.append((time.perf_counter() - started, summary, n_model_rows))
-        whole = dataclasses.replace(planned.losses, orders_per_row=4)
-        truth, n_truth_rows = summarize(explainer, rows, planned, whole, N_RUNS)
+        whole = dataclasses.replace(planned, orders_per_row=4)
+        truth, n_truth_rows = summarize(explainer, rows, job.side(0), whole, N_RUNS)
         theirs = peers.run("sage_peer.py", model_dir, data, str(THRESHOLD), str(N_PEER_RUNS))
     spread = np.ptp(truth.value)
 

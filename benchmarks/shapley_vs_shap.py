@@ -23,7 +23,9 @@ import pyarrow as pa
 
 from tfx_explain.config import BackgroundConfig, ExplainConfig, ModelConfig
 from tfx_explain.job.model_handle import ModelHandle
-from tfx_explain.methods.background import Background, choose_background
+from tfx_explain.methods.background import JobPlan, choose_background
+from tfx_explain.methods.batch import Batch
+from tfx_explain.methods.shapley.background import ShapleyPlan
 from tfx_explain.methods.shapley.estimates import Estimates
 from tfx_explain.methods.shapley.row_explainer import RowExplainer
 from tfx_explain.methods.shapley.surrogates import fit_to_model
@@ -57,9 +59,11 @@ def explainer(model_dir: str, estimator: str, budget: int) -> RowExplainer:
     return RowExplainer(model, {name: (name,) for name in network.NAMES}, config)
 
 
-def explain(one: RowExplainer, batch: pa.RecordBatch, background: Background) -> Estimates:
+def explain(one: RowExplainer, rows: pa.RecordBatch, plan: JobPlan) -> Estimates:
     """Attributions of rows."""
-    return one.estimate(batch, row_hashes(batch), background)
+    hashes = row_hashes(rows)
+    batch = Batch.of([one.model], rows, hashes, hashes, plan.outputs, one.config)
+    return one.estimate(batch, batch.sides[0], plan.per_method["shapley"].background(plan, 0))
 
 
 def relative_error(estimate: np.ndarray, truth: np.ndarray) -> float:
@@ -87,23 +91,23 @@ def main() -> None:
         np.savez(Path(scratch) / "data.npz", background=background_rows, rows=rows[:N_PEER_ROWS])
         model = ModelHandle(model_dir, ModelConfig(signature="raw", output_space="raw")).acquire()
         settings = BackgroundConfig(num_rows=N_BACKGROUND)
-        background = choose_background(model, to_batch(background_rows), settings, network.NAMES)
+        plan = choose_background([model], to_batch(background_rows), settings, network.NAMES)
         started = time.perf_counter()
-        inputs, players = model.inputs(background.rows), [(name,) for name in network.NAMES]
-        surrogate = fit_to_model(model, inputs, background.predictions, players, seed=0, outputs=background.outputs)
+        inputs, players = model.inputs(plan.background.rows), [(name,) for name in network.NAMES]
+        surrogate = fit_to_model(model, inputs, plan.predictions[0], players, seed=0, outputs=plan.outputs)
         fit_seconds = time.perf_counter() - started
-        background = dataclasses.replace(background, surrogate=surrogate)
-        truth = explain(explainer(model_dir, *TRUTH), to_batch(rows[:N_PEER_ROWS]), background).values[..., 0]
+        plan = dataclasses.replace(plan, per_method={"shapley": ShapleyPlan(surrogates=(surrogate,))})
+        truth = explain(explainer(model_dir, *TRUTH), to_batch(rows[:N_PEER_ROWS]), plan).values[..., 0]
         batch = to_batch(rows)
         explainers = {setting: explainer(model_dir, *setting) for setting in SETTINGS}
-        estimates = {setting: explain(one, batch, background) for setting, one in explainers.items()}
+        estimates = {setting: explain(one, batch, plan) for setting, one in explainers.items()}
         took: dict[tuple[str, int], list[float]] = {setting: [] for setting in SETTINGS}
         turns = []
         for _ in range(N_TURNS):
             for _ in range(N_REPEATS):
                 for setting, one in explainers.items():
                     started = time.perf_counter()
-                    explain(one, batch, background)
+                    explain(one, batch, plan)
                     took[setting].append(time.perf_counter() - started)
             turns.append(peers.run("shap_peer.py", model_dir, str(Path(scratch) / "data.npz")))
     ours = [

@@ -16,7 +16,7 @@ import worlds
 from tfx_explain import errors
 from tfx_explain.attribution.two_level import Levels, RoughBackground
 from tfx_explain.methods.losses import plan as loss_plan
-from tfx_explain.methods.losses.rows import LossRows, ScoredRows, paired
+from tfx_explain.methods.losses.rows import LabelledMethods, LossRows, ScoredRows, paired
 from tfx_explain.transforms import select
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -154,14 +154,13 @@ def test_rows_that_either_model_fails_on_are_left_out_of_both() -> None:
     theirs = LossRows("score", np.where(np.arange(4)[:, None, None] == 2, np.inf, values), (), none, clusters, 1)
     bins, known = np.zeros((4, 3, 1), np.uint16), np.arange(4) != 3
     scored = ScoredRows("score", bins, np.zeros(4, np.int64), known, clusters, 1, 1, np.zeros(1, np.uint16))
-    both = paired({"sage": ours, "permutation_importance": scored}, {"sage": theirs, "permutation_importance": scored})
-    for side in both:
-        assert side["sage"].known.tolist() == [True, False, False, True]
-        assert side["permutation_importance"].known.tolist() == [True, True, True, False]
+    sides = ({"sage": ours, "permutation_importance": scored}, {"sage": theirs, "permutation_importance": scored})
+    for side in paired([LabelledMethods(side) for side in sides]):
+        assert side.of["sage"].known.tolist() == [True, False, False, True]
+        assert side.of["permutation_importance"].known.tolist() == [True, True, True, False]
     other = dataclasses.replace(scored, known=np.arange(4) != 0)
-    (left, right) = paired({"permutation_importance": scored}, {"permutation_importance": other})
-    for rows in (left["permutation_importance"], right["permutation_importance"]):
-        _, (kept, *_) = rows.contribution(np.arange(4), np.ones(4))
+    for side in paired([LabelledMethods({"permutation_importance": rows}) for rows in (scored, other)]):
+        _, (kept, *_) = side.of["permutation_importance"].contribution(np.arange(4), np.ones(4))
         assert len(kept) == 2
 
 

@@ -36,7 +36,7 @@ def describe_run(request: ExplainRequest, run: Mapping[str, Any], seconds: float
         "format_version": records.FORMAT_VERSION,
         "tfx_explain_version": __version__,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "method": {records.SHAPLEY: run["design"], **run["profiles"], **run["losses"], **run["strengths"]},
+        "method": run["methods"],
         "config": json.loads(config.to_json()),
         "model": {
             "uri": request.model.model_dir,

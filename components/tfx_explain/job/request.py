@@ -15,6 +15,7 @@ from tfx_explain.config import ExplainConfig, FeaturesConfig
 from tfx_explain.errors import ConfigError, EmptySplitError, InputError, MissingFeatureError, ModelError
 from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.job.trust import check_models
+from tfx_explain.methods.context import JobContext, features_read
 from tfx_explain.methods.losses.plan import check_losses
 from tfx_explain.methods.outputs import output_names
 from tfx_explain.methods.profiles.plan import check_features
@@ -74,6 +75,11 @@ class ExplainRequest:
     def models(self) -> list[ModelHandle]:
         """The model, and the baseline model if there is one."""
         return [self.model] if self.baseline_model is None else [self.model, self.baseline_model]
+
+    @property
+    def context(self) -> JobContext:
+        """What methods need to know."""
+        return JobContext(self.config, self.players, self.rest, self.outputs)
 
     @property
     def rest(self) -> str | None:
@@ -146,12 +152,6 @@ class ExplainRequest:
             outputs=output_names(models[0], config),
             loaded=tuple(models),
         )
-
-
-def features_read(models: Sequence[Model], seen: Iterable[str]) -> list[str]:
-    """The features that at least one of the models reads, sorted: all that were seen, where a model does not say."""
-    named = {feature.name for model in models for feature in model.features}
-    return sorted(named if all(model.features for model in models) else named.union(seen))
 
 
 def choose_players(read: Sequence[str], features: FeaturesConfig) -> dict[str, tuple[str, ...]]:

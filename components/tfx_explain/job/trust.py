@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tfx_explain.methods.shapley.row_explainer import players_of
+from tfx_explain.methods.context import features_of
 from tfx_explain.models import Inputs, Model
 from tfx_explain.models.mixtures import joined
 from tfx_explain.models.trust import check_rows
@@ -43,7 +43,7 @@ def check_models(
         examples = joined([_readable(model, rows, per_split) for rows in peeked])
         rows = joined([examples, _readable(model, background, _N_ROWS // 2)])
         if len(rows):
-            check_rows(model, rows.take(_in_turn(len(examples), len(rows))), players_of(model, players))
+            check_rows(model, rows.take(_in_turn(len(examples), len(rows))), features_of(model, players))
 
 
 def _readable(model: Model, rows: pa.RecordBatch, n: int) -> Inputs:

@@ -1,10 +1,11 @@
-"""The background: reference rows that stand in for absent features, chosen once and the same everywhere."""
+"""The background: reference rows that stand in for absent features; and the plan of a job, which holds it."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +15,7 @@ from tfx_explain import records
 from tfx_explain.attribution import medoids, row_distances
 from tfx_explain.config import BackgroundConfig, ModelConfig
 from tfx_explain.errors import ModelError
-from tfx_explain.methods.losses.plan import LossPlan
 from tfx_explain.methods.outputs import check_space, explained_outputs
-from tfx_explain.methods.profiles.plan import ProfilePlan
-from tfx_explain.methods.shapley.surrogates import ModelSurrogate
 from tfx_explain.models import Model
 from tfx_explain.rows import column_or_nulls, list_lengths, row_hashes, take_rows
 
@@ -30,48 +28,30 @@ LARGEST_OUTPUT = float(np.finfo(np.float32).max)
 
 @dataclasses.dataclass(frozen=True)
 class Background:
-    """Reference rows, their weights, and what the models say of them.
+    """Reference rows that stand in for absent features.
 
     Attributes:
       rows: n_background of them.
       weights: (n_background,), sum 1.
-      predictions: (n_background, n_outputs) of the model, in its output space.
-      baseline_predictions: the same of the baseline model, if there is one.
       digest: identifies rows and weights.
-      budget: coalitions per background row that a pilot found to be needed; None = as configured.
-      profiles: where features are varied for profiles; None where none were asked for.
-      losses: what permutation importance and SAGE need; None where neither was asked for.
-      outputs: (K',) indices of the outputs that Shapley values are of; the models may have more.
-      surrogate: of the model, where the estimator is `surrogate`.
-      baseline_surrogate: of the baseline model.
-      model_rows: what was spent to settle all this -> rows that the models were asked about.
     """
 
     rows: pa.RecordBatch
     weights: npt.NDArray[np.float64]
-    predictions: npt.NDArray[np.float64]
     digest: str
-    outputs: npt.NDArray[np.int64]
-    baseline_predictions: npt.NDArray[np.float64] | None = None
-    budget: int | None = None
-    profiles: ProfilePlan | None = None
-    losses: LossPlan | None = None
-    surrogate: ModelSurrogate | None = None
-    baseline_surrogate: ModelSurrogate | None = None
-    model_rows: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
-    def of_baseline(self) -> Background:
-        """The same as the baseline model, which there must be, has it."""
-        losses = None if self.losses is None else self.losses.of_baseline()
-        predictions = self.predictions if self.baseline_predictions is None else self.baseline_predictions
-        return dataclasses.replace(
-            self,
-            predictions=predictions,
-            baseline_predictions=None,
-            losses=losses,
-            surrogate=self.baseline_surrogate,
-            baseline_surrogate=None,
-        )
+
+@dataclasses.dataclass(frozen=True)
+class SideBackground(Background):
+    """The background as one of the models sees it.
+
+    Attributes:
+      predictions: (n_background, n_outputs) of the model, in its output space.
+      outputs: (K',) indices of the outputs that are explained; the model may have more.
+    """
+
+    predictions: npt.NDArray[np.float64]
+    outputs: npt.NDArray[np.int64]
 
     @property
     def base_values(self) -> npt.NDArray[np.float64]:
@@ -85,6 +65,29 @@ class Background:
         return np.asarray(values[..., self.outputs])
 
 
+@dataclasses.dataclass(frozen=True)
+class JobPlan:
+    """What all workers need before they explain, settled once and the same everywhere.
+
+    Attributes:
+      background: reference rows.
+      outputs: (K',) indices of the outputs that are explained.
+      predictions: (n_background, n_outputs) of each side for the background rows.
+      per_method: name of a method -> what it has settled for itself; only the method knows what that is.
+      model_rows: what was spent to settle all this -> rows that the models were asked about.
+    """
+
+    background: Background
+    outputs: npt.NDArray[np.int64]
+    predictions: tuple[npt.NDArray[np.float64], ...]
+    per_method: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    model_rows: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    def side(self, index: int) -> SideBackground:
+        """The background as a model sees it: 0 for the one that is explained, 1 for the baseline model."""
+        return SideBackground(**vars(self.background), predictions=self.predictions[index], outputs=self.outputs)
+
+
 def pool_size(config: BackgroundConfig) -> int:
     """How many rows the background is chosen from."""
     if config.strategy == "sample":
@@ -93,31 +96,28 @@ def pool_size(config: BackgroundConfig) -> int:
 
 
 def choose_background(
-    model: Model,
+    models: Sequence[Model],
     rows: pa.RecordBatch,
     config: BackgroundConfig,
     features: Sequence[str],
-    baseline_model: Model | None = None,
     explained: ModelConfig | None = None,
-) -> Background:
-    """A background from candidate rows.
+) -> JobPlan:
+    """A plan that has a background from candidate rows, and nothing of any method yet.
 
     Args:
-      model: what is explained.
+      models: what is explained, and the baseline model if there is one.
       rows: candidates in random order.
       config: `sample` takes the first `num_rows`, equally weighted; `medoids` the rows nearest to all candidates, each
         weighted by the share of candidates it stands for.
       features: what rows are compared by.
-      baseline_model: explained on the same background.
       explained: says which outputs are explained; None = all.
 
     Raises:
       ModelError: a model's output is finite for none of the rows, or is no probability where it should be.
     """
-    models = [model] if baseline_model is None else [model, baseline_model]
-    predictions = [one.predict(one.inputs(rows)) for one in models]
-    for one, of_one in zip(models, predictions, strict=True):
-        check_space(one, of_one)
+    predictions = [model.predict(model.inputs(rows)) for model in models]
+    for model, of_model in zip(models, predictions, strict=True):
+        check_space(model, of_model)
     outputs = explained_outputs(explained or ModelConfig(), predictions)
     sizes = [np.abs(values[:, outputs]) for values in predictions]
     finite = np.flatnonzero(np.all([(size <= LARGEST_OUTPUT).all(axis=1) for size in sizes], axis=0))
@@ -132,16 +132,9 @@ def choose_background(
     else:
         kept = finite[: config.num_rows]
         weights = np.full(len(kept), 1 / len(kept))
-    background = take_rows(rows, kept)
-    values = [array[kept] for array in predictions]
-    return Background(
-        rows=background,
-        weights=weights,
-        predictions=values[0],
-        baseline_predictions=values[1] if baseline_model is not None else None,
-        digest=background_digest(background, weights),
-        outputs=outputs,
-    )
+    chosen_rows = take_rows(rows, kept)
+    background = Background(chosen_rows, weights, background_digest(chosen_rows, weights))
+    return JobPlan(background, outputs, tuple(values[kept] for values in predictions))
 
 
 def feature_distances(rows: pa.RecordBatch, features: Sequence[str]) -> npt.NDArray[np.float32]:

@@ -13,9 +13,10 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from tfx_explain import records, storage
 from tfx_explain.config import ExplainConfig
+from tfx_explain.methods.shapley.rows import ShapleyRows
 from tfx_explain.rows import example_weights, take_rows
 from tfx_explain.slicing import slice_examples, slice_name
-from tfx_explain.transforms.explain import ExplainedExamples, ExplainedOutputs
+from tfx_explain.transforms.explain import ExplainedExamples
 
 # No name of a column of attributions begins like these.
 _SLICES = "__slices__"
@@ -68,9 +69,8 @@ def attribution_columns(
     The columns are named as in attribution records; where there are several outputs, `/<output>` follows.
     """
     columns: dict[str, pa.Array] = {}
-    for prefix, of_model in (("", explained.outputs), (records.BASELINE_PREFIX, explained.baseline)):
-        if of_model is not None:
-            columns |= {prefix + name: _lists(v) for name, v in _named(of_model, players, outputs).items()}
+    for prefix, of_model in zip(("", records.BASELINE_PREFIX), explained.shapley, strict=False):
+        columns |= {prefix + name: _lists(v) for name, v in _named(of_model, players, outputs).items()}
     rows = np.arange(explained.rows.num_rows)
     if config.example_weight_key is not None:
         weights = example_weights(explained.rows, config.example_weight_key)
@@ -82,7 +82,7 @@ def attribution_columns(
 
 
 def _named(
-    explained: ExplainedOutputs, players: Sequence[str], outputs: Sequence[str]
+    explained: ShapleyRows, players: Sequence[str], outputs: Sequence[str]
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Name -> (n_examples,) values."""
     named = {}

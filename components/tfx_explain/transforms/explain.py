@@ -4,108 +4,53 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfx_explain import records
-from tfx_explain.attribution.result import population_dof
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import ModelCallError, TooManyFailedRowsError
 from tfx_explain.job.model_handle import ModelHandle
-from tfx_explain.job.refusals import GROUP, by_halves, refused_rows
 from tfx_explain.job.request import ExplainRequest
-from tfx_explain.methods.background import LARGEST_OUTPUT, Background
-from tfx_explain.methods.losses.explainer import LossExplainer
-from tfx_explain.methods.losses.plan import SAGE, wants_losses
-from tfx_explain.methods.losses.rows import MethodRows, paired
-from tfx_explain.methods.profiles.plan import ProfilePlan, wants_profiles
-from tfx_explain.methods.profiles.rows import ProfiledRows, Profiler
-from tfx_explain.methods.rounding import INTERACTION_UNITS, rounding_floor, without_rounding
-from tfx_explain.methods.shapley.estimates import Estimates
-from tfx_explain.methods.shapley.row_explainer import RowExplainer
+from tfx_explain.methods.background import JobPlan
+from tfx_explain.methods.batch import Batch
+from tfx_explain.methods.method import BatchExplainer
+from tfx_explain.methods.refusals import GROUP, by_halves, refused_rows
+from tfx_explain.methods.registry import methods_of
+from tfx_explain.methods.shapley.rows import ShapleyRows
+from tfx_explain.models import Model
 from tfx_explain.rows import HashArray, column_or_nulls, example_weights, list_lengths, name_errors, take_rows
 from tfx_explain.transforms.read import COUNTS, FAILED, SplitRows
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-
-_NOT_FINITE = "the model's output is NaN or infinite for this row"
-_NOT_FINITE_MIXED = f"the model's output is NaN or infinite for mixtures of this row with background rows; {GROUP}"
-_TOO_LARGE = "the model's output, or an attribution, is larger than the 3.4e38 that tf.Examples hold; scale the output"
 _REFUSED_MIXED = "the model refuses mixtures of this row with background rows"
 
 
 @dataclasses.dataclass(frozen=True)
-class ExplainedOutputs:
-    """Attributions of n examples for the outputs that were asked for, n_outputs of them, in units of the output space.
-
-    Attributes:
-      attributions: (n_examples, n_players, n_outputs).
-      design_std_error: the same shape: error of the estimate for this background.
-      background_std_error: the same shape: error of this background as a sample.
-      prediction, base_value, completeness_gap: (n_examples, n_outputs).
-      interactions: (n_examples, n_pairs, n_outputs); n_pairs is 0 where none were asked for.
-      noise_ratio: (n_examples,) of the actual error, as near as can be, to `design_std_error`.
-      design_dof, background_dof: (n_examples,) degrees of freedom of the errors.
-      design_ids: (n_examples,) number of each example's design; those of one share its coalitions.
-    """
-
-    attributions: FloatArray
-    design_std_error: FloatArray
-    background_std_error: FloatArray
-    prediction: FloatArray
-    base_value: FloatArray
-    completeness_gap: FloatArray
-    interactions: FloatArray
-    noise_ratio: FloatArray
-    design_dof: FloatArray
-    background_dof: FloatArray
-    design_ids: npt.NDArray[np.int64]
-
-    @property
-    def std_error(self) -> FloatArray:
-        """Both errors together."""
-        return np.hypot(self.design_std_error, self.background_std_error)
-
-    @property
-    def degrees_of_freedom(self) -> FloatArray:
-        """Of `std_error`; of an error of 0, or one that is not known, as of the row's least certain one."""
-        of_design, of_background = self.design_dof[:, None, None], self.background_dof[:, None, None]
-        dof = population_dof(self.background_std_error, of_design, of_background)
-        known = self.std_error > 0
-        least = np.where(known, dof, np.inf).min(axis=(1, 2), keepdims=True, initial=np.inf)
-        return np.where(known, dof, np.where(np.isfinite(least), least, 1.0))
-
-
-@dataclasses.dataclass(frozen=True)
 class ExplainedExamples:
-    """A batch of rows with their attributions.
+    """A batch of rows with what each method has found of them.
 
     Attributes:
       split: the rows' split.
       rows: n_examples of them.
-      hashes: (n_examples,) content hashes.
       draws: (n_examples,) random numbers, different for copies.
-      outputs: of the model.
-      baseline: of the baseline model on the same rows and designs, if there is one.
-      profiled: the rows with features varied, where profiles were asked for: by the model, then by the baseline model.
-      losses: method -> what it says of the rows, for methods that need labels, where they were asked for.
-      baseline_losses: the same of the baseline model, with the same donors and permutations.
+      ids: (n_examples,) the value of the id feature, else the content hash.
+      found: key of a method -> what it says of the rows, by the model and by the baseline model if there is one.
     """
 
     split: str
     rows: pa.RecordBatch
-    hashes: HashArray
     draws: HashArray
-    outputs: ExplainedOutputs
-    baseline: ExplainedOutputs | None = None
-    profiled: tuple[ProfiledRows, ...] = ()
-    losses: Mapping[str, MethodRows] = dataclasses.field(default_factory=dict)
-    baseline_losses: Mapping[str, MethodRows] = dataclasses.field(default_factory=dict)
+    ids: Sequence[bytes]
+    found: Mapping[str, tuple[Any, ...]]
+
+    @property
+    def shapley(self) -> tuple[ShapleyRows, ...]:
+        """Attributions by each model."""
+        return self.found[records.SHAPLEY]
 
 
 Explained = tuple[ExplainedExamples, list[tuple[bytes, str]], dict[str, int]]
@@ -196,23 +141,16 @@ class ExplainExamples(beam.DoFn):
 
     def setup(self) -> None:
         """Loads the models."""
-        config, players = self.request.config, self.request.players
-        models = [model.acquire() for model in self.request.models]
-        keep = config.method(SAGE) is not None
-        self.explainers = [RowExplainer(model, players, config, keep_coalitions=keep) for model in models]
-        self.losses = [LossExplainer(model, players, config) for model in models if wants_losses(config)]
-        features = [name for names in players.values() for name in names]
-        self.profilers = [Profiler(model, features) for model in models if wants_profiles(config)]
+        self.models = [handle.acquire() for handle in self.request.models]
+        self.explainers = {method.key: method.explainer(self.models) for method in methods_of(self.request.context)}
 
-    def process(
-        self, element: SplitRows, background: Background
-    ) -> Iterator[ExplainedExamples | beam.pvalue.TaggedOutput]:
+    def process(self, element: SplitRows, plan: JobPlan) -> Iterator[ExplainedExamples | beam.pvalue.TaggedOutput]:
         """Explains one batch."""
         split = element.split
         try:
-            done, refused = [self._explain(element, background)], dict[int, str]()
+            done, refused = [self._explain(element, plan)], dict[int, str]()
         except ModelCallError:
-            done, refused = self._explain_in_parts(element, background)
+            done, refused = self._explain_in_parts(element, plan)
         if refused:
             yield beam.pvalue.TaggedOutput(FAILED, (split, set_aside(element.rows, refused)[1]))
             yield beam.pvalue.TaggedOutput(COUNTS, ((split, "selected"), len(refused)))
@@ -224,20 +162,18 @@ class ExplainExamples(beam.DoFn):
             if explained.rows.num_rows:
                 yield explained
 
-    def _explain(self, examples: SplitRows, background: Background) -> Explained:
-        return explain_examples(self.explainers, examples, background, self.request.config, self.profilers, self.losses)
+    def _explain(self, examples: SplitRows, plan: JobPlan) -> Explained:
+        return explain_examples(self.models, self.explainers, examples, plan, self.request.config)
 
-    def _explain_in_parts(self, examples: SplitRows, background: Background) -> tuple[list[Explained], dict[int, str]]:
+    def _explain_in_parts(self, examples: SplitRows, plan: JobPlan) -> tuple[list[Explained], dict[int, str]]:
         """The rows that the models take, explained; and the reasons of the others."""
         config = self.request.config
-        refused = refused_rows([explainer.model for explainer in self.explainers], examples.rows)
+        refused = refused_rows(self.models, examples.rows)
         good = np.setdiff1d(np.arange(examples.rows.num_rows), list(refused))
         # No more rows than this are explained: where more fail the run does too, and need not ask about each.
         allowed = None if config.max_examples is None else config.max_failed_fraction * config.max_examples
         try:
-            done, mixed = by_halves(
-                len(good), lambda rows: self._explain(examples.take(good[rows]), background), allowed
-            )
+            done, mixed = by_halves(len(good), lambda rows: self._explain(examples.take(good[rows]), plan), allowed)
         except TooManyFailedRowsError as error:
             raise TooManyFailedRowsError(
                 f"more rows of split `{examples.split}` could not be explained than `max_failed_fraction` "
@@ -248,171 +184,43 @@ class ExplainExamples(beam.DoFn):
 
 
 def explain_examples(
-    explainers: Sequence[RowExplainer],
+    models: Sequence[Model],
+    explainers: Mapping[str, BatchExplainer[Any]],
     examples: SplitRows,
-    background: Background,
+    plan: JobPlan,
     config: ExplainConfig,
-    profilers: Sequence[Profiler] = (),
-    losses: Sequence[LossExplainer] = (),
 ) -> Explained:
-    """Attributions of each row.
+    """What each method says of each row.
 
     Args:
-      explainers: of the model, and of the baseline model if there is one.
+      models: the model, and the baseline model if there is one.
+      explainers: key of a method -> at work with these models.
       examples: rows without `row_errors`.
-      background: reference rows.
+      plan: of the job.
       config: which outputs to keep.
-      profilers: of the models as well, where profiles were asked for.
-      losses: of the models as well, where methods that need labels were asked for.
 
     Returns:
-      The explained rows; (record, reason) of those for which a model's output was not finite; what was done how often.
+      The explained rows; (record, reason) of those for which a method failed; what was done how often.
     """
-    split, batch, hashes = examples.split, examples.rows, examples.hashes
+    rows, hashes = examples.rows, examples.hashes
     draws = hashes if examples.draws is None else examples.draws
-    backgrounds = [background, background.of_baseline()][: len(explainers)]
-    estimates: list[Estimates] = []
-    for explainer, one in zip(explainers, backgrounds, strict=True):
-        # With `classes: predicted` the candidate chooses, so that both models are compared on one output.
-        estimates.append(explainer.estimate(batch, hashes, one, estimates[0].chosen if estimates else None))
-    pairs = list(zip(estimates, backgrounds, strict=True))
+    whole = Batch.of(models, rows, hashes, draws, plan.outputs, config)
+    kept, batch = np.arange(rows.num_rows), whole
     errors: dict[int, str] = {}
-    for pair in pairs:
-        errors = {**_output_errors(*pair, estimates[0].chosen), **errors}
-    finite = np.isin(np.arange(batch.num_rows), list(errors), invert=True)
-    good, failures = set_aside(batch, errors)
-    kept = estimates[0].chosen[finite]
-    outputs = [_outputs(*pair, finite, kept) for pair in pairs]
-    counts = {
-        "selected": batch.num_rows,
-        "explained": good.num_rows,
-        "model_rows": sum(one.n_model_rows for one in estimates),
-        "padding_rows": sum(one.n_padding_rows for one in estimates),
-        "predicted_rows": len(estimates) * batch.num_rows,
-    }
-    if config.shapley.max_relative_error is not None:
-        counts["refined"] = sum(one.n_refined for one in estimates)
-        counts["above_max_relative_error"] = sum(one.n_imprecise for one in estimates)
-    baseline = outputs[1] if len(outputs) > 1 else None
-    explained = ExplainedExamples(split, good, hashes[finite], draws[finite], outputs[0], baseline)
-    done: dict[str, int] = {}
-    if profilers and background.profiles is not None:
-        explained, done = _with_profiles(explained, profilers, pairs, finite, background.profiles, config)
-    if losses and background.losses is not None:
-        explained, of_losses = _with_losses(explained, losses, estimates, finite, background)
-        done |= of_losses
-    counts["model_rows"] += sum(n for name, n in done.items() if name.endswith("_model_rows"))
-    return explained, failures, counts | done
-
-
-def _with_profiles(
-    explained: ExplainedExamples,
-    profilers: Sequence[Profiler],
-    pairs: Sequence[tuple[Estimates, Background]],
-    finite: npt.NDArray[np.bool_],
-    plan: ProfilePlan,
-    config: ExplainConfig,
-) -> tuple[ExplainedExamples, dict[str, int]]:
-    """The rows with features varied; how many model rows that took of each model."""
-    ids, kept = example_ids(explained.rows, explained.hashes, config.id_key), pairs[0][0].chosen[finite]
-    asked = pairs[0][1].outputs[kept]
-    profiled = [
-        profiler.profile(explained.rows, plan, asked, ids, np.take_along_axis(_floor(*pair)[finite], kept, axis=1))
-        for profiler, pair in zip(profilers, pairs, strict=True)
-    ]
-    done = {f"{side}profile_model_rows": n for side, (_, n) in zip(("", "baseline_"), profiled, strict=False)}
-    return dataclasses.replace(explained, profiled=tuple(rows for rows, _ in profiled)), done
-
-
-def _with_losses(
-    explained: ExplainedExamples,
-    losses: Sequence[LossExplainer],
-    estimates: Sequence[Estimates],
-    finite: npt.NDArray[np.bool_],
-    background: Background,
-) -> tuple[ExplainedExamples, dict[str, int]]:
-    """The rows with what methods that need labels say of them; what was done how often."""
-    found: list[dict[str, MethodRows]] = []
+    found: dict[str, tuple[Any, ...]] = {}
+    lent: dict[str, tuple[Any, ...]] = {}
     counts: dict[str, int] = {}
-    backgrounds = [background, background.of_baseline()][: len(losses)]
-    for explainer, one, seen in zip(losses, estimates, backgrounds, strict=True):
-        if seen.losses is None:
-            continue
-        values = None if one.coalition_values is None else one.coalition_values.take(finite)
-        rows, done = explainer.evaluate(
-            explained.rows, explained.draws, seen, seen.losses, one.prediction[finite], values
-        )
-        # Labels are those of the rows, whatever the model.
-        again = {f"baseline_{name}": n for name, n in done.items() if name.endswith("_model_rows")}
-        counts |= again if found else done
-        found.append(rows)
-    if len(found) == 1:
-        return dataclasses.replace(explained, losses=found[0]), counts
-    ours, theirs = paired(*found)
-    return dataclasses.replace(explained, losses=ours, baseline_losses=theirs), counts
-
-
-def example_ids(rows: pa.RecordBatch, hashes: HashArray, id_key: str | None) -> list[bytes]:
-    """The value of the id feature, else the content hash."""
-    ids = [f"{value:016x}".encode() for value in hashes.tolist()]
-    if id_key is None:
-        return ids
-    column = column_or_nulls(rows, id_key).to_pylist()
-    own = [row[0] if row else None for row in column]
-    return [
-        by_hash if value is None else value if isinstance(value, bytes) else str(value).encode()
-        for value, by_hash in zip(own, ids, strict=True)
-    ]
-
-
-def _output_errors(estimates: Estimates, background: Background, chosen: IntArray) -> dict[int, str]:
-    """Row -> what is wrong with what each row asks for; the same outputs of the baseline model are asked for."""
-    asked = np.maximum(chosen, 0)
-    prediction = np.take_along_axis(background.asked(estimates.prediction), asked, axis=1)
-    values = np.take_along_axis(estimates.values, asked[:, None], axis=2)
-    written = np.abs(np.concatenate([prediction[:, None], values], axis=1))
-    errors: dict[int, str] = {}
-    for reason, bad in (
-        (_NOT_FINITE, ~np.isfinite(prediction).all(axis=1) | (chosen < 0).any(axis=1)),
-        (_NOT_FINITE_MIXED, ~np.isfinite(values).all(axis=(1, 2))),
-        (_TOO_LARGE, (written > LARGEST_OUTPUT).any(axis=(1, 2))),
-    ):
-        errors = {**dict.fromkeys(np.flatnonzero(bad).tolist(), reason), **errors}
-    return errors
-
-
-def _floor(estimates: Estimates, background: Background) -> FloatArray:
-    """(n, K') one unit in the last place of the outputs that are explained."""
-    return rounding_floor(background.asked(estimates.prediction), background.asked(background.predictions))
-
-
-def _outputs(
-    estimates: Estimates, background: Background, finite: npt.NDArray[np.bool_], chosen: IntArray
-) -> ExplainedOutputs:
-    """What was asked for of the rows with finite outputs; attributions that are nothing but rounding are 0."""
-    prediction = background.asked(estimates.prediction)
-
-    def asked(array: FloatArray) -> FloatArray:
-        kept = array[finite]
-        index = chosen.reshape(len(chosen), *[1] * (array.ndim - 2), chosen.shape[1])
-        return np.take_along_axis(kept, index, axis=-1)
-
-    floor = asked(_floor(estimates, background))
-    found, design_error, interactions = (
-        asked(array) for array in (estimates.values, estimates.design_std_error, estimates.interactions)
-    )
-    attributions = without_rounding(found, design_error, floor)
-    nothing = (attributions == 0) & (design_error <= floor[:, None])
-    return ExplainedOutputs(
-        attributions=attributions,
-        design_std_error=np.where(nothing, 0.0, design_error),
-        background_std_error=np.where(nothing, 0.0, asked(estimates.background_std_error)),
-        prediction=asked(prediction),
-        base_value=asked(np.broadcast_to(background.base_values, prediction.shape)),
-        completeness_gap=asked(estimates.completeness_gap) + (attributions - found).sum(axis=1),
-        interactions=np.where(np.abs(interactions) <= INTERACTION_UNITS * floor[:, None], 0.0, interactions),
-        noise_ratio=estimates.noise_ratio[finite],
-        design_dof=estimates.design_dof[finite],
-        background_dof=estimates.background_dof[finite],
-        design_ids=estimates.design_ids[finite],
-    )
+    for key, explainer in explainers.items():
+        result = explainer.explain(batch, plan, lent)
+        if result.errors:
+            errors |= {int(kept[row]): reason for row, reason in result.errors.items()}
+            good = np.setdiff1d(np.arange(len(kept)), list(result.errors))
+            found = {other: tuple(side.take(good) for side in sides) for other, sides in found.items()}
+            lent = {other: tuple(side and side.take(good) for side in sides) for other, sides in lent.items()}
+            kept, batch = kept[good], batch.take(good)
+        found[key], lent[key] = result.sides, result.lent
+        counts |= result.counts
+    counts["model_rows"] = sum(n for name, n in counts.items() if name == "model_rows" or name.endswith("_model_rows"))
+    counts |= {"selected": rows.num_rows, "explained": len(kept), "predicted_rows": len(models) * rows.num_rows}
+    _, failures = set_aside(rows, errors)
+    return ExplainedExamples(examples.split, batch.rows, batch.draws, batch.ids, found), failures, counts

@@ -6,23 +6,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 
 from tfx_explain import records, storage
-from tfx_explain.attribution import Design
 from tfx_explain.content_sample import SmallestDraws
 from tfx_explain.errors import InputError
 from tfx_explain.job.request import ExplainRequest
-from tfx_explain.methods.background import Background
-from tfx_explain.methods.losses.explainer import describe_losses
+from tfx_explain.methods.background import Background, JobPlan
+from tfx_explain.methods.method import CANDIDATE, Accumulated, whole_data_first
 from tfx_explain.methods.outputs import looks_like_probabilities
-from tfx_explain.methods.shapley.designs import shapley_design
+from tfx_explain.methods.registry import methods_of
+from tfx_explain.methods.shapley.tables import SIZES
+from tfx_explain.records import SHAPLEY
 from tfx_explain.slicing import OVERALL, SliceKey
 from tfx_explain.summary.importance import ImportanceSummary
-from tfx_explain.transforms.interaction_strength import METHOD as INTERACTION_STRENGTH
-from tfx_explain.transforms.interaction_strength import InteractionStrengths
 from tfx_explain.transforms.slices import describe_slices
-from tfx_explain.transforms.summarize import IMPORTANCE, Key, merged
-from tfx_explain.transforms.write import Tables
+from tfx_explain.transforms.summarize import EXAMPLES, PlainKey, merged, merged_by_key
 
 _N_TOP = 10
 _MAX_REASONS = 50
@@ -32,9 +32,9 @@ _OTHER_REASONS = "other reasons, which the dead letters name"
 def write_tables(
     request: ExplainRequest,
     *,
-    background: Background,
-    summaries: Iterable[tuple[Key, Any]],
-    strengths: InteractionStrengths | None,
+    plan: JobPlan,
+    summaries: Iterable[tuple[PlainKey, Any]],
+    second: Mapping[str, tuple[Mapping[str, pd.DataFrame], Mapping[str, Any]]],
     slices: Mapping[SliceKey, int],
     samples: Iterable[SmallestDraws],
     counts: Mapping[tuple[str, str], int],
@@ -44,9 +44,9 @@ def write_tables(
 
     Args:
       request: what was asked for.
-      background: the rows that stood in for absent features, and what was settled with them.
-      summaries: accumulators by table, slice and output; several with one key are merged.
-      strengths: of interactions, where they were asked for.
+      plan: of the job.
+      summaries: accumulators by key; several with one key are merged.
+      second: name of a method that looked at rows again -> its rows of tables, and its entry in the manifest.
       slices: slice -> rows before they were explained.
       samples: rows for the report.
       counts: (split, what) -> n.
@@ -55,48 +55,70 @@ def write_tables(
     Raises:
       InputError: every row has a weight of 0.
     """
-    players, config, directory = tuple(request.players), request.config, request.explanation_dir
-    accumulated = _merged_by_key(summaries)
-    design = shapley_design(config, len(players), background.weights, budget=background.budget)
-    importance = {key[1:]: value for key, value in accumulated.items() if key[0] == IMPORTANCE}
-    num_examples = {slice_key: value.n_examples for (slice_key, _), value in importance.items()}
+    config, directory = request.config, request.explanation_dir
+    accumulated = whole_data_first(merged_by_key(summaries), request.outputs)
+    num_examples = {key.slice_name: value.n_examples for key, value in accumulated.items() if key.method == EXAMPLES}
     # Rows that failed, or have a weight of 0, may have left too few.
     small = {name for name, n in num_examples.items() if name != OVERALL and n < config.min_slice_examples}
-    accumulated = {key: value for key, value in accumulated.items() if key[1] not in small}
+    accumulated = {key: value for key, value in accumulated.items() if key.slice_name not in small}
+    methods = methods_of(request.context)
+    of_methods = {
+        method.key: Accumulated({key: value for key, value in accumulated.items() if key.method == method.key})
+        for method in methods
+    }
     if accumulated:
         _check_weights(num_examples[OVERALL], config.example_weight_key)
-        tables = Tables(directory, players, request.outputs, design.interaction_pairs, design.interaction_index)
-        strength_table = None if strengths is None else strengths.table
-        tables.write(accumulated, background, merged(samples).result(), strength_table)
-    results = {output: value.result() for (slice_key, output), value in importance.items() if slice_key == OVERALL}
+        tables = [method.tables(of_methods[method.key], plan) for method in methods]
+        _write(directory, [*tables, *(of_method for of_method, _ in second.values())])
+        _write_rows(directory, plan.background, merged(samples).result())
+    described = {
+        name: dict(entry) for method in methods for name, entry in method.describe(of_methods[method.key], plan).items()
+    }
+    of_sizes = of_methods[SHAPLEY].side(CANDIDATE, SIZES)
+    results = {output: value.result() for (slice_name, output), value in of_sizes.items() if slice_name == OVERALL}
     run = {
         "counts": _counts_by_split(counts),
         "failures": _reasons_by_split(failures),
         "background": {
-            "num_rows": background.rows.num_rows,
-            "digest": background.digest,
-            "model_rows": dict(background.model_rows),
+            "num_rows": plan.background.rows.num_rows,
+            "digest": plan.background.digest,
+            "model_rows": dict(plan.model_rows),
         },
-        "looks_like_probabilities": looks_like_probabilities(background.predictions),
-        "outputs": background.outputs.tolist(),
-        "base_values": background.base_values.tolist(),
-        "design": _describe_design(design),
+        "looks_like_probabilities": looks_like_probabilities(plan.predictions[0]),
+        "outputs": plan.outputs.tolist(),
+        "base_values": plan.side(0).base_values.tolist(),
+        "methods": described | {name: dict(entry) for name, (_, entry) in second.items()},
         "slices": describe_slices(config, slices, num_examples),
-        "profiles": {} if background.profiles is None else background.profiles.describe(config),
-        "strengths": {} if strengths is None else {INTERACTION_STRENGTH: dict(strengths.description)},
-        "losses": describe_losses(accumulated, background.losses, config),
-        "top_players": _top_players(players, [results[name] for name in request.outputs if name in results]),
+        "top_players": _top_players(
+            tuple(request.players), [results[name] for name in request.outputs if name in results]
+        ),
         "max_gap": max((result.max_completeness_gap for result in results.values()), default=0.0),
         "max_relative_gap": max((r.max_relative_completeness_gap for r in results.values()), default=0.0),
     }
     records.write_json(storage.join(directory, records.RUN), run)
 
 
-def _merged_by_key(summaries: Iterable[tuple[Key, Any]]) -> dict[Key, Any]:
-    together: dict[Key, Any] = {}
-    for key, accumulator in summaries:
-        together[key] = accumulator if key not in together else merged([together[key], accumulator])
-    return together
+def _write(directory: str, tables: Iterable[Mapping[str, pd.DataFrame]]) -> None:
+    """Writes every table, the rows of each method after those of the one before."""
+    parts: dict[str, list[pd.DataFrame]] = {}
+    for of_method in tables:
+        for name, table in of_method.items():
+            parts.setdefault(name, []).append(table)
+    for name, of_table in parts.items():
+        whole = of_table[0] if len(of_table) == 1 else pd.concat(of_table, ignore_index=True)
+        records.write_table(storage.join(directory, name), whole)
+
+
+def _write_rows(directory: str, background: Background, examples: pa.RecordBatch | None) -> None:
+    """Writes the background with its weights, and the rows for the report."""
+    rows = pa.Table.from_batches([background.rows])
+    if records.BACKGROUND_WEIGHT in rows.schema.names:  # without values, else its rows would have been refused
+        rows = rows.drop([records.BACKGROUND_WEIGHT])
+    weighted = rows.append_column(records.BACKGROUND_WEIGHT, pa.array(background.weights))
+    records.write_table(storage.join(directory, records.BACKGROUND), weighted)
+    if examples is not None:
+        table = pa.Table.from_batches([examples])
+        records.write_table(storage.join(directory, records.REPORT_EXAMPLES), table)
 
 
 def _counts_by_split(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, Any]]:
@@ -114,16 +136,6 @@ def _reasons_by_split(failures: Mapping[tuple[str, str], int]) -> dict[str, dict
         named = reason if len(reasons) < _MAX_REASONS else _OTHER_REASONS
         reasons[named] = reasons.get(named, 0) + n
     return by_split
-
-
-def _describe_design(design: Design) -> dict[str, Any]:
-    return {
-        "estimator": design.estimator,
-        "coalitions_per_background_row": design.n_coalitions,
-        "background_blocks": design.n_blocks,
-        "model_rows_per_example": design.n_model_rows,
-        "interaction_index": design.interaction_index,
-    }
 
 
 def _check_weights(n_weighted: int, weight: str | None) -> None:

@@ -18,15 +18,14 @@ from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError, TfxExplainError, TooManyFailedRowsError
 from tfx_explain.job.manifest import describe_run
 from tfx_explain.job.request import BACKGROUND_NAMES, ExplainRequest
-from tfx_explain.methods.losses.plan import wants_losses
+from tfx_explain.methods.registry import methods_of, second_passes_of
 from tfx_explain.report import render_explanation
 from tfx_explain.transforms.attribution_stats import WriteAttributionStats
 from tfx_explain.transforms.explain import CheckExamples, ExplainExamples
 from tfx_explain.transforms.finish import write_tables
-from tfx_explain.transforms.interaction_strength import METHOD as INTERACTION_STRENGTH
-from tfx_explain.transforms.interaction_strength import MeasureInteractionStrength
-from tfx_explain.transforms.plan import ChooseBackground, SettleLosses, background_name
+from tfx_explain.transforms.plan import PlanJob, SettlePlan, background_name
 from tfx_explain.transforms.read import COUNTS, FAILED, FILE_BYTES, LOST_BYTES, ReadExamples
+from tfx_explain.transforms.second_pass import LookAgain
 from tfx_explain.transforms.select import SelectExamples, Selection
 from tfx_explain.transforms.slices import CountSlices
 from tfx_explain.transforms.summarize import Summarize
@@ -99,12 +98,11 @@ class _Flows:
 def build_job(pipeline: beam.Pipeline, request: ExplainRequest) -> None:
     """The Beam graph: choose a background, explain each split, summarise, write."""
     flows = _Flows()
-    background = _choose_background(pipeline, request, flows)
+    plan = _plan(pipeline, request, flows)
     selected = {split: _select(pipeline, request, split, flows) for split in request.example_patterns}
-    if wants_losses(request.config):
-        settle = SettleLosses(list(selected.values()), request.config.method("sage"))
-        background = background | "SettleLosses" >> settle
-    explained = {split: _explain(rows, background, request, split, flows) for split, rows in selected.items()}
+    if any(method.needs_row_count for method in methods_of(request.context)):
+        plan = plan | "Settle" >> SettlePlan(list(selected.values()), request)
+    explained = {split: _explain(rows, plan, request, split, flows) for split, rows in selected.items()}
     failures = flows.failed | "AllFailed" >> beam.Flatten()
     _ = (
         failures
@@ -119,7 +117,7 @@ def build_job(pipeline: beam.Pipeline, request: ExplainRequest) -> None:
         | "WriteTables"
         >> beam.Map(
             write_tables,
-            background=beam.pvalue.AsSingleton(background),
+            plan=beam.pvalue.AsSingleton(plan),
             counts=beam.pvalue.AsDict(counts),
             failures=beam.pvalue.AsDict(reasons),
             slices=beam.pvalue.AsSingleton(_count_slices(pipeline, list(selected.values()), request.config)),
@@ -128,17 +126,17 @@ def build_job(pipeline: beam.Pipeline, request: ExplainRequest) -> None:
     )
 
 
-def _choose_background(pipeline: beam.Pipeline, request: ExplainRequest, flows: _Flows) -> beam.PCollection:
-    """One Background."""
+def _plan(pipeline: beam.Pipeline, request: ExplainRequest, flows: _Flows) -> beam.PCollection:
+    """One JobPlan."""
     where = background_name(request.config.background.split)
     candidates = pipeline | "ReadBackground" >> ReadExamples(request.background_pattern, where)
     check = beam.ParDo(CheckExamples(request.models, BACKGROUND_NAMES)).with_outputs(FAILED, main="rows")
     usable = candidates.rows | "CheckBackground" >> check
     flows.failed.extend([candidates[FAILED], usable[FAILED]])
     flows.counts.append(candidates[COUNTS])
-    chosen = usable.rows | "ChooseBackground" >> ChooseBackground(request)
-    flows.failed.append(chosen[FAILED])
-    return chosen.background
+    planned = usable.rows | "PlanJob" >> PlanJob(request)
+    flows.failed.append(planned[FAILED])
+    return planned.plan
 
 
 def _select(pipeline: beam.Pipeline, request: ExplainRequest, split: str, flows: _Flows) -> beam.PCollection:
@@ -157,14 +155,14 @@ def _select(pipeline: beam.Pipeline, request: ExplainRequest, split: str, flows:
 
 
 def _explain(
-    rows: beam.PCollection, background: beam.PCollection, request: ExplainRequest, split: str, flows: _Flows
+    rows: beam.PCollection, plan: beam.PCollection, request: ExplainRequest, split: str, flows: _Flows
 ) -> beam.PCollection:
     """The ExplainedExamples of a split, whose records are written on the way."""
-    explain = beam.ParDo(ExplainExamples(request), beam.pvalue.AsSingleton(background))
+    explain = beam.ParDo(ExplainExamples(request), beam.pvalue.AsSingleton(plan))
     done = rows | f"Explain[{split}]" >> explain.with_outputs(FAILED, COUNTS, main="explained")
     _ = (
         done.explained
-        | f"Encode[{split}]" >> beam.FlatMap(_encode, tuple(request.players), request.config.id_key)
+        | f"Encode[{split}]" >> beam.FlatMap(_encode, tuple(request.players))
         | f"WriteAttributions[{split}]" >> WriteRecords(storage.join(request.attributions_dir, f"Split-{split}"))
     )
     flows.failed.append(done[FAILED])
@@ -191,24 +189,22 @@ def _summarize(
         "AttributionStats" >> WriteAttributionStats(request.explanation_dir, players, outputs, config)
     )
     # Each split is summarised by itself: a runner may hold in memory what it flattens.
-    per_split = [rows | f"Summarize[{split}]" >> Summarize(outputs, config) for split, rows in explained.items()]
+    per_split = [rows | f"Summarize[{split}]" >> Summarize(request) for split, rows in explained.items()]
     summaries = per_split | "AllSummaries" >> beam.Flatten()
-    if config.method(INTERACTION_STRENGTH) is not None:
-        strengths = summaries | "InteractionStrength" >> MeasureInteractionStrength(request, explained)
-    else:
-        strengths = pipeline | "NoInteractionStrength" >> beam.Create([None])
-    samples = [
-        rows | f"ReportSample[{split}]" >> SampleForReport(players, config.id_key) for split, rows in explained.items()
-    ]
+    second = [
+        summaries | f"LookAgain[{method.name}]" >> LookAgain(method, request, explained)
+        for method in second_passes_of(request.context)
+    ] or [pipeline | "NoSecondPass" >> beam.Create([])]
+    samples = [rows | f"ReportSample[{split}]" >> SampleForReport(players) for split, rows in explained.items()]
     return {
         "summaries": beam.pvalue.AsIter(summaries),
-        "strengths": beam.pvalue.AsSingleton(strengths),
+        "second": beam.pvalue.AsDict(second | "AllSecondPasses" >> beam.Flatten()),
         "samples": beam.pvalue.AsIter(samples | "AllSamples" >> beam.Flatten()),
     }
 
 
-def _encode(explained: Any, players: Sequence[str], id_key: str | None) -> list[bytes]:
-    return records.encode_examples(attribution_rows(explained, players, id_key))
+def _encode(explained: Any, players: Sequence[str]) -> list[bytes]:
+    return records.encode_examples(attribution_rows(explained, players))
 
 
 def _reasons(split: str, failures: Sequence[tuple[bytes, str]]) -> Iterator[tuple[tuple[str, str], int]]:

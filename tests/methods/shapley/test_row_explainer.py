@@ -16,8 +16,10 @@ import worlds
 from tfx_explain.config import BackgroundConfig, ExplainConfig, ModelConfig
 from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.methods.algebra import single_threaded_algebra
-from tfx_explain.methods.background import choose_background
+from tfx_explain.methods.background import JobPlan, choose_background
+from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.shapley import row_explainer
+from tfx_explain.methods.shapley.background import ShapleyBackground, ShapleyPlan
 from tfx_explain.methods.shapley.estimates import Estimates
 from tfx_explain.models import Model
 from tfx_explain.models.graph_mixing import SelectedGraphRows
@@ -47,10 +49,18 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def estimate(model: Model, estimator: str) -> Estimates:
     config = ExplainConfig(methods=[{"shapley": {"estimator": estimator, "budget": 120}}])
-    background = choose_background(model, batch_of(40, seed=1), BackgroundConfig(num_rows=16), NAMES)
-    explainer = row_explainer.RowExplainer(model, {name: (name,) for name in NAMES}, config)
-    batch = batch_of(N_ROWS, seed=2)
-    return explainer.estimate(batch, row_hashes(batch), background)
+    plan = choose_background([model], batch_of(40, seed=1), BackgroundConfig(num_rows=16), NAMES)
+    return estimate_rows(row_explainer.RowExplainer(model, {name: (name,) for name in NAMES}, config), N_ROWS, plan)
+
+
+def estimate_rows(explainer: row_explainer.RowExplainer, n_rows: int, plan: JobPlan) -> Estimates:
+    rows = batch_of(n_rows, seed=2)
+    batch = Batch.of([explainer.model], rows, row_hashes(rows), row_hashes(rows), plan.outputs, explainer.config)
+    return explainer.estimate(batch, batch.sides[0], background_of(plan))
+
+
+def background_of(plan: JobPlan) -> ShapleyBackground:
+    return ShapleyPlan().background(plan, 0)
 
 
 FIGURES = ("values", "design_std_error", "background_std_error", "completeness_gap")
@@ -150,10 +160,9 @@ def test_few_rows_are_evaluated_for_nothing(tmp_path: Path, n_outputs: int, n_ro
     specification = {name: tf.io.FixedLenFeature([], tf.float32) for name in NAMES}
     path = worlds.save_serving_model(tmp_path / "wide", score, specification)
     model = ModelHandle(path, ModelConfig(output_space="raw")).acquire()
-    background = choose_background(model, batch_of(100, seed=1), BackgroundConfig(num_rows=100), NAMES)
+    plan = choose_background([model], batch_of(100, seed=1), BackgroundConfig(num_rows=100), NAMES)
     config = ExplainConfig(methods=[{"shapley": {"estimator": "permutation", "budget": 22}}])
     explainer = row_explainer.RowExplainer(model, {name: (name,) for name in NAMES}, config)
-    batch = batch_of(n_rows, seed=2)
     evaluated = []
     values = SelectedGraphRows.values
 
@@ -164,9 +173,9 @@ def test_few_rows_are_evaluated_for_nothing(tmp_path: Path, n_outputs: int, n_ro
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SelectedGraphRows, "values", counted)
-        found = explainer.estimate(batch, row_hashes(batch), background)
+        found = estimate_rows(explainer, n_rows, plan)
     assert found.n_model_rows + found.n_padding_rows == sum(evaluated)
-    assert found.n_model_rows == n_rows * explainer.design(background).n_model_rows
+    assert found.n_model_rows == n_rows * explainer.design(background_of(plan)).n_model_rows
     assert sum(evaluated) < 1.25 * found.n_model_rows
 
 

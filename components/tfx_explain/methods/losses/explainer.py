@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 
 from tfx_explain.config import ExplainConfig
-from tfx_explain.errors import InputError
-from tfx_explain.methods.background import Background
-from tfx_explain.methods.losses.plan import BASELINE_METHODS, PERMUTATION_IMPORTANCE, SAGE, LossPlan
+from tfx_explain.methods.background import SideBackground
+from tfx_explain.methods.context import features_of
+from tfx_explain.methods.losses.plan import PERMUTATION_IMPORTANCE, SAGE, LossPlan
 from tfx_explain.methods.losses.rows import LabelledRows, LossRows, MethodRows, ScoredRows
 from tfx_explain.methods.permutation_importance.explainer import PermutationExplainer
 from tfx_explain.methods.rounding import rounding_floor
@@ -21,14 +20,9 @@ from tfx_explain.methods.sage.explainer import SageExplainer
 from tfx_explain.methods.shapley.estimates import CoalitionValues
 from tfx_explain.models import Inputs, Model
 from tfx_explain.rows import HashArray, single_numbers
-from tfx_explain.slicing import OVERALL
-from tfx_explain.summary.auc_importance import AucImportanceAccumulator
-from tfx_explain.summary.loss_importance import LossImportanceAccumulator
 from tfx_explain.summary.losses import AUC, loss, usable_labels
 
 FloatArray = npt.NDArray[np.float64]
-
-MethodAccumulator = LossImportanceAccumulator | AucImportanceAccumulator
 
 _LOSSES: tuple[str, ...] = ("loss_of_mean", "loss")
 
@@ -43,9 +37,8 @@ class LossExplainer:
     """
 
     def __init__(self, model: Model, players: Mapping[str, Sequence[str]], config: ExplainConfig) -> None:
-        read = {feature.name for feature in model.features} or {name for names in players.values() for name in names}
         self.model = model
-        self.players = tuple(tuple(name for name in names if name in read) for names in players.values())
+        self.players = features_of(model, players)
         self.config = config
         self.sage = SageExplainer(model, self.players, config)
         self.permutation = PermutationExplainer(model, self.players, config)
@@ -54,7 +47,7 @@ class LossExplainer:
         self,
         batch: pa.RecordBatch,
         draws: HashArray,
-        background: Background,
+        background: SideBackground,
         plan: LossPlan,
         prediction: FloatArray,
         coalition_values: CoalitionValues | None = None,
@@ -65,7 +58,7 @@ class LossExplainer:
           batch: n rows without `row_errors`.
           draws: (n,) of the rows.
           background: reference rows.
-          plan: as resolved.
+          plan: as resolved, for this model.
           prediction: (n, K) outputs of the rows.
           coalition_values: of the rows, where the plan reuses them.
 
@@ -100,7 +93,7 @@ class LossExplainer:
         labels: FloatArray,
         draws: HashArray,
         prediction: FloatArray,
-        background: Background,
+        background: SideBackground,
     ) -> LabelledRows:
         outputs, of_rows = prediction[rows], labels[rows]
         own = np.full(len(rows), np.nan)
@@ -139,89 +132,3 @@ def _spread(values: npt.NDArray[Any], rows: npt.NDArray[np.int64], n: int, missi
     everywhere = np.full((n, *values.shape[1:]), missing, values.dtype)
     everywhere[rows] = values
     return everywhere
-
-
-def loss_table(
-    accumulated: Mapping[tuple[str, str, str], Any],
-    players: Sequence[str],
-    plan: LossPlan,
-    *,
-    of_baseline: bool = False,
-) -> list[pd.DataFrame]:
-    """The rows of `importance.parquet` that these methods add, or of `baseline_importance.parquet`.
-
-    Args:
-      accumulated: (table, slice, output) -> figures; those of other methods may be among them.
-      players: names of all of them.
-      plan: says which losses were used, and for which players.
-      of_baseline: whether the figures of the baseline model are meant, with paired differences to them.
-    """
-    tables = {BASELINE_METHODS[method] if of_baseline else method: method for method in plan.metrics}
-    frames = []
-    for (table, slice_key, output), accumulator in accumulated.items():
-        if table not in tables:
-            continue
-        method, summary = tables[table], accumulator.result()
-        # A slice may have none of the few rows that meet the whole background, or rows of one class only.
-        if not np.isfinite(summary.value).all():
-            continue
-        names = [players[i] for i in plan.players[method]]
-        about = {"slice": slice_key, "output": output, "method": method, "player": names}
-        columns = {**about, **summary.columns(), "metric": plan.metrics[method]}
-        if of_baseline:
-            change = accumulated[method, slice_key, output].estimates() - accumulator.estimates()
-            columns |= {"difference": change.value, "difference_std_error": change.std_error}
-            columns["difference_ci_low"], columns["difference_ci_high"] = change.interval()
-        frames.append(pd.DataFrame(columns).sort_values("rank", kind="stable"))
-    return frames
-
-
-def describe_losses(accumulated: Mapping[Any, Any], plan: LossPlan | None, config: ExplainConfig) -> dict[str, Any]:
-    """The methods' entries in the manifest: settings as resolved, and what the whole data say.
-
-    Args:
-      accumulated: (method, slice, output) -> figures; other keys may be among them.
-      plan: None where none of the methods was asked for.
-      config: as given.
-
-    Raises:
-      InputError: no explained row has a label, or all have the same and there is no AUC.
-    """
-    if plan is None:
-        return {}
-    described = plan.describe(config)
-    for method, entry in described.items():
-        of_slices = {key[1]: value for key, value in accumulated.items() if key[0] == method}
-        summary = of_slices[OVERALL].result() if OVERALL in of_slices else None
-        if summary is None:
-            raise InputError(
-                f"method `{method}` found no explained row with a usable label `{config.label_key}`; give some rows "
-                "one, or leave the method out."
-            )
-        is_auc = plan.metrics[method] == AUC
-        if is_auc:
-            entry["slices_of_one_class"] = _slices_of_one_class(of_slices, method, config)
-        entry |= summary.losses if is_auc else {"mean_losses": summary.losses}
-        for key, theirs in accumulated.items():
-            if key[:2] == (BASELINE_METHODS[method], OVERALL):
-                losses = theirs.result().losses
-                entry["baseline_model"] = losses if is_auc else {"mean_losses": losses}
-        entry["num_examples"] = summary.n_examples
-        error = summary.relative_error
-        entry["relative_error"] = error if np.isfinite(error) else None
-    return described
-
-
-def _slices_of_one_class(of_slices: Mapping[str, MethodAccumulator], method: str, config: ExplainConfig) -> list[str]:
-    """Names of the slices that have no AUC.
-
-    Raises:
-      InputError: the whole data has none.
-    """
-    names = sorted(name for name, value in of_slices.items() if np.isnan(value.estimates().value).any())
-    if OVERALL in names:
-        raise InputError(
-            f"every explained row that counts has the same label `{config.label_key}`, so method `{method}` has no "
-            "AUC; explain rows of both classes, or choose `metric: log_loss`."
-        )
-    return names

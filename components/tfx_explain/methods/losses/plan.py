@@ -28,9 +28,6 @@ from tfx_explain.summary.score_bins import ScoreBins, choose_group_starts, choos
 
 PERMUTATION_IMPORTANCE, SAGE = LOSS_METHODS
 
-BASELINE_METHODS = {method: f"baseline_{method}" for method in LOSS_METHODS}
-"""Method -> the name of what it says of the baseline model."""
-
 N_CLUSTERS = 64
 """Enough for Student's t to be near normal, few enough to keep sums of each."""
 
@@ -80,9 +77,9 @@ class LossPlan:
     score_edges: tuple[npt.NDArray[np.float64], ...] = ()
     score_groups: tuple[ScoreBins, ...] = ()
 
-    def of_baseline(self) -> LossPlan:
-        """The same for the baseline model, which meets the same donors and permutations."""
-        return dataclasses.replace(self, score_edges=self.score_edges[1:], score_groups=self.score_groups[1:])
+    def of_side(self, index: int) -> LossPlan:
+        """The same for one of the models; all meet the same donors and permutations."""
+        return dataclasses.replace(self, score_edges=self.score_edges[index:], score_groups=self.score_groups[index:])
 
     def for_rows(self, n_rows: int, n_background: int, aim: float | None) -> LossPlan:
         """The plan for so many rows: part of them where fewer reach the error, else more permutations of each."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,12 +73,17 @@ class LossRows:
         figures = np.concatenate([self.values, self.losses], axis=2)
         return np.asarray(np.isfinite(figures[:, 0]).all(axis=1) & ~np.isinf(figures).any(axis=(1, 2)))
 
+    def take(self, rows: npt.NDArray[np.int64]) -> LossRows:
+        """The given rows, (k,) integers."""
+        figures = {name: getattr(self, name)[rows] for name in ("values", "losses", "clusters")}
+        return dataclasses.replace(self, **figures)
+
     def only(self, known: npt.NDArray[np.bool_]) -> LossRows:
         """The same with all other rows left out, (n,) booleans."""
         return dataclasses.replace(self, values=np.where(known[:, None, None], self.values, np.nan))
 
     def contribution(self, rows: npt.NDArray[np.int64], weights: FloatArray) -> Any:
-        """What some rows add to an accumulator, as `summarize.Contribution`; None where all of them are left out."""
+        """What some rows add to an accumulator, as `method.Contribution`; None where all of them are left out."""
         known = self.known[rows]
         kept = rows[known]
         if not len(kept):
@@ -112,12 +117,17 @@ class ScoredRows:
     n_clusters: int
     group_starts: ScoreBins
 
+    def take(self, rows: npt.NDArray[np.int64]) -> ScoredRows:
+        """The given rows, (k,) integers."""
+        figures = {name: getattr(self, name)[rows] for name in ("bins", "labels", "known", "clusters")}
+        return dataclasses.replace(self, **figures)
+
     def only(self, known: npt.NDArray[np.bool_]) -> ScoredRows:
         """The same with all other rows left out, (n,) booleans."""
         return dataclasses.replace(self, known=self.known & known)
 
     def contribution(self, rows: npt.NDArray[np.int64], weights: FloatArray) -> Any:
-        """What some rows add to an accumulator, as `summarize.Contribution`; None where all of them are left out."""
+        """What some rows add to an accumulator, as `method.Contribution`; None where all of them are left out."""
         known = self.known[rows]
         kept = rows[known]
         if not len(kept):
@@ -130,7 +140,24 @@ class ScoredRows:
 MethodRows = LossRows | ScoredRows
 
 
-def paired(ours: Mapping[str, MethodRows], theirs: Mapping[str, MethodRows]) -> tuple[dict[str, MethodRows], ...]:
-    """What two models' methods say of the rows that both know, so that differences are of the same rows."""
-    known = {method: rows.known & theirs[method].known for method, rows in ours.items()}
-    return tuple({method: side[method].only(both) for method, both in known.items()} for side in (ours, theirs))
+@dataclasses.dataclass(frozen=True)
+class LabelledMethods:
+    """What all methods that need labels say of n examples, of one model.
+
+    Attributes:
+      of: method -> its figures.
+    """
+
+    of: Mapping[str, MethodRows]
+
+    def take(self, rows: npt.NDArray[np.int64]) -> LabelledMethods:
+        """The given rows, (k,) integers."""
+        return LabelledMethods({method: figures.take(rows) for method, figures in self.of.items()})
+
+
+def paired(sides: Sequence[LabelledMethods]) -> tuple[LabelledMethods, ...]:
+    """What several models' methods say of the rows that all of them know, so that differences are of the same rows."""
+    known = {method: np.all([side.of[method].known for side in sides], axis=0) for method in sides[0].of}
+    return tuple(
+        LabelledMethods({method: rows.only(known[method]) for method, rows in side.of.items()}) for side in sides
+    )

@@ -21,7 +21,7 @@ from tfx_explain.attribution.loss_game import (
 )
 from tfx_explain.attribution.two_level import Pilot, RoughBackground, RoughGame, representative_rows
 from tfx_explain.config import ExplainConfig
-from tfx_explain.methods.background import Background
+from tfx_explain.methods.background import SideBackground
 from tfx_explain.methods.losses.plan import MIN_PILOT, N_ORDERS, SAGE, LossPlan
 from tfx_explain.methods.losses.rows import LabelledRows
 from tfx_explain.methods.rounding import rounding_floor, rounding_of_loss, settled
@@ -60,7 +60,7 @@ class SageExplainer:
     def evaluate(
         self,
         some: LabelledRows,
-        background: Background,
+        background: SideBackground,
         plan: LossPlan,
         metric: str,
         coalition_values: CoalitionValues | None,
@@ -73,7 +73,7 @@ class SageExplainer:
         values, losses, n_model_rows = self._evaluate(some, background, plan, metric, coalition_values)
         return settled(values, np.zeros((len(values), 1)), self._floor(some, background, metric)), losses, n_model_rows
 
-    def _floor(self, some: LabelledRows, background: Background, metric: str) -> FloatArray:
+    def _floor(self, some: LabelledRows, background: SideBackground, metric: str) -> FloatArray:
         """(n, 1) sizes below which values are rounding: as far as that of outputs moves the loss at either end."""
         base = np.broadcast_to(background.base_values, some.prediction.shape)
         by_ends = [
@@ -85,7 +85,7 @@ class SageExplainer:
     def _evaluate(
         self,
         some: LabelledRows,
-        background: Background,
+        background: SideBackground,
         plan: LossPlan,
         metric: str,
         coalition_values: CoalitionValues | None,
@@ -123,7 +123,7 @@ class SageExplainer:
     def _drawn(
         self,
         some: LabelledRows,
-        background: Background,
+        background: SideBackground,
         plan: LossPlan,
         metric: str,
         instead: RoughBackground | None = None,
@@ -159,7 +159,7 @@ class SageExplainer:
         return JACKKNIFE_BLOCKS if self.config.background.strategy == "sample" else 1
 
     def _blocks(
-        self, outputs: FloatArray, background: Background, instead: RoughBackground | None
+        self, outputs: FloatArray, background: SideBackground, instead: RoughBackground | None
     ) -> tuple[FloatArray, FloatArray]:
         """(n, n_blocks, ..., K) means of (n_background, n, ..., K) outputs, and the blocks' weights."""
         if instead is not None:
@@ -168,7 +168,7 @@ class SageExplainer:
         return np.moveaxis(blocks, 0, 1), weights
 
     def _empty(
-        self, some: LabelledRows, background: Background, metric: str, rough: RoughBackground | None
+        self, some: LabelledRows, background: SideBackground, metric: str, rough: RoughBackground | None
     ) -> FloatArray:
         """(n,) losses of the mean output over the background, or over a rough one."""
         base = background.predictions if rough is None else background.predictions[rough.rows]
@@ -183,13 +183,18 @@ class SageExplainer:
         orders = self._orders[plan.orders_of(draws)[:, repeat]]
         return orders[:, ::-1] if repeat % 2 else orders
 
-    def _background_inputs(self, background: Background, used: npt.NDArray[np.int64]) -> Inputs:
+    def _background_inputs(self, background: SideBackground, used: npt.NDArray[np.int64]) -> Inputs:
         if self._background is None or self._background[0] != background.digest:
             self._background = (background.digest, self.model.inputs(background.rows))
         return self._background[1].take(used)
 
     def pilot(
-        self, batch: pa.RecordBatch, draws: HashArray, background: Background, plan: LossPlan, prediction: FloatArray
+        self,
+        batch: pa.RecordBatch,
+        draws: HashArray,
+        background: SideBackground,
+        plan: LossPlan,
+        prediction: FloatArray,
     ) -> Pilot | None:
         """What some rows say about the cost of SAGE by permutations; None where too few have a label.
 

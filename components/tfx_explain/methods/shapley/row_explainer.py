@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from tfx_explain.attribution import (
     Attributions,
@@ -25,12 +24,13 @@ from tfx_explain.attribution import (
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import EstimationError
 from tfx_explain.methods.algebra import single_threaded_algebra
-from tfx_explain.methods.background import Background
-from tfx_explain.methods.outputs import chosen_outputs, places
+from tfx_explain.methods.batch import Batch, BatchSide
+from tfx_explain.methods.context import features_of
+from tfx_explain.methods.shapley.background import ShapleyBackground
 from tfx_explain.methods.shapley.designs import shapley_design
 from tfx_explain.methods.shapley.estimates import CoalitionValues, Estimates
 from tfx_explain.models import Inputs, Model, Tally
-from tfx_explain.rows import ROWS_PER_BATCH, HashArray, take_rows
+from tfx_explain.rows import ROWS_PER_BATCH, HashArray
 from tfx_explain.summary.sizes import MAX_DESIGNS
 
 FloatArray = npt.NDArray[np.float64]
@@ -96,7 +96,7 @@ class RowExplainer:
         keep_coalitions: bool = False,
     ) -> None:
         self.model = model
-        self.players = players_of(model, players)
+        self.players = features_of(model, players)
         self.config = config
         self.keep_coalitions = keep_coalitions
         self._designs: dict[tuple[str, int | None, int], Design] = {}
@@ -105,13 +105,7 @@ class RowExplainer:
         # The same threads for all batches: memory that new ones leave behind would add up.
         self._threads = ThreadPoolExecutor(_parts_at_once())
 
-    def estimate(
-        self,
-        batch: pa.RecordBatch,
-        hashes: HashArray,
-        background: Background,
-        chosen: IntArray | None = None,
-    ) -> Estimates:
+    def estimate(self, batch: Batch, side: BatchSide, background: ShapleyBackground) -> Estimates:
         """Attributions of each row.
 
         Rows are spread over several designs by their hashes, so that a mean over rows does not carry the error of one
@@ -120,30 +114,19 @@ class RowExplainer:
 
         Args:
           batch: n rows without `row_errors`.
-          hashes: (n,) of the rows.
+          side: what this model is fed for them, and predicts.
           background: reference rows, with what this model predicts for them.
-          chosen: (n, c) which of the outputs each row asks for; None = as configured, by this model's predictions.
         """
-        first = self.first_round(batch, hashes, background, chosen)
+        first = self.first_round(batch, side, background)
         limit = self.config.shapley.max_relative_error
         if limit is None:
             return first
         budgets = self.needed_budgets(first.relative_error(), self._design(background, background.budget, 0))
-        return self._refine(first, budgets, batch, hashes, background, limit)
+        return self._refine(first, budgets, batch, side, background, limit)
 
-    def first_round(
-        self,
-        batch: pa.RecordBatch,
-        hashes: HashArray,
-        background: Background,
-        chosen: IntArray | None = None,
-    ) -> Estimates:
+    def first_round(self, batch: Batch, side: BatchSide, background: ShapleyBackground) -> Estimates:
         """As `estimate`, but all rows with one budget."""
-        inputs = self.model.inputs(batch)
-        prediction = self.model.predict(inputs)
-        if chosen is None:
-            chosen = places(background.outputs, chosen_outputs(prediction, batch, self.config))
-        return self._round(inputs, hashes, prediction, background, background.budget, chosen)
+        return self._round(side, batch.hashes, background, background.budget, batch.chosen)
 
     def needed_budgets(self, relative_error: FloatArray, design: Design) -> IntArray:
         """Coalitions per background row that bring rows of these errors (n,) under the limit; 0 where they are already.
@@ -166,7 +149,7 @@ class RowExplainer:
         budget = min(2 * design.n_coalitions, _largest_budget(design))
         return budget if budget > design.n_coalitions else None
 
-    def design(self, background: Background) -> Design:
+    def design(self, background: ShapleyBackground) -> Design:
         """The design of the first round, the same for all rows but for its random numbers."""
         return self._design(background, background.budget, 0)
 
@@ -174,16 +157,16 @@ class RowExplainer:
         self,
         first: Estimates,
         budgets: IntArray,
-        batch: pa.RecordBatch,
-        hashes: HashArray,
-        background: Background,
+        batch: Batch,
+        side: BatchSide,
+        background: ShapleyBackground,
         limit: float,
     ) -> Estimates:
         n_model_rows, n_padding_rows = first.n_model_rows, first.n_padding_rows
         for budget in np.unique(budgets[budgets > 0]).tolist():
             rows = np.flatnonzero(budgets == budget)
-            inputs = self.model.inputs(take_rows(batch, rows))
-            again = self._round(inputs, hashes[rows], first.prediction[rows], background, budget, first.chosen[rows])
+            some = BatchSide(side.inputs.take(rows), side.prediction[rows])
+            again = self._round(some, batch.hashes[rows], background, budget, first.chosen[rows])
             n_model_rows += again.n_model_rows
             n_padding_rows += again.n_padding_rows
             for field in _PER_ROW:
@@ -198,15 +181,14 @@ class RowExplainer:
 
     def _round(
         self,
-        inputs: Inputs,
+        side: BatchSide,
         hashes: HashArray,
-        prediction: FloatArray,
-        background: Background,
+        background: ShapleyBackground,
         budget: int | None,
         chosen: IntArray,
     ) -> Estimates:
         """Every row explained with the same budget."""
-        parts, tallies = self._parts(inputs, hashes, prediction, background, budget)
+        parts, tallies = self._parts(side, hashes, background, budget)
         # All rows share the design whose coalitions are kept, so these parts are in the order of the rows.
         kept = [part.coalition_values for part in parts if part.coalition_values is not None]
         order = np.argsort(np.concatenate([part.rows for part in parts]), kind="stable")
@@ -219,7 +201,7 @@ class RowExplainer:
             return np.repeat(of_parts, [len(part.rows) for part in parts])[order]
 
         return Estimates(
-            prediction=prediction,
+            prediction=side.prediction,
             values=gathered("values"),
             design_std_error=gathered("design_std_error"),
             background_std_error=gathered("background_std_error"),
@@ -236,17 +218,13 @@ class RowExplainer:
         )
 
     def _parts(
-        self,
-        inputs: Inputs,
-        hashes: HashArray,
-        prediction: FloatArray,
-        background: Background,
-        budget: int | None,
+        self, side: BatchSide, hashes: HashArray, background: ShapleyBackground, budget: int | None
     ) -> tuple[list[_Part], list[Tally]]:
         """The batch in parts that share a design, explained; and the model rows they took.
 
         Two parts are worked on at a time: while the attributions of one are made, the model has the other.
         """
+        inputs, prediction = side.inputs, side.prediction
         background_inputs, base = self._inputs_of(background), background.predictions
         asked = background.asked
         codes = self._codes(inputs, background, budget)
@@ -281,7 +259,7 @@ class RowExplainer:
                 explained = list(self._threads.map(explain, parts))
         return list(itertools.chain.from_iterable(done for done, _ in explained)), [tally for _, tally in explained]
 
-    def _codes(self, inputs: Inputs, background: Background, budget: int | None) -> FloatArray:
+    def _codes(self, inputs: Inputs, background: ShapleyBackground, budget: int | None) -> FloatArray:
         """(n, q) what the surrogate takes of each row; nothing for designs without one."""
         if background.surrogate is None or not isinstance(self._design(background, budget, 0), SurrogateDesign):
             return np.zeros((len(inputs), 0))
@@ -289,14 +267,14 @@ class RowExplainer:
         with single_threaded_algebra:
             return background.surrogate.encoder.encode(inputs)
 
-    def _solver(self, background: Background, budget: int | None, design_id: int) -> Solve:
+    def _solver(self, background: ShapleyBackground, budget: int | None, design_id: int) -> Solve:
         """What makes attributions of the values of a design, the predictions and the codes of some rows."""
         design, of_background = self._design(background, budget, design_id), background.asked(background.predictions)
         if isinstance(design, SolvableDesign):
             return lambda values, prediction, codes: design.solve(values, prediction, of_background)
         return self._regression(background, budget, design_id).solve
 
-    def _regression(self, background: Background, budget: int | None, design_id: int) -> PooledRegression:
+    def _regression(self, background: ShapleyBackground, budget: int | None, design_id: int) -> PooledRegression:
         key, design = (background.digest, budget, design_id), self._design(background, budget, design_id)
         if key not in self._regressions:
             if background.surrogate is None or not isinstance(design, SurrogateDesign):
@@ -307,13 +285,13 @@ class RowExplainer:
             self._regressions[key] = made
         return self._regressions[key]
 
-    def _inputs_of(self, background: Background) -> Inputs:
+    def _inputs_of(self, background: ShapleyBackground) -> Inputs:
         if self._background_inputs is None or self._background_inputs[0] != background.digest:
             self._background_inputs = (background.digest, self.model.inputs(background.rows))
         return self._background_inputs[1]
 
     def _by_design(
-        self, hashes: HashArray, background: Background, budget: int | None
+        self, hashes: HashArray, background: ShapleyBackground, budget: int | None
     ) -> Iterator[tuple[int, IntArray]]:
         """The rows of each design, no more at a time than memory has room for."""
         design = self._design(background, budget, 0)
@@ -323,19 +301,13 @@ class RowExplainer:
             for part in np.array_split(rows, _part_count(len(rows), design, self.model)) if len(rows) else []:
                 yield design_id, part
 
-    def _design(self, background: Background, budget: int | None, design_id: int) -> Design:
+    def _design(self, background: ShapleyBackground, budget: int | None, design_id: int) -> Design:
         key = (background.digest, budget, design_id)
         if key not in self._designs:
             self._designs[key] = shapley_design(
                 self.config, len(self.players), background.weights, design_id=design_id, budget=budget
             )
         return self._designs[key]
-
-
-def players_of(model: Model, players: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], ...]:
-    """Of each player, the features that this model reads; all where that cannot be known."""
-    read = {feature.name for feature in model.features} or {name for names in players.values() for name in names}
-    return tuple(tuple(name for name in names if name in read) for names in players.values())
 
 
 def _parts_at_once() -> int:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfx_explain.errors import ModelCallError, TooManyFailedRowsError
-from tfx_explain.job.refusals import by_halves
+from tfx_explain.methods.refusals import by_halves
 
 
 @given(n=st.integers(0, 70), bad=st.sets(st.integers(0, 69)))

@@ -1,0 +1,52 @@
+"""Which methods a job has, in the order in which they explain a batch and stand in tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tfx_explain.methods.context import JobContext
+from tfx_explain.methods.interaction_strength.method import InteractionStrength
+from tfx_explain.methods.interaction_strength.strengths import METHOD as INTERACTION_STRENGTH
+from tfx_explain.methods.losses.method import Losses
+from tfx_explain.methods.losses.plan import SAGE, wants_losses
+from tfx_explain.methods.method import Method, SecondPass
+from tfx_explain.methods.profiles.method import Profiles
+from tfx_explain.methods.profiles.plan import wants_profiles
+from tfx_explain.methods.shapley.method import Shapley
+
+AnyMethod = Method[Any, Any]
+"""Whatever its plan and rows are: only the method itself looks into them."""
+
+
+def _shapley(context: JobContext) -> AnyMethod | None:
+    return Shapley(context, lends_coalitions=context.config.method(SAGE) is not None)
+
+
+def _profiles(context: JobContext) -> AnyMethod | None:
+    return Profiles(context) if wants_profiles(context.config) else None
+
+
+def _losses(context: JobContext) -> AnyMethod | None:
+    return Losses(context) if wants_losses(context.config) else None
+
+
+def _interaction_strength(context: JobContext) -> SecondPass | None:
+    return None if context.config.method(INTERACTION_STRENGTH) is None else InteractionStrength(context)
+
+
+METHODS: list[Callable[[JobContext], AnyMethod | None]] = [_shapley, _profiles, _losses]
+"""Each gives the method where the job asks for it. Later ones may use what earlier ones lend."""
+
+SECOND_PASSES: list[Callable[[JobContext], SecondPass | None]] = [_interaction_strength]
+"""The same for methods that look at rows again once all is accumulated."""
+
+
+def methods_of(context: JobContext) -> list[AnyMethod]:
+    """The methods that a job asks for."""
+    return [method for make in METHODS if (method := make(context)) is not None]
+
+
+def second_passes_of(context: JobContext) -> list[SecondPass]:
+    """The methods that a job asks for and that look at rows again."""
+    return [method for make in SECOND_PASSES if (method := make(context)) is not None]

@@ -1,0 +1,180 @@
+"""Shapley values as a method of a job."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tfx_explain import records
+from tfx_explain.attribution import Design
+from tfx_explain.config import ExplainConfig
+from tfx_explain.methods.background import JobPlan, pool_size
+from tfx_explain.methods.batch import Batch
+from tfx_explain.methods.context import JobContext, Sample, features_of
+from tfx_explain.methods.method import Accumulated, Contributed, Result, SliceRows
+from tfx_explain.methods.shapley.background import ShapleyPlan
+from tfx_explain.methods.shapley.designs import shapley_design, uses_surrogate
+from tfx_explain.methods.shapley.pilot import N_PILOT, pilot_budget
+from tfx_explain.methods.shapley.row_explainer import RowExplainer
+from tfx_explain.methods.shapley.rows import ShapleyRows, change_of_sizes, output_errors, shapley_rows
+from tfx_explain.methods.shapley.surrogates import fit_to_model
+from tfx_explain.methods.shapley.tables import INTERACTIONS, SIZES, ShapleyTables
+from tfx_explain.models import Model
+from tfx_explain.rows import row_hashes, take_rows
+from tfx_explain.summary.importance import ImportanceAccumulator
+from tfx_explain.summary.interactions import InteractionAccumulator
+from tfx_explain.summary.sizes import NoisyMoments
+
+KEY = records.SHAPLEY
+
+
+@dataclasses.dataclass(frozen=True)
+class Shapley:
+    """Shapley values of single rows, their importance, and interactions where they were asked for.
+
+    Attributes:
+      context: of the job.
+      lends_coalitions: whether the outputs of coalitions are lent to methods that come after.
+    """
+
+    context: JobContext
+    lends_coalitions: bool = False
+    key: str = KEY
+    needs_row_count: bool = False
+
+    @property
+    def n_sample(self) -> int:
+        """Background rows, and a pilot where an error was asked for."""
+        config = self.context.config
+        return pool_size(config.background) + (N_PILOT if config.shapley.max_relative_error is not None else 0)
+
+    def plan(self, sample: Sample, models: Sequence[Model], plan: JobPlan) -> tuple[ShapleyPlan, Mapping[str, int]]:
+        """Fits surrogates, and finds the budget that an asked-for error takes."""
+        config, spent = self.context.config, dict[str, int]()
+        made = ShapleyPlan(surrogates=self._surrogates(models, plan))
+        if made.surrogates:
+            spent["surrogate"] = sum(surrogate.n_model_rows for surrogate in made.surrogates)
+        if config.shapley.max_relative_error is None:
+            return made, spent
+        rows, size = sample.rows, pool_size(config.background)
+        rest = rows.slice(size, N_PILOT) if rows.num_rows >= size + N_PILOT else rows.slice(0, N_PILOT)
+        pilot = take_rows(rest, np.arange(rest.num_rows))
+        hashes = row_hashes(pilot)
+        batch = Batch.of(models[:1], pilot, hashes, hashes, plan.outputs, config)
+        explainer = RowExplainer(models[0], self.context.players, config)
+        budget, spent["pilot"] = pilot_budget(explainer, batch, made.background(plan, 0), config)
+        return dataclasses.replace(made, budget=budget), spent
+
+    def _surrogates(self, models: Sequence[Model], plan: JobPlan) -> tuple[Any, ...]:
+        config, players = self.context.config, self.context.players
+        if not uses_surrogate(config, len(players), len(plan.background.weights)):
+            return ()
+        return tuple(
+            fit_to_model(
+                model,
+                model.inputs(plan.background.rows),
+                predictions,
+                features_of(model, players),
+                config.seed,
+                plan.outputs,
+            )
+            for model, predictions in zip(models, plan.predictions, strict=True)
+        )
+
+    def for_rows(self, plan: ShapleyPlan, n_rows: int, n_background: int) -> ShapleyPlan:
+        """The same for any number of rows."""
+        return plan
+
+    def explainer(self, models: Sequence[Model]) -> _Explainer:
+        """One of each model."""
+        config, players = self.context.config, self.context.players
+        keeps = self.lends_coalitions
+        return _Explainer([RowExplainer(model, players, config, keep_coalitions=keeps) for model in models], config)
+
+    def contributions(self, rows: ShapleyRows, side: str, part: SliceRows) -> Iterator[Contributed]:
+        """Importance, and the candidate's interactions, of each output."""
+        n_players, n_pairs = rows.attributions.shape[1], rows.interactions.shape[1]
+        for index, output in enumerate(self.context.outputs):
+            empty = partial(ImportanceAccumulator, n_players)
+            yield Contributed(SIZES, output, (empty, rows.importance(index, part.places, part.weights)))
+            if n_pairs:
+                pairs = rows.interactions[..., index][part.places]
+                yield Contributed(
+                    INTERACTIONS, output, (partial(InteractionAccumulator, n_pairs), (pairs, part.weights))
+                )
+
+    def differences(self, ours: ShapleyRows, theirs: ShapleyRows, part: SliceRows) -> Iterator[Contributed]:
+        """Paired differences of the sizes of attributions."""
+        empty = partial(NoisyMoments.empty, ours.attributions.shape[1], full=True)
+        for index, output in enumerate(self.context.outputs):
+            change = change_of_sizes(ours, theirs, index, part.places, part.weights)
+            yield Contributed(SIZES, output, (empty, change))
+
+    def tables(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, pd.DataFrame]:
+        """Importance, covariance and interactions, of the baseline model too, and differences of slices."""
+        design = self._design(plan)
+        tables = ShapleyTables(tuple(self.context.players), design.interaction_pairs, design.interaction_index)
+        return tables.all(accumulated)
+
+    def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, Any]]:
+        """The design."""
+        design = self._design(plan)
+        return {
+            KEY: {
+                "estimator": design.estimator,
+                "coalitions_per_background_row": design.n_coalitions,
+                "background_blocks": design.n_blocks,
+                "model_rows_per_example": design.n_model_rows,
+                "interaction_index": design.interaction_index,
+            }
+        }
+
+    def _design(self, plan: JobPlan) -> Design:
+        budget = plan.per_method[KEY].budget
+        config, n_players = self.context.config, len(self.context.players)
+        return shapley_design(config, n_players, plan.background.weights, budget=budget)
+
+
+class _Explainer:
+    """Row explainers of all models.
+
+    Args:
+      explainers: one per side.
+      config: of the job.
+    """
+
+    def __init__(self, explainers: Sequence[RowExplainer], config: ExplainConfig) -> None:
+        self.explainers = tuple(explainers)
+        self.config = config
+
+    def explain(self, batch: Batch, plan: JobPlan, earlier: Mapping[str, tuple[Any, ...]]) -> Result[ShapleyRows]:
+        """Attributions of each row; errors where an output that it asks for is not finite or too large."""
+        backgrounds = [plan.per_method[KEY].background(plan, index) for index in range(len(self.explainers))]
+        estimates = [
+            explainer.estimate(batch, side, background)
+            for explainer, side, background in zip(self.explainers, batch.sides, backgrounds, strict=True)
+        ]
+        pairs = list(zip(estimates, backgrounds, strict=True))
+        errors: dict[int, str] = {}
+        for pair in pairs:
+            errors = {**output_errors(*pair, batch.chosen), **errors}
+        finite = np.isin(np.arange(batch.rows.num_rows), list(errors), invert=True)
+        counts = {
+            "model_rows": sum(one.n_model_rows for one in estimates),
+            "padding_rows": sum(one.n_padding_rows for one in estimates),
+        }
+        if self.config.shapley.max_relative_error is not None:
+            counts["refined"] = sum(one.n_refined for one in estimates)
+            counts["above_max_relative_error"] = sum(one.n_imprecise for one in estimates)
+        coalitions = [one.coalition_values for one in estimates]
+        return Result(
+            tuple(shapley_rows(*pair, finite, batch.chosen[finite]) for pair in pairs),
+            errors,
+            counts,
+            tuple(None if values is None else values.take(finite) for values in coalitions),
+        )

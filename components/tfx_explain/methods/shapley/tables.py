@@ -1,0 +1,156 @@
+"""What Shapley values write: importance, its covariance, interactions, and how slices differ from the rest."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tfx_explain import records
+from tfx_explain.methods.method import BASELINE, CANDIDATE, DIFFERENCE, Accumulated
+from tfx_explain.slicing import OVERALL
+from tfx_explain.summary.importance import ImportanceAccumulator, ImportanceSummary
+from tfx_explain.summary.interactions import InteractionSummary
+from tfx_explain.summary.ratio import t_quantile
+from tfx_explain.summary.sizes import NoisyMoments
+from tfx_explain.summary.slices import compare_with_rest, false_discovery_q_values
+
+METHOD = records.SHAPLEY
+SIZES, INTERACTIONS = "sizes", "interactions"
+
+
+@dataclasses.dataclass(frozen=True)
+class ShapleyTables:
+    """What the tables need beside the accumulators.
+
+    Attributes:
+      players: their names.
+      interaction_pairs: (n_pairs, 2) players of each interaction.
+      interaction_index: which index the interactions are.
+    """
+
+    players: tuple[str, ...]
+    interaction_pairs: npt.NDArray[np.int32]
+    interaction_index: str
+
+    def all(self, accumulated: Accumulated) -> dict[str, pd.DataFrame]:
+        """File name -> table."""
+        of_candidate = accumulated.side(CANDIDATE, SIZES)
+        importance = {place: value.result() for place, value in of_candidate.items()}
+        tables = {
+            records.IMPORTANCE: self.importance(importance),
+            records.IMPORTANCE_COVARIANCE: self.covariance(importance),
+        }
+        interactions = {place: value.result() for place, value in accumulated.side(CANDIDATE, INTERACTIONS).items()}
+        if interactions:
+            tables[records.INTERACTIONS] = self.interactions(interactions)
+        baseline = {place: value.result() for place, value in accumulated.side(BASELINE, SIZES).items()}
+        if baseline:
+            differences = accumulated.side(DIFFERENCE, SIZES)
+            tables[records.BASELINE_IMPORTANCE] = self.importance(baseline, importance, differences)
+            tables[records.BASELINE_IMPORTANCE_COVARIANCE] = self.covariance(baseline, differences)
+        compared = self.slice_differences(of_candidate)
+        return tables if compared is None else {**tables, records.SLICE_DIFFERENCES: compared}
+
+    def importance(
+        self,
+        summaries: Mapping[tuple[str, str], ImportanceSummary],
+        candidate: Mapping[tuple[str, str], ImportanceSummary] | None = None,
+        differences: Mapping[tuple[str, str], NoisyMoments] | None = None,
+    ) -> pd.DataFrame:
+        """A row per slice, output and player; with `differences` also candidate - baseline, paired by row."""
+        frames = []
+        for (slice_key, output), summary in summaries.items():
+            columns: dict[str, Any] = {"slice": slice_key, "output": output, "method": METHOD, "player": self.players}
+            columns |= summary.columns()
+            columns |= {"num_examples": summary.n_examples, "num_effective_examples": summary.n_effective}
+            columns["metric"] = "mean_abs_attribution"
+            if candidate is not None and differences is not None:
+                moments = differences[slice_key, output]
+                # Of importances as they are given, not below 0; they differ no more than the means of sizes do.
+                columns["difference"] = candidate[slice_key, output].mean_abs - summary.mean_abs
+                columns["difference_std_error"] = np.sqrt(np.diag(moments.covariance_of_mean()))
+                half_width = t_quantile(0.975, moments.n_effective - 1) * columns["difference_std_error"]
+                columns["difference_ci_low"] = columns["difference"] - half_width
+                columns["difference_ci_high"] = columns["difference"] + half_width
+            frames.append(pd.DataFrame(columns).sort_values("rank", kind="stable"))
+        return pd.concat(frames, ignore_index=True)
+
+    def slice_differences(self, accumulators: Mapping[tuple[str, str], ImportanceAccumulator]) -> pd.DataFrame | None:
+        """A row per slice, output and player; None where there are no slices."""
+        frames = []
+        for (slice_key, output), inside in accumulators.items():
+            if slice_key == OVERALL:
+                continue
+            overall = accumulators[OVERALL, output]
+            columns: dict[str, Any] = {"slice": slice_key, "output": output, "method": METHOD, "player": self.players}
+            columns |= vars(compare_with_rest(overall.absolute, inside.absolute))
+            columns["num_examples"] = inside.n_examples
+            columns["num_rest_examples"] = overall.n_examples - inside.n_examples
+            frames.append(pd.DataFrame(columns))
+        if not frames:
+            return None
+        table = pd.concat(frames, ignore_index=True)
+        q_values = false_discovery_q_values(table["p_value"])
+        table.insert(table.columns.get_loc("p_value") + 1, "q_value", q_values)
+        return table
+
+    def covariance(
+        self,
+        summaries: Mapping[tuple[str, str], ImportanceSummary],
+        differences: Mapping[tuple[str, str], NoisyMoments] | None = None,
+    ) -> pd.DataFrame:
+        """A row per slice, output and pair of players, each with itself too; with `differences` also theirs."""
+        first, second = np.triu_indices(len(self.players))
+        columns = {key: {"covariance": s.mean_abs_covariance[first, second]} for key, s in summaries.items()}
+        for key, moments in (differences or {}).items():
+            columns[key]["difference_covariance"] = moments.covariance_of_mean()[first, second]
+        return self._pairs(first, second, columns)
+
+    def interactions(self, summaries: Mapping[tuple[str, str], InteractionSummary]) -> pd.DataFrame:
+        """A row per slice, output and pair of players, strongest first."""
+        columns = {}
+        for key, summary in summaries.items():
+            named = dataclasses.asdict(summary)
+            columns[key] = {
+                "index": self.interaction_index,
+                "value": named.pop("mean_abs"),
+                "num_examples": named.pop("n_examples"),
+                **named,
+            }
+        first, second = self.interaction_pairs.T
+        table = self._pairs(first, second, columns)
+        # What the summaries are called comes in order; slices too, after the whole data.
+        rows = [
+            table[(table["slice"] == slice_key) & (table["output"] == output)].sort_values("value", ascending=False)
+            for slice_key, output in summaries
+        ]
+        return pd.concat(rows, ignore_index=True)
+
+    def _pairs(
+        self,
+        first: npt.NDArray[Any],
+        second: npt.NDArray[Any],
+        columns: Mapping[tuple[str, str], Mapping[str, Any]],
+    ) -> pd.DataFrame:
+        names = np.array(self.players, object)
+        return pd.concat(
+            [
+                pd.DataFrame(
+                    {
+                        "slice": slice_key,
+                        "output": output,
+                        "method": METHOD,
+                        "player_a": names[first],
+                        "player_b": names[second],
+                        **values,
+                    }
+                )
+                for (slice_key, output), values in columns.items()
+            ],
+            ignore_index=True,
+        )
