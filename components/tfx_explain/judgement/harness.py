@@ -27,9 +27,9 @@ def judge_rule(
       min_examples: fewer examples than this are `insufficient_evidence`, for the rules that estimate something.
 
     Raises:
-      ConfigError: a player is unknown, or the explanation lacks what the rule needs.
+      ConfigError: a setting or a player is unknown, or the explanation lacks what the rule needs.
     """
-    given = {**rule.defaults, **settings}
+    given = rule.complete(settings)
     decision = _decision(rule, given, evidence, confidence, min_examples)
     bounds = decision.bounds
     return Finding(
@@ -82,12 +82,12 @@ def skip_rule(rule: RuleDescription[Any], settings: Settings, slice_key: str, re
 def _decision(
     rule: RuleDescription[Any], settings: Settings, evidence: Grounds, confidence: float, min_examples: int
 ) -> Decision:
-    for name in rule.naming:
-        if settings.get(name) is not None:
-            evidence.index([settings[name]] if isinstance(settings[name], str) else settings[name])
     decided = rule.beforehand and rule.beforehand(evidence, **settings)
     if decided:
         return decided
+    for name in rule.naming:
+        if settings.get(name) is not None:
+            evidence.index([settings[name]] if isinstance(settings[name], str) else settings[name])
     absent = [need for need in rule.needs if getattr(evidence, need.detail) is None]
     for need in absent:
         if need.is_mistake:

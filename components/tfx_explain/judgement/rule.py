@@ -19,6 +19,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from typing_extensions import Self
 
+from tfx_explain.errors import ConfigError
 from tfx_explain.judgement.bounds import Bounds
 from tfx_explain.judgement.evidence import Evidence
 from tfx_explain.judgement.finding import Outcome
@@ -142,7 +143,6 @@ class RuleDescription(Generic[E]):
       needs: of the evidence beside importance.
       needs_importance: whether too few examples, or importance that is not known, leave nothing to judge.
       shows_figures: whether its figures are shown even where nothing can be judged.
-      is_between_slices: whether it compares a slice with the rest, so that it says nothing about the whole data.
       beforehand: from evidence and settings to the decision where that needs nothing else, before anything is looked
         at; else None. Settings that mean nothing are refused here.
       threshold: from settings to what the figure is compared with, where that is not the first of the limits.
@@ -161,7 +161,6 @@ class RuleDescription(Generic[E]):
     needs: tuple[Need, ...] = ()
     needs_importance: bool = True
     shows_figures: bool = False
-    is_between_slices: bool = False
     beforehand: Callable[..., Decision | None] | None = None
     threshold: Callable[[Settings], float] | None = None
     shown: Callable[[Settings], Settings] = _as_they_are
@@ -170,6 +169,11 @@ class RuleDescription(Generic[E]):
     def needs_baseline(self) -> bool:
         """Whether it compares with a baseline."""
         return self.evidence is not Evidence
+
+    @property
+    def is_between_slices(self) -> bool:
+        """Whether it compares a slice with the rest, so that it says nothing about the whole data."""
+        return any(need.detail == "contrast" for need in self.needs)
 
     @property
     def text(self) -> str:
@@ -181,6 +185,20 @@ class RuleDescription(Generic[E]):
         """The settings in their order, with `inspect.Parameter.empty` for those that must be given."""
         parameters = inspect.signature(self.judge).parameters.values()
         return {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}
+
+    def complete(self, settings: Settings) -> Settings:
+        """The settings in the order of the rule, with the defaults of those that are not given.
+
+        Raises:
+          ConfigError: one is missing, or is none of the rule's.
+        """
+        given = {**self.defaults, **settings}
+        missing = [name for name, value in given.items() if value is inspect.Parameter.empty]
+        unknown = [name for name in settings if name not in self.defaults]
+        if missing or unknown:
+            what = f"needs the setting `{missing[0]}`" if missing else f"has no setting `{unknown[0]}`"
+            raise ConfigError(f"rule `{self.name}` {what}; its settings: {', '.join(self.defaults)}.")
+        return given
 
     def limit(self, settings: Settings) -> float:
         """What the figure is compared with."""

@@ -79,8 +79,8 @@ def of_estimates(
     Returns:
       (k,) and (k,), 0 or more.
     """
-    found = np.asarray(skewness, np.float64)
-    left, right = np.maximum(-found, 0.0), np.maximum(found, 0.0)
+    estimate = np.asarray(skewness, np.float64)
+    left, right = np.maximum(-estimate, 0.0), np.maximum(estimate, 0.0)
     return _allowed(left, n, from_above[0]), _allowed(right, n, from_above[1])
 
 
@@ -100,7 +100,7 @@ def of_estimated_sum(
       n: (effective) number of values behind each.
       from_above: as for `of_estimates`, of the sum.
     """
-    found, between = np.asarray(skewness, np.float64), np.asarray(covariance, np.float64)
+    estimate, between = np.asarray(skewness, np.float64), np.asarray(covariance, np.float64)
     std = np.sqrt(np.maximum(np.diag(between), 0.0))
     together, apart, total = float(std.sum()), float(std @ std), float(between.sum())
     correlation = (total - apart) / (together**2 - apart) if together**2 > apart else 0.0
@@ -113,7 +113,7 @@ def of_estimated_sum(
         alike = (float(np.cbrt(tails) @ std) / together) ** 3
         return np.asarray(np.minimum(alone + weight * (alike - alone), math.sqrt(max(n, 1.0))))
 
-    left, right = side(np.maximum(-found, 0.0)), side(np.maximum(found, 0.0))
+    left, right = side(np.maximum(-estimate, 0.0)), side(np.maximum(estimate, 0.0))
     return _allowed(left, n, from_above[0]), _allowed(right, n, from_above[1])
 
 

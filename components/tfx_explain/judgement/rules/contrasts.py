@@ -123,5 +123,4 @@ MAX_SLICE_DIFFERENCE = RuleDescription(
     Evidence,
     "fraction",
     needs=(_CONTRAST,),
-    is_between_slices=True,
 )

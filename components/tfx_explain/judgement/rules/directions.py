@@ -116,7 +116,7 @@ def _monotonic(
     skewness = of_estimates(estimate, steps.degrees_of_freedom + 1, (unknown, unknown))
     intervals = t_intervals(steps.step, steps.std_error, steps.degrees_of_freedom, skewness)
     side: Side = "at least" if direction == "increasing" else "at most"
-    limit = -tolerance if direction == "increasing" else tolerance
+    limit = _step_limit({"direction": direction, "tolerance": tolerance})
     bounds, index = decisive(steps.step, intervals, limit, confidence, side)
     bounds, outcome = bounds.named(feature), decide(bounds, limit, side)
     start, end = (f"{float(point):.4g}" for point in steps.points[index : index + 2])
