@@ -7,12 +7,12 @@ import importlib.metadata
 import json
 import logging
 import platform
-from collections.abc import Mapping
 from typing import Any
 
 from tfx_explain import records
 from tfx_explain.config import ExplainConfig
 from tfx_explain.job.request import ExplainRequest
+from tfx_explain.job.results import JobResults
 from tfx_explain.methods.outputs import names_of
 from tfx_explain.models import Model
 from tfx_explain.version import __version__
@@ -22,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 _LIBRARIES = ("tensorflow", "keras", "tfx", "apache-beam", "tensorflow-data-validation", "numpy")
 
 
-def describe_run(request: ExplainRequest, run: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+def describe_run(request: ExplainRequest, run: JobResults, seconds: float) -> dict[str, Any]:
     """The manifest of a finished run; the keys are those of `artifacts.Explanation`.
 
     Args:
@@ -31,12 +31,12 @@ def describe_run(request: ExplainRequest, run: Mapping[str, Any], seconds: float
       seconds: how long the job took.
     """
     config, model = request.config, request.model.acquire()
-    counts = {split: run["counts"][split] for split in request.example_patterns}
+    counts = {split: run.counts[split] for split in request.example_patterns}
     return {
         "format_version": records.FORMAT_VERSION,
         "tfx_explain_version": __version__,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "method": run["methods"],
+        "method": run.methods,
         "config": json.loads(config.to_json()),
         "model": {
             "uri": request.model.model_dir,
@@ -44,7 +44,7 @@ def describe_run(request: ExplainRequest, run: Mapping[str, Any], seconds: float
             "signature": config.model.signature,
             "output": model.output_name,
             "output_space": model.output_space,
-            "output_space_note": _space_note(model, config, run["looks_like_probabilities"]),
+            "output_space_note": _space_note(model, config, run.looks_like_probabilities),
             "access": model.access,
         },
         "baseline_model": _baseline(request),
@@ -57,17 +57,17 @@ def describe_run(request: ExplainRequest, run: Mapping[str, Any], seconds: float
             "pattern": request.background_pattern,
             "split": config.background.split,
             "strategy": config.background.strategy,
-            **run["background"],
+            **run.background,
         },
         "players": {name: list(features) for name, features in request.players.items()},
-        "top_players": run["top_players"],
+        "top_players": run.top_players,
         "unused_features": list(request.unused_features),
         "outputs": list(request.outputs),
-        "base_values": dict(zip(names_of(model, run["outputs"]), run["base_values"], strict=True)),
+        "base_values": dict(zip(names_of(model, run.outputs), run.base_values, strict=True)),
         "counts": counts,
-        "slices": run["slices"],
-        "failures": run["failures"],
-        "completeness_gap": {"max_abs": run["max_gap"], "max_relative": run["max_relative_gap"]},
+        "slices": run.slices,
+        "failures": run.failures,
+        "completeness_gap": {"max_abs": run.max_gap, "max_relative": run.max_relative_gap},
         "seed": config.seed,
         "versions": {"python": platform.python_version(), **_versions()},
         "timings_seconds": {"total": round(seconds, 3)},

@@ -17,7 +17,6 @@ from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import Sample
 from tfx_explain.models import Model
 from tfx_explain.rows import HashArray
-from tfx_explain.slicing import OVERALL
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -203,13 +202,3 @@ class SecondPass(Protocol):
         self, asked: Sequence[Any], sample: pa.RecordBatch | None, values: Mapping[Any, Any]
     ) -> tuple[Mapping[str, pd.DataFrame], Mapping[str, Any]]:
         """File name of a table -> its rows of this method; and its entry in the manifest."""
-
-
-def whole_data_first(accumulated: Mapping[Key, Any], outputs: Sequence[str]) -> dict[Key, Any]:
-    """The same, the whole data before its slices, outputs in their order."""
-
-    def place(key: Key) -> tuple[bool, str, str, str, str, int]:
-        of_output = outputs.index(key.output) if key.output in outputs else -1
-        return key.slice_name != OVERALL, key.method, key.side, key.what, key.slice_name, of_output
-
-    return {key: accumulated[key] for key in sorted(accumulated, key=place)}

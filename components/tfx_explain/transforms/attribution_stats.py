@@ -13,10 +13,10 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from tfx_explain import records, storage
 from tfx_explain.config import ExplainConfig
+from tfx_explain.job.explained import ExplainedExamples
 from tfx_explain.methods.shapley.rows import ShapleyRows
 from tfx_explain.rows import example_weights, take_rows
 from tfx_explain.slicing import slice_examples, slice_name
-from tfx_explain.transforms.explain import ExplainedExamples
 
 # No name of a column of attributions begins like these.
 _SLICES = "__slices__"

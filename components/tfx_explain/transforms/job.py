@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
-import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
 
-from tfx_explain import errors, integrity, records, storage
+from tfx_explain import integrity, records, storage
 from tfx_explain.config import ExplainConfig
-from tfx_explain.errors import InputError, TfxExplainError, TooManyFailedRowsError
+from tfx_explain.job.failures import check_failures, raised_by_us
 from tfx_explain.job.manifest import describe_run
 from tfx_explain.job.request import BACKGROUND_NAMES, ExplainRequest
+from tfx_explain.job.results import Collected, JobResults, write_tables
+from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.registry import methods_of, second_passes_of
 from tfx_explain.report import render_explanation
 from tfx_explain.transforms.attribution_stats import WriteAttributionStats
 from tfx_explain.transforms.explain import CheckExamples, ExplainExamples
-from tfx_explain.transforms.finish import write_tables
 from tfx_explain.transforms.plan import PlanJob, SettlePlan, background_name
-from tfx_explain.transforms.read import COUNTS, FAILED, FILE_BYTES, LOST_BYTES, ReadExamples
+from tfx_explain.transforms.read import COUNTS, FAILED, ReadExamples
 from tfx_explain.transforms.second_pass import LookAgain
 from tfx_explain.transforms.select import SelectExamples, Selection
 from tfx_explain.transforms.slices import CountSlices
@@ -56,19 +54,18 @@ def run_explanation(request: ExplainRequest, make_pipeline: Callable[[], beam.Pi
             build_job(pipeline, request)
         for handle, model in zip(request.models, models, strict=True):
             handle.check(model)
-        run = records.read_json(storage.join(request.explanation_dir, records.RUN))
-        storage.remove(storage.join(request.explanation_dir, records.RUN))
-        _check_failures(run, request.config.max_failed_fraction)
-        if not run["failures"]:
+        results = JobResults.take(request.explanation_dir)
+        check_failures(results, request.example_patterns, request.config.max_failed_fraction)
+        if not results.failures:
             storage.remove(storage.join(request.explanation_dir, records.DEAD_LETTERS))
-        manifest = describe_run(request, run, time.monotonic() - started)
+        manifest = describe_run(request, results, time.monotonic() - started)
         report = render_explanation(request.explanation_dir, manifest)
         storage.write_bytes(storage.join(request.explanation_dir, records.REPORT), report.encode())
         manifest = integrity.with_digests(manifest, request.explanation_dir, request.attributions_dir)
         records.write_json(storage.join(request.explanation_dir, records.MANIFEST), manifest)
     except BaseException as error:
         discard(request)
-        ours = _raised_by_us(error, (request.explanation_dir, request.attributions_dir))
+        ours = raised_by_us(error, (request.explanation_dir, request.attributions_dir))
         if ours is None or not isinstance(error, Exception):
             raise
         raise ours from error
@@ -116,7 +113,7 @@ def build_job(pipeline: beam.Pipeline, request: ExplainRequest) -> None:
         | "Finish" >> beam.Create([request])
         | "WriteTables"
         >> beam.Map(
-            write_tables,
+            _finish,
             plan=beam.pvalue.AsSingleton(plan),
             counts=beam.pvalue.AsDict(counts),
             failures=beam.pvalue.AsDict(reasons),
@@ -181,7 +178,7 @@ def _count_slices(
 def _summarize(
     pipeline: beam.Pipeline, explained: Mapping[str, beam.PCollection], request: ExplainRequest
 ) -> dict[str, Any]:
-    """What `write_tables` takes of the explained rows, by the names it has there."""
+    """What `Collected` has of the explained rows, by the names it has there."""
     config, players = request.config, tuple(request.players)
     outputs = request.outputs
     everything = list(explained.values())
@@ -203,6 +200,10 @@ def _summarize(
     }
 
 
+def _finish(request: ExplainRequest, *, plan: JobPlan, **collected: Any) -> None:
+    write_tables(request, plan, Collected(**collected)).write(request.explanation_dir)
+
+
 def _encode(explained: Any, players: Sequence[str]) -> list[bytes]:
     return records.encode_examples(attribution_rows(explained, players))
 
@@ -210,53 +211,3 @@ def _encode(explained: Any, players: Sequence[str]) -> list[bytes]:
 def _reasons(split: str, failures: Sequence[tuple[bytes, str]]) -> Iterator[tuple[tuple[str, str], int]]:
     for _, reason in failures:
         yield (split, reason), 1
-
-
-def _check_failures(run: Mapping[str, Any], allowed: float) -> None:
-    for split, counts in run["counts"].items():
-        reasons = run["failures"].get(split, {})
-        read, explained, selected = (counts.get(what, 0) for what in ("read", "explained", "selected"))
-        lost_bytes, file_bytes = counts.get(LOST_BYTES, 0), counts.pop(FILE_BYTES, 0)
-        failed = sum(reasons.values())
-        cut = f" and {lost_bytes:,} of {file_bytes:,} bytes not read" if lost_bytes else ""
-        # Rows that cannot be read are as large as those that can.
-        too_many_lost = lost_bytes > allowed * file_bytes
-        if failed > allowed * read or too_many_lost or selected - explained > allowed * selected:
-            raise TooManyFailedRowsError(
-                f"{failed} of {read} rows of split `{split}` could not be explained{cut}, more than the fraction "
-                f"{allowed} that `max_failed_fraction` allows; most often {_most_frequent(reasons)}."
-            )
-        if "(background)" not in split and not explained:
-            why = f"; most often {_most_frequent(reasons)}" if reasons else ""
-            raise InputError(f"no row of split `{split}` could be explained ({read} read){why}.")
-
-
-def _most_frequent(reasons: Mapping[str, int]) -> str:
-    """Up to three reasons, the most frequent first, and how many rows each of them had."""
-    first = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))[:_NAMED_REASONS]
-    return ", then ".join(f"({n} rows): {reason.rstrip('.')}" for reason, n in first)
-
-
-def _raised_by_us(error: BaseException, directories: Sequence[str]) -> TfxExplainError | None:
-    """The error of ours behind one that Beam raised: Beam wraps those of its workers in their own text."""
-    if isinstance(error, TfxExplainError):
-        return type(error)(_without_stage(str(error)))
-    found = re.findall(r"tfx_explain\.errors\.(\w+): (.+)", str(error))
-    if found and hasattr(errors, found[-1][0]):
-        ours = getattr(errors, found[-1][0])(_without_stage(found[-1][1]))
-        return ours if isinstance(ours, TfxExplainError) else None
-    return _full_or_read_only(error, directories)
-
-
-def _full_or_read_only(error: BaseException, directories: Sequence[str]) -> InputError | None:
-    """What Beam says of a disk that takes no more, in one sentence of ours."""
-    said = str(error)
-    ours = any(directory in said for directory in directories)
-    for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, *([errno.EACCES] if ours else [])):
-        if getattr(error, "errno", None) == number or f"[Errno {number}]" in said:
-            return storage.cannot_write(directories[0], OSError(number, os.strerror(number)))
-    return None
-
-
-def _without_stage(message: str) -> str:
-    return re.sub(r" \[while running '[^']*'\]", "", message.split("\\n")[0]).strip()

@@ -11,13 +11,13 @@ import numpy as np
 
 from tfx_explain.content_sample import SampledRows
 from tfx_explain.errors import EmptySplitError, ModelCallError
+from tfx_explain.job.explained import set_aside
 from tfx_explain.job.request import ExplainRequest
 from tfx_explain.methods.background import JobPlan, choose_background, pool_size
 from tfx_explain.methods.context import Sample
 from tfx_explain.methods.refusals import GROUP, refused_rows, said
 from tfx_explain.methods.registry import methods_of
 from tfx_explain.rows import take_rows
-from tfx_explain.transforms.explain import set_aside
 from tfx_explain.transforms.read import FAILED
 from tfx_explain.transforms.select import SampleRows, Selection
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 import apache_beam as beam
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
 from tfx_explain import records, storage
 from tfx_explain.content_sample import (
@@ -20,7 +17,9 @@ from tfx_explain.content_sample import (
     in_buckets,
     number_files,
 )
-from tfx_explain.rows import ROWS_PER_BATCH, HashArray, row_hashes, take_rows
+from tfx_explain.job.failures import EMPTY_FILES, FILE_BYTES, LOST_BYTES
+from tfx_explain.job.split_rows import SplitRows
+from tfx_explain.rows import ROWS_PER_BATCH, row_hashes
 from tfx_explain.tfrecords import Fault
 
 COUNTS = "counts"
@@ -29,45 +28,7 @@ COUNTS = "counts"
 FAILED = "failed"
 """Tag of the output that holds (split, [(record, reason), ...]) of rows that could not be used."""
 
-
-FILE_BYTES = "file_bytes"
-"""What of the counts says how large the files are, as they are stored."""
-
-LOST_BYTES = "lost_bytes"
-"""What of the counts says how much of that cannot be read, because a file is damaged before."""
-
-EMPTY_FILES = "empty_files"
-"""What of the counts says how many files have 0 bytes."""
-
 _BATCH_BYTES = 64 * 2**20
-
-
-class SplitRows(NamedTuple):
-    """Rows of a split.
-
-    Attributes:
-      split: its name.
-      rows: n of them.
-      hashes: (n,) of their contents.
-      draws: (n,) a random number for each, of copies too; None where none were asked for.
-      records: the bytes of each row as they were read, while it is being checked; None later, to save the room.
-    """
-
-    split: str
-    rows: pa.RecordBatch
-    hashes: HashArray
-    draws: HashArray | None = None
-    records: Sequence[bytes] | None = None
-
-    def take(self, chosen: npt.NDArray[np.int64]) -> SplitRows:
-        """The rows with these indices, in this order."""
-        draws = None if self.draws is None else self.draws[chosen]
-        kept = None if self.records is None else [self.records[row] for row in chosen.tolist()]
-        return SplitRows(self.split, take_rows(self.rows, chosen), self.hashes[chosen], draws, kept)
-
-    def without_records(self) -> SplitRows:
-        """The rows alone."""
-        return self._replace(records=None)
 
 
 class ReadExamples(beam.PTransform):

@@ -9,12 +9,12 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
+from tfx_explain.job.accumulate import PlainKey, merged_by_key
+from tfx_explain.job.explained import ExplainedExamples
 from tfx_explain.job.request import ExplainRequest
 from tfx_explain.methods.method import SecondPass
 from tfx_explain.rows import HashArray, example_weights, take_rows
-from tfx_explain.transforms.explain import ExplainedExamples
 from tfx_explain.transforms.select import SmallestDrawsFn
-from tfx_explain.transforms.summarize import PlainKey, merged_by_key
 
 
 class LookAgain(beam.PTransform):

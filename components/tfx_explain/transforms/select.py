@@ -27,8 +27,9 @@ from tfx_explain.content_sample import (
     in_buckets,
     stream_of,
 )
+from tfx_explain.job.split_rows import SplitRows
 from tfx_explain.rows import ROWS_PER_BATCH, HashArray
-from tfx_explain.transforms.read import SplitRows, read_file
+from tfx_explain.transforms.read import read_file
 
 
 class SelectedContents(NamedTuple):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import apache_beam as beam
 import pyarrow as pa
 
 from tfx_explain.config import ExplainConfig, SlicingSpec
-from tfx_explain.slicing import OVERALL, SliceKey, check_slice_count, in_spec, slice_examples, slice_name, spec_name
+from tfx_explain.slicing import SliceKey, check_slice_count, slice_examples
 
 
 class CountSlices(beam.PTransform):
@@ -56,32 +55,3 @@ class _CountSlicesFn(beam.CombineFn):
 
     def extract_output(self, accumulator: Counter[SliceKey]) -> dict[SliceKey, int]:
         return dict(accumulator)
-
-
-def describe_slices(
-    config: ExplainConfig, counted: Mapping[SliceKey, int], explained: Mapping[str, int]
-) -> dict[str, list[Any]]:
-    """The entry `slices` of the manifest.
-
-    Args:
-      config: says which slices were asked for, and how many rows they need.
-      counted: slice -> rows before they were explained.
-      explained: name of the slice -> explained rows of positive weight.
-    """
-    least = config.min_slice_examples
-    whole = {"slice": OVERALL, "features": {}, "num_examples": explained.get(OVERALL, 0)}
-    included: list[dict[str, Any]] = [whole]
-    too_small: list[dict[str, Any]] = []
-    for key in sorted(counted):
-        name = slice_name(key)
-        n = explained.get(name, 0)
-        (included if n >= least else too_small).append({"slice": name, "features": dict(key), "num_examples": n})
-    return {
-        "included": included,
-        "too_small": too_small,
-        "without_examples": [
-            spec_name(spec)
-            for spec in config.slicing_specs
-            if spec.features and not any(in_spec(key, spec) for key in counted)
-        ],
-    }

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from tfx_explain import records, storage
+from tfx_explain.job.explained import ExplainedExamples
 from tfx_explain.rows import HashArray, take_rows
-from tfx_explain.transforms.explain import ExplainedExamples
 from tfx_explain.transforms.select import SmallestDrawsFn
 
 N_REPORT_EXAMPLES = 400

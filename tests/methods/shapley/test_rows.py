@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from tfx_explain.transforms.explain import _output_errors
+from tfx_explain.methods.shapley.rows import output_errors
 
 
 def test_rows_whose_attributions_overflow_float32_are_not_explained() -> None:
@@ -14,7 +14,7 @@ def test_rows_whose_attributions_overflow_float32_are_not_explained() -> None:
     values[2] = [[4e38], [-4e38]]
     background = SimpleNamespace(asked=lambda array: array)
     estimates = SimpleNamespace(prediction=prediction, values=values)
-    errors = _output_errors(estimates, background, np.zeros((6, 1), int))  # type: ignore[arg-type]
+    errors = output_errors(estimates, background, np.zeros((6, 1), int))  # type: ignore[arg-type]
     assert sorted(errors) == [1, 2, 3, 4]
     assert all("3.4e38" in errors[row] for row in (1, 2))
     assert all("NaN or infinite for this row" in errors[row] for row in (3, 4))

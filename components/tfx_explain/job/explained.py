@@ -1,0 +1,127 @@
+"""Explaining a batch of rows by all methods of a job; what cannot be explained is set aside with the reason."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfx_explain import records
+from tfx_explain.config import ExplainConfig
+from tfx_explain.job.split_rows import SplitRows
+from tfx_explain.methods.background import JobPlan
+from tfx_explain.methods.batch import Batch
+from tfx_explain.methods.method import BatchExplainer
+from tfx_explain.methods.shapley.rows import ShapleyRows
+from tfx_explain.models import Model
+from tfx_explain.rows import HashArray, column_or_nulls, example_weights, list_lengths, take_rows
+
+
+@dataclasses.dataclass(frozen=True)
+class ExplainedExamples:
+    """A batch of rows with what each method has found of them.
+
+    Attributes:
+      split: the rows' split.
+      rows: n_examples of them.
+      draws: (n_examples,) random numbers, different for copies.
+      ids: (n_examples,) the value of the id feature, else the content hash.
+      found: key of a method -> what it says of the rows, by the model and by the baseline model if there is one.
+    """
+
+    split: str
+    rows: pa.RecordBatch
+    draws: HashArray
+    ids: Sequence[bytes]
+    found: Mapping[str, tuple[Any, ...]]
+
+    @property
+    def shapley(self) -> tuple[ShapleyRows, ...]:
+        """Attributions by each model."""
+        return self.found[records.SHAPLEY]
+
+
+Explained = tuple[ExplainedExamples, list[tuple[bytes, str]], dict[str, int]]
+"""The explained rows, (record, reason) of those that could not be, and what was done how often."""
+
+
+def key_errors(batch: pa.RecordBatch, config: ExplainConfig, n_outputs: int) -> dict[int, str]:
+    """Row -> what is wrong with its label, id or weight."""
+    errors: dict[int, str] = {}
+    if config.example_weight_key is not None:
+        bad = np.flatnonzero(np.isnan(example_weights(batch, config.example_weight_key)))
+        text = f"the example weight `{config.example_weight_key}` is not one finite number of 0 or more"
+        errors |= dict.fromkeys(bad.tolist(), text)
+    # Otherwise only methods that compare outputs with labels need one, and they leave out rows that have none.
+    label = config.label_key if config.model.classes == "label" else None
+    for what, name in (("id", config.id_key), ("label", label)):
+        if name is not None:
+            lengths = list_lengths(column_or_nulls(batch, name))
+            errors |= dict.fromkeys(
+                np.flatnonzero(lengths != 1).tolist(), f"the {what} `{name}` has not exactly one value"
+            )
+    if config.model.classes == "label":
+        labelled = np.setdiff1d(np.arange(batch.num_rows), list(errors))
+        column = column_or_nulls(batch, str(config.label_key)).take(pa.array(labelled))
+        classes = pc.list_flatten(column).to_numpy(zero_copy_only=False)
+        known = np.isin(classes, np.arange(n_outputs))
+        text = f"the label `{config.label_key}` is not the index of one of the model's {n_outputs} outputs"
+        errors |= dict.fromkeys(labelled[~known].tolist(), text)
+    return errors
+
+
+def set_aside(batch: pa.RecordBatch, errors: Mapping[int, str]) -> tuple[pa.RecordBatch, list[tuple[bytes, str]]]:
+    """The rows without an error, and (record, reason) of the others, encoded anew: same features, same values."""
+    if not errors:
+        return batch, []
+    bad = np.array(sorted(errors))
+    good = np.setdiff1d(np.arange(batch.num_rows), bad)
+    encoded = records.encode_own_features(take_rows(batch, bad))
+    return take_rows(batch, good), [(record, errors[row]) for record, row in zip(encoded, bad.tolist(), strict=True)]
+
+
+def explain_examples(
+    models: Sequence[Model],
+    explainers: Mapping[str, BatchExplainer[Any]],
+    examples: SplitRows,
+    plan: JobPlan,
+    config: ExplainConfig,
+) -> Explained:
+    """What each method says of each row.
+
+    Args:
+      models: the model, and the baseline model if there is one.
+      explainers: key of a method -> at work with these models.
+      examples: rows without `row_errors`.
+      plan: of the job.
+      config: which outputs to keep.
+
+    Returns:
+      The explained rows; (record, reason) of those for which a method failed; what was done how often.
+    """
+    rows, hashes = examples.rows, examples.hashes
+    draws = hashes if examples.draws is None else examples.draws
+    whole = Batch.of(models, rows, hashes, draws, plan.outputs, config)
+    kept, batch = np.arange(rows.num_rows), whole
+    errors: dict[int, str] = {}
+    found: dict[str, tuple[Any, ...]] = {}
+    lent: dict[str, tuple[Any, ...]] = {}
+    counts: dict[str, int] = {}
+    for key, explainer in explainers.items():
+        result = explainer.explain(batch, plan, lent)
+        if result.errors:
+            errors |= {int(kept[row]): reason for row, reason in result.errors.items()}
+            good = np.setdiff1d(np.arange(len(kept)), list(result.errors))
+            found = {other: tuple(side.take(good) for side in sides) for other, sides in found.items()}
+            lent = {other: tuple(side and side.take(good) for side in sides) for other, sides in lent.items()}
+            kept, batch = kept[good], batch.take(good)
+        found[key], lent[key] = result.sides, result.lent
+        counts |= result.counts
+    counts["model_rows"] = sum(n for name, n in counts.items() if name == "model_rows" or name.endswith("_model_rows"))
+    counts |= {"selected": rows.num_rows, "explained": len(kept), "predicted_rows": len(models) * rows.num_rows}
+    _, failures = set_aside(rows, errors)
+    return ExplainedExamples(examples.split, batch.rows, batch.draws, batch.ids, found), failures, counts

@@ -1,0 +1,233 @@
+"""What a run has found beside its tables: made by the worker that writes them, read by the driver."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from tfx_explain import records, storage
+from tfx_explain.config import ExplainConfig
+from tfx_explain.content_sample import SmallestDraws
+from tfx_explain.errors import InputError
+from tfx_explain.job.accumulate import EXAMPLES, PlainKey, merged, merged_by_key, whole_data_first
+from tfx_explain.job.request import ExplainRequest
+from tfx_explain.methods.background import Background, JobPlan
+from tfx_explain.methods.method import CANDIDATE, Accumulated, Key
+from tfx_explain.methods.outputs import looks_like_probabilities
+from tfx_explain.methods.registry import methods_of
+from tfx_explain.methods.shapley.tables import SIZES
+from tfx_explain.records import SHAPLEY
+from tfx_explain.slicing import OVERALL, SliceKey, in_spec, slice_name, spec_name
+from tfx_explain.summary.importance import ImportanceSummary
+
+_N_TOP = 10
+_MAX_REASONS = 50
+_OTHER_REASONS = "other reasons, which the dead letters name"
+
+
+@dataclasses.dataclass(frozen=True)
+class JobResults:
+    """What the manifest needs to know of a run.
+
+    Attributes:
+      counts: split -> what was done -> how often.
+      failures: split -> reason -> rows that could not be explained for it, most frequent first.
+      background: number of rows, digest, and model rows that planning took.
+      looks_like_probabilities: in words, what the outputs have in common with them; "" where nothing.
+      outputs: indices of the outputs that are explained.
+      base_values: mean predictions of the background, of each of these.
+      methods: name -> its entry in the manifest.
+      slices: which there are, and which are too small.
+      top_players: the most important ones of the first output.
+      max_gap, max_relative_gap: the largest completeness gaps.
+    """
+
+    counts: dict[str, dict[str, Any]]
+    failures: dict[str, dict[str, int]]
+    background: dict[str, Any]
+    looks_like_probabilities: str
+    outputs: list[int]
+    base_values: list[float]
+    methods: dict[str, dict[str, Any]]
+    slices: dict[str, list[Any]]
+    top_players: list[str]
+    max_gap: float
+    max_relative_gap: float
+
+    def write(self, directory: str) -> None:
+        """Leaves it where the driver finds it, which may be on another machine."""
+        records.write_json(storage.join(directory, records.RUN), dataclasses.asdict(self))
+
+    @classmethod
+    def take(cls, directory: str) -> JobResults:
+        """What was written, which is then gone."""
+        uri = storage.join(directory, records.RUN)
+        results = cls(**records.read_json(uri))
+        storage.remove(uri)
+        return results
+
+
+@dataclasses.dataclass(frozen=True)
+class Collected:
+    """What all steps of a run have to say at its end.
+
+    Attributes:
+      summaries: accumulators by key; several with one key are merged.
+      second: name of a method that looked at rows again -> its rows of tables, and its entry in the manifest.
+      slices: slice -> rows before they were explained.
+      samples: rows for the report.
+      counts: (split, what) -> n.
+      failures: (split, reason) -> n.
+    """
+
+    summaries: Iterable[tuple[PlainKey, Any]]
+    second: Mapping[str, tuple[Mapping[str, pd.DataFrame], Mapping[str, Any]]]
+    slices: Mapping[SliceKey, int]
+    samples: Iterable[SmallestDraws]
+    counts: Mapping[tuple[str, str], int]
+    failures: Mapping[tuple[str, str], int]
+
+
+def write_tables(request: ExplainRequest, plan: JobPlan, collected: Collected) -> JobResults:
+    """Writes the tables.
+
+    Args:
+      request: what was asked for.
+      plan: of the job.
+      collected: from all steps.
+
+    Raises:
+      InputError: every row has a weight of 0.
+    """
+    config, directory = request.config, request.explanation_dir
+    accumulated = whole_data_first(merged_by_key(collected.summaries), request.outputs)
+    num_examples = {key.slice_name: value.n_examples for key, value in accumulated.items() if key.method == EXAMPLES}
+    # Rows that failed, or have a weight of 0, may have left too few.
+    small = {name for name, n in num_examples.items() if name != OVERALL and n < config.min_slice_examples}
+    accumulated = {key: value for key, value in accumulated.items() if key.slice_name not in small}
+    methods, of_methods = methods_of(request.context), _by_method(accumulated)
+    if accumulated:
+        _check_weights(num_examples[OVERALL], config.example_weight_key)
+        tables = [method.tables(of_methods.get(method.key, Accumulated({})), plan) for method in methods]
+        _write(directory, [*tables, *(of_method for of_method, _ in collected.second.values())])
+        _write_rows(directory, plan.background, merged(collected.samples).result())
+    described = {
+        name: dict(entry)
+        for method in methods
+        for name, entry in method.describe(of_methods.get(method.key, Accumulated({})), plan).items()
+    }
+    sizes = of_methods.get(SHAPLEY, Accumulated({})).side(CANDIDATE, SIZES)
+    of_whole = {output: value.result() for (name, output), value in sizes.items() if name == OVERALL}
+    in_order = [of_whole[name] for name in request.outputs if name in of_whole]
+    return JobResults(
+        counts=_counts_by_split(collected.counts),
+        failures=_reasons_by_split(collected.failures),
+        background={
+            "num_rows": plan.background.rows.num_rows,
+            "digest": plan.background.digest,
+            "model_rows": dict(plan.model_rows),
+        },
+        looks_like_probabilities=looks_like_probabilities(plan.predictions[0]),
+        outputs=plan.outputs.tolist(),
+        base_values=plan.side(0).base_values.tolist(),
+        methods=described | {name: dict(entry) for name, (_, entry) in collected.second.items()},
+        slices=describe_slices(config, collected.slices, num_examples),
+        top_players=_top_players(tuple(request.players), in_order),
+        max_gap=max((result.max_completeness_gap for result in in_order), default=0.0),
+        max_relative_gap=max((result.max_relative_completeness_gap for result in in_order), default=0.0),
+    )
+
+
+def _by_method(accumulated: Mapping[Key, Any]) -> dict[str, Accumulated]:
+    """Key of a method -> what is of it."""
+    of_methods: dict[str, dict[Key, Any]] = {}
+    for key, value in accumulated.items():
+        of_methods.setdefault(key.method, {})[key] = value
+    return {method: Accumulated(values) for method, values in of_methods.items()}
+
+
+def describe_slices(
+    config: ExplainConfig, counted: Mapping[SliceKey, int], explained: Mapping[str, int]
+) -> dict[str, list[Any]]:
+    """The entry `slices` of the manifest.
+
+    Args:
+      config: says which slices were asked for, and how many rows they need.
+      counted: slice -> rows before they were explained.
+      explained: name of the slice -> explained rows of positive weight.
+    """
+    least = config.min_slice_examples
+    whole = {"slice": OVERALL, "features": {}, "num_examples": explained.get(OVERALL, 0)}
+    included: list[dict[str, Any]] = [whole]
+    too_small: list[dict[str, Any]] = []
+    for key in sorted(counted):
+        name = slice_name(key)
+        n = explained.get(name, 0)
+        (included if n >= least else too_small).append({"slice": name, "features": dict(key), "num_examples": n})
+    return {
+        "included": included,
+        "too_small": too_small,
+        "without_examples": [
+            spec_name(spec)
+            for spec in config.slicing_specs
+            if spec.features and not any(in_spec(key, spec) for key in counted)
+        ],
+    }
+
+
+def _write(directory: str, tables: Iterable[Mapping[str, pd.DataFrame]]) -> None:
+    """Writes every table, the rows of each method after those of the one before."""
+    parts: dict[str, list[pd.DataFrame]] = {}
+    for of_method in tables:
+        for name, table in of_method.items():
+            parts.setdefault(name, []).append(table)
+    for name, of_table in parts.items():
+        whole = of_table[0] if len(of_table) == 1 else pd.concat(of_table, ignore_index=True)
+        records.write_table(storage.join(directory, name), whole)
+
+
+def _write_rows(directory: str, background: Background, examples: pa.RecordBatch | None) -> None:
+    """Writes the background with its weights, and the rows for the report."""
+    rows = pa.Table.from_batches([background.rows])
+    if records.BACKGROUND_WEIGHT in rows.schema.names:  # without values, else its rows would have been refused
+        rows = rows.drop([records.BACKGROUND_WEIGHT])
+    weighted = rows.append_column(records.BACKGROUND_WEIGHT, pa.array(background.weights))
+    records.write_table(storage.join(directory, records.BACKGROUND), weighted)
+    if examples is not None:
+        table = pa.Table.from_batches([examples])
+        records.write_table(storage.join(directory, records.REPORT_EXAMPLES), table)
+
+
+def _counts_by_split(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, Any]]:
+    by_split: dict[str, dict[str, Any]] = {}
+    for (split, what), n in sorted(counts.items()):
+        by_split.setdefault(split, {})[what] = f"{n % 2**64:016x}" if what == "digest" else n
+    return by_split
+
+
+def _reasons_by_split(failures: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    """Split -> reason -> n, most frequent first; what models say of single rows may be as many reasons as rows."""
+    by_split: dict[str, dict[str, int]] = {}
+    for (split, reason), n in sorted(failures.items(), key=lambda item: (item[0][0], -item[1], item[0][1])):
+        reasons = by_split.setdefault(split, {})
+        named = reason if len(reasons) < _MAX_REASONS else _OTHER_REASONS
+        reasons[named] = reasons.get(named, 0) + n
+    return by_split
+
+
+def _check_weights(n_weighted: int, weight: str | None) -> None:
+    if not n_weighted:
+        raise InputError(
+            f"every explained row has an example weight `{weight}` of 0, so there is nothing to average; "
+            "give some rows a positive weight."
+        )
+
+
+def _top_players(players: Sequence[str], results: Sequence[ImportanceSummary]) -> list[str]:
+    """The most important players of the first output, most important first."""
+    return [players[i] for i in np.argsort(results[0].rank, kind="stable")[:_N_TOP]] if results else []
