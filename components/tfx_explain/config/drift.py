@@ -62,7 +62,7 @@ class AttributionDriftRule(Part):
         return self
 
 
-def _check_reach(measure: Measure[Any], name: str, limit: float) -> None:
+def _check_reach(measure: Measure, name: str, limit: float) -> None:
     if not measure.reach.holds(limit):
         raise ValueError(f"`{name}` {measure.reach.says}")
 

@@ -35,7 +35,7 @@ class Details:
       method: whose attributions.
     """
 
-    def __init__(self, explanation: ExplanationReader, rules: Iterable[RuleDescription[Any]], method: str) -> None:
+    def __init__(self, explanation: ExplanationReader, rules: Iterable[RuleDescription], method: str) -> None:
         needed = {need.detail for rule in rules for need in rule.needs}
         self._signed = "signed" in needed
         self._tables: dict[str, dict[Any, pd.DataFrame]] = {}

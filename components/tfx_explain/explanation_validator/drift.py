@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from tfx_explain.config import ValidationConfig
+from tfx_explain.config.drift import AttributionDriftRule, DriftRule
 from tfx_explain.explanation_validator.baseline import NO_BASELINE, check_comparable
 from tfx_explain.explanation_validator.sides import Key, Side, compare, compare_distributions
 from tfx_explain.judgement import RULES, Finding, Judgement, RuleDescription, judgement_of, skip_rule
 from tfx_explain.judgement.drift.comparison import Comparison
 from tfx_explain.judgement.drift.distributions import DistributionComparison
+from tfx_explain.judgement.rule import Grounds
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.slicing import OVERALL
 
-_COMPARED: Mapping[type, Callable[[Side, Side, Key], Any]] = {
+_COMPARED: Mapping[type[Grounds], Callable[[Side, Side, Key], Grounds]] = {
     Comparison: compare,
     DistributionComparison: compare_distributions,
 }
 """What rules judge that compare with a baseline -> how it is made."""
+
+DriftSettings = DriftRule | AttributionDriftRule
 
 
 def drift_judgements(
@@ -75,12 +78,12 @@ def drift_judgements(
     return judgements, skipped
 
 
-def _against(settings: Any, theirs: Mapping[str, Side]) -> str | None:
+def _against(settings: DriftSettings, theirs: Mapping[str, Side]) -> str | None:
     """What a rule compares with: the first that is there and allowed; None where there is nothing."""
     return next((kind for kind in theirs if settings.against in (None, kind)), None)
 
 
-def _skipped(rule: RuleDescription[Any], settings: Any, reason: str) -> Finding:
+def _skipped(rule: RuleDescription, settings: DriftSettings, reason: str) -> Finding:
     if settings.against == "model":
         reason = "no baseline model was explained beside the model, as on the first run"
     return skip_rule(rule, settings.model_dump(exclude_none=True), OVERALL, reason)
@@ -92,9 +95,9 @@ class _Pairs:
     def __init__(self, ours: Side, theirs: Mapping[str, Side]) -> None:
         self._ours = ours
         self._theirs = theirs
-        self._made: dict[tuple[type, str, Key], Any] = {}
+        self._made: dict[tuple[type[Grounds], str, Key], Grounds] = {}
 
-    def of(self, evidence: type, kind: str, key: Key) -> Any:
+    def of(self, evidence: type[Grounds], kind: str, key: Key) -> Grounds:
         if (evidence, kind, key) not in self._made:
             self._made[evidence, kind, key] = _COMPARED[evidence](self._ours, self._theirs[kind], key)
         return self._made[evidence, kind, key]

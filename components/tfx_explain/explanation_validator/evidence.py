@@ -23,7 +23,7 @@ from tfx_explain.summary.ratio import Array
 def evidence_in(
     explanation: ExplanationReader,
     specs: Sequence[SlicingSpec],
-    rules: Iterable[RuleDescription[Any]] = (),
+    rules: Iterable[RuleDescription] = (),
     method: str = records.SHAPLEY,
 ) -> Iterator[Evidence]:
     """The evidence of each slice that is asked for, and output.
@@ -76,15 +76,13 @@ class _Tables:
     def of(cls, explanation: ExplanationReader, method: str) -> Self:
         """Those of an explanation."""
         unused = tuple(name for name in explanation.manifest["unused_features"] if name not in explanation.players)
-        by_key = ["slice", "output"]
-        importance = explanation.importance
         return cls(
             explanation,
             method,
             explanation.players + unused,
             unused,
-            dict(list(importance[importance["method"] == method].groupby(by_key))),
-            dict(list(explanation.importance_covariance.groupby(by_key))),
+            _by_key(explanation.importance, method),
+            _by_key(explanation.importance_covariance, method),
         )
 
     def evidence(self, slice_key: str, output: str, n_examples: int) -> Evidence:
@@ -110,6 +108,11 @@ class _Tables:
             skewness=skewness,
             method=self.method,
         )
+
+
+def _by_key(table: pd.DataFrame, method: str) -> dict[Any, pd.DataFrame]:
+    """(slice, output) -> the method's rows."""
+    return dict(list(table[table["method"] == method].groupby(["slice", "output"])))
 
 
 def _moments(players: Sequence[str], rows: pd.DataFrame, pairs: pd.DataFrame) -> tuple[Array, Array]:

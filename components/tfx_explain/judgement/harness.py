@@ -15,7 +15,7 @@ from tfx_explain.judgement.rules import RULES
 
 
 def judge_rule(
-    rule: RuleDescription[Any], settings: Settings, evidence: Grounds, *, confidence: float, min_examples: int
+    rule: RuleDescription, settings: Settings, evidence: Grounds, *, confidence: float, min_examples: int
 ) -> Finding:
     """What a rule finds.
 
@@ -61,12 +61,12 @@ def apply_rule(
     return judge_rule(RULES[name], settings, evidence, confidence=confidence, min_examples=min_examples)
 
 
-def judgement_of(rule: RuleDescription[Any], settings: Settings, evidence: Grounds, min_examples: int) -> Judgement:
+def judgement_of(rule: RuleDescription, settings: Settings, evidence: Grounds, min_examples: int) -> Judgement:
     """The finding of a rule for any confidence."""
     return lambda confidence: judge_rule(rule, settings, evidence, confidence=confidence, min_examples=min_examples)
 
 
-def skip_rule(rule: RuleDescription[Any], settings: Settings, slice_key: str, reason: str) -> Finding:
+def skip_rule(rule: RuleDescription, settings: Settings, slice_key: str, reason: str) -> Finding:
     """The finding of a rule that compares with a baseline where there is none.
 
     Args:
@@ -80,7 +80,7 @@ def skip_rule(rule: RuleDescription[Any], settings: Settings, slice_key: str, re
 
 
 def _decision(
-    rule: RuleDescription[Any], settings: Settings, evidence: Grounds, confidence: float, min_examples: int
+    rule: RuleDescription, settings: Settings, evidence: Grounds, confidence: float, min_examples: int
 ) -> Decision:
     decided = rule.beforehand and rule.beforehand(evidence, **settings)
     if decided:
@@ -102,7 +102,7 @@ def _decision(
     return dataclasses.replace(undecided, bounds=rule.judge(evidence, confidence, **settings).bounds)
 
 
-def _about(rule: RuleDescription[Any], settings: Settings) -> tuple[str, ...]:
+def _about(rule: RuleDescription, settings: Settings) -> tuple[str, ...]:
     named = settings.get(rule.about) if rule.about else None
     return (named,) if isinstance(named, str) else tuple(named or ())
 

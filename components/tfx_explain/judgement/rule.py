@@ -15,7 +15,7 @@ import enum
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol
 
 from typing_extensions import Self
 
@@ -118,15 +118,12 @@ class Decision:
         return cls("insufficient_evidence", Bounds.unknown(tuple(about)), reason, is_estimated=False)
 
 
-E = TypeVar("E", bound=Grounds)
-
-
 def _as_they_are(settings: Settings) -> Settings:
     return settings
 
 
 @dataclasses.dataclass(frozen=True)
-class RuleDescription(Generic[E]):
+class RuleDescription:
     """A rule: whatever there is to know about it stands here.
 
     Attributes:
@@ -151,7 +148,7 @@ class RuleDescription(Generic[E]):
 
     name: str
     judge: Callable[..., Decision]
-    evidence: type[E]
+    evidence: type[Grounds]
     unit: Unit
     limits: tuple[str, ...] = ("value",)
     demand: Demand | None = None

@@ -5,14 +5,10 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Generic, TypeVar
 
 from tfx_explain.judgement.bounds import Bounds, decide
 from tfx_explain.judgement.rule import Decision
 from tfx_explain.judgement.wording import joined, percent
-
-C = TypeVar("C")
-"""What the measure compares."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +38,7 @@ UNBOUNDED = Reach(0.0, math.inf, "is at least 0, so `max` must be 0 or more")
 
 
 @dataclasses.dataclass(frozen=True)
-class Measure(Generic[C]):
+class Measure:
     """A way to measure drift.
 
     Attributes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from tfx_explain.judgement.rule import RuleDescription
 from tfx_explain.judgement.rules.attribution_drift import ATTRIBUTION_DRIFT
@@ -14,7 +13,7 @@ from tfx_explain.judgement.rules.quality import MAX_COMPLETENESS_GAP, MAX_RELATI
 from tfx_explain.judgement.rules.ranking import CANARY, TOP_K_INCLUDES
 from tfx_explain.judgement.rules.shares import MAX_SHARE, MAX_TOP_SHARE, MIN_IMPORTANCE, MIN_SHARE
 
-_ALL: tuple[RuleDescription[Any], ...] = (
+_ALL: tuple[RuleDescription, ...] = (
     MAX_SHARE,
     MIN_SHARE,
     MAX_TOP_SHARE,
@@ -32,7 +31,7 @@ _ALL: tuple[RuleDescription[Any], ...] = (
     ATTRIBUTION_DRIFT,
 )
 
-RULES: Mapping[str, RuleDescription[Any]] = {rule.name: rule for rule in _ALL}
+RULES: Mapping[str, RuleDescription] = {rule.name: rule for rule in _ALL}
 
 
 def describe(name: str) -> str:

@@ -62,7 +62,7 @@ def _worst_player(measure: str) -> Callable[[DistributionComparison, Sequence[in
     return bounds
 
 
-DISTRIBUTION_MEASURES: Mapping[str, Measure[DistributionComparison]] = {
+DISTRIBUTION_MEASURES: Mapping[str, Measure] = {
     "jensen_shannon": Measure(
         _worst_player("jensen_shannon"),
         "the Jensen-Shannon divergence of a player's attributions is {} bits",

@@ -32,7 +32,7 @@ def _changed_players(comparison: Comparison, chosen: Sequence[int], confidence: 
     return Bounds(n_changed, min(float(tests.surely_changed(1 - confidence)), n_changed), n_changed, about)
 
 
-DRIFT_MEASURES: Mapping[str, Measure[Comparison]] = {
+DRIFT_MEASURES: Mapping[str, Measure] = {
     "total_variation": Measure(
         _by_shares(distances.total_variation), "{} of the importance moved from some players to others"
     ),

@@ -1,0 +1,71 @@
+"""Evidence is of the method whose rows it is made from, however many methods the tables hold."""
+
+import types
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfx_explain.config import SlicingSpec
+from tfx_explain.explanation_validator.evidence import evidence_in
+from tfx_explain.explanation_validator.sides import Side, compare
+
+PLAYERS = ("age", "income")
+VALUES = {"shapley": [1.0, 2.0], "another": [10.0, 20.0]}
+KEY = {"slice": "overall", "output": "score"}
+
+
+def _importance(method):
+    rows = {"method": method, "player": PLAYERS, "value": VALUES[method], "num_examples": 40}
+    rows |= {
+        "num_effective_examples": 30.0,
+        "skewness": 0.5,
+        "mean_signed": VALUES[method],
+        "mean_signed_std_error": 0.1,
+    }
+    return pd.DataFrame(KEY | rows)
+
+
+def _covariance(method):
+    pairs = {"player_a": ["age", "age", "income"], "player_b": ["age", "income", "income"]}
+    return pd.DataFrame(
+        KEY | {"method": method} | pairs | {"covariance": np.array([0.1, 0.02, 0.3]) * VALUES[method][0]}
+    )
+
+
+@pytest.fixture(scope="module")
+def explanation():
+    """What evidence is read from, with the tables of two methods."""
+    return types.SimpleNamespace(
+        uri="an explanation",
+        players=PLAYERS,
+        outputs=("score",),
+        importance=pd.concat([_importance(method) for method in VALUES], ignore_index=True),
+        importance_covariance=pd.concat([_covariance(method) for method in VALUES], ignore_index=True),
+        manifest={
+            "unused_features": ["race"],
+            "completeness_gap": {"max_relative": 1e-9},
+            "config": {"slicing_specs": []},
+            "slices": {"included": [{"slice": "overall", "features": {}, "num_examples": 40}], "too_small": []},
+        },
+    )
+
+
+@pytest.mark.parametrize("method", VALUES)
+def test_evidence_holds_the_figures_of_its_method_alone(explanation, method):
+    (evidence,) = evidence_in(explanation, [SlicingSpec()], method=method)
+    scale = VALUES[method][0]
+    assert (evidence.method, evidence.players, evidence.unused) == (method, (*PLAYERS, "race"), ("race",))
+    np.testing.assert_array_equal(evidence.mean_abs, [*VALUES[method], 0.0])
+    expected = np.array([[0.1, 0.02, 0], [0.02, 0.3, 0], [0, 0, 0]]) * scale
+    np.testing.assert_allclose(evidence.mean_abs_covariance, expected)
+    assert (evidence.n_examples, evidence.weighed_examples) == (40, 30.0)
+
+
+@pytest.mark.parametrize("method", VALUES)
+def test_comparisons_hold_the_figures_of_their_method_alone(explanation, method):
+    side = Side(explanation, (), method=method)
+    comparison = compare(side, side, ("overall", "score"))
+    assert comparison.method == method
+    np.testing.assert_array_equal(comparison.candidate.mean_abs, VALUES[method])
+    np.testing.assert_allclose(comparison.baseline.covariance[0, 1], 0.02 * VALUES[method][0])
