@@ -20,7 +20,7 @@ from tfx_explain.consistency import Consistency
 from tfx_explain.explainer.executor import describe_explanation
 from tfx_explain.explanation_validator import executor
 from tfx_explain.explanation_validator.judge import judge
-from tfx_explain.methods.shapley.tables import ShapleyTables
+from tfx_explain.methods.attribution_tables import AttributionTables
 from tfx_explain.summary import ImportanceAccumulator
 from tfx_explain.summary.sizes import NoisyMoments, debiased_sizes
 
@@ -357,7 +357,7 @@ def test_metadata_knows_the_digest_of_the_manifest(explained: dict[str, str]) ->
 def test_tables_of_noisy_attributions_agree_with_themselves(known):
     """Sizes without the bias of noise are below those of means, below 0 by chance, and may have no known error."""
     rng, players = np.random.default_rng(7), ("used", "a", "b", "c", "d")
-    tables, of_model, key = ShapleyTables(players, np.zeros((0, 2), np.int32), ""), [], ("overall", "out")
+    tables, of_model, key = AttributionTables(records.SHAPLEY, players), [], ("overall", "out")
     differences = NoisyMoments.empty(5, full=True)
     for effect in (1.0, 1.5):
         noise = np.full((40, 5), 0.3)

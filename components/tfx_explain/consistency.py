@@ -17,6 +17,7 @@ import pandas as pd
 from tfx_explain import records
 from tfx_explain.errors import InputError
 
+_OF_SIZES = "mean_abs_attribution"
 _CLOSE = 1e-7
 """Relative: tables hold all digits, and sums in another order differ by far less than this."""
 
@@ -79,10 +80,13 @@ class Consistency:
         self._need(table, name, (), ("difference",) if name == records.BASELINE_IMPORTANCE else ())
         if name == records.IMPORTANCE and "difference" in table:
             raise self._broken(name, "it is of a baseline model")
-        ours = self._each_player_once(table, name)
-        self._counts_agree(ours, name)
-        self._are_numbers(ours, name)
-        self._figures_agree(ours, name)
+        self._each_player_once(table, name)
+        for method in self._attributing(table):
+            ours = table[table["method"] == method]
+            self._same_keys(ours, name)
+            self._counts_agree(ours, name)
+            self._are_numbers(ours, name)
+            self._figures_agree(ours, name)
 
     def _counts_agree(self, ours: pd.DataFrame, name: str) -> None:
         n = ours["num_examples"]
@@ -141,7 +145,16 @@ class Consistency:
         of_baseline = name == records.BASELINE_IMPORTANCE_COVARIANCE
         columns = ("covariance", "difference_covariance") if of_baseline else ("covariance",)
         self._need(table, name, ("slice", "output", "method", "player_a", "player_b"), columns)
-        rows = importance[importance["method"] == records.SHAPLEY].set_index(["slice", "output"]).sort_index()
+        methods = self._attributing(importance)
+        if not set(table["method"]) <= set(methods):
+            raise self._broken(name, "it has methods that the table of importance does not have")
+        for method in methods:
+            ours, of_importance = (part[part["method"] == method] for part in (table, importance))
+            self._covariance_of(ours, of_importance, name, columns)
+
+    def _covariance_of(self, table: pd.DataFrame, importance: pd.DataFrame, name: str, columns: Sequence[str]) -> None:
+        """The same for the rows of one method."""
+        rows = importance.set_index(["slice", "output"]).sort_index()
         for key, matrices in self._matrices(table, name, columns).items():
             figures = rows.loc[[key]].set_index("player").loc[self.players]
             if not figures["num_effective_examples"].iloc[0] > 1 + 1e-9:
@@ -214,7 +227,10 @@ class Consistency:
         name = records.SLICE_DIFFERENCES
         figures = ("value", "rest_value", "difference", "std_error", "p_value")
         self._need(table, name, ("slice", "output", "method", "player"), figures)
-        ours = self._each_player_once(table, name, without_overall=True)
+        self._each_player_once(table, name)
+        for method in self._attributing(importance):
+            self._same_keys(table[table["method"] == method], name, without_overall=True)
+        ours = table[table["method"].isin(self._attributing(importance))]
         key = ["slice", "output", "method", "player"]
         together = ours.merge(importance, on=key, suffixes=("", "_ours"), how="left", validate="one_to_one")
         # Where a slice is the whole data there is no rest, and no value of it.
@@ -264,8 +280,14 @@ class Consistency:
         if (curves.get("step_std_error", pd.Series(np.nan, curves.index)) < 0).any():
             raise self._broken(name, "a standard error is below 0")
 
-    def _each_player_once(self, table: pd.DataFrame, name: str, *, without_overall: bool = False) -> pd.DataFrame:
-        """The rows of attributions, after a check of the names in all rows."""
+    def _attributing(self, importance: pd.DataFrame) -> list[str]:
+        """The methods that give attributions: importance is the mean of their sizes."""
+        others = importance["method"][importance["metric"] == _OF_SIZES] if "metric" in importance else ()
+        known = [records.SHAPLEY] if records.SHAPLEY in self.manifest["method"] else []
+        return list(dict.fromkeys([*known, *others]))
+
+    def _each_player_once(self, table: pd.DataFrame, name: str) -> None:
+        """Checks the names in all rows."""
         if not set(table["method"]) <= set(self.manifest["method"]) or not set(table["slice"]) <= set(
             self.num_examples
         ):
@@ -277,9 +299,6 @@ class Consistency:
         sizes = table.groupby(["slice", "output", "method"], sort=False).size()
         if (sizes != sizes.index.get_level_values("method").map(self._n_players)).any():
             raise self._broken(name, "a player is missing")
-        ours = table[table["method"] == records.SHAPLEY]
-        self._same_keys(ours, name, without_overall=without_overall)
-        return ours
 
     def _n_players(self, method: str) -> int:
         """How many players a method was asked about."""
@@ -289,8 +308,6 @@ class Consistency:
 
     def _same_keys(self, ours: pd.DataFrame, name: str, *, without_overall: bool = False) -> None:
         expected = {key for key in self.keys if not (without_overall and key[0] == "overall")}
-        if records.SHAPLEY not in self.manifest["method"]:
-            expected = set()
         if set(zip(ours["slice"], ours["output"], strict=True)) != expected:
             raise self._broken(name, "its slices and outputs are not the manifest's")
 

@@ -16,11 +16,11 @@ from tfx_explain.content_sample import SmallestDraws
 from tfx_explain.errors import InputError
 from tfx_explain.job.accumulate import EXAMPLES, PlainKey, merged, merged_by_key, whole_data_first
 from tfx_explain.job.request import ExplainRequest
+from tfx_explain.methods.attribution_tables import SIZES
 from tfx_explain.methods.background import Background, JobPlan
 from tfx_explain.methods.method import CANDIDATE, Accumulated, Key
 from tfx_explain.methods.outputs import looks_like_probabilities
 from tfx_explain.methods.registry import methods_of
-from tfx_explain.methods.shapley.tables import SIZES
 from tfx_explain.records import SHAPLEY
 from tfx_explain.slicing import OVERALL, SliceKey, in_spec, slice_name, spec_name
 from tfx_explain.summary.importance import ImportanceSummary

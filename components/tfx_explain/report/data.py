@@ -102,6 +102,9 @@ class ReportData:
             if "method" in tables.get(name, ()):
                 of_shapley = tables[name]["method"] == records.SHAPLEY
                 tables[f"other_{name}"], tables[name] = tables[name][~of_shapley], tables[name][of_shapley]
+        if "method" in tables.get("slice_differences", ()):
+            of_slices = tables["slice_differences"]
+            tables["slice_differences"] = of_slices[of_slices["method"] == records.SHAPLEY]
         return cls(manifest=manifest, examples=examples, **tables)
 
     @property

@@ -16,10 +16,10 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from tfx_explain.methods.attribution_tables import INTERACTIONS, SIZES
 from tfx_explain.methods.context import JobContext, features_of
 from tfx_explain.methods.method import CANDIDATE, Key
 from tfx_explain.methods.outputs import chosen_outputs
-from tfx_explain.methods.shapley.tables import INTERACTIONS, SIZES
 from tfx_explain.models import Model, SingleRowBlocks
 from tfx_explain.records import SHAPLEY
 from tfx_explain.rows import example_weights, take_rows

@@ -201,8 +201,8 @@ def profile_table(accumulated: Mapping[tuple[str, str], ProfileAccumulator], pla
       plan: what was varied, where.
     """
     parts = []
-    for (slice_key, output), profiles in accumulated.items():
-        key = {"slice": slice_key, "output": output}
+    for (slice_name, output), profiles in accumulated.items():
+        key = {"slice": slice_name, "output": output}
         for grid, dependence in zip(plan.grids, profiles.curves, strict=True):
             about = {**key, "method": PARTIAL_DEPENDENCE, "feature": grid.feature}
             about |= _points(grid.values, ordered=grid.ordered)

@@ -13,6 +13,7 @@ import pandas as pd
 from tfx_explain import records
 from tfx_explain.attribution import Design
 from tfx_explain.config import ExplainConfig
+from tfx_explain.methods.attribution_tables import INTERACTIONS, SIZES, AttributionTables
 from tfx_explain.methods.background import JobPlan, pool_size
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import JobContext, Sample, features_of
@@ -23,7 +24,6 @@ from tfx_explain.methods.shapley.pilot import N_PILOT, pilot_budget
 from tfx_explain.methods.shapley.row_explainer import RowExplainer
 from tfx_explain.methods.shapley.rows import ShapleyRows, change_of_sizes, output_errors, shapley_rows
 from tfx_explain.methods.shapley.surrogates import fit_to_model
-from tfx_explain.methods.shapley.tables import INTERACTIONS, SIZES, ShapleyTables
 from tfx_explain.models import Model
 from tfx_explain.rows import row_hashes, take_rows
 from tfx_explain.summary.importance import ImportanceAccumulator
@@ -118,7 +118,7 @@ class Shapley:
     def tables(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, pd.DataFrame]:
         """Importance, covariance and interactions, of the baseline model too, and differences of slices."""
         design = self._design(plan)
-        tables = ShapleyTables(tuple(self.context.players), design.interaction_pairs, design.interaction_index)
+        tables = AttributionTables(KEY, tuple(self.context.players), design.interaction_pairs, design.interaction_index)
         return tables.all(accumulated)
 
     def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, Any]]:

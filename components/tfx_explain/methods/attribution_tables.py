@@ -1,4 +1,4 @@
-"""What Shapley values write: importance, its covariance, interactions, and how slices differ from the rest."""
+"""What a method of attributions writes: importance, its covariance, interactions, and how slices differ."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ from tfx_explain.summary.ratio import t_quantile
 from tfx_explain.summary.sizes import NoisyMoments
 from tfx_explain.summary.slices import compare_with_rest, false_discovery_q_values
 
-METHOD = records.SHAPLEY
 SIZES, INTERACTIONS = "sizes", "interactions"
 
 
 @dataclasses.dataclass(frozen=True)
-class ShapleyTables:
+class AttributionTables:
     """What the tables need beside the accumulators.
 
     Attributes:
+      method: its name.
       players: their names.
       interaction_pairs: (n_pairs, 2) players of each interaction.
       interaction_index: which index the interactions are.
     """
 
+    method: str
     players: tuple[str, ...]
-    interaction_pairs: npt.NDArray[np.int32]
-    interaction_index: str
+    interaction_pairs: npt.NDArray[np.int32] = dataclasses.field(default_factory=lambda: np.zeros((0, 2), np.int32))
+    interaction_index: str = ""
 
     def all(self, accumulated: Accumulated) -> dict[str, pd.DataFrame]:
         """File name -> table."""
@@ -64,15 +65,20 @@ class ShapleyTables:
     ) -> pd.DataFrame:
         """A row per slice, output and player; with `differences` also candidate - baseline, paired by row."""
         frames = []
-        for (slice_key, output), summary in summaries.items():
-            columns: dict[str, Any] = {"slice": slice_key, "output": output, "method": METHOD, "player": self.players}
+        for (slice_name, output), summary in summaries.items():
+            columns: dict[str, Any] = {
+                "slice": slice_name,
+                "output": output,
+                "method": self.method,
+                "player": self.players,
+            }
             columns |= summary.columns()
             columns |= {"num_examples": summary.n_examples, "num_effective_examples": summary.n_effective}
             columns["metric"] = "mean_abs_attribution"
             if candidate is not None and differences is not None:
-                moments = differences[slice_key, output]
+                moments = differences[slice_name, output]
                 # Of importances as they are given, not below 0; they differ no more than the means of sizes do.
-                columns["difference"] = candidate[slice_key, output].mean_abs - summary.mean_abs
+                columns["difference"] = candidate[slice_name, output].mean_abs - summary.mean_abs
                 columns["difference_std_error"] = np.sqrt(np.diag(moments.covariance_of_mean()))
                 half_width = t_quantile(0.975, moments.n_effective - 1) * columns["difference_std_error"]
                 columns["difference_ci_low"] = columns["difference"] - half_width
@@ -83,11 +89,16 @@ class ShapleyTables:
     def slice_differences(self, accumulators: Mapping[tuple[str, str], ImportanceAccumulator]) -> pd.DataFrame | None:
         """A row per slice, output and player; None where there are no slices."""
         frames = []
-        for (slice_key, output), inside in accumulators.items():
-            if slice_key == OVERALL:
+        for (slice_name, output), inside in accumulators.items():
+            if slice_name == OVERALL:
                 continue
             overall = accumulators[OVERALL, output]
-            columns: dict[str, Any] = {"slice": slice_key, "output": output, "method": METHOD, "player": self.players}
+            columns: dict[str, Any] = {
+                "slice": slice_name,
+                "output": output,
+                "method": self.method,
+                "player": self.players,
+            }
             columns |= vars(compare_with_rest(overall.absolute, inside.absolute))
             columns["num_examples"] = inside.n_examples
             columns["num_rest_examples"] = overall.n_examples - inside.n_examples
@@ -98,6 +109,9 @@ class ShapleyTables:
         q_values = false_discovery_q_values(table["p_value"])
         table.insert(table.columns.get_loc("p_value") + 1, "q_value", q_values)
         return table
+
+    def _about(self, slice_name: str, output: str) -> dict[str, Any]:
+        return {"slice": slice_name, "output": output, "method": self.method, "player": self.players}
 
     def covariance(
         self,
@@ -126,8 +140,8 @@ class ShapleyTables:
         table = self._pairs(first, second, columns)
         # What the summaries are called comes in order; slices too, after the whole data.
         rows = [
-            table[(table["slice"] == slice_key) & (table["output"] == output)].sort_values("value", ascending=False)
-            for slice_key, output in summaries
+            table[(table["slice"] == slice_name) & (table["output"] == output)].sort_values("value", ascending=False)
+            for slice_name, output in summaries
         ]
         return pd.concat(rows, ignore_index=True)
 
@@ -142,15 +156,15 @@ class ShapleyTables:
             [
                 pd.DataFrame(
                     {
-                        "slice": slice_key,
+                        "slice": slice_name,
                         "output": output,
-                        "method": METHOD,
+                        "method": self.method,
                         "player_a": names[first],
                         "player_b": names[second],
                         **values,
                     }
                 )
-                for (slice_key, output), values in columns.items()
+                for (slice_name, output), values in columns.items()
             ],
             ignore_index=True,
         )
