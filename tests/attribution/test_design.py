@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import os
 import subprocess
@@ -204,6 +205,14 @@ def test_blocks_yield_to_memory_but_never_below_four(games, monkeypatch):
     monkeypatch.setattr("tfx_explain.attribution.partition._MAX_MAP_ELEMENTS", 50_000)
     assert 4 < _design(games, "leverage", 30, n_background=50).n_blocks < 50
     assert _design(games, "leverage", 300, n_background=9).n_blocks == 4
+
+
+@pytest.mark.parametrize(("d", "budget", "index"), [(5, 30, "SII"), (7, 96, "Faith-SHAP")])
+def test_a_design_names_its_interactions(games, d, budget, index):
+    design = _design(games, "leverage", d, budget, interactions=2)
+    assert [tuple(pair) for pair in design.interaction_pairs] == list(itertools.combinations(range(d), 2))
+    assert design.interaction_index == index
+    assert _design(games, "leverage", d, budget).interaction_index == ""
 
 
 def test_arrays_cannot_be_changed(games):

@@ -33,8 +33,6 @@ def test_exact_interactions_equal_the_definition(games, d):
     model = games.random_mlp(d, seed=d, n_outputs=2)
     examples, background, weights = _data(d, n=2)
     got = games.explain("exact", model, examples, background, weights=weights, budget=2**d, interactions=2)
-    assert got.interaction_index == "SII"
-    assert [tuple(pair) for pair in got.interaction_pairs] == list(itertools.combinations(range(d), 2))
     for example, values in zip(examples, got.interactions, strict=True):
         expected = games.shapley_interactions(games.game_of(model, example, background, weights), d)
         np.testing.assert_allclose(values, expected, rtol=0, atol=1e-12)
@@ -50,7 +48,7 @@ def test_linear_model_has_its_closed_form(games, estimator, d):
     expected = (examples - weights @ background)[:, :, None] * slopes
     np.testing.assert_allclose(got.values, expected, rtol=0, atol=1e-10)
     np.testing.assert_allclose(got.base_value, weights @ background @ slopes + 4, rtol=1e-12)
-    if got.errors_separated:
+    if estimator != "permutation":
         np.testing.assert_allclose(got.design_std_error, 0, atol=1e-10)
 
 
@@ -93,7 +91,6 @@ def test_leverage_interactions_of_order_2_games_are_exact(games, d):
     examples, background, weights = _data(d)
     budget = minimum_budget("leverage", d, interactions=2)
     got = games.explain("leverage", model, examples, background, weights=weights, budget=budget, interactions=2)
-    assert got.interaction_index == ("Faith-SHAP" if budget < 2**d - 2 else "SII")
     for example, values in zip(examples, got.interactions[..., 0], strict=True):
         _, expected = truth(example, background, weights)
         assert np.linalg.norm(values - expected) <= 1e-8 * np.linalg.norm(expected)

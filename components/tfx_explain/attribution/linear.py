@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from tfx_explain.attribution.between_blocks import variance_between_blocks
 from tfx_explain.attribution.maps import FloatArray
 from tfx_explain.attribution.solvable import PairValues, SolvableDesign
 from tfx_explain.errors import EstimationError
@@ -36,14 +35,13 @@ class LinearDesign(SolvableDesign, ABC):
         """How much memory the design takes, in doubles; its largest array counts."""
         return max(self.coalitions.size // 8, self.linear_map.size)
 
-    def solve_interactions(self, values: PairValues, ends: FloatArray) -> tuple[FloatArray, FloatArray] | None:
+    def solve_interactions(self, values: PairValues, ends: FloatArray) -> FloatArray | None:
         """Interactions are linear in even parts, less what both ends have in common."""
         if self.interaction_map is None:
             return None
         even = (values.half + values.complement) / 2 - ends
         per_block = np.matmul(even, self.interaction_map.transpose(0, 2, 1))
-        mean = np.einsum("g,gci->ci", self.background_weight.sum(axis=1), per_block)
-        return mean, variance_between_blocks(self.background_weight, per_block, mean)
+        return np.asarray(np.einsum("g,gci->ci", self.background_weight.sum(axis=1), per_block))
 
     def share_of_total(self) -> FloatArray:
         """(n_blocks, n_pairs, 1) the odd part of each pair in the game that gives all players the same, in sum 1.

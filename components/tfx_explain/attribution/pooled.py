@@ -80,7 +80,6 @@ class PooledRegression:
         scale = safety * ratio * np.divide(of_all, of_errors, out=np.ones_like(of_errors), where=of_errors > 0)
         self._sensitivity = scale[:, None] * np.concatenate(sensitivity[:n_blocks], axis=1)
         self._design_dof = float(max(n_error_pairs - design.n_players, 1))
-        self._no_pairs = design.interaction_pairs
 
     def solve(self, block_values: npt.ArrayLike, prediction: npt.ArrayLike, codes: FloatArray) -> Attributions:
         """Attributions of n examples.
@@ -115,11 +114,7 @@ class PooledRegression:
             completeness_gap=attributions.sum(axis=1) - totals,
             design_dof=self._design_dof,
             background_dof=1 / np.square(self._row_weights).sum() - 1,
-            errors_separated=True,
             interactions=None,
-            interaction_std_error=None,
-            interaction_pairs=self._no_pairs,
-            interaction_index="",
             noise_ratio=self._noise_ratio,
         )
 

@@ -25,19 +25,15 @@ class Attributions:
 
     Attributes:
       values: (n, d, K) attributions in the unit of the output.
-      design_std_error: (n, d, K) error from evaluating some coalitions only; 0 for exact designs.
+      design_std_error: (n, d, K) error from evaluating some coalitions only; 0 for exact designs. With one permutation
+        pair per background row the spread between rows holds both errors at once: it is this, an upper bound, and
+        `background_std_error` is 0, so that their combination is right and nothing counts twice.
       background_std_error: (n, d, K) error of the background sample.
       base_value: (K,) weighted mean output over the background.
       completeness_gap: (n, K) sum of attributions - (prediction - base value); rounding only.
       design_dof: degrees of freedom of `design_std_error`; infinite for exact designs.
       background_dof: degrees of freedom of the spread between blocks that `background_std_error` comes from.
-      errors_separated: False for one permutation pair per background row, whose spread holds both errors at once. Then
-        `design_std_error` is that spread, an upper bound, and `background_std_error` is 0, so that their combination is
-        right and nothing counts twice.
-      interactions: (n, n_interactions, K) or None.
-      interaction_std_error: (n, n_interactions, K) design and background error together, or None.
-      interaction_pairs: (n_interactions, 2) int32 players of each interaction.
-      interaction_index: "SII", "Faith-SHAP" or "".
+      interactions: (n, n_interactions, K) of the design's `interaction_pairs`, or None.
       noise_ratio: of the actual error of sampled coalitions, as near as can be, to `design_std_error`, which may be on
         the safe side.
     """
@@ -49,11 +45,7 @@ class Attributions:
     completeness_gap: FloatArray
     design_dof: float
     background_dof: float
-    errors_separated: bool
     interactions: FloatArray | None
-    interaction_std_error: FloatArray | None
-    interaction_pairs: npt.NDArray[np.int32]
-    interaction_index: str
     noise_ratio: float = 1.0
 
     @property

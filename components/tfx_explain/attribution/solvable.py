@@ -55,8 +55,8 @@ class SolvableDesign(Design, ABC):
     def solve_blocks(self, values: PairValues) -> BlockSolutions:
         """Attributions of each block; few passes over the values, which are many and leave no cache as they were."""
 
-    def solve_interactions(self, values: PairValues, ends: FloatArray) -> tuple[FloatArray, FloatArray] | None:
-        """Pairwise interactions and their variances, (c, n_interactions) each; None where none were asked for.
+    def solve_interactions(self, values: PairValues, ends: FloatArray) -> FloatArray | None:
+        """(c, n_interactions) pairwise interactions; None where none were asked for.
 
         Args:
           values: of the coalitions.
@@ -126,11 +126,7 @@ class SolvableDesign(Design, ABC):
             completeness_gap=result.sum(axis=1) - (outputs - base_value),
             design_dof=n_effective * solved.dof if separated else n_effective - 1,
             background_dof=n_effective - 1,
-            errors_separated=separated,
-            interactions=None if interactions is None else per_example(interactions[0]),
-            interaction_std_error=None if interactions is None else per_example(np.sqrt(interactions[1])),
-            interaction_pairs=self.interaction_pairs,
-            interaction_index=self.interaction_index,
+            interactions=None if interactions is None else per_example(interactions),
             noise_ratio=self.noise_ratio if separated else _UNSEPARATED,
         )
 

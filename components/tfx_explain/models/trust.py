@@ -6,65 +6,21 @@ other rows there. And each way in which we call the model must give what its own
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.errors import ModelError
-from tfx_explain.models.blocks import SingleRowBlocks
 from tfx_explain.models.call_bytes import small_rows
 from tfx_explain.models.closeness import Closeness
+from tfx_explain.models.effort import FEWEST_ROWS, Effort
 from tfx_explain.models.features import Inputs, Ragged
-from tfx_explain.models.mixtures import Mixtures
+from tfx_explain.models.mixture_trials import MOST_MIXTURES, check_mixtures
 from tfx_explain.models.model import Model
-from tfx_explain.models.pairing import Judge, refuse_pairing
+from tfx_explain.models.pairing import Judge
 
 FloatArray = npt.NDArray[np.float64]
-
-# For each of about six kinds of calls, if one row in 48 is not to be too much already.
-_SECONDS = 0.25
-_MOST_SECONDS = 0.5
-_SECONDS_OF_SMALL_CALL = 0.02
-_FEWEST_ROWS, _MOST_ROWS = 4, 48
-_FEWEST_ALONE, _MOST_ALONE = 2, 6
-_FEWEST_ONE_BY_ONE, _MOST_ONE_BY_ONE = 2, 24
-_SIDE = 5
-_N_DRAWN = 4
-# Rows in a call, at most: `_SIDE`^2 (2 + `_N_DRAWN`) mixtures.
-_MOST_MIXTURES = 150
-
-
-@dataclass(frozen=True)
-class _Effort:
-    """How much can be asked of a model in the time there is.
-
-    Attributes:
-      seconds: what one row takes, beside others.
-    """
-
-    seconds: float
-
-    @property
-    def n_rows(self) -> int:
-        """Rows to try: each is called about eight times in all."""
-        return int(np.clip(_SECONDS / (2 * self.seconds), _FEWEST_ROWS, _MOST_ROWS))
-
-    @property
-    def n_alone(self) -> int:
-        """Rows to try alone."""
-        return int(np.clip(_SECONDS / (2 * self.seconds), _FEWEST_ALONE, _MOST_ALONE))
-
-    @property
-    def is_full(self) -> bool:
-        """Whether the model is so fast that everything can be tried."""
-        return self.n_rows == _MOST_ROWS
-
-    def affords(self, n_rows: int) -> bool:
-        """Whether so many rows more are no matter."""
-        return n_rows * self.seconds <= _MOST_SECONDS
 
 
 def check_rows(model: Model, rows: Inputs, players: Sequence[Sequence[str]]) -> None:
@@ -79,9 +35,9 @@ def check_rows(model: Model, rows: Inputs, players: Sequence[Sequence[str]]) -> 
       ModelError: the model draws random numbers, counts, or looks at places or neighbours, or we call it wrongly.
       ConfigError: features that the model pairs up, or of which it refuses mixtures, are different players.
     """
-    rows = rows.take(small_rows(rows, _MOST_MIXTURES, _FEWEST_ROWS))
+    rows = rows.take(small_rows(rows, MOST_MIXTURES, FEWEST_ROWS))
     pair = _taken(model, rows, 2)
-    effort = _effort(model, pair)
+    effort = Effort.of(model, pair)
     rows = _taken(model, rows, effort.n_rows)
     judge, rows = Judge.of(model, rows)
     outputs, closeness = _check_repeats(model, rows)
@@ -92,7 +48,7 @@ def check_rows(model: Model, rows: Inputs, players: Sequence[Sequence[str]]) -> 
             f"{model.what} does not give what its own signature gives when it is called past its parsing, {wrong}; "
             "call it with a `module_file` that loads the SavedModel."
         )
-    _check_mixtures(model, rows, outputs, players, closeness, effort, judge)
+    check_mixtures(model, rows, outputs, players, closeness, effort, judge)
 
 
 def _taken(model: Model, rows: Inputs, n: int) -> Inputs:
@@ -130,19 +86,6 @@ def _check_width(model: Model, outputs: FloatArray) -> None:
         )
 
 
-def _effort(model: Model, pair: Inputs) -> _Effort:
-    """From a second call, as the first one is also traced; a larger one where that takes no time."""
-    seconds = 0.0
-    for n in (2, _MOST_ROWS):
-        batch = pair.take(np.arange(n) % len(pair))
-        started = time.perf_counter()
-        model.outputs(batch)
-        seconds = (time.perf_counter() - started) / n
-        if n * seconds > _SECONDS_OF_SMALL_CALL:
-            break
-    return _Effort(seconds)
-
-
 def _check_repeats(model: Model, rows: Inputs) -> tuple[FloatArray, Closeness]:
     """The outputs of the rows, which are the same in a second call and at other places."""
     n = len(rows)
@@ -173,7 +116,7 @@ def _check_repeats(model: Model, rows: Inputs) -> tuple[FloatArray, Closeness]:
     return forth, closeness
 
 
-def _check_neighbours(model: Model, rows: Inputs, outputs: FloatArray, closeness: Closeness, effort: _Effort) -> None:
+def _check_neighbours(model: Model, rows: Inputs, outputs: FloatArray, closeness: Closeness, effort: Effort) -> None:
     """The rows have the same outputs alone, and in batches of the size that `predict` makes."""
     for row in _telling_rows(rows, outputs)[: effort.n_alone]:
         alone = model.outputs(rows.take(np.array([row, row])))[:1]
@@ -212,40 +155,3 @@ def _refuse_neighbours(
         f"{model.what} gives a row other outputs among other rows than alone, {closeness.describe(alone, among)}: "
         f"{how}; export a model whose output depends on its row alone."
     )
-
-
-def _check_mixtures(
-    model: Model,
-    rows: Inputs,
-    outputs: FloatArray,
-    players: Sequence[Sequence[str]],
-    closeness: Closeness,
-    effort: _Effort,
-    judge: Judge,
-) -> None:
-    """Mixed rows have the same outputs in a batch and alone, and those of `block_values`."""
-    side = min(len(rows) // 2, _SIDE if effort.is_full else 2)
-    if not side:
-        return
-    rng = np.random.default_rng(0)
-    coalitions = rng.random((side, 2 + (_N_DRAWN if effort.is_full else 1), len(players))) < 0.5
-    coalitions[:, 0], coalitions[:, 1] = True, False
-    example, block, coalition = (axis.reshape(-1) for axis in np.indices((side, *coalitions.shape[:2])))
-    # Examples and background rows are the even and the odd ones.
-    mixtures = Mixtures(2 * example, 2 * block + 1, coalitions[block, coalition])
-    drawn = np.flatnonzero(coalition >= 2)
-    alone_rows = rng.permutation(len(drawn))[: _MOST_ONE_BY_ONE if effort.is_full else _FEWEST_ONE_BY_ONE]
-    refuse_pairing(model, rows, players, mixtures.take(drawn), alone_rows, judge, closeness)
-    if not effort.affords(max(2 * model.rows_per_call, len(mixtures))):
-        return
-    expected = model.outputs(mixtures.inputs(rows, players))
-    for which, source in ((coalition == 0, mixtures.own), (coalition == 1, mixtures.other)):
-        expected[which] = outputs[source[which]]
-    blocks = SingleRowBlocks.of(coalitions, np.arange(side))
-    examples, background = rows.take(2 * np.arange(side)), rows.take(2 * np.arange(side) + 1)
-    by_blocks = model.block_values(examples, background, players, blocks).reshape(len(mixtures), -1)
-    if closeness.of_compiled.differing(by_blocks, expected).any():
-        raise ModelError(
-            f"{model.what} gives mixed rows other outputs than the same rows made one by one, "
-            f"{closeness.describe(by_blocks, expected)}; call it with a `module_file` that loads the model."
-        )
