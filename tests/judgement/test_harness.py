@@ -8,7 +8,7 @@ import pytest
 
 from tfx_explain.errors import ConfigError
 from tfx_explain.judgement import RULES, Evidence, findings_of, judge_rule, judgement_of, skip_rule
-from tfx_explain.judgement.bounds import Bounds, at_least, at_most, decide
+from tfx_explain.judgement.bounds import Bounds, decide, decide_all
 from tfx_explain.judgement.details import SignedMeans
 from tfx_explain.judgement.rule import Decision, Need, RuleDescription
 
@@ -110,11 +110,12 @@ def test_the_figure_that_decides_is_the_one_whose_bounds_decide():
     for _ in range(300):
         value, error = rng.normal(size=4), rng.choice([0.0, 0.3, np.nan], 4, p=[0.2, 0.7, 0.1])
         intervals = lambda level: (value - level * error, value + level * error)  # noqa: B023, E731
-        for choose, side in ((at_most, "at most"), (at_least, "at least")):
-            bounds, index = choose(value, intervals, 0.2, 0.9)
+        for side in ("at most", "at least"):
+            outcome, bounds, index = decide_all(value, intervals, 0.2, 0.9, side)
             each = [Bounds(*figures) for figures in zip(value, *intervals(0.9), strict=True)]
             together = [Bounds(*figures) for figures in zip(value, *intervals(1 - 0.1 / 4), strict=True)]
             holds = all(decide(b, 0.2, side) == "pass" for b in each)
             is_broken = any(decide(b, 0.2, side) == "fail" for b in together)
-            assert decide(bounds, 0.2, side) == ("pass" if holds else "fail" if is_broken else "insufficient_evidence")
+            assert outcome == decide(bounds, 0.2, side)
+            assert outcome == ("pass" if holds else "fail" if is_broken else "insufficient_evidence")
             assert bounds.value == value[index]

@@ -10,7 +10,7 @@ from scipy import stats
 from tfx_explain.errors import ConfigError
 from tfx_explain.judgement import Evidence, Finding, apply_rule, describe, findings_of, promise
 from tfx_explain.judgement.details import Interactions, SignedMeans, SliceContrast, Steps
-from tfx_explain.judgement.wording import confidence
+from tfx_explain.judgement.wording import confidence_percent
 from tfx_explain.summary import ImportanceAccumulator
 
 PLAYERS = ("income", "age", "noise")
@@ -345,7 +345,7 @@ def test_the_promise_says_what_was_corrected():
     ("level", "text"), [(0.95, "95 %"), (1 - 0.05 / 7, "99.28 %"), (0.8, "80 %"), (0.9, "90 %"), (0.99995, "99.995 %")]
 )
 def test_a_confidence_is_never_shown_too_large(level, text):
-    assert confidence(level) == text
+    assert confidence_percent(level) == text
 
 
 def test_all_rules_are_described_for_the_report():

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from typing_extensions import Self
@@ -67,41 +67,50 @@ def decide(bounds: Bounds, limit: float, side: Side = "at most") -> Outcome:
     return "pass" if holds else "fail" if is_broken else "insufficient_evidence"
 
 
-def at_most(value: Array, intervals: Intervals, limit: float, confidence: float) -> tuple[Bounds, int]:
-    """Of k >= 1 figures that must all be at most the limit: the one that decides, and its index.
+class Deciding(NamedTuple):
+    """Of several figures the one that decides.
+
+    Attributes:
+      outcome: of the demand on all of them.
+      bounds: of that figure.
+      position: of that figure among them.
+    """
+
+    outcome: Outcome
+    bounds: Bounds
+    position: int
+
+
+def decide_all(value: Array, intervals: Intervals, limit: float, confidence: float, side: Side = "at most") -> Deciding:
+    """What follows for k >= 1 figures that must all be on one side of the limit.
 
     Args:
       value: (k,) estimates.
       intervals: of the figures.
-      limit: largest allowed.
+      limit: the largest allowed, or the least.
       confidence: of a pass, and of a fail over all figures together.
+      side: on which side of the limit they must be.
     """
+    if side == "at most":
+        bounds, index = _at_most(value, intervals, limit, confidence)
+    else:
+        bounds, index = _at_most(-value, lambda level: _mirrored(*intervals(level)), -limit, confidence)
+        bounds = Bounds(-bounds.value, -bounds.high, -bounds.low)
+    return Deciding(decide(bounds, limit, side), bounds, index)
+
+
+def _mirrored(low: Array, high: Array) -> tuple[Array, Array]:
+    return -high, -low
+
+
+def _at_most(value: Array, intervals: Intervals, limit: float, confidence: float) -> tuple[Bounds, int]:
     low, high = intervals(confidence)
-    if (high <= limit).all():
-        return _chosen(int(np.argmax(high)), value, low, high)
-    low, high = intervals(1 - (1 - confidence) / len(value))
-    is_broken = low > limit
-    # The figure of the highest bound is the one in doubt; an unknown bound is in doubt most of all.
-    in_doubt = np.where(np.isnan(high), np.inf, high)
-    worst = np.where(is_broken, low, -np.inf) if is_broken.any() else in_doubt
-    return _chosen(int(np.argmax(worst)), value, low, high)
-
-
-def at_least(value: Array, intervals: Intervals, limit: float, confidence: float) -> tuple[Bounds, int]:
-    """Of k >= 1 figures that must all be at least the limit, the one that decides; arguments as for `at_most`."""
-
-    def mirrored(level: float) -> tuple[Array, Array]:
-        low, high = intervals(level)
-        return -high, -low
-
-    bounds, index = at_most(-value, mirrored, -limit, confidence)
-    return Bounds(-bounds.value, -bounds.high, -bounds.low), index
-
-
-def decisive(value: Array, intervals: Intervals, limit: float, confidence: float, side: Side) -> tuple[Bounds, int]:
-    """`at_most` or `at_least`, whichever the side is."""
-    return (at_most if side == "at most" else at_least)(value, intervals, limit, confidence)
-
-
-def _chosen(index: int, value: Array, low: Array, high: Array) -> tuple[Bounds, int]:
+    if not (high <= limit).all():
+        low, high = intervals(1 - (1 - confidence) / len(value))
+        is_broken = low > limit
+        # The figure of the highest bound is the one in doubt; an unknown bound is in doubt most of all.
+        in_doubt = np.where(np.isnan(high), np.inf, high)
+        index = int(np.argmax(np.where(is_broken, low, -np.inf) if is_broken.any() else in_doubt))
+    else:
+        index = int(np.argmax(high))
     return Bounds(float(value[index]), float(low[index]), float(high[index])), index

@@ -12,7 +12,7 @@ from typing_extensions import Self
 from tfx_explain.judgement.bounds import Bounds
 from tfx_explain.judgement.evidence import Evidence
 from tfx_explain.judgement.skewness import of_share, widened
-from tfx_explain.judgement.wording import about, count, joined, percent, percents, sure
+from tfx_explain.judgement.wording import count, joined, percent, percents, roughly, sure
 from tfx_explain.summary.ratio import share_interval, t_quantile
 
 
@@ -77,5 +77,5 @@ class ShareTest:
         difference = self.difference.value
         bound = self.difference.low if difference > 0 else self.difference.high
         n_needed = n_examples * (1 - bound / difference) ** 2 if difference else math.inf
-        more = f", at least about {about(n_needed)}" if n_examples < n_needed < 1e9 else ""
+        more = f", at least about {roughly(n_needed)}" if n_examples < n_needed < 1e9 else ""
         return f"from {count(n_examples)} examples: explain more{more}"

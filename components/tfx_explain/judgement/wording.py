@@ -18,7 +18,7 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.6g} %"
 
 
-def confidence(level: float) -> str:
+def confidence_percent(level: float) -> str:
     """A confidence in percent, its error to two digits and never too small: 1 - 0.05 / 7 is `99.28 %`."""
     decimals = max(1 - math.floor(math.log10(100 * (1 - level))), 1)
     shown = math.floor(100 * level * 10**decimals + 1e-6) / 10**decimals
@@ -27,10 +27,10 @@ def confidence(level: float) -> str:
 
 def sure(level: float) -> str:
     """`with 95 % confidence`."""
-    return f"with {confidence(level)} confidence"
+    return f"with {confidence_percent(level)} confidence"
 
 
-def signed(number: float) -> str:
+def with_sign(number: float) -> str:
     """Three significant digits, always with a sign."""
     return f"{number:+.3g}"
 
@@ -53,7 +53,7 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
-def about(number: float) -> str:
+def roughly(number: float) -> str:
     """A forecast: rounded up to two digits, thousands separated."""
     step = 10.0 ** max(math.floor(math.log10(number)) - 1, 0)
     return count(math.ceil(number / step) * step)

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from tfx_explain import integrity
 from tfx_explain.judgement import RULES, Finding, describe
-from tfx_explain.judgement.wording import confidence, percent, percents
+from tfx_explain.judgement.wording import confidence_percent, percent, percents
 from tfx_explain.printable import MAX_SENTENCE, printable, shortened
 from tfx_explain.report import story, text
 from tfx_explain.report.comparison import compare_methods
@@ -276,5 +276,5 @@ def _judged(finding: Finding) -> _Judged:
         end = min(1.0, 1.25 * max(numbers)) if is_fraction else 1.25 * max(numbers)
         end = end or 1.0
         gauge = (numbers[0] * 100 / end, numbers[1] * 100 / end, numbers[2] * 100 / end, numbers[3] * 100 / end)
-    sure_of = "" if finding.confidence is None else confidence(finding.confidence)
+    sure_of = "" if finding.confidence is None else confidence_percent(finding.confidence)
     return _Judged(finding, mark, outcome, describe(finding.rule), figures, sure_of, gauge)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfx_explain.errors import ConfigError
-from tfx_explain.judgement.bounds import Bounds, at_most, decide
+from tfx_explain.judgement.bounds import Bounds, decide_all
 from tfx_explain.judgement.details import Interactions
 from tfx_explain.judgement.evidence import Evidence
 from tfx_explain.judgement.intervals import Skewness, part_intervals
@@ -43,8 +43,8 @@ def _max_interaction(
     skewness = of_sizes(size, std_error**2, evidence.weighed_examples)
     total, freedom = (evidence.total, evidence.total_std_error), evidence.degrees_of_freedom
     intervals = part_intervals(size, std_error, *total, freedom, skewness, either_sign=False)
-    bounds, index = at_most(size / evidence.total, intervals, value, confidence)
-    outcome, pair = decide(bounds, value), known.pairs[wanted[index]]
+    outcome, bounds, index = decide_all(size / evidence.total, intervals, value, confidence)
+    pair = known.pairs[wanted[index]]
     part, low, high = percents(bounds.value, bounds.low, bounds.high, threshold=value)
     start = f"The interaction of {joined(pair)} is {part} of the total importance"
     advice = "constrain the model, or explain the two as one group"
@@ -88,8 +88,8 @@ def _max_slice_difference(
     total, freedom = (contrast.total, contrast.total_std_error), contrast.degrees_of_freedom
     skewness = _difference_skewness(evidence, chosen, difference, std_error)
     intervals = part_intervals(difference, std_error, *total, freedom, skewness, either_sign=True)
-    bounds, index = at_most(np.abs(difference) / contrast.total, intervals, value, confidence)
-    outcome, player = decide(bounds, value), evidence.players[chosen[index]]
+    outcome, bounds, index = decide_all(np.abs(difference) / contrast.total, intervals, value, confidence)
+    player = evidence.players[chosen[index]]
     part, low, high = percents(bounds.value, bounds.low, bounds.high, threshold=value)
     more = "more" if difference[index] >= 0 else "less"
     start = f"{player} matters {more} in {evidence.slice_key} than elsewhere by {part} of the total importance"

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from tfx_explain.errors import ConfigError
-from tfx_explain.judgement.bounds import Bounds, Side, decide, decisive
+from tfx_explain.judgement.bounds import Bounds, Side, decide_all
 from tfx_explain.judgement.details import SignedMeans, Steps
 from tfx_explain.judgement.evidence import Evidence
 from tfx_explain.judgement.finding import Outcome
@@ -17,7 +17,7 @@ from tfx_explain.judgement.intervals import Skewness, t_intervals
 from tfx_explain.judgement.rule import Decision, Demand, Need, RuleDescription, Settings
 from tfx_explain.judgement.rules.sentences import too_close
 from tfx_explain.judgement.skewness import UNKNOWN_SIDE, of_estimates, of_sizes
-from tfx_explain.judgement.wording import count, signed, sure
+from tfx_explain.judgement.wording import count, sure, with_sign
 
 PROFILE_METHODS = ("partial_dependence", "accumulated_local_effects")
 """Methods whose profiles can be monotonic, in the order in which they are looked for."""
@@ -54,9 +54,8 @@ def _sign(
     skewness = _signed_skewness(evidence, evidence.signed, chosen)
     intervals = t_intervals(mean, std_error, evidence.degrees_of_freedom, skewness)
     side: Side = "at least" if direction == "positive" else "at most"
-    bounds, index = decisive(mean, intervals, 0.0, confidence, side)
+    outcome, bounds, index = decide_all(mean, intervals, 0.0, confidence, side)
     bounds = bounds.named(evidence.players[chosen[index]])
-    outcome = decide(bounds, 0.0, side)
     return Decision(outcome, bounds, _sign_sentence(outcome, bounds, direction, evidence.n_examples, confidence))
 
 
@@ -70,8 +69,8 @@ def _signed_skewness(evidence: Evidence, means: SignedMeans, chosen: Sequence[in
 
 def _sign_sentence(outcome: Outcome, bounds: Bounds, direction: str, n_examples: int, confidence: float) -> str:
     (player,), with_confidence = bounds.about, sure(confidence)
-    start = f"The mean attribution of {player} is {signed(bounds.value)}"
-    low, high = signed(bounds.low), signed(bounds.high)
+    start = f"The mean attribution of {player} is {with_sign(bounds.value)}"
+    low, high = with_sign(bounds.low), with_sign(bounds.high)
     if outcome == "insufficient_evidence":
         return start + too_close(low, high, "0", n_examples, confidence)
     bound = f"at least {low}" if bounds.value > 0 else f"at most {high}"
@@ -117,15 +116,15 @@ def _monotonic(
     intervals = t_intervals(steps.step, steps.std_error, steps.degrees_of_freedom, skewness)
     side: Side = "at least" if direction == "increasing" else "at most"
     limit = _step_limit({"direction": direction, "tolerance": tolerance})
-    bounds, index = decisive(steps.step, intervals, limit, confidence, side)
-    bounds, outcome = bounds.named(feature), decide(bounds, limit, side)
+    outcome, bounds, index = decide_all(steps.step, intervals, limit, confidence, side)
+    bounds = bounds.named(feature)
     start, end = (f"{float(point):.4g}" for point in steps.points[index : index + 2])
-    step = f"From {feature} = {start} to {end} the output changes by {signed(bounds.value)}"
+    step = f"From {feature} = {start} to {end} the output changes by {with_sign(bounds.value)}"
     allowed = f"{direction} within {tolerance:g}" if tolerance else direction
     if outcome == "insufficient_evidence":
         return Decision(outcome, bounds, _unclear_step(step, bounds, allowed, evidence.n_examples, confidence))
     is_rise = (side == "at least") == (outcome == "pass")
-    bound = f"at least {signed(bounds.low)}" if is_rise else f"at most {signed(bounds.high)}"
+    bound = f"at least {with_sign(bounds.low)}" if is_rise else f"at most {with_sign(bounds.high)}"
     step += f" ({bound} {sure(confidence)})"
     message = f"{step}, not {allowed}: constrain the model or look for what confounds {feature}."
     if outcome == "pass":
@@ -150,7 +149,7 @@ def _steps(evidence: Evidence, feature: str, method: str | None) -> Steps:
 def _unclear_step(step: str, bounds: Bounds, allowed: str, n_examples: int, confidence: float) -> str:
     if math.isnan(bounds.low):
         return f"{step} with an unknown error, so it is not known to be {allowed}: explain more or use fewer points."
-    low, high = signed(bounds.low), signed(bounds.high)
+    low, high = with_sign(bounds.low), with_sign(bounds.high)
     return step + too_close(low, high, f"what is {allowed}", n_examples, confidence)
 
 

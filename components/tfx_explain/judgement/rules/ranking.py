@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfx_explain.judgement.bounds import Bounds, Intervals, at_least, decide
+from tfx_explain.judgement.bounds import Bounds, Intervals, decide, decide_all
 from tfx_explain.judgement.evidence import Evidence
 from tfx_explain.judgement.finding import Outcome
 from tfx_explain.judgement.intervals import t_intervals
@@ -88,9 +88,8 @@ def _canary(evidence: Evidence, confidence: float, *, feature: str, players: Seq
         )
         return Decision.undecided(reason, [feature])
     difference, intervals = _less_than_others(evidence, bird, chosen)
-    bounds, index = at_least(difference, intervals, 0.0, confidence)
+    outcome, bounds, index = decide_all(difference, intervals, 0.0, confidence, "at least")
     bounds = bounds.named(evidence.players[chosen[index]])
-    outcome = decide(bounds, 0.0, "at least")
     return Decision(outcome, bounds, _canary_sentence(outcome, bounds, evidence, feature, confidence))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfx_explain.judgement.bounds import Intervals, Side, at_least, at_most, decide
+from tfx_explain.judgement.bounds import Intervals, Side, decide, decide_all
 from tfx_explain.judgement.evidence import Evidence
 from tfx_explain.judgement.intervals import t_intervals
 from tfx_explain.judgement.rule import Decision, Demand, RuleDescription
@@ -76,8 +76,9 @@ def _max_top_share(evidence: Evidence, confidence: float, *, value: float) -> De
       confidence: of a pass, and of a fail over all players together (Bonferroni).
       value: largest allowed share of any player, 0..1.
     """
-    bounds, index = at_most(evidence.mean_abs / evidence.total, _share_intervals(evidence), value, confidence)
-    outcome, player = decide(bounds, value), evidence.players[index]
+    shares = evidence.mean_abs / evidence.total
+    outcome, bounds, index = decide_all(shares, _share_intervals(evidence), value, confidence)
+    player = evidence.players[index]
     share, low, high = percents(bounds.value, bounds.low, bounds.high, threshold=value)
     limit = f"{percent(value)} allowed of any one player"
     advice = "find out whether it is known before the outcome is"
@@ -101,8 +102,7 @@ def _min_importance(evidence: Evidence, confidence: float, *, players: Sequence[
     """
     chosen = evidence.index(players)
     size = np.array([np.sum(np.asarray(evidence.mean_abs, np.float64)[chosen])])
-    bounds, _ = at_least(size, _sum_intervals(evidence, chosen, size), value, confidence)
-    outcome = decide(bounds, value, "at least")
+    outcome, bounds, _ = decide_all(size, _sum_intervals(evidence, chosen, size), value, confidence, "at least")
     shown, low, high = (f"{figure:.3g}" for figure in (bounds.value, bounds.low, bounds.high))
     move = "moves" if len(players) == 1 else "together move"
     start = f"{joined(players)} {move} the output by {shown} on average"
