@@ -68,7 +68,7 @@ def make_request(model_dir: str, seed: int) -> ExplainRequest:
     )
     return ExplainRequest(
         config=config,
-        model=ModelHandle(model_dir, MODEL),
+        models=(ModelHandle(model_dir, MODEL),),
         example_patterns={},
         background_pattern="",
         explanation_dir="",

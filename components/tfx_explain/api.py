@@ -80,12 +80,13 @@ def _request(
     background_sources = sources if background is None else example_patterns(background)
     return ExplainRequest.build(
         config=config,
-        model=ModelHandle(storage.absolute(model), config.model),
+        models=[
+            ModelHandle(storage.absolute(path), config.model) for path in (model, baseline_model) if path is not None
+        ],
         example_patterns={split: _pattern(sources, split, "splits") for split in config.splits},
         background_pattern=_pattern(background_sources, config.background.split, "background.split"),
         explanation_dir=output_dir,
         attributions_dir=storage.join(output_dir, records.ATTRIBUTIONS),
-        baseline_model=None if baseline_model is None else ModelHandle(storage.absolute(baseline_model), config.model),
         schema_features=None if schema is None else records.schema_features(schema),
     )
 

@@ -20,7 +20,7 @@ MODULE += "load_model = lambda d: lambda c: c['x'] + 2 * c['other_features']\n"
 def rest(read, **features):
     config = ExplainConfig(features=features)
     players = choose_players(read, config.features)
-    return ExplainRequest(config, None, {}, "", "", "", players, ()).rest, players
+    return ExplainRequest(config, (), {}, "", "", "", players, ()).rest, players
 
 
 @pytest.mark.parametrize(

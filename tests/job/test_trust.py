@@ -63,7 +63,7 @@ def test_lists_are_refused_apart_and_taken_together(tmp_path):
     def build(features):
         return ExplainRequest.build(
             config=tfx_explain.ExplainConfig(features=features),
-            model=handle,
+            models=[handle],
             example_patterns={"eval": pattern},
             background_pattern=pattern,
             explanation_dir=str(tmp_path / "out"),

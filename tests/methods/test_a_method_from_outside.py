@@ -21,7 +21,7 @@ from tfx_explain.methods import registry
 from tfx_explain.methods.attribution_tables import SIZES, AttributionTables
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.batch import Batch
-from tfx_explain.methods.context import JobContext, Sample, features_of
+from tfx_explain.methods.context import FirstRows, JobContext, Sample, features_of
 from tfx_explain.methods.method import Accumulated, Contributed, Result, SliceRows
 from tfx_explain.models import Model, SingleRowBlocks
 from tfx_explain.summary import ImportanceAccumulator
@@ -48,6 +48,9 @@ class Occlusion:
     key: str = "occlusion"
     n_sample: int = 1
     needs_row_count: bool = False
+
+    def check(self, rows: FirstRows, models: Sequence[Model]) -> None:
+        assert rows.splits["eval"].num_rows
 
     def plan(self, sample: Sample, models: Sequence[Model], plan: JobPlan) -> tuple[str, Mapping[str, int]]:
         return "the first background row", {}

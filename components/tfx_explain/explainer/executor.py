@@ -59,8 +59,7 @@ def explain_request(
     baselines = input_dict.get("baseline_model") or []
     return ExplainRequest.build(
         config=config,
-        model=_model_handle(input_dict["model"], config),
-        baseline_model=_model_handle(baselines, config) if baselines else None,
+        models=[_model_handle(models, config) for models in (input_dict["model"], baselines) if models],
         example_patterns={split: split_pattern(examples, split, "splits") for split in config.splits},
         background_pattern=split_pattern(background, config.background.split, "background.split"),
         explanation_dir=explanation_uri,

@@ -30,7 +30,7 @@ def describe_run(request: ExplainRequest, run: JobResults, seconds: float) -> di
       run: what the workers found out.
       seconds: how long the job took.
     """
-    config, model = request.config, request.model.acquire()
+    config, model = request.config, request.models[0].acquire()
     counts = {split: run.counts[split] for split in request.example_patterns}
     return {
         "format_version": records.FORMAT_VERSION,
@@ -39,8 +39,8 @@ def describe_run(request: ExplainRequest, run: JobResults, seconds: float) -> di
         "method": run.methods,
         "config": json.loads(config.to_json()),
         "model": {
-            "uri": request.model.model_dir,
-            "digest": request.model.identity,
+            "uri": request.models[0].model_dir,
+            "digest": request.models[0].identity,
             "signature": config.model.signature,
             "output": model.output_name,
             "output_space": model.output_space,
@@ -91,9 +91,9 @@ def _space_note(model: Model, config: ExplainConfig, like: str) -> str:
 
 
 def _baseline(request: ExplainRequest) -> dict[str, str] | None:
-    if request.baseline_model is None:
+    if len(request.models) == 1:
         return None
-    return {"uri": request.baseline_model.model_dir, "digest": request.baseline_model.identity}
+    return {"uri": request.models[1].model_dir, "digest": request.models[1].identity}
 
 
 def _versions() -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +15,9 @@ from tfx_explain.config import ExplainConfig, FeaturesConfig
 from tfx_explain.errors import ConfigError, EmptySplitError, InputError, MissingFeatureError, ModelError
 from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.job.trust import check_models
-from tfx_explain.methods.context import JobContext, features_read
-from tfx_explain.methods.losses.plan import check_losses
+from tfx_explain.methods.context import FirstRows, JobContext, features_read
 from tfx_explain.methods.outputs import output_names
-from tfx_explain.methods.profiles.plan import check_features
-from tfx_explain.methods.shapley.designs import shapley_design
+from tfx_explain.methods.registry import methods_of, second_passes_of
 from tfx_explain.models import Model
 from tfx_explain.rows import column_or_nulls, concat_alike, example_weights, list_lengths, name_errors
 from tfx_explain.slicing import check_slice_count, slice_examples
@@ -43,38 +41,31 @@ class ExplainRequest:
 
     Attributes:
       config: what the user asked for.
-      model: how the model is loaded.
+      models: how each side is loaded: the model, and the baseline model that is explained on the same rows and designs.
       example_patterns: split -> files to explain.
       background_pattern: files that the background is drawn from.
       explanation_dir: where tables and manifest go.
       attributions_dir: where the attribution records go, a `Split-<name>` directory each.
       players: name -> features that are present or absent together.
       unused_features: features of the examples that no model reads.
-      baseline_model: explained on the same rows and designs.
       outputs: names of the explained outputs.
       loaded: the models, so that they stay loaded in the process that made the request; not sent to others.
     """
 
     config: ExplainConfig
-    model: ModelHandle
+    models: tuple[ModelHandle, ...]
     example_patterns: Mapping[str, str]
     background_pattern: str
     explanation_dir: str
     attributions_dir: str
     players: Mapping[str, tuple[str, ...]]
     unused_features: tuple[str, ...]
-    baseline_model: ModelHandle | None = None
     outputs: tuple[str, ...] = ()
     loaded: tuple[Model, ...] = dataclasses.field(default=(), compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, object]:
         """What is sent to workers."""
         return {**self.__dict__, "loaded": ()}
-
-    @property
-    def models(self) -> list[ModelHandle]:
-        """The model, and the baseline model if there is one."""
-        return [self.model] if self.baseline_model is None else [self.model, self.baseline_model]
 
     @property
     def context(self) -> JobContext:
@@ -92,20 +83,19 @@ class ExplainRequest:
     @property
     def reserved_names(self) -> frozenset[str]:
         """Names that attribution records add to those of the examples."""
-        return frozenset(records.reserved_names(tuple(self.players), baseline=self.baseline_model is not None))
+        return frozenset(records.reserved_names(tuple(self.players), baseline=len(self.models) > 1))
 
     @classmethod
     def build(
         cls,
         *,
         config: ExplainConfig,
-        model: ModelHandle,
+        models: Sequence[ModelHandle],
         example_patterns: Mapping[str, str],
         background_pattern: str,
         explanation_dir: str,
         attributions_dir: str,
         schema_features: Sequence[str] | None = None,
-        baseline_model: ModelHandle | None = None,
     ) -> ExplainRequest:
         """Loads the model, looks at the first rows of each split, and settles who the players are.
 
@@ -115,32 +105,25 @@ class ExplainRequest:
           ModelError: the model cannot be used.
         """
         written = (explanation_dir, attributions_dir)
-        model = model.identified(written)
-        baseline_model = None if baseline_model is None else baseline_model.identified(written)
-        handles = [model] if baseline_model is None else [model, baseline_model]
+        handles = [handle.identified(written) for handle in models]
         peeked = {split: peek(pattern, split) for split, pattern in example_patterns.items()}
         background = peek(background_pattern, config.background.split)
         _warn_of_empty_files({background_pattern, *example_patterns.values()})
-        models = [handle.acquire([background, *peeked.values()]) for handle in handles]
-        _check_comparable(models, config)
-        model, *others = [dataclasses.replace(h, n_outputs=m.n_outputs) for h, m in zip(handles, models, strict=True)]
+        loaded = [handle.acquire([background, *peeked.values()]) for handle in handles]
+        _check_comparable(loaded, config)
+        handles = [dataclasses.replace(h, n_outputs=m.n_outputs) for h, m in zip(handles, loaded, strict=True)]
         keys = {config.label_key, config.id_key, config.example_weight_key}
         columns = {name for rows in [*peeked.values(), background] for name in rows.schema.names}
         seen = columns | set(schema_features or ())
-        read = features_read(models, seen - keys)
+        read = features_read(loaded, seen - keys)
         players = choose_players(read, config.features)
-        check_features(config, (seen - keys).union(read))
-        check_named_players(config, players)
-        _check_features(background, config.background.split, models)
+        _check_features(background, config.background.split, loaded)
         _check_names(background, config.background.split, BACKGROUND_NAMES)
         for split, rows in peeked.items():
-            _check_examples(rows, split, config, models, players, schema_features or ())
-        n_background = config.background.num_rows
-        shapley_design(config, len(players), np.full(n_background, 1 / n_background))
-        check_models(models, list(peeked.values()), background, players)
-        return cls(
+            _check_examples(rows, split, config, loaded, players, schema_features or ())
+        request = cls(
             config=config,
-            model=model,
+            models=tuple(handles),
             example_patterns=dict(example_patterns),
             background_pattern=background_pattern,
             explanation_dir=explanation_dir,
@@ -148,10 +131,16 @@ class ExplainRequest:
             players=players,
             # A group may have the name of a feature that no model reads, as of the one it was made of.
             unused_features=tuple(sorted(seen - set(read) - keys - set(players))),
-            baseline_model=others[0] if others else None,
-            outputs=output_names(models[0], config),
-            loaded=tuple(models),
+            outputs=output_names(loaded[0], config),
+            loaded=tuple(loaded),
         )
+        first_rows = FirstRows(peeked, frozenset((seen - keys).union(read)))
+        for method in methods_of(request.context):
+            method.check(first_rows, loaded)
+        for second_pass in second_passes_of(request.context):
+            second_pass.check(first_rows, loaded)
+        check_models(loaded, list(peeked.values()), background, players)
+        return request
 
 
 def choose_players(read: Sequence[str], features: FeaturesConfig) -> dict[str, tuple[str, ...]]:
@@ -264,20 +253,6 @@ def _check_comparable(models: Sequence[Model], config: ExplainConfig) -> None:
         )
 
 
-def check_named_players(config: ExplainConfig, players: Iterable[str]) -> None:
-    """Refuses names of players that there are not.
-
-    Raises:
-      ConfigError: there is such a name.
-    """
-    there = list(players)
-    for name in getattr(config.method("interaction_strength"), "players", None) or ():
-        if name not in there:
-            raise ConfigError(
-                f"`methods.interaction_strength.players` names `{name}`; the players are {', '.join(there)}."
-            )
-
-
 def _check_examples(
     rows: pa.RecordBatch,
     split: str,
@@ -291,7 +266,6 @@ def _check_examples(
     _check_names(rows, split, records.reserved_names(tuple(players), baseline=len(models) > 1))
     _check_keys(rows, split, config)
     _check_slices(rows, split, config, schema_features)
-    check_losses(config, models[0], rows, split, tuple(players))
 
 
 def _check_features(rows: pa.RecordBatch, split: str, models: Sequence[Model]) -> None:

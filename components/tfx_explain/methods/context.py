@@ -33,6 +33,19 @@ class JobContext:
 
 
 @dataclasses.dataclass(frozen=True)
+class FirstRows:
+    """What is known of the examples before the job.
+
+    Attributes:
+      splits: the first rows of each split that is to be explained.
+      features: names that rows, schema or models have, keys not among them.
+    """
+
+    splits: Mapping[str, pa.RecordBatch]
+    features: frozenset[str]
+
+
+@dataclasses.dataclass(frozen=True)
 class Sample:
     """Rows of the background split, in random order, from which methods are planned.
 

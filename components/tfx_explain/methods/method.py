@@ -14,7 +14,7 @@ from typing_extensions import Self
 
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.batch import Batch
-from tfx_explain.methods.context import Sample
+from tfx_explain.methods.context import FirstRows, Sample
 from tfx_explain.models import Model
 from tfx_explain.rows import HashArray
 
@@ -139,6 +139,17 @@ class Method(Protocol[Plan, Rows]):
     def needs_row_count(self) -> bool:
         """See above."""
 
+    def check(self, rows: FirstRows, models: Sequence[Model]) -> None:
+        """Refuses what cannot be done, by what is known before the job.
+
+        Args:
+          rows: the first ones of each split.
+          models: what is explained, and the baseline model if there is one.
+
+        Raises:
+          TfxExplainError: one sentence on what is wrong.
+        """
+
     def plan(self, sample: Sample, models: Sequence[Model], plan: JobPlan) -> tuple[Plan, Mapping[str, int]]:
         """What it settles for the whole job, and what that took -> rows that the models were asked about.
 
@@ -188,6 +199,9 @@ class SecondPass(Protocol):
     @property
     def n_rows(self) -> int:
         """See above."""
+
+    def check(self, rows: FirstRows, models: Sequence[Model]) -> None:
+        """As `Method.check`."""
 
     def choose(self, accumulated: Mapping[Key, Any]) -> Sequence[Any]:
         """What is asked, from what is known of all rows."""

@@ -10,12 +10,13 @@ import pandas as pd
 import pyarrow as pa
 
 from tfx_explain import records
-from tfx_explain.methods.context import JobContext
+from tfx_explain.methods.context import FirstRows, JobContext
 from tfx_explain.methods.interaction_strength.strengths import (
     METHOD,
     FloatArray,
     Pair,
     Term,
+    check_named_players,
     choose_pairs,
     evaluate,
     measure,
@@ -36,6 +37,10 @@ class InteractionStrength:
     def n_rows(self) -> int:
         """As configured."""
         return int(self.context.config.method(METHOD).num_rows)
+
+    def check(self, rows: FirstRows, models: Sequence[Model]) -> None:
+        """Raises a ConfigError where a player is named that there is not."""
+        check_named_players(self.context)
 
     def choose(self, accumulated: Mapping[Key, Any]) -> list[Pair]:
         """The pairs to measure."""

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from tfx_explain.errors import ConfigError
 from tfx_explain.methods.attribution_tables import INTERACTIONS, SIZES
 from tfx_explain.methods.context import JobContext, features_of
 from tfx_explain.methods.method import CANDIDATE, Key
@@ -33,6 +34,19 @@ FloatArray = npt.NDArray[np.float64]
 Pair = tuple[int, int]
 Term = tuple[int, ...]
 """The players whose values come from the points; none for the plain prediction."""
+
+
+def check_named_players(context: JobContext) -> None:
+    """Refuses names of players that there are not.
+
+    Raises:
+      ConfigError: there is such a name.
+    """
+    for name in context.config.method(METHOD).players or ():
+        if name not in context.players:
+            raise ConfigError(
+                f"`methods.{METHOD}.players` names `{name}`; the players are {', '.join(context.players)}."
+            )
 
 
 def choose_pairs(accumulated: Mapping[Key, Any], context: JobContext) -> list[Pair]:

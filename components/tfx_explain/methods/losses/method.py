@@ -14,9 +14,9 @@ from tfx_explain.config.explain import LOSS_METHODS
 from tfx_explain.errors import ModelCallError, ModelError
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.batch import Batch
-from tfx_explain.methods.context import SIDE_PREFIXES, JobContext, Sample
+from tfx_explain.methods.context import SIDE_PREFIXES, FirstRows, JobContext, Sample
 from tfx_explain.methods.losses.explainer import LossExplainer
-from tfx_explain.methods.losses.plan import N_PILOT, SAGE, LossPlan, needs_pilot, plan_losses
+from tfx_explain.methods.losses.plan import N_PILOT, SAGE, LossPlan, check_losses, needs_pilot, plan_losses
 from tfx_explain.methods.losses.rows import LabelledMethods, paired
 from tfx_explain.methods.losses.tables import describe_losses, loss_table
 from tfx_explain.methods.method import Accumulated, Contributed, Result, SliceRows
@@ -35,6 +35,11 @@ class Losses:
     key: str = KEY
     n_sample: int = N_SAMPLE
     needs_row_count: bool = True
+
+    def check(self, rows: FirstRows, models: Sequence[Model]) -> None:
+        """Raises an error where a loss does not fit the output, a player is not there, or a label is none."""
+        for split, of_split in rows.splits.items():
+            check_losses(self.context.config, models[0], of_split, split, tuple(self.context.players))
 
     def plan(self, sample: Sample, models: Sequence[Model], plan: JobPlan) -> tuple[LossPlan, Mapping[str, int]]:
         """Chooses donors; a pilot forecasts how many rows SAGE needs.

@@ -13,7 +13,7 @@ import pandas as pd
 from tfx_explain import records
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.batch import Batch
-from tfx_explain.methods.context import SIDE_PREFIXES, JobContext, Sample, features_read
+from tfx_explain.methods.context import SIDE_PREFIXES, FirstRows, JobContext, Sample, features_read
 from tfx_explain.methods.method import (
     BASELINE,
     CANDIDATE,
@@ -23,7 +23,7 @@ from tfx_explain.methods.method import (
     Result,
     SliceRows,
 )
-from tfx_explain.methods.profiles.plan import N_SAMPLE, ProfilePlan, num_ice, plan_profiles
+from tfx_explain.methods.profiles.plan import N_SAMPLE, ProfilePlan, check_features, num_ice, plan_profiles
 from tfx_explain.methods.profiles.rows import (
     ProfileAccumulator,
     ProfiledRows,
@@ -46,6 +46,10 @@ class Profiles:
     key: str = KEY
     n_sample: int = N_SAMPLE
     needs_row_count: bool = False
+
+    def check(self, rows: FirstRows, models: Sequence[Model]) -> None:
+        """Raises a ConfigError where a feature is named that there is not."""
+        check_features(self.context.config, rows.features)
 
     def plan(self, sample: Sample, models: Sequence[Model], plan: JobPlan) -> tuple[ProfilePlan, Mapping[str, int]]:
         """Chooses grids and bins; asks no model."""

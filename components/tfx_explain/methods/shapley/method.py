@@ -16,7 +16,7 @@ from tfx_explain.config import ExplainConfig
 from tfx_explain.methods.attribution_tables import INTERACTIONS, SIZES, AttributionTables
 from tfx_explain.methods.background import JobPlan, pool_size
 from tfx_explain.methods.batch import Batch
-from tfx_explain.methods.context import JobContext, Sample, features_of
+from tfx_explain.methods.context import FirstRows, JobContext, Sample, features_of
 from tfx_explain.methods.method import Accumulated, Contributed, Result, SliceRows
 from tfx_explain.methods.shapley.background import ShapleyPlan
 from tfx_explain.methods.shapley.designs import shapley_design, uses_surrogate
@@ -52,6 +52,11 @@ class Shapley:
         """Background rows, and a pilot where an error was asked for."""
         config = self.context.config
         return pool_size(config.background) + (N_PILOT if config.shapley.max_relative_error is not None else 0)
+
+    def check(self, rows: FirstRows, models: Sequence[Model]) -> None:
+        """Raises an EstimationError where the estimator cannot work with this budget and these players."""
+        n_background = self.context.config.background.num_rows
+        shapley_design(self.context.config, len(self.context.players), np.full(n_background, 1 / n_background))
 
     def plan(self, sample: Sample, models: Sequence[Model], plan: JobPlan) -> tuple[ShapleyPlan, Mapping[str, int]]:
         """Fits surrogates, and finds the budget that an asked-for error takes."""
