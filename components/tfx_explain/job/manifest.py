@@ -38,15 +38,7 @@ def describe_run(request: ExplainRequest, run: JobResults, seconds: float) -> di
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "method": run.methods,
         "config": json.loads(config.to_json()),
-        "model": {
-            "uri": request.models[0].model_dir,
-            "digest": request.models[0].identity,
-            "signature": config.model.signature,
-            "output": model.output_name,
-            "output_space": model.output_space,
-            "output_space_note": _space_note(model, config, run.looks_like_probabilities),
-            "access": model.access,
-        },
+        "model": _model(request, model, run.looks_like_probabilities),
         "baseline_model": _baseline(request),
         "examples": {
             "splits": list(counts),
@@ -72,6 +64,18 @@ def describe_run(request: ExplainRequest, run: JobResults, seconds: float) -> di
         "versions": {"python": platform.python_version(), **_versions()},
         "timings_seconds": {"total": round(seconds, 3)},
         "attributions_uri": _attributions_uri(request),
+    }
+
+
+def _model(request: ExplainRequest, model: Model, like: str) -> dict[str, str]:
+    return {
+        "uri": request.models[0].model_dir,
+        "digest": request.models[0].identity,
+        "signature": request.config.model.signature,
+        "output": model.output_name,
+        "output_space": model.output_space,
+        "output_space_note": _space_note(model, request.config, like),
+        "access": model.access,
     }
 
 

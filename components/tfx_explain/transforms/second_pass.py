@@ -14,7 +14,7 @@ from tfx_explain.job.explained import ExplainedExamples
 from tfx_explain.job.request import ExplainRequest
 from tfx_explain.methods.method import SecondPass
 from tfx_explain.rows import HashArray, example_weights, take_rows
-from tfx_explain.transforms.select import SmallestDrawsFn
+from tfx_explain.transforms.combine import SmallestDrawsFn
 
 
 class LookAgain(beam.PTransform):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import apache_beam as beam
 import numpy as np
@@ -22,13 +22,13 @@ from tfx_explain.content_sample import (
     CountArray,
     KeptContents,
     SampledRows,
-    SmallestDraws,
     first_keys,
     in_buckets,
     stream_of,
 )
 from tfx_explain.job.split_rows import SplitRows
 from tfx_explain.rows import ROWS_PER_BATCH, HashArray
+from tfx_explain.transforms.combine import MergingFn
 from tfx_explain.transforms.read import read_file
 
 
@@ -170,24 +170,7 @@ def _batches(selected: SelectedContents, split: str) -> Iterator[SplitRows]:
         yield SplitRows(split, *part)
 
 
-class _MergingFn(beam.CombineFn):
-    """A combiner whose accumulators merge and compact themselves; its output, the accumulator, can be merged on."""
-
-    def merge_accumulators(self, accumulators: Iterable[Any]) -> Any:
-        merged = self.create_accumulator()
-        for accumulator in accumulators:
-            merged.merge(accumulator)
-        return merged
-
-    def compact(self, accumulator: Any) -> Any:
-        accumulator.compact()
-        return accumulator
-
-    def extract_output(self, accumulator: Any) -> Any:
-        return accumulator
-
-
-class _ChooseFn(_MergingFn):
+class _ChooseFn(MergingFn):
     """Counted contents to a ContentSample."""
 
     def __init__(self, selection: Selection) -> None:
@@ -223,7 +206,7 @@ class _MergeSamplesFn(beam.CombineFn):
         return ContentSample.merged(accumulator, self.n)
 
 
-class _KeepFn(_MergingFn):
+class _KeepFn(MergingFn):
     """SplitRows to KeptContents."""
 
     def __init__(self, selection: Selection) -> None:
@@ -235,18 +218,4 @@ class _KeepFn(_MergingFn):
     def add_input(self, accumulator: KeptContents, rows: SplitRows) -> KeptContents:
         contents, of_rows, counts = np.unique(rows.hashes, return_inverse=True, return_counts=True)
         accumulator.add(rows.rows, rows.hashes, first_keys(contents, counts, self.selection.stream)[of_rows])
-        return accumulator
-
-
-class SmallestDrawsFn(_MergingFn):
-    """`SmallestDraws` as a combiner of (RecordBatch, draws); its output can be merged further."""
-
-    def __init__(self, n: int) -> None:
-        self.n = n
-
-    def create_accumulator(self) -> SmallestDraws:
-        return SmallestDraws(self.n)
-
-    def add_input(self, accumulator: SmallestDraws, rows: tuple[pa.RecordBatch, HashArray]) -> SmallestDraws:
-        accumulator.add(*rows)
         return accumulator

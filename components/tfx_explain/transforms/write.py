@@ -11,7 +11,7 @@ import pyarrow as pa
 from tfx_explain import records, storage
 from tfx_explain.job.explained import ExplainedExamples
 from tfx_explain.rows import HashArray, take_rows
-from tfx_explain.transforms.select import SmallestDrawsFn
+from tfx_explain.transforms.combine import SmallestDrawsFn
 
 N_REPORT_EXAMPLES = 400
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -32,6 +32,8 @@ from tfx_explain.rows import HashArray, single_numbers
 from tfx_explain.summary.losses import loss, loss_of_mean, usable_labels
 
 FloatArray = npt.NDArray[np.float64]
+MeanLoss = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
+"""From outputs of blocks, weights of the blocks and labels to the loss of the mean output."""
 
 # Groups of rows that go to the model's side together: larger ones save little time and are harder to fill.
 _MODEL_ROWS_PER_GROUP = 2**16
@@ -145,13 +147,16 @@ class SageExplainer:
             for part in _parts(n, size):
                 orders = self._orders_of(some.draws[part], plan, repeat)
                 outputs = mixer.outputs(part, orders)
-                solve = partial(_solve, orders, some.labels[part], some.loss[part], metric, self.model.loss_space)
+                solve = partial(_solve, orders, some.labels[part], some.loss[part], self._mean_loss(metric))
                 blocks, weights = self._blocks(outputs, background, instead)
                 values[part] += solve(blocks, weights, empty[part]) / plan.orders_per_row
                 if plan.rough is not None:
                     rough = np.tensordot(plan.rough.weights, outputs[plan.rough.rows], axes=1)[:, None]
                     cheap[part] += solve(rough, np.ones(1), rough_empty[part]) / plan.orders_per_row
         return values, empty, cheap, n * plan.orders_per_row * (d - 1) * len(used)
+
+    def _mean_loss(self, metric: str) -> MeanLoss:
+        return partial(loss_of_mean, metric, self.model.loss_space)
 
     @property
     def _n_blocks(self) -> int:
@@ -216,7 +221,7 @@ class SageExplainer:
         mixer = _Mixer(self.model, self.players, some.inputs, self._background_inputs(background, used), size)
         parts = [mixer.outputs(part, orders[part]) for part in _parts(len(rows), size)]
         outputs = np.concatenate(parts, axis=1)
-        solve = partial(_solve, orders, some.labels, own, metric, self.model.loss_space)
+        solve = partial(_solve, orders, some.labels, own, self._mean_loss(metric))
         real = solve(*self._blocks(outputs, background, None), self._empty(some, background, metric, None))
         half = len(rows) // 2
         mixtures = outputs[:, :half].reshape(len(used), -1).T
@@ -273,14 +278,13 @@ def _solve(
     orders: Orders,
     labels: FloatArray,
     own: FloatArray,
-    metric: str,
-    output_space: str,
+    mean_loss: MeanLoss,
     blocks: FloatArray,
     weights: FloatArray,
     empty: FloatArray,
 ) -> FloatArray:
     """(n, d) values from (n, n_blocks, d - 1, K) outputs along each row's permutation."""
-    return solve_orders(orders, loss_of_mean(metric, output_space, blocks, weights, labels), empty, own)
+    return solve_orders(orders, mean_loss(blocks, weights, labels), empty, own)
 
 
 def _group_size(n_players: int, n_background: int) -> int:
