@@ -158,17 +158,17 @@ def _bytes_of(rows: Inputs, fills: bool) -> float:
     return total
 
 
-def expected(examples: Inputs, background: Inputs, design) -> np.ndarray:
+def expected(examples: Inputs, background: Inputs, blocks) -> np.ndarray:
     """Every mixture made by itself."""
-    n_blocks, n_coalitions, _ = design.coalitions.shape
+    n_blocks, n_coalitions, _ = blocks.coalitions.shape
     out = np.zeros((len(examples), n_blocks, n_coalitions))
-    weight = design.background_weight / design.background_weight.sum(axis=1, keepdims=True)
+    weight = blocks.background_weight / blocks.background_weight.sum(axis=1, keepdims=True)
     for g, c in np.ndindex(n_blocks, n_coalitions):
-        for place, row in enumerate(design.background_index[g]):
+        for place, row in enumerate(blocks.background_index[g]):
             taken = np.full(len(examples), row)
             columns = {
                 name: column if present else take_rows(background.columns[name], taken)
-                for (name, column), present in zip(examples.columns.items(), design.coalitions[g, c], strict=True)
+                for (name, column), present in zip(examples.columns.items(), blocks.coalitions[g, c], strict=True)
             }
             out[:, g, c] += weight[g, place] * truth(Inputs(len(examples), columns))
     return out
@@ -180,12 +180,12 @@ def test_calls_stay_under_the_bound_and_values_are_those_of_every_mixture(
 ):
     examples = inputs(6, 1, *((2, 5) if large != "background" else ()))
     background = inputs(9, 2, *((3, 8) if large != "examples" else ()))
-    design = tools.random_blocks(3, 9, n_blocks=3, n_coalitions=4, n_rows=3)
+    blocks = tools.random_blocks(3, 9, n_blocks=3, n_coalitions=4, n_rows=3)
     if how == "listed":
-        design = make_design("exact", n_players=3, budget=64, background_weights=np.full(9, 1 / 9), seed=0)
+        blocks = make_design("exact", n_players=3, budget=64, background_weights=np.full(9, 1 / 9), seed=0)
         monkeypatch.setattr(mixing, "is_worth_it", lambda differing, n_players: np.ones(len(differing), bool))
-    found = model.block_values(examples, background, PLAYERS, design)[..., 0]
-    np.testing.assert_allclose(found, expected(examples, background, design), rtol=1e-9, atol=1e-9)
+    found = model.block_values(examples, background, PLAYERS, blocks)[..., 0]
+    np.testing.assert_allclose(found, expected(examples, background, blocks), rtol=1e-9, atol=1e-9)
     assert len(calls.seen) > 4
     # One mixture has two large columns at most.
     assert max(calls.sizes()) <= bound
@@ -194,9 +194,9 @@ def test_calls_stay_under_the_bound_and_values_are_those_of_every_mixture(
 def test_small_rows_share_calls_and_bits_as_if_there_were_no_large_ones(model, bound, tools):
     examples, background = inputs(40, 1, 20, 39), inputs(9, 2)
     small = np.setdiff1d(np.arange(40), [20, 39])
-    design = tools.random_blocks(3, 9, n_blocks=3, n_coalitions=4, n_rows=3)
-    alone = model.block_values(examples.take(small), background, PLAYERS, design)
-    np.testing.assert_array_equal(model.block_values(examples, background, PLAYERS, design)[small], alone)
+    blocks = tools.random_blocks(3, 9, n_blocks=3, n_coalitions=4, n_rows=3)
+    alone = model.block_values(examples.take(small), background, PLAYERS, blocks)
+    np.testing.assert_array_equal(model.block_values(examples, background, PLAYERS, blocks)[small], alone)
     np.testing.assert_array_equal(model.predict(examples)[small], model.predict(examples.take(small)))
 
 

@@ -95,16 +95,16 @@ def _value_bytes(column: Column) -> FloatArray:
     if values.dtype.kind != "O":
         return np.full(values.shape, float(values.dtype.itemsize))
     flat, lengths = values.reshape(-1), np.zeros(values.size)
-    there = np.asarray(pd.notna(flat))  # None is what a model without a default gets for a missing string
-    lengths[there] = np.fromiter(map(len, flat[there]), np.float64)
+    present = np.asarray(pd.notna(flat))  # None is what a model without a default gets for a missing string
+    lengths[present] = np.fromiter(map(len, flat[present]), np.float64)
     return lengths.reshape(values.shape) + _STRING_BYTES
 
 
 def input_bytes(inputs: Inputs, *, fills: bool = True) -> FloatArray:
     """(n,) bytes of the lists and strings of each row; `fills`: lists are filled up to the longest of a call."""
     columns = list(inputs.columns.values())
-    found = RowBytes.of(columns, [(None,)] * len(columns), [fills] * len(columns), 1)
-    return np.zeros(len(inputs)) if found is None else found.whole()
+    of_rows = RowBytes.of(columns, [(None,)] * len(columns), [fills] * len(columns), 1)
+    return np.zeros(len(inputs)) if of_rows is None else of_rows.whole()
 
 
 def calls_of(sizes: FloatArray, n_rows: int) -> list[tuple[IntArray, int]]:
