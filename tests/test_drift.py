@@ -14,7 +14,7 @@ from tfx.types.standard_artifacts import ModelBlessing
 import sealing
 import tfx_explain
 import worlds
-from tfx_explain import ExplainConfig, ValidationConfig, records
+from tfx_explain import ExplainConfig, ValidationConfig, records, tables
 from tfx_explain.cli import main
 from tfx_explain.explanation_validator.executor import find_baseline, findings_to_anomalies
 from tfx_explain.explanation_validator.judge import judge
@@ -183,7 +183,7 @@ def test_which_baseline_is_taken() -> None:
 def test_a_slice_that_the_baseline_lacks_is_no_evidence(explained: dict[str, Any], tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(explained["before"].uri, other)
-    for name in (records.IMPORTANCE, records.IMPORTANCE_COVARIANCE, records.SLICE_DIFFERENCES):
+    for name in (tables.IMPORTANCE.file, tables.IMPORTANCE_COVARIANCE.file, tables.SLICE_DIFFERENCES.file):
         table = records.read_table(str(other / name))
         records.write_table(str(other / name), table[table["slice"] != "race=b"])
 

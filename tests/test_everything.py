@@ -34,14 +34,14 @@ CONFIG: dict[str, Any] = {
 }
 PROFILE_KEYS = ["slice", "output", "method", "kind", "feature", "feature_b", "example_id", "position", "position_b"]
 TABLES = {
-    records.IMPORTANCE: ["slice", "output", "player"],
-    records.IMPORTANCE_COVARIANCE: ["slice", "output", "player_a", "player_b"],
-    records.BASELINE_IMPORTANCE: ["slice", "output", "player"],
-    records.BASELINE_IMPORTANCE_COVARIANCE: ["slice", "output", "player_a", "player_b"],
-    records.INTERACTIONS: ["slice", "output", "index", "player_a", "player_b"],
-    records.PROFILES: PROFILE_KEYS,
-    records.BASELINE_PROFILES: PROFILE_KEYS,
-    records.SLICE_DIFFERENCES: ["slice", "output", "player"],
+    tables.IMPORTANCE.file: ["slice", "output", "player"],
+    tables.IMPORTANCE_COVARIANCE.file: ["slice", "output", "player_a", "player_b"],
+    tables.BASELINE_IMPORTANCE.file: ["slice", "output", "player"],
+    tables.BASELINE_IMPORTANCE_COVARIANCE.file: ["slice", "output", "player_a", "player_b"],
+    tables.INTERACTIONS.file: ["slice", "output", "index", "player_a", "player_b"],
+    tables.PROFILES.file: PROFILE_KEYS,
+    tables.BASELINE_PROFILES.file: PROFILE_KEYS,
+    tables.SLICE_DIFFERENCES.file: ["slice", "output", "player"],
 }
 
 
@@ -105,8 +105,8 @@ def test_no_sharding_changes_a_table(
             obj=name,
         )
     assert set(TABLES) == {path.name for path in Path(explained.uri).glob("*.parquet")} - {
-        records.BACKGROUND,
-        records.REPORT_EXAMPLES,
+        tables.BACKGROUND.file,
+        tables.REPORT_EXAMPLES.file,
     }
     for reference, found in zip(explained.attribution_stats.datasets, other.attribution_stats.datasets, strict=True):
         assert (found.name, found.num_examples) == (reference.name, reference.num_examples)

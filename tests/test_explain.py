@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import tfx_explain
 import worlds
-from tfx_explain import ExplainConfig, errors, records, storage
+from tfx_explain import ExplainConfig, errors, storage, tables
 from tfx_explain.transforms import select
 
 
@@ -30,7 +30,7 @@ def explained(linear_model: str, linear_examples: str, tmp_path_factory: pytest.
 
 def background_rows(explanation: tfx_explain.ExplanationReader) -> pd.DataFrame:
     """The background with plain values."""
-    frame = explanation.background.drop(columns=records.BACKGROUND_WEIGHT)
+    frame = explanation.background.drop(columns=tables.BACKGROUND_WEIGHT)
     return frame.apply(lambda column: column.map(lambda cell: cell[0]))
 
 
@@ -90,7 +90,7 @@ def test_manifest_says_what_was_done(explained: Any) -> None:
     assert manifest["background"]["num_rows"] == 20
     assert manifest["model"]["output_space"] == "raw"
     assert manifest["failures"] == {}
-    assert not Path(explained.uri, records.DEAD_LETTERS).exists()
+    assert not Path(explained.uri, tables.DEAD_LETTERS).exists()
     assert "<html" in explained.report()
 
 
@@ -321,14 +321,14 @@ def test_output_directory_in_use_is_left_alone(linear_model: str, linear_example
 def test_config_object_mapping_and_file_are_one(linear_model: str, linear_examples: str, tmp_path: Path) -> None:
     settings = {"background": {"num_rows": 7}, "seed": 3}
     (tmp_path / "config.yaml").write_text("background: {num_rows: 7}\nseed: 3\n")
-    tables = [
+    frames = [
         tfx_explain.explain(
             model=linear_model, examples=linear_examples, output_dir=str(tmp_path / f"out{i}"), config=config
         ).importance
         for i, config in enumerate((settings, ExplainConfig.from_dict(settings), str(tmp_path / "config.yaml")))
     ]
-    pd.testing.assert_frame_equal(tables[0], tables[1])
-    pd.testing.assert_frame_equal(tables[0], tables[2])
+    pd.testing.assert_frame_equal(frames[0], frames[1])
+    pd.testing.assert_frame_equal(frames[0], frames[2])
 
 
 def test_a_damaged_file_loses_what_cannot_be_read_and_no_more(linear_model: str, tmp_path: Path) -> None:
@@ -373,7 +373,7 @@ def test_a_run_removes_nothing_that_it_did_not_make(linear_model: str, linear_ex
     (tmp_path / "link").symlink_to(tmp_path / "file")
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
     (tmp_path / "busy").mkdir()
-    storage.claim(str(tmp_path / "busy"), records.CLAIM)  # as another run does
+    storage.claim(str(tmp_path / "busy"), tables.CLAIM)  # as another run does
     for name, words in {
         "file": "is a file",
         "link": "is a file",
@@ -386,7 +386,7 @@ def test_a_run_removes_nothing_that_it_did_not_make(linear_model: str, linear_ex
             run(linear_model, linear_examples, tmp_path / name)
     assert (tmp_path / "link").read_text() == "mine"
     assert (tmp_path / "gone").is_symlink()
-    assert [path.name for path in (tmp_path / "busy").iterdir()] == [records.CLAIM]
+    assert [path.name for path in (tmp_path / "busy").iterdir()] == [tables.CLAIM]
     with pytest.raises(errors.EmptySplitError):
         run(linear_model, str(tmp_path / "nothing"), tmp_path / "new" / "deep")
     assert not (tmp_path / "new").exists()

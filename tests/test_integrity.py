@@ -14,7 +14,7 @@ import tensorflow as tf
 import sealing
 import tfx_explain
 import worlds
-from tfx_explain import InputError, ValidationConfig, integrity, records
+from tfx_explain import InputError, ValidationConfig, integrity, records, tables
 from tfx_explain.cli import main
 from tfx_explain.consistency import Consistency
 from tfx_explain.explainer.executor import describe_explanation
@@ -357,7 +357,7 @@ def test_metadata_knows_the_digest_of_the_manifest(explained: dict[str, str]) ->
 def test_tables_of_noisy_attributions_agree_with_themselves(known):
     """Sizes without the bias of noise are below those of means, below 0 by chance, and may have no known error."""
     rng, players = np.random.default_rng(7), ("used", "a", "b", "c", "d")
-    tables, of_model, key = AttributionTables(records.SHAPLEY, players), [], ("overall", "out")
+    writer, of_model, key = AttributionTables(tables.SHAPLEY, players), [], ("overall", "out")
     differences = NoisyMoments.empty(5, full=True)
     for effect in (1.0, 1.5):
         noise = np.full((40, 5), 0.3)
@@ -370,25 +370,25 @@ def test_tables_of_noisy_attributions_agree_with_themselves(known):
         sizes, doubt = debiased_sizes(phi, noise)
         differences.add(sizes, np.ones(40), noise**2, doubt, np.zeros(40, np.int64))
     theirs, ours = of_model
-    table, baseline = tables.importance({key: ours}), tables.importance({key: theirs}, {key: ours}, {key: differences})
+    table, baseline = writer.importance({key: ours}), writer.importance({key: theirs}, {key: ours}, {key: differences})
     manifest = {
         "players": players,
         "outputs": ["out"],
-        "method": [records.SHAPLEY],
+        "method": [tables.SHAPLEY],
         "slices": {"included": [{"slice": "overall", "num_examples": 40}]},
         "counts": {"eval": {"explained": 40}},
         "config": {},
     }
     found = Consistency("here", manifest)
-    found.importance(table, records.IMPORTANCE)
-    found.importance(baseline, records.BASELINE_IMPORTANCE)
+    found.importance(table, tables.IMPORTANCE)
+    found.importance(baseline, tables.BASELINE_IMPORTANCE)
     found.differences(baseline, table)
-    found.covariance(tables.covariance({key: ours}), records.IMPORTANCE_COVARIANCE, table)
-    of_both = tables.covariance({key: theirs}, {key: differences})
-    found.covariance(of_both, records.BASELINE_IMPORTANCE_COVARIANCE, baseline)
+    found.covariance(writer.covariance({key: ours}), tables.IMPORTANCE_COVARIANCE, table)
+    of_both = writer.covariance({key: theirs}, {key: differences})
+    found.covariance(of_both, tables.BASELINE_IMPORTANCE_COVARIANCE, baseline)
     assert (table["value"] < table["mean_signed"].abs()).any()
     assert (table["value"] == 0).any()
     assert table.set_index("player")["std_error"].isna().to_dict() == {p: not known and p == "d" for p in players}
     table.loc[table["player"] == "d", "std_error"] = np.nan if known else 0.1
     with pytest.raises(InputError, match="`std_error` is"):
-        found.importance(table, records.IMPORTANCE)
+        found.importance(table, tables.IMPORTANCE)

@@ -11,7 +11,7 @@ import tensorflow_data_validation as tfdv
 import sealing
 import tfx_explain
 import worlds
-from tfx_explain import ConfigError, InputError, ValidationConfig, records
+from tfx_explain import ConfigError, InputError, ValidationConfig, records, tables
 from tfx_explain.explanation_validator.executor import findings_to_anomalies
 from tfx_explain.explanation_validator.judge import judge
 
@@ -120,9 +120,9 @@ def test_mistakes_get_one_sentence(case: str, explained: Any) -> None:
 
 
 MEASURED = {
-    "sign": ({"players": ["age"], "direction": "positive"}, records.IMPORTANCE, "signed_skewness"),
-    "min_importance": ({"players": ["age"], "value": 1.0}, records.IMPORTANCE, "skewness"),
-    "monotonic": ({"feature": "age", "direction": "increasing"}, records.PROFILES, "step_skewness"),
+    "sign": ({"players": ["age"], "direction": "positive"}, tables.IMPORTANCE.file, "signed_skewness"),
+    "min_importance": ({"players": ["age"], "value": 1.0}, tables.IMPORTANCE.file, "skewness"),
+    "monotonic": ({"feature": "age", "direction": "increasing"}, tables.PROFILES.file, "step_skewness"),
 }
 
 
@@ -162,7 +162,7 @@ def test_the_tables_tell_how_skewed_attributions_are(explained: Any) -> None:
 
 def test_tables_that_are_not_there_are_asked_for(explained: Any, tmp_path: Path) -> None:
     shutil.copytree(explained.uri, tmp_path / "bare")
-    for name in (records.PROFILES, records.INTERACTIONS):
+    for name in (tables.PROFILES.file, tables.INTERACTIONS.file):
         (tmp_path / "bare" / name).unlink()
     sealing.reseal(tmp_path / "bare", lambda manifest: manifest["method"].pop("partial_dependence"))
     bare = tfx_explain.load(str(tmp_path / "bare"))
@@ -171,7 +171,7 @@ def test_tables_that_are_not_there_are_asked_for(explained: Any, tmp_path: Path)
     with pytest.raises(ConfigError, match="set `interactions: 2`"):
         findings(bare, {"max_interaction": {"value": 0.1}})
     old = explained.profiles.drop(columns="step")
-    records.write_table(str(tmp_path / "bare" / records.PROFILES), old)
+    records.write_table(str(tmp_path / "bare" / tables.PROFILES.file), old)
     method = explained.manifest["method"]
     sealing.reseal(tmp_path / "bare", lambda manifest: manifest.update(method=method))
     with pytest.raises(InputError, match="no column `step`, since an earlier version wrote it"):

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import tfx_explain
 import worlds
-from tfx_explain import ConfigError, records
+from tfx_explain import ConfigError, tables
 
 METHODS: list[dict[str, Any]] = [
     {"shapley": {}},
@@ -152,7 +152,7 @@ def test_only_what_is_asked_for_is_computed(linear_model: str, linear_examples: 
     assert set(some.profiles["kind"]) == {"curve"}
     assert set(some.profiles["method"]) == {"partial_dependence"}
     none = run(linear_model, linear_examples, tmp_path / "none", methods=["shapley"])
-    assert not Path(none.uri, records.PROFILES).exists()
+    assert not Path(none.uri, tables.PROFILES.file).exists()
     with pytest.raises(tfx_explain.errors.InputError, match="list `partial_dependence` or `accumulated_local_effects`"):
         _ = none.profiles
     assert "profile_model_rows" not in none.manifest["counts"]["eval"]

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import worlds
-from tfx_explain import InputError, load, records, storage
+from tfx_explain import InputError, load, records, storage, tables
 from tfx_explain.methods.background import feature_distances
 from tfx_explain.reader import attributions_root
 from tfx_explain.report.text import cell
@@ -97,7 +97,7 @@ def test_tables_and_json_come_back(tmp_path: Path) -> None:
 def test_a_directory_without_manifest_is_no_explanation(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no explanation"):
         load(str(tmp_path))
-    records.write_json(str(tmp_path / records.MANIFEST), {"format_version": 99})
+    records.write_json(str(tmp_path / tables.MANIFEST), {"format_version": 99})
     with pytest.raises(InputError, match=r"has format 99"):
         load(str(tmp_path))
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import tfx_explain
 import worlds
-from tfx_explain import InputError, records, rests
+from tfx_explain import InputError, records, rests, tables
 from tfx_explain.explanation_validator.sides import Side
 
 PLAYERS = ["a", "b", "c"]
@@ -112,12 +112,12 @@ def test_records_without_rests_are_read_as_float32_has_them() -> None:
     values = np.full((2, 3, 1), 1 / 3)
     batch = batch_of(values, values, values.sum(axis=1), values[:, 0])
     old = batch.schema.names
-    old.remove(records.REST)
+    old.remove(tables.REST)
     older = pa.RecordBatch.from_arrays([batch.column(name) for name in old], names=old)
     frame = records.attribution_frames(older, PLAYERS, ["only"])["only"]
     np.testing.assert_array_equal(frame["attribution_b"].to_numpy(), np.full(2, np.float32(1 / 3), np.float64))
     assert records.record_faults(older, PLAYERS, 1, baseline=False) == []
-    assert records.REST not in batch_of(*np.ones((2, 2, 3, 1)), *np.ones((2, 2, 1))).schema.names
+    assert tables.REST not in batch_of(*np.ones((2, 2, 3, 1)), *np.ones((2, 2, 1))).schema.names
 
 
 def test_lists_that_are_too_long_are_named() -> None:
@@ -126,9 +126,9 @@ def test_lists_that_are_too_long_are_named() -> None:
     assert records.record_faults(batch, PLAYERS, 1, baseline=False) == []
     assert "prediction" in records.record_faults(batch, PLAYERS, 2, baseline=False)
     columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-    columns[records.REST] = pa.array([[1] * 9] * 2, pa.large_list(pa.int64()))
+    columns[tables.REST] = pa.array([[1] * 9] * 2, pa.large_list(pa.int64()))
     longer = pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
-    assert records.record_faults(longer, PLAYERS, 1, baseline=False) == [records.REST]
+    assert records.record_faults(longer, PLAYERS, 1, baseline=False) == [tables.REST]
 
 
 @pytest.fixture(scope="module")

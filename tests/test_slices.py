@@ -9,7 +9,7 @@ import pytest
 
 import tfx_explain
 import worlds
-from tfx_explain import ValidationConfig, errors, records
+from tfx_explain import ValidationConfig, errors, tables
 from tfx_explain.explanation_validator.judge import judge
 from tfx_explain.summary.slices import false_discovery_q_values
 from tfx_explain.transforms import select
@@ -259,7 +259,7 @@ def test_unknown_slices_are_named(explained: Any) -> None:
 
 def test_without_slices_there_are_no_differences(linear_model: str, examples: str, tmp_path: Path) -> None:
     explained = run(linear_model, examples, tmp_path / "out", slicing_specs=[{}], max_examples=10)
-    assert not (tmp_path / "out" / records.SLICE_DIFFERENCES).exists()
+    assert not (tmp_path / "out" / tables.SLICE_DIFFERENCES.file).exists()
     assert [entry["slice"] for entry in explained.manifest["slices"]["included"]] == ["overall"]
     with pytest.raises(errors.InputError, match="set `slicing_specs`"):
         _ = explained.slice_differences

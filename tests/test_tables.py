@@ -52,7 +52,7 @@ DEPARTURES: dict[str, tuple[Callable[[pa.Table], pa.Table], str]] = {
     "numbers as text": (lambda t: replaced(t, "value", lambda column: column.astype(str)), "value is string"),
     "a gap": (lambda t: replaced(t, "value", lambda column: column.where(column.index > 0)), "empty cells"),
     "a row twice": (lambda t: pa.concat_tables([t, t.slice(0, 1)]), "key is there twice"),
-    "a figure of another method": (lambda t: replaced(t, "method", lambda column: "sage"), "other methods"),
+    "a figure of other rows": (lambda t: replaced(t, "metric", lambda column: "mse"), "other rows"),
 }
 
 

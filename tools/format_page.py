@@ -36,8 +36,9 @@ order by output, rank
 - A column "since" a day was added then; tables that are older lack it.
 - The columns of a table's key together tell its rows apart. The order of rows is for people; no figure rests on it.
 - Slices overlap, and `overall` is one of them: choose a `slice` before you sum anything.
-- An empty cell is NULL in SQL, and NaN or None in pandas. A column that says nothing of empty cells has none. Columns
-  "of" a method alone are empty in rows of other methods, and may be absent where that method was not asked for.
+- An empty cell is NULL in SQL, and NaN or None in pandas. A column that says nothing of empty cells has none. One
+  that is "only where" another has some value is empty in all other rows, and may be absent where there are none such.
+- A method gives attributions where its `metric` is `mean_abs_attribution`, as that of `shapley` is.
 - Errors and intervals are not known below two effective examples, and where the noise of an attribution is not known.
   An interval is about the examples: it holds what all examples of the kind would give, 95 % of the time, with the same
   background.
@@ -55,7 +56,7 @@ def page() -> str:
     """The whole page."""
     parts = [INTRODUCTION, f"## Files\n\n{_rows(('file', 'holds', 'there'), _files())}"]
     parts += [_described(table, DESCRIBED[:place]) for place, table in enumerate(DESCRIBED)]
-    entries = ((_code(entry.name), entry.about, entry.when or "always") for entry in ENTRIES)
+    entries = ((_code(entry.name), entry.about, entry.when or _since(entry.since)) for entry in ENTRIES)
     parts.append(f"## Entries of `manifest.json`\n\n{_rows(('entry', 'says', 'there'), entries)}")
     return "\n".join(parts)
 
@@ -88,8 +89,9 @@ def _described(table: Table, before: Sequence[Table]) -> str:
 def _sentence(column: Column) -> str:
     """What a column says, when it is empty, and when it is there."""
     remarks = [f"Empty {column.empty}."] if column.empty else []
-    if column.methods:
-        remarks.append(f"Of {' and '.join(map(_code, column.methods))} alone.")
+    if column.of:
+        name, values = column.of
+        remarks.append(f"Only where {_code(name)} is {' or '.join(map(_code, values))}.")
     if column.of_baseline:
         remarks.append("Only if there was a baseline model.")
     if column.when:
@@ -97,6 +99,10 @@ def _sentence(column: Column) -> str:
     if column.since:
         remarks.append(f"Since {column.since}.")
     return " ".join([column.about, *remarks])
+
+
+def _since(day: str) -> str:
+    return f"since {day}" if day else "always"
 
 
 def _code(name: str) -> str:

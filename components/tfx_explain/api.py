@@ -7,7 +7,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from tfx_explain import records, storage
+from tfx_explain import records, storage, tables
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError
 from tfx_explain.job.model_handle import ModelHandle
@@ -55,15 +55,15 @@ def explain(
     """
     settings = _config(config)
     output_dir = storage.absolute(output_dir)
-    made = storage.claim(output_dir, records.CLAIM)
+    made = storage.claim(output_dir, tables.CLAIM)
     try:
         request = _request(settings, output_dir, model, examples, background, baseline_model, schema)
         args = pipeline_args(beam_args)
         run_explanation(request, lambda: beam.Pipeline(argv=args))
     finally:
         # A failed run has removed what it wrote: what others put there meanwhile is theirs.
-        storage.remove(storage.join(output_dir, records.CLAIM))
-        storage.release([storage.join(output_dir, records.ATTRIBUTIONS), *made])
+        storage.remove(storage.join(output_dir, tables.CLAIM))
+        storage.release([storage.join(output_dir, tables.ATTRIBUTIONS), *made])
     return load(output_dir)
 
 
@@ -86,7 +86,7 @@ def _request(
         example_patterns={split: _pattern(sources, split, "splits") for split in config.splits},
         background_pattern=_pattern(background_sources, config.background.split, "background.split"),
         explanation_dir=output_dir,
-        attributions_dir=storage.join(output_dir, records.ATTRIBUTIONS),
+        attributions_dir=storage.join(output_dir, tables.ATTRIBUTIONS),
         schema_features=None if schema is None else records.schema_features(schema),
     )
 

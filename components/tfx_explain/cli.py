@@ -150,7 +150,7 @@ def _explain(options: argparse.Namespace) -> int:
 
 def _summary(explanation: ExplanationReader) -> list[str]:
     """What a person wants to know first."""
-    from tfx_explain import records, storage  # noqa: PLC0415 - see `_validate`
+    from tfx_explain import storage, tables  # noqa: PLC0415 - see `_validate`
 
     manifest = explanation.manifest
     lines = []
@@ -167,18 +167,18 @@ def _summary(explanation: ExplanationReader) -> list[str]:
         for row, name in zip(table.itertuples(), names, strict=True):
             half = (row.ci_high - row.ci_low) / 2
             lines.append(f"  {row.rank:>3}  {name:<{width}}  {row.value:9.4f} +- {half:.4f}  {row.share:6.1%}")
-    lines.append(f"report: {storage.join(explanation.uri, records.REPORT)}")
+    lines.append(f"report: {storage.join(explanation.uri, tables.REPORT)}")
     return lines
 
 
 def _validate(options: argparse.Namespace) -> int:
     # Here, so that a package that cannot be imported is no refusal, and so that `--help` is quick.
-    from tfx_explain import records, storage  # noqa: PLC0415
+    from tfx_explain import storage, tables  # noqa: PLC0415
     from tfx_explain.config import ValidationConfig  # noqa: PLC0415
     from tfx_explain.explanation_validator.judge import judge  # noqa: PLC0415
     from tfx_explain.reader import load  # noqa: PLC0415
 
-    made = None if options.output is None else storage.claim(options.output, records.CLAIM)
+    made = None if options.output is None else storage.claim(options.output, tables.CLAIM)
     try:
         baseline = None if options.baseline is None else load(options.baseline)
         verdict = judge(load(options.explanation), ValidationConfig.from_file(options.config), baseline)
@@ -189,7 +189,7 @@ def _validate(options: argparse.Namespace) -> int:
             _write_verdict(verdict, options.output)
     finally:
         if made is not None:
-            storage.remove(storage.join(options.output, records.CLAIM))
+            storage.remove(storage.join(options.output, tables.CLAIM))
             storage.release(made)
     for finding in verdict.findings:
         _say(f"{finding.outcome.replace('_', ' '):<21}  {finding.rule:<21}  {finding.message}")
@@ -213,14 +213,14 @@ def _write_verdict(verdict: Verdict, directory: str) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from tfx_explain import records, storage  # noqa: PLC0415 - see `_validate`
+    from tfx_explain import storage, tables  # noqa: PLC0415 - see `_validate`
     from tfx_explain.reader import load  # noqa: PLC0415
     from tfx_explain.report import GENERATOR, render_explanation  # noqa: PLC0415
 
     explanation = load(options.explanation)
     if explanation.has_digests:
         explanation.verify()
-    uri = options.output or storage.join(explanation.uri, records.REPORT)
+    uri = options.output or storage.join(explanation.uri, tables.REPORT)
     page = render_explanation(explanation.uri).encode()
     if (
         options.output is not None

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tfx_explain import records
+from tfx_explain import tables
 from tfx_explain.errors import InputError
+from tfx_explain.tables import Table
 
-_OF_SIZES = "mean_abs_attribution"
 _CLOSE = 1e-7
 """Relative: tables hold all digits, and sums in another order differ by far less than this."""
 
@@ -25,18 +25,21 @@ _MOST_NOISE = 4.0
 """In mean design errors: more than noise may move an importance from the mean |attribution|. The formula in
 `summary.sizes` moves a size by 2.1 of its noise at most, which is 1 to 1.3 times the design error."""
 
-_PROFILES = ("partial_dependence", "accumulated_local_effects")
-
 
 def required_tables(manifest: Mapping[str, Any]) -> list[str]:
     """The files that an explanation as the manifest describes it has."""
-    names = [records.BACKGROUND, records.ATTRIBUTION_STATS, records.IMPORTANCE, records.IMPORTANCE_COVARIANCE]
+    names = [
+        tables.BACKGROUND.file,
+        tables.ATTRIBUTION_STATS,
+        tables.IMPORTANCE.file,
+        tables.IMPORTANCE_COVARIANCE.file,
+    ]
     if manifest["baseline_model"] is not None:
-        names += [records.BASELINE_IMPORTANCE, records.BASELINE_IMPORTANCE_COVARIANCE]
+        names += [tables.BASELINE_IMPORTANCE.file, tables.BASELINE_IMPORTANCE_COVARIANCE.file]
     if len(manifest["slices"]["included"]) > 1:
-        names.append(records.SLICE_DIFFERENCES)
-    if any(method in manifest["method"] for method in _PROFILES):
-        names.append(records.PROFILES)
+        names.append(tables.SLICE_DIFFERENCES.file)
+    if any(method in manifest["method"] for method in tables.PROFILE_METHODS):
+        names.append(tables.PROFILES.file)
     return names
 
 
@@ -67,20 +70,17 @@ class Consistency:
         """(slice, output) of all tables of attributions."""
         return [(name, output) for name in self.num_examples for output in self.manifest["outputs"]]
 
-    def importance(self, table: pd.DataFrame, name: str) -> None:
+    def importance(self, table: pd.DataFrame, described: Table) -> None:
         """A row per slice, output, method and player, with figures that follow from each other.
 
         Raises:
           InputError: the table is not what was written.
         """
-        columns = ("value", "std_error", "share", "share_std_error", "rank", "rms", "ci_low", "ci_high")
-        counted = ("num_examples", "num_effective_examples")
-        signed = ("mean_signed", "mean_signed_std_error", "mean_design_std_error")
-        self._need(table, name, ("slice", "output", "method", "player"), (*columns, *signed, *counted))
-        self._need(table, name, (), ("difference",) if name == records.BASELINE_IMPORTANCE else ())
-        if name == records.IMPORTANCE and "difference" in table:
+        name = described.file
+        self._need(table, described)
+        if described is tables.IMPORTANCE and "difference" in table:
             raise self._broken(name, "it is of a baseline model")
-        self._each_player_once(table, name)
+        self._each_player_once(table, described)
         for method in self._attributing(table):
             ours = table[table["method"] == method]
             self._same_keys(ours, name)
@@ -136,15 +136,15 @@ class Consistency:
             if not holds.all():
                 raise self._broken(name, why)
 
-    def covariance(self, table: pd.DataFrame, name: str, importance: pd.DataFrame) -> None:
+    def covariance(self, table: pd.DataFrame, described: Table, importance: pd.DataFrame) -> None:
         """A row per slice, output and pair of players, which belongs to the errors in the table of importance.
 
         Raises:
           InputError: the table is not what was written.
         """
-        of_baseline = name == records.BASELINE_IMPORTANCE_COVARIANCE
-        columns = ("covariance", "difference_covariance") if of_baseline else ("covariance",)
-        self._need(table, name, ("slice", "output", "method", "player_a", "player_b"), columns)
+        name = described.file
+        columns = [column.name for column in described.columns if column.name not in described.key]
+        self._need(table, described)
         methods = self._attributing(importance)
         if not set(table["method"]) <= set(methods):
             raise self._broken(name, "it has methods that the table of importance does not have")
@@ -184,16 +184,18 @@ class Consistency:
         Raises:
           InputError: they are not.
         """
-        key = ["slice", "output", "method", "player"]
+        key = list(tables.IMPORTANCE.key)
         together = baseline.merge(importance, on=key, suffixes=("", "_ours"), how="left", validate="one_to_one")
-        ours = together[together["method"] == records.SHAPLEY]
+        ours = together[together["method"] == tables.SHAPLEY]
         expected = ours["value_ours"] - ours["value"]
         room = _CLOSE * (ours["value_ours"].abs().max() + ours["value"].abs().max())
         if not ((ours["difference"] - expected).abs() <= room).all():
-            raise self._broken(records.BASELINE_IMPORTANCE, "its differences are not those of the two tables")
+            raise self._broken(tables.BASELINE_IMPORTANCE.file, "its differences are not those of the two tables")
         unknown = ours["std_error"].isna() | ours["std_error_ours"].isna()
         if (ours["difference_std_error"].isna() != unknown).any():
-            raise self._broken(records.BASELINE_IMPORTANCE, "errors of its differences are not those of the two tables")
+            raise self._broken(
+                tables.BASELINE_IMPORTANCE.file, "errors of its differences are not those of the two tables"
+            )
 
     def interactions(self, table: pd.DataFrame) -> None:
         """Each pair of players at most once per slice, output and method, the same pairs for all of them.
@@ -201,13 +203,13 @@ class Consistency:
         Raises:
           InputError: the table is not what was written.
         """
-        name = records.INTERACTIONS
-        self._need(table, name, ("slice", "output", "method", "player_a", "player_b"), ("value", "std_error"))
+        name = tables.INTERACTIONS.file
+        self._need(table, tables.INTERACTIONS)
         pairs = self._positions(table, name)
         table = table.assign(pair=pairs.min(axis=1) * len(self.players) + pairs.max(axis=1))
         if (pairs[:, 0] == pairs[:, 1]).any() or table.duplicated(["slice", "output", "method", "pair"]).any():
             raise self._broken(name, "a pair of players is there twice, or is one player")
-        ours = table[table["method"] == records.SHAPLEY]
+        ours = table[table["method"] == tables.SHAPLEY]
         if len(ours):
             self._same_keys(ours, name)
             if len(ours) != len(self.keys) * len(self.players) * (len(self.players) - 1) // 2:
@@ -224,14 +226,13 @@ class Consistency:
         Raises:
           InputError: the table is not what was written.
         """
-        name = records.SLICE_DIFFERENCES
-        figures = ("value", "rest_value", "difference", "std_error", "p_value")
-        self._need(table, name, ("slice", "output", "method", "player"), figures)
-        self._each_player_once(table, name)
+        name = tables.SLICE_DIFFERENCES.file
+        self._need(table, tables.SLICE_DIFFERENCES)
+        self._each_player_once(table, tables.SLICE_DIFFERENCES)
         for method in self._attributing(importance):
             self._same_keys(table[table["method"] == method], name, without_overall=True)
         ours = table[table["method"].isin(self._attributing(importance))]
-        key = ["slice", "output", "method", "player"]
+        key = list(tables.SLICE_DIFFERENCES.key)
         together = ours.merge(importance, on=key, suffixes=("", "_ours"), how="left", validate="one_to_one")
         # Where a slice is the whole data there is no rest, and no value of it.
         room = 1e-5 * together[["value", "rest_value"]].abs().max().sum()
@@ -245,14 +246,14 @@ class Consistency:
         if (error < 0).any() or (np.isnan(error) & ours["p_value"].notna().to_numpy()).any():
             raise self._broken(name, "a standard error is not a number of 0 or more")
 
-    def profiles(self, table: pd.DataFrame, name: str) -> None:
+    def profiles(self, table: pd.DataFrame, described: Table) -> None:
         """Whole curves with steps that are the differences of their points, for each slice and output.
 
         Raises:
           InputError: the table is not what was written.
         """
-        keys = ("slice", "output", "method", "feature", "kind")
-        self._need(table, name, keys, ("position", "value", "centred_value"))
+        name = described.file
+        self._need(table, described)
         curves = table[table["kind"] == "curve"].copy()
         if curves.empty:
             return
@@ -268,7 +269,7 @@ class Consistency:
         if unknown:
             raise self._broken(name, f"it has curves by {', '.join(sorted(unknown))}, which was not asked for")
         value = curves["centred_value"].to_numpy(np.float64)
-        counted = curves.get("num_examples_of_point", pd.Series(1, curves.index)).to_numpy() > 0
+        counted = curves["num_examples_of_point"].to_numpy() > 0
         if not np.isfinite(value[counted]).all():
             raise self._broken(name, "a point of a curve is not a number")
         # Tables of earlier versions have no steps.
@@ -282,17 +283,20 @@ class Consistency:
 
     def _attributing(self, importance: pd.DataFrame) -> list[str]:
         """The methods that give attributions: importance is the mean of their sizes."""
-        others = importance["method"][importance["metric"] == _OF_SIZES] if "metric" in importance else ()
-        known = [records.SHAPLEY] if records.SHAPLEY in self.manifest["method"] else []
+        others = (
+            importance["method"][importance["metric"] == tables.MEAN_ABS_ATTRIBUTION] if "metric" in importance else ()
+        )
+        known = [tables.SHAPLEY] if tables.SHAPLEY in self.manifest["method"] else []
         return list(dict.fromkeys([*known, *others]))
 
-    def _each_player_once(self, table: pd.DataFrame, name: str) -> None:
+    def _each_player_once(self, table: pd.DataFrame, described: Table) -> None:
         """Checks the names in all rows."""
+        name = described.file
         if not set(table["method"]) <= set(self.manifest["method"]) or not set(table["slice"]) <= set(
             self.num_examples
         ):
             raise self._broken(name, "it has methods or slices that the manifest does not have")
-        if table.duplicated(["slice", "output", "method", "player"]).any():
+        if table.duplicated(list(described.key)).any():
             raise self._broken(name, "a player is there twice")
         if not set(table["player"]) <= set(self.players):
             raise self._broken(name, "it has players that the manifest does not have")
@@ -340,17 +344,11 @@ class Consistency:
             found[key] = matrices
         return found
 
-    def _need(self, table: pd.DataFrame, name: str, names: Sequence[str], numbers: Sequence[str]) -> None:
-        """Whether the columns are there, names without gaps and numbers as numbers."""
-        for column in (*names, *numbers):
-            if column not in table:
-                raise self._broken(name, f"it has no column `{column}`")
-        for column in names:
-            if not table[column].map(lambda value: isinstance(value, str)).all():
-                raise self._broken(name, f"its column `{column}` holds something else than names")
-        for column in numbers:
-            if not pd.api.types.is_numeric_dtype(table[column]):
-                raise self._broken(name, f"its column `{column}` holds something else than numbers")
+    def _need(self, table: pd.DataFrame, described: Table) -> None:
+        """Whether the columns are those of the description, names without gaps and numbers as numbers."""
+        fault = described.fault(table)
+        if fault:
+            raise self._broken(described.file, fault)
 
     def _broken(self, name: str, why: str) -> InputError:
         return InputError(f"{self.uri}/{name} is not what was explained: {why}; explain the model again.")

@@ -17,14 +17,11 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from tfx_explain import records, storage
+from tfx_explain import storage, tables
 from tfx_explain.errors import InputError
+from tfx_explain.tables.manifest import ATTRIBUTION_FILES, ENTRIES, FILES, SELF_DIGEST
 
-SELF_DIGEST = "self_digest"
-FILES = "files"
-ATTRIBUTION_FILES = "attribution_files"
-
-_NOT_LISTED = frozenset({records.MANIFEST, records.REPORT, records.RUN, records.CLAIM})
+_NOT_LISTED = frozenset({tables.MANIFEST, tables.REPORT, tables.RUN, tables.CLAIM})
 
 
 def with_digests(manifest: Mapping[str, Any], explanation_dir: str, attributions_dir: str) -> dict[str, Any]:
@@ -95,7 +92,7 @@ def explanation_files(explanation_dir: str) -> list[str]:
     return [
         name
         for name in storage.names_beneath(explanation_dir)
-        if name.split("/")[0] in records.WRITTEN and name not in _NOT_LISTED
+        if name.split("/")[0] in tables.WRITTEN and name not in _NOT_LISTED
     ]
 
 
@@ -110,12 +107,12 @@ def check_manifest(uri: str, manifest: Mapping[str, Any]) -> None:
     Raises:
       InputError: one is not.
     """
-    for name, kind in _KINDS.items():
+    for entry in ENTRIES:
         value: Any = manifest
-        for key in name.split("."):
+        for key in entry.name.split("."):
             value = value.get(key) if isinstance(value, Mapping) else None
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise _unusable(uri, f"`{name}` is missing or of another kind")
+        if entry.is_required and (not isinstance(value, entry.kinds) or isinstance(value, bool)):
+            raise _unusable(uri, f"`{entry.name}` is missing or of another kind")
     players, outputs, splits = manifest["players"], manifest["outputs"], manifest["examples"]["splits"]
     unused = manifest["unused_features"]
     names = [*players, *unused]
@@ -144,33 +141,6 @@ def check_manifest(uri: str, manifest: Mapping[str, Any]) -> None:
     for part in (FILES, ATTRIBUTION_FILES):
         if not all(isinstance(digest, str) for digest in manifest[part].values()):
             raise _unusable(uri, f"`{part}` must hold the SHA-256 of each file")
-
-
-_KINDS: Mapping[str, type | tuple[type, ...]] = {
-    "config": dict,
-    "config.slicing_specs": list,
-    "method": dict,
-    "model.uri": str,
-    "model.output_space": str,
-    "model.digest": str,
-    "baseline_model": (dict, type(None)),
-    "examples.splits": list,
-    "background.digest": str,
-    "players": dict,
-    "unused_features": list,
-    "outputs": list,
-    "base_values": dict,
-    "counts": dict,
-    "slices.included": list,
-    "slices.too_small": list,
-    "failures": dict,
-    "completeness_gap": dict,
-    "attributions_uri": str,
-    FILES: dict,
-    ATTRIBUTION_FILES: dict,
-    SELF_DIGEST: str,
-}
-"""Entry of the manifest -> what it must be."""
 
 
 def _unusable(uri: str, why: str) -> InputError:

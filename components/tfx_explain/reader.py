@@ -12,24 +12,16 @@ import pandas as pd
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from tfx_explain import integrity, records, storage
+from tfx_explain import integrity, records, storage, tables
 from tfx_explain.consistency import Consistency, required_tables
 from tfx_explain.errors import InputError
 from tfx_explain.rows import concat_alike, concat_rows
+from tfx_explain.tables.manifest import ATTRIBUTION_FILES, FILES, SELF_DIGEST
 
 _MAX_LISTED = 20
 
-_TABLES = {
-    records.IMPORTANCE: "importance",
-    records.IMPORTANCE_COVARIANCE: "importance_covariance",
-    records.BASELINE_IMPORTANCE: "baseline_importance",
-    records.BASELINE_IMPORTANCE_COVARIANCE: "baseline_importance_covariance",
-    records.INTERACTIONS: "interactions",
-    records.SLICE_DIFFERENCES: "slice_differences",
-    records.PROFILES: "profiles",
-    records.BASELINE_PROFILES: "baseline_profiles",
-}
-"""File -> the property of a reader that reads and checks it."""
+_TABLES = [table for table in tables.TABLES if table not in (tables.BACKGROUND, tables.REPORT_EXAMPLES)]
+"""Those that a property of a reader, of the same name, reads and checks."""
 
 
 class ExplanationReader:
@@ -37,7 +29,7 @@ class ExplanationReader:
 
     Attributes:
       uri: the directory.
-      manifest: what was explained, by what and how, as `artifacts.Explanation` specifies.
+      manifest: what was explained, by what and how, as `tables` describes.
       manifest_digest: SHA-256 of `manifest.json`.
       has_digests: whether the manifest holds those of its files; an earlier version wrote none.
 
@@ -46,10 +38,10 @@ class ExplanationReader:
 
     def __init__(self, uri: str) -> None:
         self.uri = str(uri)
-        where = storage.join(self.uri, records.MANIFEST)
+        where = storage.join(self.uri, tables.MANIFEST)
         if not storage.exists(where):
             raise InputError(
-                f"{uri} holds no explanation: it has no {records.MANIFEST}; name the directory that Explainer wrote."
+                f"{uri} holds no explanation: it has no {tables.MANIFEST}; name the directory that Explainer wrote."
             )
         content = storage.read_bytes(where)
         self.manifest = records.parse_json(where, content)
@@ -77,22 +69,22 @@ class ExplanationReader:
           InputError: manifest or a file was changed, a file is missing or was added, tables do not agree with the
             manifest or with each other, or an earlier version wrote the explanation, without digests.
         """
-        where = storage.join(self.uri, records.MANIFEST)
+        where = storage.join(self.uri, tables.MANIFEST)
         if not self.has_digests:
             raise InputError(
                 f"{where} has format {self.manifest['format_version']}, which an earlier version wrote without the "
                 "digests that show whether anything was changed since; explain the model again."
             )
-        if self.manifest[integrity.SELF_DIGEST] != integrity.self_digest(self.manifest):
+        if self.manifest[SELF_DIGEST] != integrity.self_digest(self.manifest):
             raise InputError(f"{where} is not what was written (its `self_digest` differs); explain the model again.")
-        files = self.manifest[integrity.FILES]
+        files = self.manifest[FILES]
         missing = [name for name in required_tables(self.manifest) if name not in files]
         if missing:
             raise InputError(f"{where} lists no {missing[0]}, which such an explanation has; explain the model again.")
         integrity.check_files(self.uri, files, integrity.explanation_files(self.uri))
-        for file, table in _TABLES.items():
-            if file in files:
-                getattr(self, table)
+        for table in _TABLES:
+            if table.file in files:
+                getattr(self, table.name)
 
     @property
     def players(self) -> tuple[str, ...]:
@@ -107,12 +99,12 @@ class ExplanationReader:
     @functools.cached_property
     def importance(self) -> pd.DataFrame:
         """Global importance, a row per slice, output, method and player; columns as in `importance.parquet`."""
-        table = self._table(records.IMPORTANCE)
-        self._check(lambda: self._consistency.importance(table, records.IMPORTANCE))
+        table = self._table(tables.IMPORTANCE.file)
+        self._check(lambda: self._consistency.importance(table, tables.IMPORTANCE))
         return table
 
     def importance_for(
-        self, *, slice: str = "overall", output: str | None = None, method: str = records.SHAPLEY
+        self, *, slice: str = "overall", output: str | None = None, method: str = tables.SHAPLEY
     ) -> pd.DataFrame:
         """The importance of one slice and output by one method, most important first.
 
@@ -129,7 +121,7 @@ class ExplanationReader:
         if table.empty:
             methods = ", ".join(dict.fromkeys(self.importance["method"]))
             raise InputError(f"{self.uri} has no importance by method `{method}`; it has {methods}.")
-        if method == records.SHAPLEY:
+        if method == tables.SHAPLEY:
             table = table[table["output"] == self._one_output(output)]
         chosen = table[table["slice"] == slice]
         if chosen.empty:
@@ -141,8 +133,8 @@ class ExplanationReader:
     @functools.cached_property
     def importance_covariance(self) -> pd.DataFrame:
         """Covariance of the estimated importances: columns as in `importance_covariance.parquet`."""
-        table = self._table(records.IMPORTANCE_COVARIANCE)
-        self._check(lambda: self._consistency.covariance(table, records.IMPORTANCE_COVARIANCE, self.importance))
+        table = self._table(tables.IMPORTANCE_COVARIANCE.file)
+        self._check(lambda: self._consistency.covariance(table, tables.IMPORTANCE_COVARIANCE, self.importance))
         return table
 
     @functools.cached_property
@@ -153,7 +145,7 @@ class ExplanationReader:
           InputError: none were asked for.
         """
         cure = "set `interactions: 2` of the method `shapley`, or list `interaction_strength` under `methods`,"
-        table = self._optional(records.INTERACTIONS, cure)
+        table = self._optional(tables.INTERACTIONS.file, cure)
         self._check(lambda: self._consistency.interactions(table))
         return table
 
@@ -164,7 +156,7 @@ class ExplanationReader:
         Raises:
           InputError: there are no slices.
         """
-        table = self._optional(records.SLICE_DIFFERENCES, "set `slicing_specs`")
+        table = self._optional(tables.SLICE_DIFFERENCES.file, "set `slicing_specs`")
         self._check(lambda: self._consistency.slice_differences(table, self.importance))
         return table
 
@@ -176,9 +168,9 @@ class ExplanationReader:
           InputError: none were asked for.
         """
         table = self._optional(
-            records.PROFILES, "list `partial_dependence` or `accumulated_local_effects` under `methods`"
+            tables.PROFILES.file, "list `partial_dependence` or `accumulated_local_effects` under `methods`"
         )
-        self._check(lambda: self._consistency.profiles(table, records.PROFILES))
+        self._check(lambda: self._consistency.profiles(table, tables.PROFILES))
         return table
 
     @functools.cached_property
@@ -189,8 +181,8 @@ class ExplanationReader:
           InputError: there was no baseline model, or no profiles were asked for.
         """
         cure = "give a `baseline_model`, list `partial_dependence` or `accumulated_local_effects` under `methods`,"
-        table = self._optional(records.BASELINE_PROFILES, cure)
-        self._check(lambda: self._consistency.profiles(table, records.BASELINE_PROFILES))
+        table = self._optional(tables.BASELINE_PROFILES.file, cure)
+        self._check(lambda: self._consistency.profiles(table, tables.BASELINE_PROFILES))
         return table
 
     @functools.cached_property
@@ -200,8 +192,8 @@ class ExplanationReader:
         Raises:
           InputError: there was no baseline model.
         """
-        table = self._optional(records.BASELINE_IMPORTANCE, "give a `baseline_model`")
-        self._check(lambda: self._consistency.importance(table, records.BASELINE_IMPORTANCE))
+        table = self._optional(tables.BASELINE_IMPORTANCE.file, "give a `baseline_model`")
+        self._check(lambda: self._consistency.importance(table, tables.BASELINE_IMPORTANCE))
         self._check(lambda: self._consistency.differences(table, self.importance))
         return table
 
@@ -212,15 +204,15 @@ class ExplanationReader:
         Raises:
           InputError: there was no baseline model.
         """
-        table = self._optional(records.BASELINE_IMPORTANCE_COVARIANCE, "give a `baseline_model`")
-        name = records.BASELINE_IMPORTANCE_COVARIANCE
-        self._check(lambda: self._consistency.covariance(table, name, self.baseline_importance))
+        table = self._optional(tables.BASELINE_IMPORTANCE_COVARIANCE.file, "give a `baseline_model`")
+        described = tables.BASELINE_IMPORTANCE_COVARIANCE
+        self._check(lambda: self._consistency.covariance(table, described, self.baseline_importance))
         return table
 
     def has(self, name: str) -> bool:
         """Whether the explanation has a file: by its manifest, whatever lies in the directory."""
         if self.has_digests:
-            return name in self.manifest[integrity.FILES]
+            return name in self.manifest[FILES]
         return storage.exists(storage.join(self.uri, name))
 
     def _optional(self, name: str, cure: str) -> pd.DataFrame:
@@ -241,8 +233,8 @@ class ExplanationReader:
         content = storage.read_bytes(uri)
         if self.has_digests:
             if not self.has(name):
-                raise InputError(f"{uri} is not listed in {records.MANIFEST}; explain the model again.")
-            integrity.check_content(uri, content, self.manifest[integrity.FILES][name])
+                raise InputError(f"{uri} is not listed in {tables.MANIFEST}; explain the model again.")
+            integrity.check_content(uri, content, self.manifest[FILES][name])
         return content
 
     def _check(self, check: Callable[[], None]) -> None:
@@ -257,13 +249,13 @@ class ExplanationReader:
         What `tensorflow_data_validation.load_stats_binary` gives for `attribution_stats/FeatureStats.pb`, so that
         `visualize_statistics` shows it and `validate_statistics` compares it.
         """
-        name = records.ATTRIBUTION_STATS
+        name = tables.ATTRIBUTION_STATS
         return records.parse_statistics(storage.join(self.uri, name), self._content(name))
 
     @functools.cached_property
     def background(self) -> pd.DataFrame:
         """The background rows and their weights."""
-        return self._table(records.BACKGROUND)
+        return self._table(tables.BACKGROUND.file)
 
     def attribution_batches(self, split: str | None = None) -> Iterator[pa.RecordBatch]:
         """The explained rows as Arrow RecordBatches of list columns, as they are on disk.
@@ -298,7 +290,7 @@ class ExplanationReader:
     def _check_attributions(self, root: str, part: str) -> None:
         """Whether the files of a split are those that were written; once is enough."""
         if part not in self._checked:
-            listed = self.manifest[integrity.ATTRIBUTION_FILES]
+            listed = self.manifest[ATTRIBUTION_FILES]
             expected = {name: digest for name, digest in listed.items() if name.startswith(f"{part}/")}
             integrity.check_files(root, expected, storage.names_beneath(root, part))
             self._checked.add(part)
@@ -350,8 +342,8 @@ class ExplanationReader:
         return pd.concat(frames, ignore_index=True) if len(frames) > 1 else (frames or [pd.DataFrame()])[0]
 
     def dead_letters(self) -> pd.DataFrame:
-        """The rows that could not be explained: `reason`, `split` and `record`; see `artifacts.Explanation`."""
-        root = storage.join(self.uri, records.DEAD_LETTERS)
+        """The rows that could not be explained: `reason`, `split` and `record`; see `tables.OTHER_FILES`."""
+        root = storage.join(self.uri, tables.DEAD_LETTERS)
         batches = list(records.read_example_batches(root)) if storage.exists(root) else []
         if not batches:
             return pd.DataFrame({"reason": [], "split": [], "record": []})
@@ -368,7 +360,7 @@ class ExplanationReader:
 
     def report(self) -> str:
         """The HTML report."""
-        return storage.read_bytes(storage.join(self.uri, records.REPORT)).decode()
+        return storage.read_bytes(storage.join(self.uri, tables.REPORT)).decode()
 
     def _one_output(self, output: str | None) -> str:
         if output is None and len(self.outputs) == 1:

@@ -1,4 +1,4 @@
-"""The bytes on disk: Parquet tables, JSON, tf.Examples, as `artifacts.Explanation` specifies; known to no other module.
+"""The bytes on disk: Parquet tables, JSON, tf.Examples, as `tables` describes; known to no other module.
 
 Imports neither TensorFlow, TFX nor Beam, so that an explanation can be read in a notebook within a second.
 """
@@ -25,55 +25,26 @@ from tfx_explain import documents, rests, storage
 from tfx_explain.attribution.result import student_limits
 from tfx_explain.errors import InputError
 from tfx_explain.rows import alike, as_written, column_or_nulls, concat_rows, list_lengths, name_errors, take_rows
+from tfx_explain.tables import (
+    ATTRIBUTION_PREFIX,
+    ATTRIBUTION_RECORDS,
+    BASE_VALUE,
+    BASELINE_PREFIX,
+    COMPLETENESS_GAP,
+    DEGREES_OF_FREEDOM,
+    EXAMPLE_ID,
+    PREDICTION,
+    REST,
+    STD_ERROR_PREFIX,
+)
 from tfx_explain.tfrecords import read_records as read_records
 
 FORMAT_VERSION = 2
 OLDER_FORMATS = (1,)
 """Formats that can still be read; 1 is without digests, so that no verdict may rest on it."""
 
-MANIFEST = "manifest.json"
-IMPORTANCE = "importance.parquet"
-IMPORTANCE_COVARIANCE = "importance_covariance.parquet"
-INTERACTIONS = "interactions.parquet"
-PROFILES = "profiles.parquet"
-BASELINE_PROFILES = "baseline_profiles.parquet"
-BASELINE_IMPORTANCE = "baseline_importance.parquet"
-BASELINE_IMPORTANCE_COVARIANCE = "baseline_importance_covariance.parquet"
-SLICE_DIFFERENCES = "slice_differences.parquet"
-ATTRIBUTION_STATS = "attribution_stats/FeatureStats.pb"
 ALL_EXAMPLES = "All Examples"  # what TFDV calls the whole data among slices
-BACKGROUND = "background.parquet"
-BACKGROUND_WEIGHT = "__weight__"
-REPORT_EXAMPLES = "report_examples.parquet"
-REPORT = "report.html"
-FINDINGS = "findings.json"
-DEAD_LETTERS = "dead_letters"
-ATTRIBUTIONS = "attributions"
-RUN = "run.json"  # what the workers found out, for the manifest; gone when the run ends
-CLAIM = ".explanation_in_progress"  # of a directory that a run writes into; gone when the run ends
-
-WRITTEN = (
-    *(MANIFEST, IMPORTANCE, IMPORTANCE_COVARIANCE, INTERACTIONS, PROFILES, BASELINE_PROFILES, BASELINE_IMPORTANCE),
-    *(BASELINE_IMPORTANCE_COVARIANCE, SLICE_DIFFERENCES, "attribution_stats", BACKGROUND, REPORT_EXAMPLES, REPORT),
-    *(DEAD_LETTERS, RUN, CLAIM),
-)
-"""The names of all that a run writes into the directory of an explanation, attributions aside."""
-
-SHAPLEY = "shapley"
-"""The method of attributions, and of the importance that they give."""
-
-BASELINE_PREFIX = "baseline_"
-ATTRIBUTION_PREFIX = "attribution_"
-STD_ERROR_PREFIX = "std_error_"
 CI_LOW_PREFIX, CI_HIGH_PREFIX = "ci_low_", "ci_high_"  # of what readers add
-EXAMPLE_ID = "example_id"
-PREDICTION = "prediction"
-BASE_VALUE = "base_value"
-COMPLETENESS_GAP = "completeness_gap"
-REST = "__rest__"
-"""What float32 leaves of the figures of a row, so that readers have them as they were computed; see `rests`."""
-DEGREES_OF_FREEDOM = "__degrees_of_freedom__"
-"""Of the standard errors of a row: one for each player and output, or one for all of them."""
 
 _EMPTY_EXAMPLES = frozenset({b"", b"\n\x00"})
 """tf.Examples without any feature."""
@@ -227,12 +198,7 @@ def attribution_batch(
 
 def reserved_names(players: Sequence[str], *, baseline: bool = False) -> set[str]:
     """The feature names that attribution records add, which the examples must not use themselves."""
-    prefixes = [ATTRIBUTION_PREFIX, STD_ERROR_PREFIX]
-    added = {EXAMPLE_ID, PREDICTION, BASE_VALUE, COMPLETENESS_GAP, REST, DEGREES_OF_FREEDOM}
-    if baseline:
-        prefixes.append(BASELINE_PREFIX + ATTRIBUTION_PREFIX)
-        added.add(BASELINE_PREFIX + PREDICTION)
-    return added | {prefix + player for player in players for prefix in prefixes}
+    return set(ATTRIBUTION_RECORDS.names(players, baseline=baseline))
 
 
 def _lists(values: npt.NDArray[Any], dtype: pa.DataType) -> pa.Array:

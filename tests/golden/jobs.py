@@ -24,10 +24,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 import tfx_explain
 import worlds
-from tfx_explain import records
+from tfx_explain import records, tables
 from tfx_explain.explanation_validator.judge import judge
 
-ADDED_SINCE = [records.REST, records.DEGREES_OF_FREEDOM]
+ADDED_SINCE = [tables.REST, tables.DEGREES_OF_FREEDOM]
 """Columns that tables had not when `before` was written."""
 
 SLICES = [{"feature_keys": ["race"]}, {"feature_values": {"race": "a"}, "feature_keys": ["approve"]}]
@@ -158,7 +158,7 @@ def figures(directory: Path) -> Iterator[tuple[str, pd.DataFrame | dict[str, Any
         manifest = {key: value for key, value in explanation.manifest.items() if key in STABLE}
         yield f"{name}-manifest", json.loads(json.dumps(manifest, default=str))
         # As the figures of records were read before; since then float64.
-        added = records.reserved_names(explanation.players, baseline=name != "exact") - {records.EXAMPLE_ID}
+        added = records.reserved_names(explanation.players, baseline=name != "exact") - {tables.EXAMPLE_ID}
         frame = explanation.attributions()
         yield f"{name}-attributions", frame.astype(dict.fromkeys(added & set(frame), "float32"))
         yield f"{name}-findings", json.loads((directory / f"{name}-findings.json").read_text())
@@ -176,8 +176,8 @@ def save(directory: Path, place: Path) -> None:
 
 def load(place: Path) -> dict[str, pd.DataFrame | dict[str, Any] | list[Any]]:
     """Figures that were saved, by name."""
-    tables = {path.stem: pd.read_parquet(path) for path in place.glob("*.parquet")}
-    return tables | {path.stem: json.loads(path.read_text()) for path in place.glob("*.json")}
+    frames = {path.stem: pd.read_parquet(path) for path in place.glob("*.parquet")}
+    return frames | {path.stem: json.loads(path.read_text()) for path in place.glob("*.json")}
 
 
 def differences(before: Path, after: Path) -> list[str]:

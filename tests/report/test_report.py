@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from tfx_explain import records
+from tfx_explain import records, tables
 from tfx_explain.errors import InputError
 from tfx_explain.judgement import Evidence, Finding, apply_rule, is_blessed
 from tfx_explain.report import ReportData, render_explanation, render_report, render_verdict
@@ -357,8 +357,8 @@ def test_every_kind_of_finding_shows_its_players_figures_and_confidence():
 def test_an_explanation_directory_becomes_a_report(tmp_path):
     data = _data(["income", "address"], outputs=("yes", "no"))
     manifest = {**data.manifest, "format_version": 1, "players": {"income": ["income"], "address": ["city", "zip"]}}
-    records.write_table(str(tmp_path / records.IMPORTANCE), data.importance)
-    records.write_json(str(tmp_path / records.MANIFEST), manifest)
+    records.write_table(str(tmp_path / tables.IMPORTANCE.file), data.importance)
+    records.write_json(str(tmp_path / tables.MANIFEST), manifest)
     without_rows = render_explanation(str(tmp_path))
     assert "<svg" not in without_rows
     lists = pa.list_(pa.float32())
@@ -374,7 +374,7 @@ def test_an_explanation_directory_becomes_a_report(tmp_path):
             "base_value": pa.array([[0.25, 0.5]] * 3, lists),
         }
     )
-    records.write_table(str(tmp_path / records.REPORT_EXAMPLES), sample)
+    records.write_table(str(tmp_path / tables.REPORT_EXAMPLES.file), sample)
     page = _Page(render_explanation(str(tmp_path), manifest))
     assert page.tags.count("svg") == 2
     assert "Oslo, 1" in page.text

@@ -42,11 +42,11 @@ def check_table(
     old: bool = False,
 ) -> None:
     """One table against its description; `own` are features of the examples, `old` tables lack what came later."""
-    methods = set(written["method"].to_pylist()) if "method" in written.column_names else set()
+    frame = written.to_pandas()
     expected = {
         name
         for column in table.columns
-        if (baseline or not column.of_baseline) and column.is_filled_by(methods)
+        if (baseline or not column.of_baseline) and column.is_filled_in(frame)
         if not column.when and not (old and column.since)
         for name in column.names(players)
     }
@@ -61,7 +61,7 @@ def check_table(
             if name in found:
                 _check_cells(f"{table.file}: {name}", column, written, name)
     if table.key:
-        keys = written.select(list(table.key)).to_pandas()
+        keys = frame[list(table.key)]
         if "kind" in keys:  # copies of a row have the same single curves
             keys = keys[keys["kind"] != "ice"]
         assert not keys.duplicated().any(), f"{table.file}: its key is there twice"
@@ -73,10 +73,10 @@ def _check_cells(what: str, column: Column, written: pa.Table, name: str) -> Non
         assert column.kind.is_stored_in(cells.type), f"{what} is {cells.type}"
     if column.kind is Kind.NUMBER:
         assert not pc.any(pc.is_nan(cells)).as_py(), f"{what} has NaN, which is not NULL"
-    if column.methods:
-        of_others = pc.invert(pc.is_in(written["method"], pa.array(column.methods)))
+    if column.of:
+        of_others = pc.invert(pc.is_in(written[column.of[0]], pa.array(column.of[1])))
         filled = pc.is_valid(cells)
-        assert not pc.any(pc.and_(of_others, filled)).as_py(), f"{what} is filled by other methods"
+        assert not pc.any(pc.and_(of_others, filled)).as_py(), f"{what} is filled in other rows"
         cells = cells.filter(pc.invert(of_others))
     assert column.empty or not cells.null_count, f"{what} has empty cells"
 

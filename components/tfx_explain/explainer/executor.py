@@ -12,7 +12,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from tfx_explain import records, storage
+from tfx_explain import records, storage, tables
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError
 from tfx_explain.job.model_handle import ModelHandle
@@ -111,5 +111,5 @@ def describe_explanation(manifest: dict[str, Any]) -> dict[str, str | int | floa
         "attributions_uri": manifest["attributions_uri"],
         "manifest_digest": hashlib.sha256(records.json_bytes(manifest)).hexdigest(),
         "tfx_explain_version": manifest["tfx_explain_version"],
-        "report": records.REPORT,
+        "report": tables.REPORT,
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 from tfx_explain.errors import InputError
 from tfx_explain.reader import ExplanationReader
-from tfx_explain.records import SHAPLEY
+from tfx_explain.tables import SHAPLEY
 
 NO_BASELINE = "there is no baseline yet, as on the first run"
 

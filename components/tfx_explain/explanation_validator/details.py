@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tfx_explain import records
+from tfx_explain import tables
 from tfx_explain.errors import InputError
 from tfx_explain.judgement import Evidence, RuleDescription
 from tfx_explain.judgement.details import Interactions, SignedMeans, SliceContrast, Steps
@@ -19,11 +19,11 @@ from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.ratio import Array
 
 _TABLES = {
-    "interactions": ("interactions", records.INTERACTIONS),
-    "steps": ("profiles", records.PROFILES),
-    "contrast": ("slice_differences", records.SLICE_DIFFERENCES),
+    "interactions": tables.INTERACTIONS,
+    "steps": tables.PROFILES,
+    "contrast": tables.SLICE_DIFFERENCES,
 }
-"""Field of the evidence that a rule needs -> the reader's name of the table that it is read from, and its file."""
+"""Field of the evidence that a rule needs -> the table that it is read from."""
 
 
 class Details:
@@ -40,9 +40,8 @@ class Details:
         self._signed = "signed" in needed
         self._tables: dict[str, dict[Any, pd.DataFrame]] = {}
         for detail in sorted(needed & set(_TABLES)):
-            name, file = _TABLES[detail]
-            if explanation.has(file):
-                table = getattr(explanation, name)
+            if explanation.has(_TABLES[detail].file):
+                table = getattr(explanation, _TABLES[detail].name)
                 is_curve = detail == "steps"
                 table = table[table["kind"] == "curve"] if is_curve else table[table["method"] == method]
                 self._tables[detail] = dict(list(table.groupby(["slice", "output"])))
@@ -68,11 +67,11 @@ class Details:
 
     def _rows(self, detail: str, evidence: Evidence) -> pd.DataFrame | None:
         """The slice's rows; empty where the slice has none, None where the explanation has no such table."""
-        tables = self._tables.get(detail)
-        if tables is None:
+        by_place = self._tables.get(detail)
+        if by_place is None:
             return None
-        rows = tables.get((evidence.slice_key, evidence.output))
-        return next(iter(tables.values())).head(0) if rows is None and tables else rows
+        rows = by_place.get((evidence.slice_key, evidence.output))
+        return next(iter(by_place.values())).head(0) if rows is None and by_place else rows
 
     def _interactions(self, evidence: Evidence) -> Interactions | None:
         rows = self._rows("interactions", evidence)
@@ -85,7 +84,7 @@ class Details:
         rows = self._rows("steps", evidence)
         if rows is None:
             return None
-        _require(rows, ("step", "step_std_error"), records.PROFILES)
+        _require(rows, ("step", "step_std_error"), tables.PROFILES.file)
         curves = {key: _ordered(curve, evidence) for key, curve in rows.groupby(["method", "feature"])}
         return {key: steps for key, steps in curves.items() if steps is not None}
 
@@ -93,7 +92,7 @@ class Details:
         rows = self._rows("contrast", evidence)
         if rows is None or rows.empty or evidence.slice_key == OVERALL:
             return None
-        _require(rows, ("pooled_std_error", "degrees_of_freedom"), records.SLICE_DIFFERENCES)
+        _require(rows, ("pooled_std_error", "degrees_of_freedom"), tables.SLICE_DIFFERENCES.file)
         error = np.maximum(rows["std_error"], rows["pooled_std_error"]).where(rows["p_value"].notna())
         return SliceContrast(
             difference=_by_player(evidence.players, rows["player"], rows["difference"]),

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from typing_extensions import Self
 
-from tfx_explain import records
+from tfx_explain import tables
 from tfx_explain.config import SlicingSpec
 from tfx_explain.errors import ConfigError
 from tfx_explain.explanation_validator.details import Details, skewness_of
@@ -24,7 +24,7 @@ def evidence_in(
     explanation: ExplanationReader,
     specs: Sequence[SlicingSpec],
     rules: Iterable[RuleDescription] = (),
-    method: str = records.SHAPLEY,
+    method: str = tables.SHAPLEY,
 ) -> Iterator[Evidence]:
     """The evidence of each slice that is asked for, and output.
 
@@ -42,14 +42,14 @@ def evidence_in(
       ConfigError: the slices were not explained.
     """
     details = Details(explanation, rules, method)
-    tables = _Tables.of(explanation, method)
+    figures = _Tables.of(explanation, method)
     wanted = wanted_slices(explanation, specs)
-    overall = {output: tables.evidence(OVERALL, output, 0) for output in explanation.outputs}
+    overall = {output: figures.evidence(OVERALL, output, 0) for output in explanation.outputs}
     # The whole data comes first, wherever the policy asks for it.
     for slice_key, n_examples in {OVERALL: 0, **wanted}.items():
         for output in explanation.outputs if slice_key in wanted else ():
-            evidence = tables.evidence(slice_key, output, n_examples)
-            yield details.added_to(evidence, tables.importance.get((slice_key, output)), overall[output])
+            evidence = figures.evidence(slice_key, output, n_examples)
+            yield details.added_to(evidence, figures.importance.get((slice_key, output)), overall[output])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

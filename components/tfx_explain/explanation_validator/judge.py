@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from tfx_explain import records, storage
+from tfx_explain import records, storage, tables
 from tfx_explain.config import ValidationConfig
 from tfx_explain.explanation_validator.baseline import NO_BASELINE
 from tfx_explain.explanation_validator.drift import drift_judgements
@@ -50,7 +50,7 @@ class Verdict:
     @property
     def file_names(self) -> tuple[str, ...]:
         """What `write` writes."""
-        return records.FINDINGS, VERDICT_REPORT, BLESSED if self.blessed else NOT_BLESSED
+        return tables.FINDINGS, VERDICT_REPORT, BLESSED if self.blessed else NOT_BLESSED
 
     def to_dict(self) -> dict[str, Any]:
         """The content of `findings.json`."""
@@ -66,7 +66,7 @@ class Verdict:
 
     def write(self, directory: str) -> None:
         """Writes findings, the page for people, and last the file that names the verdict."""
-        records.write_json(storage.join(directory, records.FINDINGS), self.to_dict())
+        records.write_json(storage.join(directory, tables.FINDINGS), self.to_dict())
         page = render_verdict(self.findings, blessed=self.blessed, about=self.explanation_uri, note=self.promise)
         storage.write_bytes(storage.join(directory, VERDICT_REPORT), page.encode())
         write_blessing(directory, self.blessed)

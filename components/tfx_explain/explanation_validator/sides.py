@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from tfx_explain import records, rests
+from tfx_explain import records, rests, tables
 from tfx_explain.config import SlicingSpec
 from tfx_explain.judgement.drift.comparison import Comparison, Moments
 from tfx_explain.judgement.drift.distributions import AttributionSample, DistributionComparison
@@ -36,7 +36,7 @@ class Side:
     reader: ExplanationReader
     specs: tuple[SlicingSpec, ...]
     of_baseline_model: bool = False
-    method: str = records.SHAPLEY
+    method: str = tables.SHAPLEY
 
     def moments(self, key: Key, players: Sequence[str]) -> Moments:
         """Importance in one (slice, output), players in the given order; unknown where there is no table."""
@@ -87,7 +87,7 @@ class Side:
         """
         found: dict[str, list[tuple[Array, Array]]] = {}
         weight_key = self.reader.manifest["config"]["example_weight_key"]
-        prefix = records.BASELINE_PREFIX * self.of_baseline_model + records.ATTRIBUTION_PREFIX
+        prefix = tables.BASELINE_PREFIX * self.of_baseline_model + tables.ATTRIBUTION_PREFIX
         players, baseline = self.reader.players, self.reader.manifest.get("baseline_model") is not None
         for batch in self.reader.attribution_batches():
             figures = records.attribution_values(batch, players, len(self.reader.outputs), baseline=baseline)

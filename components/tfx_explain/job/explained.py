@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfx_explain import records
+from tfx_explain import records, tables
 from tfx_explain.config import ExplainConfig
 from tfx_explain.job.split_rows import SplitRows
 from tfx_explain.methods.background import JobPlan
@@ -42,7 +42,7 @@ class ExplainedExamples:
     @property
     def shapley(self) -> tuple[ShapleyRows, ...]:
         """Attributions by each model."""
-        return self.found[records.SHAPLEY]
+        return self.found[tables.SHAPLEY]
 
 
 Explained = tuple[ExplainedExamples, list[tuple[bytes, str]], dict[str, int]]

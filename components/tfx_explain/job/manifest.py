@@ -23,7 +23,7 @@ _LIBRARIES = ("tensorflow", "keras", "tfx", "apache-beam", "tensorflow-data-vali
 
 
 def describe_run(request: ExplainRequest, run: JobResults, seconds: float) -> dict[str, Any]:
-    """The manifest of a finished run; the keys are those of `artifacts.Explanation`.
+    """The manifest of a finished run; the keys are those of `tables.manifest`.
 
     Args:
       request: what was asked for.

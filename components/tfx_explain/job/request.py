@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from tfx_explain import records, storage
+from tfx_explain import records, storage, tables
 from tfx_explain.config import ExplainConfig, FeaturesConfig
 from tfx_explain.errors import ConfigError, EmptySplitError, InputError, MissingFeatureError, ModelError
 from tfx_explain.job.model_handle import ModelHandle
@@ -28,7 +28,7 @@ _LOG = logging.getLogger(__name__)
 REST = "other_features"
 """The player that holds the features the configuration leaves out, so that attributions still add up."""
 
-BACKGROUND_NAMES = frozenset([records.BACKGROUND_WEIGHT])
+BACKGROUND_NAMES = frozenset([tables.BACKGROUND_WEIGHT])
 """Names that the table of the background adds to those of the examples."""
 
 _PEEK_ROWS = 1_000

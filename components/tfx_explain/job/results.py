@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tfx_explain import records, storage
+from tfx_explain import records, storage, tables
 from tfx_explain.config import ExplainConfig
 from tfx_explain.content_sample import SmallestDraws
 from tfx_explain.errors import InputError
@@ -21,9 +21,9 @@ from tfx_explain.methods.background import Background, JobPlan
 from tfx_explain.methods.method import CANDIDATE, Accumulated, Key
 from tfx_explain.methods.outputs import looks_like_probabilities
 from tfx_explain.methods.registry import methods_of
-from tfx_explain.records import SHAPLEY
 from tfx_explain.slicing import OVERALL, SliceKey, in_spec, slice_name, spec_name
 from tfx_explain.summary.importance import ImportanceSummary
+from tfx_explain.tables import SHAPLEY
 
 _N_TOP = 10
 _MAX_REASONS = 50
@@ -61,12 +61,12 @@ class JobResults:
 
     def write(self, directory: str) -> None:
         """Leaves it where the driver finds it, which may be on another machine."""
-        records.write_json(storage.join(directory, records.RUN), dataclasses.asdict(self))
+        records.write_json(storage.join(directory, tables.RUN), dataclasses.asdict(self))
 
     @classmethod
     def take(cls, directory: str) -> JobResults:
         """What was written, which is then gone."""
-        uri = storage.join(directory, records.RUN)
+        uri = storage.join(directory, tables.RUN)
         results = cls(**records.read_json(uri))
         storage.remove(uri)
         return results
@@ -113,8 +113,8 @@ def write_tables(request: ExplainRequest, plan: JobPlan, collected: Collected) -
     methods, of_methods = methods_of(request.context), _by_method(accumulated)
     if accumulated:
         _check_weights(num_examples[OVERALL], config.example_weight_key)
-        tables = [method.tables(of_methods.get(method.key, Accumulated({})), plan) for method in methods]
-        _write(directory, [*tables, *(of_method for of_method, _ in collected.second.values())])
+        made = [method.tables(of_methods.get(method.key, Accumulated({})), plan) for method in methods]
+        _write(directory, [*made, *(of_method for of_method, _ in collected.second.values())])
         _write_rows(directory, plan.background, merged(collected.samples).result())
     described = {
         name: dict(entry)
@@ -180,10 +180,10 @@ def describe_slices(
     }
 
 
-def _write(directory: str, tables: Iterable[Mapping[str, pd.DataFrame]]) -> None:
+def _write(directory: str, made: Iterable[Mapping[str, pd.DataFrame]]) -> None:
     """Writes every table, the rows of each method after those of the one before."""
     parts: dict[str, list[pd.DataFrame]] = {}
-    for of_method in tables:
+    for of_method in made:
         for name, table in of_method.items():
             parts.setdefault(name, []).append(table)
     for name, of_table in parts.items():
@@ -194,13 +194,13 @@ def _write(directory: str, tables: Iterable[Mapping[str, pd.DataFrame]]) -> None
 def _write_rows(directory: str, background: Background, examples: pa.RecordBatch | None) -> None:
     """Writes the background with its weights, and the rows for the report."""
     rows = pa.Table.from_batches([background.rows])
-    if records.BACKGROUND_WEIGHT in rows.schema.names:  # without values, else its rows would have been refused
-        rows = rows.drop([records.BACKGROUND_WEIGHT])
-    weighted = rows.append_column(records.BACKGROUND_WEIGHT, pa.array(background.weights))
-    records.write_table(storage.join(directory, records.BACKGROUND), weighted)
+    if tables.BACKGROUND_WEIGHT in rows.schema.names:  # without values, else its rows would have been refused
+        rows = rows.drop([tables.BACKGROUND_WEIGHT])
+    weighted = rows.append_column(tables.BACKGROUND_WEIGHT, pa.array(background.weights))
+    records.write_table(storage.join(directory, tables.BACKGROUND.file), weighted)
     if examples is not None:
         table = pa.Table.from_batches([examples])
-        records.write_table(storage.join(directory, records.REPORT_EXAMPLES), table)
+        records.write_table(storage.join(directory, tables.REPORT_EXAMPLES.file), table)
 
 
 def _counts_by_split(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, Any]]:

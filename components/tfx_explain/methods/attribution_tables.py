@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tfx_explain import records
+from tfx_explain import tables
 from tfx_explain.methods.method import BASELINE, CANDIDATE, DIFFERENCE, Accumulated
 from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.importance import ImportanceAccumulator, ImportanceSummary
@@ -42,20 +42,20 @@ class AttributionTables:
         """File name -> table."""
         of_candidate = accumulated.side(CANDIDATE, SIZES)
         importance = {place: value.result() for place, value in of_candidate.items()}
-        tables = {
-            records.IMPORTANCE: self.importance(importance),
-            records.IMPORTANCE_COVARIANCE: self.covariance(importance),
+        made = {
+            tables.IMPORTANCE.file: self.importance(importance),
+            tables.IMPORTANCE_COVARIANCE.file: self.covariance(importance),
         }
         interactions = {place: value.result() for place, value in accumulated.side(CANDIDATE, INTERACTIONS).items()}
         if interactions:
-            tables[records.INTERACTIONS] = self.interactions(interactions)
+            made[tables.INTERACTIONS.file] = self.interactions(interactions)
         baseline = {place: value.result() for place, value in accumulated.side(BASELINE, SIZES).items()}
         if baseline:
             differences = accumulated.side(DIFFERENCE, SIZES)
-            tables[records.BASELINE_IMPORTANCE] = self.importance(baseline, importance, differences)
-            tables[records.BASELINE_IMPORTANCE_COVARIANCE] = self.covariance(baseline, differences)
+            made[tables.BASELINE_IMPORTANCE.file] = self.importance(baseline, importance, differences)
+            made[tables.BASELINE_IMPORTANCE_COVARIANCE.file] = self.covariance(baseline, differences)
         compared = self.slice_differences(of_candidate)
-        return tables if compared is None else {**tables, records.SLICE_DIFFERENCES: compared}
+        return made if compared is None else {**made, tables.SLICE_DIFFERENCES.file: compared}
 
     def importance(
         self,
@@ -74,7 +74,7 @@ class AttributionTables:
             }
             columns |= summary.columns()
             columns |= {"num_examples": summary.n_examples, "num_effective_examples": summary.n_effective}
-            columns["metric"] = "mean_abs_attribution"
+            columns["metric"] = tables.MEAN_ABS_ATTRIBUTION
             if candidate is not None and differences is not None:
                 moments = differences[slice_name, output]
                 # Of importances as they are given, not below 0; they differ no more than the means of sizes do.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from tfx_explain import records
+from tfx_explain import tables
 from tfx_explain.report.data import ReportData
 from tfx_explain.slicing import OVERALL
 
@@ -107,8 +107,8 @@ def compare_methods(data: ReportData, unit: str) -> Comparison | None:
 
 def _baseline_values(data: ReportData, rows: pd.DataFrame) -> dict[str, float]:
     """Player -> importance to the baseline model, by the method whose rows these are."""
-    method = str(rows["method"].iloc[0]) if "method" in rows else records.SHAPLEY
-    table = data.baseline_importance if method == records.SHAPLEY else data.other_baseline_importance
+    method = str(rows["method"].iloc[0]) if "method" in rows else tables.SHAPLEY
+    table = data.baseline_importance if method == tables.SHAPLEY else data.other_baseline_importance
     if table is None:
         return {}
     there = table[(table["slice"] == OVERALL) & (table["output"] == rows["output"].iloc[0])]

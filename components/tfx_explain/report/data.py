@@ -9,11 +9,15 @@ from typing import Any
 import pandas as pd
 from typing_extensions import Self
 
-from tfx_explain import records, storage
+from tfx_explain import records, storage, tables
 from tfx_explain.errors import InputError
 from tfx_explain.judgement import Finding
 
 _REQUIRED = ("slice", "output", "player", "value", "rank")
+_OPTIONAL_TABLES = (
+    *(tables.SLICE_DIFFERENCES, tables.PROFILES, tables.BASELINE_PROFILES, tables.BASELINE_IMPORTANCE),
+    tables.INTERACTIONS,
+)
 _OPTIONAL = ("std_error", "ci_low", "ci_high", "share", "share_ci_low", "share_ci_high")
 
 
@@ -22,12 +26,12 @@ class ReportData:
     """Everything in a report; all but the first two may be absent.
 
     Attributes:
-      manifest: as `artifacts.Explanation` specifies; any part of it may be missing.
+      manifest: as `tables` describes; any part of it may be missing.
       importance: a row per (slice, output, player): `slice`, `output`, `player`, `value` = mean |attribution|, `rank`,
         and optionally `std_error`, `ci_low`, `ci_high`, `share`, `share_ci_low`, `share_ci_high`. NaN = unknown.
       examples: output -> a sample of explained rows: their own features under their own names, `attribution_<player>`,
         `prediction`, `base_value`, and optionally `example_id`.
-      slice_differences: a row per (slice, output, player) as `artifacts.Explanation` specifies: at least `slice`,
+      slice_differences: a row per (slice, output, player) as `tables` describes: at least `slice`,
         `output`, `player`, `difference`, `rest_value`, `q_value`.
       baseline_importance: the same columns for the model that this one is compared with.
       profiles: as in `profiles.parquet`, if there are any.
@@ -78,34 +82,28 @@ class ReportData:
           InputError: a file is absent or unusable.
         """
         if manifest is None:
-            manifest = records.read_json(storage.join(explanation_dir, records.MANIFEST))
-        importance = records.read_table(storage.join(explanation_dir, records.IMPORTANCE))
-        uri = storage.join(explanation_dir, records.REPORT_EXAMPLES)
+            manifest = records.read_json(storage.join(explanation_dir, tables.MANIFEST))
+        importance = records.read_table(storage.join(explanation_dir, tables.IMPORTANCE.file))
+        uri = storage.join(explanation_dir, tables.REPORT_EXAMPLES.file)
         examples = {}
         if storage.exists(uri):
             players, outputs = list(manifest["players"]), list(manifest["outputs"])
             baseline = manifest.get("baseline_model") is not None
             examples = records.attribution_frames(records.read_rows(uri), players, outputs, baseline=baseline)
-        tables = {
-            name: records.read_table(uri)
-            for name, file in (
-                ("slice_differences", records.SLICE_DIFFERENCES),
-                ("profiles", records.PROFILES),
-                ("baseline_profiles", records.BASELINE_PROFILES),
-                ("baseline_importance", records.BASELINE_IMPORTANCE),
-                ("interactions", records.INTERACTIONS),
-            )
-            if storage.exists(uri := storage.join(explanation_dir, file))
+        frames = {
+            table.name: records.read_table(uri)
+            for table in _OPTIONAL_TABLES
+            if storage.exists(uri := storage.join(explanation_dir, table.file))
         }
-        tables["importance"] = importance
+        frames["importance"] = importance
         for name in ("importance", "baseline_importance"):
-            if "method" in tables.get(name, ()):
-                of_shapley = tables[name]["method"] == records.SHAPLEY
-                tables[f"other_{name}"], tables[name] = tables[name][~of_shapley], tables[name][of_shapley]
-        if "method" in tables.get("slice_differences", ()):
-            of_slices = tables["slice_differences"]
-            tables["slice_differences"] = of_slices[of_slices["method"] == records.SHAPLEY]
-        return cls(manifest=manifest, examples=examples, **tables)
+            if "method" in frames.get(name, ()):
+                of_shapley = frames[name]["method"] == tables.SHAPLEY
+                frames[f"other_{name}"], frames[name] = frames[name][~of_shapley], frames[name][of_shapley]
+        if "method" in frames.get("slice_differences", ()):
+            of_slices = frames["slice_differences"]
+            frames["slice_differences"] = of_slices[of_slices["method"] == tables.SHAPLEY]
+        return cls(manifest=manifest, examples=examples, **frames)
 
     @property
     def outputs(self) -> list[str]:

@@ -77,7 +77,7 @@ def render_explanation(explanation_dir: str, manifest: Mapping[str, Any] | None 
     """The report of a written explanation.
 
     Args:
-      explanation_dir: path or URI of the directory that `artifacts.Explanation` specifies.
+      explanation_dir: path or URI of the directory that `tables` describes.
       manifest: if it is not written yet; None reads it.
 
     Raises:

@@ -6,7 +6,7 @@ A column that is written stands here with a sentence; one that stands here is wr
 from __future__ import annotations
 
 from tfx_explain.tables.columns import (
-    INTERACTION_STRENGTH,
+    MEAN_ABS_ATTRIBUTION,
     PROFILE_METHODS,
     SHAPLEY,
 )
@@ -58,8 +58,8 @@ from tfx_explain.tables.schema import (
 )
 
 TABLES = (
-    *(IMPORTANCE, IMPORTANCE_COVARIANCE, BASELINE_IMPORTANCE, BASELINE_IMPORTANCE_COVARIANCE, SLICE_DIFFERENCES),
-    *(INTERACTIONS, PROFILES, BASELINE_PROFILES, BACKGROUND, REPORT_EXAMPLES),
+    *(IMPORTANCE, IMPORTANCE_COVARIANCE, BASELINE_IMPORTANCE, BASELINE_IMPORTANCE_COVARIANCE, INTERACTIONS),
+    *(SLICE_DIFFERENCES, PROFILES, BASELINE_PROFILES, BACKGROUND, REPORT_EXAMPLES),
 )
 """The Parquet files of an explanation."""
 
@@ -91,8 +91,8 @@ __all__ = [
     "IMPORTANCE",
     "IMPORTANCE_COVARIANCE",
     "INTERACTIONS",
-    "INTERACTION_STRENGTH",
     "MANIFEST",
+    "MEAN_ABS_ATTRIBUTION",
     "OTHER_FILES",
     "PLAYER",
     "PREDICTION",

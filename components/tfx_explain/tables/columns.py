@@ -6,7 +6,8 @@ from tfx_explain.tables.schema import Column, Kind
 
 SHAPLEY = "shapley"
 """The method of attributions, and of the importance that they give."""
-INTERACTION_STRENGTH = "interaction_strength"
+MEAN_ABS_ATTRIBUTION = "mean_abs_attribution"
+"""The metric of methods that give attributions: importance is the mean of their sizes."""
 PROFILE_METHODS = ("partial_dependence", "accumulated_local_effects")
 
 OF_OUTPUT = "output"
@@ -22,10 +23,16 @@ def text(name: str, about: str, *, empty: str = "", since: str = "") -> Column:
 
 
 def number(
-    name: str, about: str, unit: str = "", *, empty: str = "", methods: tuple[str, ...] = (), since: str = ""
+    name: str,
+    about: str,
+    unit: str = "",
+    *,
+    empty: str = "",
+    of: tuple[str, tuple[str, ...]] | None = None,
+    since: str = "",
 ) -> Column:
     """A column of numbers."""
-    return Column(name, Kind.NUMBER, about, unit, empty, methods, since=since)
+    return Column(name, Kind.NUMBER, about, unit, empty, of, since=since)
 
 
 def whole(name: str, about: str, unit: str = "", *, since: str = "") -> Column:
@@ -33,9 +40,9 @@ def whole(name: str, about: str, unit: str = "", *, since: str = "") -> Column:
     return Column(name, Kind.WHOLE, about, unit, since=since)
 
 
-def of_shapley(name: str, about: str, unit: str, *, empty: str = "", since: str = "") -> Column:
-    """A column of numbers that only rows of Shapley values have."""
-    return number(name, about, unit, empty=empty, methods=(SHAPLEY,), since=since)
+def of_attributions(name: str, about: str, unit: str, *, empty: str = "", since: str = "") -> Column:
+    """A column of numbers that only methods which give attributions have."""
+    return number(name, about, unit, empty=empty, of=("metric", (MEAN_ABS_ATTRIBUTION,)), since=since)
 
 
 _SLICE = text("slice", "Name of the slice: `overall`, or its values with the features in alphabetical order.")

@@ -16,7 +16,7 @@ from tfx_explain.tables.columns import (
     PLAYER_KEY,
     UNKNOWN,
     number,
-    of_shapley,
+    of_attributions,
     text,
     whole,
 )
@@ -29,8 +29,8 @@ _WHOLE_DATA = "where the slice is the whole data, so that there is no rest"
 IMPORTANCE = Table(
     file="importance.parquet",
     about="How much the model relies on each feature, by each method that says so. With `example_weight_key` every "
-    "mean is weighted. Of methods other than `shapley` the output's name is without a class, since they judge all "
-    "outputs together.",
+    "mean is weighted. Where `metric` is not `mean_abs_attribution`, the output's name is without a class, since "
+    "all outputs are judged together.",
     when="always",
     row="slice, output, method and player",
     key=PLAYER_KEY,
@@ -42,12 +42,12 @@ IMPORTANCE = Table(
             "below 0; or what `metric` says.",
             OF_METRIC,
         ),
-        of_shapley("mean_signed", "Mean attribution, which may be negative.", OF_OUTPUT),
-        of_shapley("mean_signed_std_error", "Standard error of `mean_signed`.", OF_OUTPUT, empty=UNKNOWN),
-        of_shapley(
+        of_attributions("mean_signed", "Mean attribution, which may be negative.", OF_OUTPUT),
+        of_attributions("mean_signed_std_error", "Standard error of `mean_signed`.", OF_OUTPUT, empty=UNKNOWN),
+        of_attributions(
             "rms", "Root of the mean squared attribution, with the noise of sampled coalitions in it.", OF_OUTPUT
         ),
-        of_shapley("rms_debiased", "The same without that noise, not below 0.", OF_OUTPUT, empty=UNKNOWN),
+        of_attributions("rms_debiased", "The same without that noise, not below 0.", OF_OUTPUT, empty=UNKNOWN),
         number(
             "std_error",
             "Standard error of `value`: the spread over examples, the noise, also as far as examples share it, and "
@@ -56,14 +56,14 @@ IMPORTANCE = Table(
             OF_METRIC,
             empty=UNKNOWN,
         ),
-        of_shapley(
+        of_attributions(
             "skewness",
             "Skewness of the sizes of attributions over examples, by which rules widen their bounds.",
             "",
             empty="below three examples, and for players of less than a millionth of all importance",
             since="2026-11-24",
         ),
-        of_shapley(
+        of_attributions(
             "signed_skewness",
             "Skewness of the attributions over examples, likewise.",
             "",
@@ -73,17 +73,19 @@ IMPORTANCE = Table(
         number("ci_low", "Lower end of the 95 % interval of `value` (Student's t).", OF_METRIC, empty=UNKNOWN),
         number("ci_high", "Upper end of that interval.", OF_METRIC, empty=UNKNOWN),
         whole("rank", "1 is most important in its slice, output and method; equal values share the best rank."),
-        of_shapley("share", "`value` as a part of the sum over all players; 0 where that is 0.", PART),
-        of_shapley("share_std_error", "Standard error of `share`.", PART, empty=_NO_SHARE),
-        of_shapley("share_ci_low", "Lower end of the 95 % interval of `share` (Fieller's).", PART, empty=_NO_SHARE),
-        of_shapley("share_ci_high", "Upper end of that interval.", PART, empty=_NO_SHARE),
-        of_shapley(
+        of_attributions("share", "`value` as a part of the sum over all players; 0 where that is 0.", PART),
+        of_attributions("share_std_error", "Standard error of `share`.", PART, empty=_NO_SHARE),
+        of_attributions(
+            "share_ci_low", "Lower end of the 95 % interval of `share` (Fieller's).", PART, empty=_NO_SHARE
+        ),
+        of_attributions("share_ci_high", "Upper end of that interval.", PART, empty=_NO_SHARE),
+        of_attributions(
             "mean_design_std_error",
             "Mean over examples of the error of their attributions from sampling coalitions; 0 if all were evaluated.",
             OF_OUTPUT,
             empty="where that error is not known",
         ),
-        of_shapley(
+        of_attributions(
             "mean_background_std_error",
             "Mean over examples of the error of their attributions from sampling the background.",
             OF_OUTPUT,
@@ -130,10 +132,10 @@ _COVARIANCE = number(
 
 IMPORTANCE_COVARIANCE = Table(
     file="importance_covariance.parquet",
-    about="How the errors of importance go together, from which rules bound shares and compare ranks; of the method "
-    "`shapley`. `player_a` is not after `player_b` in the order of the manifest's `players`.",
+    about="How the errors of importance go together, from which rules bound shares and compare ranks; of the "
+    "methods that give attributions. `player_a` is not after `player_b` in the order of the manifest's `players`.",
     when="always",
-    row="slice, output and pair of players, each with itself too",
+    row="slice, output, method and pair of players, each with itself too",
     key=PAIR_KEY,
     columns=(*OF_PAIR, _COVARIANCE),
 )
@@ -156,9 +158,10 @@ BASELINE_IMPORTANCE_COVARIANCE = dataclasses.replace(
 
 SLICE_DIFFERENCES = Table(
     file="slice_differences.parquet",
-    about="The importance of each slice against that of all rows outside it, with tests; of the method `shapley`.",
+    about="The importance of each slice against that of all rows outside it, with tests; of the methods that "
+    "give attributions.",
     when="if there are slices",
-    row="slice other than `overall`, output and player",
+    row="slice other than `overall`, output, method and player",
     key=PLAYER_KEY,
     columns=(
         *OF_PLAYER,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tfx_explain.tables.columns import (
-    INTERACTION_STRENGTH,
     NUM_EXAMPLES,
     OF_OUTPUT,
     OF_PAIR,
@@ -11,10 +10,11 @@ from tfx_explain.tables.columns import (
     PART,
     UNKNOWN,
     number,
-    of_shapley,
     text,
 )
 from tfx_explain.tables.schema import Table
+
+_OF_ROWS = ("index", ("SII", "Faith-SHAP"))
 
 INTERACTIONS = Table(
     file="interactions.parquet",
@@ -36,15 +36,15 @@ INTERACTIONS = Table(
         number("std_error", "Standard error of `value` over examples.", OF_OUTPUT, empty=UNKNOWN),
         number("ci_low", "Lower end of the 95 % interval of `value`, not below 0.", OF_OUTPUT, empty=UNKNOWN),
         number("ci_high", "Upper end of that interval.", OF_OUTPUT, empty=UNKNOWN),
-        of_shapley("mean_signed", "Mean interaction, which may be negative.", OF_OUTPUT),
-        of_shapley("mean_signed_std_error", "Standard error of `mean_signed`.", OF_OUTPUT, empty=UNKNOWN),
+        number("mean_signed", "Mean interaction, which may be negative.", OF_OUTPUT, of=_OF_ROWS),
+        number("mean_signed_std_error", "Standard error of `mean_signed`.", OF_OUTPUT, empty=UNKNOWN, of=_OF_ROWS),
         *(
             number(
                 name,
                 about,
                 PART,
                 empty="where the joint partial dependence varies too little to divide by",
-                methods=(INTERACTION_STRENGTH,),
+                of=("index", ("H",)),
             )
             for name, about in (
                 ("h", "`value` as a part of the standard deviation of the joint partial dependence (Friedman's H)."),

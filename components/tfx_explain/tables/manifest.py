@@ -22,17 +22,19 @@ class Entry:
       kinds: what it may be, as Python reads JSON.
       about: what it says.
       when: when it is there; empty: always.
+      since: the day it was added, where manifests were written before, which lack it.
     """
 
     name: str
     kinds: Kinds
     about: str
     when: str = ""
+    since: str = ""
 
     @property
     def is_required(self) -> bool:
         """Whether every manifest has it."""
-        return not self.when and "<" not in self.name
+        return not self.when and not self.since and "<" not in self.name
 
 
 _TEXT, _WHOLE, _NUMBER, _LIST, _OBJECT = (str,), (int,), (int, float), (list,), (dict,)

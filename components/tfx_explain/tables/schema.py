@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pandas as pd
 import pyarrow as pa
@@ -35,7 +35,7 @@ class Kind(enum.Enum):
     def is_read_as(self, values: pd.Series) -> bool:
         """Whether a column in memory holds such cells, gaps aside."""
         if self is Kind.TEXT:
-            return bool(values.dropna().map(lambda value: isinstance(value, str)).all())
+            return pd.api.types.infer_dtype(values, skipna=True) in ("string", "empty")
         return bool(_PANDAS[self](values.dtype))
 
 
@@ -69,8 +69,8 @@ class Column:
       about: what a cell says, a sentence.
       unit: of the figure; empty where it has none.
       empty: when a cell is empty (NULL in SQL, NaN or None in pandas); empty itself where none ever is.
-      methods: those whose rows have the figure: cells of others are empty, and a table of others may lack the column.
-        Empty: all methods.
+      of: (column, values): the rows that have the figure, those with such a value in that column. Cells of others are
+        empty, and a table without such rows may lack the column. None: all rows.
       of_baseline: whether it is there only if there was a baseline model.
       when: what else it is there for only; empty: always.
       since: the day it was added, where tables were written before, which lack it.
@@ -81,14 +81,14 @@ class Column:
     about: str
     unit: str = ""
     empty: str = ""
-    methods: tuple[str, ...] = ()
+    of: tuple[str, tuple[str, ...]] | None = None
     of_baseline: bool = False
     when: str = ""
     since: str = ""
 
-    def is_filled_by(self, methods: Collection[str]) -> bool:
-        """Whether a table with rows of these methods must have the column."""
-        return not self.methods or not set(self.methods).isdisjoint(methods)
+    def is_filled_in(self, table: pd.DataFrame) -> bool:
+        """Whether a table has rows with the figure."""
+        return self.of is None or self.of[0] not in table or bool(table[self.of[0]].isin(self.of[1]).any())
 
     def names(self, players: Sequence[str]) -> tuple[str, ...]:
         """Its name, or one for each player."""
@@ -124,6 +124,11 @@ class Table:
         if len(set(names)) < len(names) or not set(self.key) <= set(names):
             raise ValueError(f"the columns of {self.file} are there twice, or its key is not among them.")
 
+    @property
+    def name(self) -> str:
+        """The file's name without its ending: what readers call the table."""
+        return self.file.partition(".")[0]
+
     def names(self, players: Sequence[str] = (), *, baseline: bool = False) -> tuple[str, ...]:
         """Names of the columns that an explanation of these players has, examples' own aside."""
         kept = [column for column in self.columns if baseline or not column.of_baseline]
@@ -137,10 +142,9 @@ class Table:
         return next(self._faults(table), "")
 
     def _faults(self, table: pd.DataFrame) -> Iterator[str]:
-        methods = set(table["method"].dropna()) if "method" in table else set()
         for column in self.columns:
             if column.name not in table:
-                if not column.since and column.is_filled_by(methods):
+                if not column.since and column.is_filled_in(table):
                     yield f"it has no column `{column.name}`"
                 continue
             values = table[column.name]

@@ -11,7 +11,7 @@ import pyarrow as pa
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from tfx_explain import records, storage
+from tfx_explain import records, storage, tables
 from tfx_explain.config import ExplainConfig
 from tfx_explain.job.explained import ExplainedExamples
 from tfx_explain.methods.shapley.rows import ShapleyRows
@@ -69,7 +69,7 @@ def attribution_columns(
     The columns are named as in attribution records; where there are several outputs, `/<output>` follows.
     """
     columns: dict[str, pa.Array] = {}
-    for prefix, of_model in zip(("", records.BASELINE_PREFIX), explained.shapley, strict=False):
+    for prefix, of_model in zip(("", tables.BASELINE_PREFIX), explained.shapley, strict=False):
         columns |= {prefix + name: _lists(v) for name, v in _named(of_model, players, outputs).items()}
     rows = np.arange(explained.rows.num_rows)
     if config.example_weight_key is not None:
@@ -89,8 +89,8 @@ def _named(
     for index, output in enumerate(outputs):
         suffix = f"/{output}" if len(outputs) > 1 else ""
         for player, values in zip(players, explained.attributions[..., index].T, strict=True):
-            named[f"{records.ATTRIBUTION_PREFIX}{player}{suffix}"] = values
-        named[f"{records.PREDICTION}{suffix}"] = explained.prediction[:, index]
+            named[f"{tables.ATTRIBUTION_PREFIX}{player}{suffix}"] = values
+        named[f"{tables.PREDICTION}{suffix}"] = explained.prediction[:, index]
     return named
 
 
@@ -136,4 +136,4 @@ def write_stats(statistics: statistics_pb2.DatasetFeatureStatisticsList, directo
         served = [feature for feature in dataset.features if feature.path.step[0] not in (_SLICES, _WEIGHTS)]
         copied.features.extend(sorted(served, key=lambda feature: str(feature.path.step[0])))
     content = written.SerializeToString(deterministic=True)
-    storage.write_bytes(storage.join(directory, records.ATTRIBUTION_STATS), content)
+    storage.write_bytes(storage.join(directory, tables.ATTRIBUTION_STATS), content)

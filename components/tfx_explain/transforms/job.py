@@ -10,7 +10,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from tfx_explain import integrity, records, storage
+from tfx_explain import integrity, records, storage, tables
 from tfx_explain.config import ExplainConfig
 from tfx_explain.job.failures import check_failures, raised_by_us
 from tfx_explain.job.manifest import describe_run
@@ -57,12 +57,12 @@ def run_explanation(request: ExplainRequest, make_pipeline: Callable[[], beam.Pi
         results = JobResults.take(request.explanation_dir)
         check_failures(results, request.example_patterns, request.config.max_failed_fraction)
         if not results.failures:
-            storage.remove(storage.join(request.explanation_dir, records.DEAD_LETTERS))
+            storage.remove(storage.join(request.explanation_dir, tables.DEAD_LETTERS))
         manifest = describe_run(request, results, time.monotonic() - started)
         report = render_explanation(request.explanation_dir, manifest)
-        storage.write_bytes(storage.join(request.explanation_dir, records.REPORT), report.encode())
+        storage.write_bytes(storage.join(request.explanation_dir, tables.REPORT), report.encode())
         manifest = integrity.with_digests(manifest, request.explanation_dir, request.attributions_dir)
-        records.write_json(storage.join(request.explanation_dir, records.MANIFEST), manifest)
+        records.write_json(storage.join(request.explanation_dir, tables.MANIFEST), manifest)
     except BaseException as error:
         discard(request)
         ours = raised_by_us(error, (request.explanation_dir, request.attributions_dir))
@@ -77,7 +77,7 @@ def discard(request: ExplainRequest) -> None:
 
     The directories stay: TFX made them, and trips over their absence when it cleans up after us.
     """
-    written = [storage.join(request.explanation_dir, name) for name in records.WRITTEN]
+    written = [storage.join(request.explanation_dir, name) for name in tables.WRITTEN]
     written += [storage.join(request.attributions_dir, f"Split-{split}") for split in request.example_patterns]
     for uri in written:
         with contextlib.suppress(OSError):
@@ -104,7 +104,7 @@ def build_job(pipeline: beam.Pipeline, request: ExplainRequest) -> None:
     _ = (
         failures
         | "EncodeFailed" >> beam.FlatMapTuple(records.dead_letter_examples)
-        | "WriteDeadLetters" >> WriteRecords(storage.join(request.explanation_dir, records.DEAD_LETTERS))
+        | "WriteDeadLetters" >> WriteRecords(storage.join(request.explanation_dir, tables.DEAD_LETTERS))
     )
     counts = flows.counts | "AllCounts" >> beam.Flatten() | "Count" >> beam.CombinePerKey(sum)
     reasons = failures | "Reasons" >> beam.FlatMapTuple(_reasons) | "CountReasons" >> beam.CombinePerKey(sum)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from tfx_explain import records
+from tfx_explain import tables
 from tfx_explain.methods.context import FirstRows, JobContext
 from tfx_explain.methods.interaction_strength.strengths import (
     METHOD,
@@ -59,4 +59,4 @@ class InteractionStrength:
     ) -> tuple[Mapping[str, pd.DataFrame], Mapping[str, Any]]:
         """Rows of the table of interactions, and the entry in the manifest."""
         table, description = measure(asked, self.context, sample, values)
-        return {} if table.empty else {records.INTERACTIONS: table}, description
+        return {} if table.empty else {tables.INTERACTIONS.file: table}, description

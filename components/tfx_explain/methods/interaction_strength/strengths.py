@@ -22,10 +22,10 @@ from tfx_explain.methods.context import JobContext, features_of
 from tfx_explain.methods.method import CANDIDATE, Key
 from tfx_explain.methods.outputs import chosen_outputs
 from tfx_explain.models import Model, SingleRowBlocks
-from tfx_explain.records import SHAPLEY
 from tfx_explain.rows import example_weights, take_rows
 from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.friedman import InteractionStrength, friedman_h
+from tfx_explain.tables import SHAPLEY
 
 METHOD = "interaction_strength"
 INDEX = "H"

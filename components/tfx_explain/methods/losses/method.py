@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tfx_explain import records
+from tfx_explain import tables
 from tfx_explain.config.explain import LOSS_METHODS
 from tfx_explain.errors import ModelCallError, ModelError
 from tfx_explain.methods.background import JobPlan
@@ -97,13 +97,12 @@ class Losses:
 
     def tables(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, pd.DataFrame]:
         """Rows of the tables of importance, of each model."""
-        made = plan.per_method[KEY]
-        tables = {}
-        for name, index in ((records.IMPORTANCE, 0), (records.BASELINE_IMPORTANCE, 1)):
-            frames = loss_table(accumulated, tuple(self.context.players), made, of_baseline=index == 1)
+        made: dict[str, pd.DataFrame] = {}
+        for name, index in ((tables.IMPORTANCE.file, 0), (tables.BASELINE_IMPORTANCE.file, 1)):
+            frames = loss_table(accumulated, tuple(self.context.players), plan.per_method[KEY], of_baseline=index == 1)
             if frames:
-                tables[name] = pd.concat(frames, ignore_index=True)
-        return tables
+                made[name] = pd.concat(frames, ignore_index=True)
+        return made
 
     def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, Any]]:
         """Settings as resolved, and the losses of the whole data.
@@ -128,7 +127,7 @@ class _Explainer:
         """Evaluates losses of rows that have a label."""
         sides: list[LabelledMethods] = []
         counts: dict[str, int] = {}
-        lent = earlier.get(records.SHAPLEY, (None,) * len(self.explainers))
+        lent = earlier.get(tables.SHAPLEY, (None,) * len(self.explainers))
         for index, (explainer, side) in enumerate(zip(self.explainers, batch.sides, strict=True)):
             made = plan.per_method[KEY].of_side(index)
             rows, done = explainer.evaluate(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tfx_explain import records
+from tfx_explain import tables
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import SIDE_PREFIXES, FirstRows, JobContext, Sample, features_read
@@ -84,10 +84,10 @@ class Profiles:
         """The curves, and with a baseline model its own."""
         ours, theirs, change = (accumulated.side(side, _CURVES) for side in (CANDIDATE, BASELINE, DIFFERENCE))
         varied = plan.per_method[KEY]
-        tables = {records.PROFILES: profile_table(ours, varied)}
+        made = {tables.PROFILES.file: profile_table(ours, varied)}
         if theirs:
-            tables[records.BASELINE_PROFILES] = baseline_profile_table(theirs, change, varied)
-        return tables
+            made[tables.BASELINE_PROFILES.file] = baseline_profile_table(theirs, change, varied)
+        return made
 
     def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, Any]]:
         """What was varied, where."""

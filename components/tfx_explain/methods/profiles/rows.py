@@ -22,6 +22,7 @@ from tfx_explain.models import Inputs, Model, SingleRowBlocks
 from tfx_explain.rows import HashArray
 from tfx_explain.summary import AccumulatedLocalEffectsAccumulator, IceCurves, PartialDependenceAccumulator
 from tfx_explain.summary.grids import Grid, Value
+from tfx_explain.tables import PROFILES, Kind
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -267,22 +268,8 @@ def _ice_columns(about: Mapping[str, Any], ice: IceCurves) -> dict[str, npt.NDAr
 
 
 _STEP_COLUMNS = ("step", "step_std_error", "step_skewness")
-_TYPES = {
-    **dict.fromkeys(("slice", "output", "method", "feature", "kind", "example_id"), "object"),
-    "position": "int64",
-    "grid_value": "float64",
-    "level": "object",
-    "is_missing": "bool",
-    **dict.fromkeys(("value", "std_error", "ci_low", "ci_high"), "float64"),
-    **dict.fromkeys(("centred_value", "centred_std_error", "centred_ci_low", "centred_ci_high"), "float64"),
-    **dict.fromkeys(("num_examples", "num_examples_of_point"), "int64"),
-    **dict.fromkeys(_STEP_COLUMNS, "float64"),
-    "feature_b": "object",
-    "position_b": "int64",
-    "grid_value_b": "float64",
-    "level_b": "object",
-    "is_missing_b": "bool",
-}
+_DTYPES = {Kind.TEXT: "object", Kind.NUMBER: "float64", Kind.WHOLE: "int64", Kind.FLAG: "bool"}
+_TYPES = {column.name: _DTYPES[column.kind] for column in PROFILES.columns}
 _DIFFERENCES = {
     f"{prefix}difference{suffix}": prefix + (suffix[1:] or "value")
     for prefix in ("", "centred_")

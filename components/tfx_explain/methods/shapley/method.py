@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tfx_explain import records
+from tfx_explain import tables
 from tfx_explain.attribution import Design
 from tfx_explain.config import ExplainConfig
 from tfx_explain.methods.attribution_tables import INTERACTIONS, SIZES, AttributionTables
@@ -30,7 +30,7 @@ from tfx_explain.summary.importance import ImportanceAccumulator
 from tfx_explain.summary.interactions import InteractionAccumulator
 from tfx_explain.summary.sizes import NoisyMoments
 
-KEY = records.SHAPLEY
+KEY = tables.SHAPLEY
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,8 +123,9 @@ class Shapley:
     def tables(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, pd.DataFrame]:
         """Importance, covariance and interactions, of the baseline model too, and differences of slices."""
         design = self._design(plan)
-        tables = AttributionTables(KEY, tuple(self.context.players), design.interaction_pairs, design.interaction_index)
-        return tables.all(accumulated)
+        players = tuple(self.context.players)
+        made = AttributionTables(KEY, players, design.interaction_pairs, design.interaction_index)
+        return made.all(accumulated)
 
     def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, Any]]:
         """The design."""
