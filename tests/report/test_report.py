@@ -372,6 +372,8 @@ def test_an_explanation_directory_becomes_a_report(tmp_path):
             "attribution_address": pa.array([[0.0, 0.5], [0.5, 0.5], [1.0, 1.0]], lists),
             "prediction": pa.array([[1.25, 0.0], [1.25, 1.25], [3.25, 4.5]], lists),
             "base_value": pa.array([[0.25, 0.5]] * 3, lists),
+            **{name: pa.array([[0.0, 0.0]] * 3, lists) for name in ("std_error_income", "std_error_address")},
+            "completeness_gap": pa.array([[0.0, 0.0]] * 3, lists),
         }
     )
     records.write_table(str(tmp_path / tables.REPORT_EXAMPLES.file), sample)
