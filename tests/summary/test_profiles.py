@@ -325,3 +325,29 @@ def test_any_split_in_any_order_with_empty_shards_gives_the_same_curves(seed, cu
     assert whole[0].ice().example_ids.tolist() == kept
     centred = whole[0].ice().centred_values
     np.testing.assert_allclose(centred @ fractions, 0, atol=1e-12)
+
+
+def test_whole_numbers_that_are_one_float64_are_points_of_their_own_and_edges_together() -> None:
+    near = 2**53 + np.arange(1, 9)
+    values = np.repeat(np.array([-(2**63), *near, 2**63 - 1], np.int64), np.arange(1, 11))
+    grid = choose_grid("id", values, 0, 12)
+    assert grid is not None
+    assert grid.values == (-(2**63), *near.tolist(), 2**63 - 1)
+    np.testing.assert_allclose(grid.fractions, np.arange(1, 11) / 55)
+    between = choose_grid("id", np.array([2**60, 2**60 + 1, 2**60 + 2, 2**60 + 4], np.int64), 0, 3)
+    assert between is not None
+    assert np.isfinite(between.fractions).all()
+    bins = choose_bins("id", values, 20)
+    assert bins is not None
+    assert (np.diff(np.array(bins.edges, np.float64)) > 0).all()
+    assert np.isfinite(bins.bin_of(values)[1]).all()
+    assert choose_bins("id", near[:1].repeat(3), 4) is None
+
+
+def test_the_largest_floats_have_places_too() -> None:
+    values = np.array([-1.7e308, -1.0, 0.0, 5.0, 1.7e308])
+    grid, bins = choose_grid("x", values, 0, 3), choose_bins("x", values, 2)
+    assert grid is not None
+    assert bins is not None
+    assert np.sum(grid.fractions) == pytest.approx(1.0)
+    assert np.isfinite(bins.bin_of(values)[1]).all()

@@ -81,7 +81,8 @@ class Bins:
         bins = np.clip(bins, 0, self.n_bins - 1)
         edges, finite = np.array(self.edges, np.float64), np.isfinite(array)
         inside = np.where(finite, np.clip(array, edges[0], edges[-1]), edges[bins])
-        return np.where(finite, bins, -1).astype(np.int64), (inside - edges[bins]) / np.diff(edges)[bins]
+        # Halved, as the distance of the largest floats is none.
+        return np.where(finite, bins, -1).astype(np.int64), (inside / 2 - edges[bins] / 2) / np.diff(edges / 2)[bins]
 
 
 def choose_grid(feature: str, values: npt.NDArray[Any], n_missing: int, size: int) -> Grid | None:
@@ -137,6 +138,8 @@ def choose_bins(feature: str, values: npt.NDArray[Any], n_bins: int) -> Bins | N
     values = values[np.isfinite(values)]
     distinct = np.unique(values)
     edges = distinct if len(distinct) <= n_bins + 1 else _quantiles(values, n_bins + 1)
+    # Places in bins are floats: whole numbers above 2**53 that are one float64 are one edge.
+    edges = edges[np.unique(edges.astype(np.float64), return_index=True)[1]]
     return Bins(feature, tuple(edges.tolist())) if len(edges) > 1 else None
 
 
@@ -144,9 +147,11 @@ def _shared_out(distinct: npt.NDArray[Any], counts: npt.NDArray[Any], points: np
     """(n_points,) how many rows each point stands for, values between two points shared between them."""
     if len(points) < 2:
         return np.full(len(points), float(counts.sum()))
-    exact = distinct.astype(np.float64), points.astype(np.float64)
+    # Neighbours above 2**53 are one float64, their distances more than an int64 holds, and those of the largest floats
+    # more than a float64 does, if they are not halved.
+    exact = [array.astype(object) if array.dtype.kind in "iu" else 0.5 * array for array in (distinct, points)]
     lower = np.clip(np.searchsorted(points, distinct, side="right") - 1, 0, len(points) - 2)
-    upper_part = (exact[0] - exact[1][lower]) / np.diff(exact[1])[lower]
+    upper_part = ((exact[0] - exact[1][lower]) / np.diff(exact[1])[lower]).astype(np.float64)
     shares = np.bincount(lower, weights=counts * (1 - upper_part), minlength=len(points))
     return np.asarray(shares + np.bincount(lower + 1, weights=counts * upper_part, minlength=len(points)))
 
