@@ -47,7 +47,6 @@ def replaced(written: pa.Table, name: str, change: Callable[[pd.Series], object]
 DEPARTURES: dict[str, tuple[Callable[[pa.Table], pa.Table], str]] = {
     "a column too few": (lambda t: t.drop(["rms"]), "rms"),
     "a column too many": (lambda t: t.append_column("more", t["rms"]), "more"),
-    "a column elsewhere": (lambda t: t.select([*t.column_names[::-1]]), "another order"),
     "another type": (lambda t: replaced(t, "rank", lambda column: column.astype(float)), "rank is double"),
     "numbers as text": (lambda t: replaced(t, "value", lambda column: column.astype(str)), "value is string"),
     "a gap": (lambda t: replaced(t, "value", lambda column: column.where(column.index > 0)), "empty cells"),

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tfx_explain.tables import ATTRIBUTION_PREFIX
+
 MAX_BARS = 20
 _CLEAR_CORRELATION = 0.5
 _MIN_ROWS_FOR_DIRECTION = 20
@@ -150,7 +152,7 @@ def direction(examples: pd.DataFrame, player: str, features: Sequence[str]) -> s
     Spearman's rank correlation over the sample, at least 0.5 in size to be called a direction. Unknown for groups, for
     values that are not numbers, and for fewer than 20 rows.
     """
-    column = f"attribution_{player}"
+    column = ATTRIBUTION_PREFIX + player
     if len(features) != 1 or features[0] not in examples or column not in examples:
         return ""
     values = examples[features[0]]

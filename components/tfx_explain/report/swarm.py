@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tfx_explain.report.text import cell, number, shortened, signed
+from tfx_explain.tables import ATTRIBUTION_PREFIX
 
 Array = npt.NDArray[np.float64]
 
@@ -75,11 +76,11 @@ def make_swarm(examples: pd.DataFrame, players: Sequence[str], features: Mapping
       players: most important first; the first `MAX_PLAYERS` are shown.
       features: player -> its features; a player that is absent here is a feature.
     """
-    known = [player for player in players if f"attribution_{player}" in examples]
+    known = [player for player in players if ATTRIBUTION_PREFIX + player in examples]
     shown, rows = known[:MAX_PLAYERS], examples.head(MAX_ROWS)
     if not shown or rows.empty:
         return None
-    phi = rows[[f"attribution_{player}" for player in shown]].to_numpy(dtype=np.float64)
+    phi = rows[[ATTRIBUTION_PREFIX + player for player in shown]].to_numpy(dtype=np.float64)
     low, high = min(float(phi.min()), 0.0), max(float(phi.max()), 0.0)
     span = (high - low) or 1.0
     left, right = LABEL_WIDTH + _MARGIN, WIDTH - _MARGIN

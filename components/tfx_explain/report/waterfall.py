@@ -10,6 +10,7 @@ import pandas as pd
 
 from tfx_explain.report.swarm import player_values
 from tfx_explain.report.text import cell
+from tfx_explain.tables import ATTRIBUTION_PREFIX
 
 MAX_STEPS = 8
 
@@ -58,11 +59,11 @@ def make_waterfalls(
       players: their names.
       features: player -> its features; a player that is absent here is a feature.
     """
-    known = [player for player in players if f"attribution_{player}" in examples]
+    known = [player for player in players if ATTRIBUTION_PREFIX + player in examples]
     rows = examples.reset_index(drop=True)
     if not known or rows.empty or not {"prediction", "base_value"} <= set(rows.columns):
         return []
-    phi = rows[[f"attribution_{player}" for player in known]].to_numpy(dtype=np.float64)
+    phi = rows[[ATTRIBUTION_PREFIX + player for player in known]].to_numpy(dtype=np.float64)
     prediction = rows["prediction"].to_numpy(dtype=np.float64)
     chosen = {
         "Most typical row": typical(phi),

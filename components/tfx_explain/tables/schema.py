@@ -107,7 +107,7 @@ class Table:
       when: the explanations that have it.
       row: what it has a row for each of.
       key: the columns that together tell its rows apart; empty where none do.
-      columns: in the order in which they are written.
+      columns: those that it has, in any order.
       own: of tables of examples: what their other columns are.
     """
 
