@@ -149,7 +149,10 @@ def _shared_out(distinct: npt.NDArray[Any], counts: npt.NDArray[Any], points: np
         return np.full(len(points), float(counts.sum()))
     # Neighbours above 2**53 are one float64, their distances more than an int64 holds, and those of the largest floats
     # more than a float64 does, if they are not halved.
-    exact = [array.astype(object) if array.dtype.kind in "iu" else 0.5 * array for array in (distinct, points)]
+    exact = [
+        array.astype(object) if array.dtype.kind in "iu" else 0.5 * array.astype(np.float64)
+        for array in (distinct, points)
+    ]
     lower = np.clip(np.searchsorted(points, distinct, side="right") - 1, 0, len(points) - 2)
     upper_part = ((exact[0] - exact[1][lower]) / np.diff(exact[1])[lower]).astype(np.float64)
     shares = np.bincount(lower, weights=counts * (1 - upper_part), minlength=len(points))

@@ -207,7 +207,9 @@ class ImportanceAccumulator:
         """
         if not 0 < confidence < 1:
             raise ConfigError(f"confidence must be between 0 and 1, got {confidence}.")
-        mean_abs = np.maximum(self._absolute.mean_or_nan(), 0.0)
+        # Below 0 by chance, where noise is all there is.
+        unbounded = self._absolute.mean_or_nan()
+        mean_abs = np.maximum(unbounded, 0.0)
         covariance = self._absolute.covariance_of_mean()
         std_error = np.sqrt(np.diag(covariance))
         n_effective = self._absolute.n_effective
@@ -215,8 +217,9 @@ class ImportanceAccumulator:
         mean_signed, signed_variance = self._signed.mean_or_nan(), self._signed.covariance_of_mean()
         counted, matters = (self._absolute.weight, n_effective), mean_abs > _ROUNDING * mean_abs.sum()
         share, share_std_error = _shares(mean_abs, covariance)
+        # Noise that is cut off at 0 in many players would make their total too large.
         share_low, share_high = share_interval(
-            mean_abs, float(mean_abs.sum()), np.diag(covariance), covariance.sum(1), float(covariance.sum()), quantile
+            mean_abs, float(unbounded.sum()), np.diag(covariance), covariance.sum(1), float(covariance.sum()), quantile
         )
         squares, error_squares, design_error, background_error = self._sums / (self._absolute.weight or np.nan)
         return ImportanceSummary(
@@ -238,8 +241,8 @@ class ImportanceAccumulator:
             rank=_ranks(mean_abs),
             share=share,
             share_std_error=share_std_error,
-            share_ci_low=share_low,
-            share_ci_high=share_high,
+            share_ci_low=np.minimum(share_low, share),
+            share_ci_high=np.maximum(share_high, share),
             mean_design_std_error=design_error,
             mean_background_std_error=background_error,
             max_completeness_gap=self._max_gap,
