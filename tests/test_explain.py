@@ -361,6 +361,7 @@ def test_a_file_of_0_bytes_is_named_once_and_counted(
     worlds.write_records(tmp_path, [worlds.to_example(row) for row in worlds.make_rows(30, seed=2)])
     tf.io.TFRecordWriter(str(tmp_path / "nothing.gz"), "GZIP").close()
     (tmp_path / "stopped").touch()
+    caplog.set_level("WARNING")  # other tests quieten the logs of the whole process, as the command line does
     explanation = run(linear_model, str(tmp_path / "*"), tmp_path.parent / "out-of-empty")
     assert explanation.manifest["counts"]["eval"]["explained"] == 30
     assert explanation.manifest["counts"]["eval"]["empty_files"] == 1
