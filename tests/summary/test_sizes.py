@@ -169,3 +169,23 @@ def test_noise_of_rounding_leaves_errors_as_they_are():
         found = explanation(np.random.default_rng(seed), n=60, scales=np.ones(D), noise=1e-9)
         without_noise = found.absolute.moments.covariance_of_mean()
         np.testing.assert_allclose(found.absolute.covariance_of_mean(), without_noise, rtol=1e-6, atol=1e-12)
+
+
+def test_noise_that_is_cut_off_at_0_in_many_players_does_not_move_the_shares_of_others():
+    """The sum of what chance leaves above 0 in 53 players is not part of the total that intervals are about."""
+    rng, used, ids = np.random.default_rng(0), np.linspace(0.5, 2.0, 7), np.arange(300) % 4
+    truth, off = np.concatenate([used, np.zeros(53)]), []
+    for _ in range(40):
+        common = rng.normal(size=(4, 60))[ids]
+        errors = 0.06 * np.sqrt(0.5) * (common + rng.normal(size=(300, 60)))
+        accumulator = ImportanceAccumulator(60)
+        known, none = np.full((300, 60), 0.06), np.zeros(300)
+        accumulator.add(truth + errors, known, np.zeros((300, 60)), none, none, design_ids=ids)
+        found = accumulator.result()
+        middle = (found.share_ci_low + found.share_ci_high)[:7] / 2
+        off.append([middle.sum(), found.share[:7].sum()])
+        assert (found.share_ci_low <= found.share).all()
+        assert (found.share <= found.share_ci_high).all()
+    middle, share = np.mean(off, axis=0)
+    assert abs(middle - 1) < 0.01
+    assert share < 0.98
