@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env demo test lint types layers wheel unit format-page golden fuzz test-tfx-latest lock
+.PHONY: help env demo test lint types layers wheel unit format-page golden fuzz test-tfx-latest test-without-avx512 lock
 # The environment decides what is imported, not the caller's shell.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 # TensorFlow's greetings, twenty lines for each process, go unsaid; its errors do not.
@@ -69,6 +69,14 @@ fuzz: env  ## hostile records, configurations, explanations, names and files; FU
 
 test-tfx-latest: env  ## `make test` with the latest TFX; where that takes a Debian 13 root, without tests of pure numerics
 	@if [ "$$(tools/make_env --which)" = 1.21 ]; then $(MAKE) test; else tools/in_trixie_root make test without="$(numerics)"; fi
+
+# Each library has a variable of its own. TensorFlow 2.16's XLA has none, and stops at flags that it does not know.
+avx2 := ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell \
+	NPY_DISABLE_CPU_FEATURES="AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL"
+
+test-without-avx512: env  ## `make test` with both versions of TFX as on a processor without AVX-512, as far as libraries let us
+	@$(avx2) $(MAKE) test
+	@$(avx2) XLA_FLAGS=--xla_cpu_max_isa=AVX2 $(MAKE) test-tfx-latest
 
 lock: env  ## resolve both requirements/*.txt again
 	@tools/make_lock
