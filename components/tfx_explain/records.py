@@ -444,11 +444,6 @@ def parse_json(uri: str, content: bytes) -> dict[str, Any]:
     return parsed
 
 
-def read_statistics(uri: str) -> statistics_pb2.DatasetFeatureStatisticsList:
-    """Reads TFDV's statistics."""
-    return parse_statistics(uri, storage.read_bytes(uri))
-
-
 def parse_statistics(uri: str, content: bytes) -> statistics_pb2.DatasetFeatureStatisticsList:
     """TFDV's statistics in a file that was read.
 

@@ -17,8 +17,8 @@ from tfx_explain.rows import example_weights
 from tfx_explain.slicing import OVERALL, slice_examples, slice_name
 from tfx_explain.summary.counts import RowCount
 
-EXAMPLES = "examples"
-"""Stands where a method would for the number of rows of each slice."""
+EXAMPLES = ""
+"""Stands where a method would, none of which has this name, for the number of rows of each slice."""
 
 
 PlainKey = tuple[str, str, str, str, str]

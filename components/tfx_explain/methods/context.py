@@ -10,8 +10,9 @@ import pyarrow as pa
 from tfx_explain.config import ExplainConfig
 from tfx_explain.models import Model
 from tfx_explain.rows import HashArray
+from tfx_explain.tables import BASELINE_PREFIX
 
-SIDE_PREFIXES = ("", "baseline_")
+SIDE_PREFIXES = ("", BASELINE_PREFIX)
 """What the names of counts, tables and columns of each side begin with."""
 
 
