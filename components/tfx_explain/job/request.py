@@ -117,10 +117,6 @@ class ExplainRequest:
         seen = columns | set(schema_features or ())
         read = features_read(loaded, seen - keys)
         players = choose_players(read, config.features)
-        _check_features(background, config.background.split, loaded)
-        _check_names(background, config.background.split, BACKGROUND_NAMES)
-        for split, rows in peeked.items():
-            _check_examples(rows, split, config, loaded, players, schema_features or ())
         request = cls(
             config=config,
             models=tuple(handles),
@@ -135,11 +131,7 @@ class ExplainRequest:
             loaded=tuple(loaded),
         )
         first_rows = FirstRows(peeked, frozenset((seen - keys).union(read)))
-        for method in methods_of(request.context):
-            method.check(first_rows, loaded)
-        for second_pass in second_passes_of(request.context):
-            second_pass.check(first_rows, loaded)
-        check_models(loaded, list(peeked.values()), background, players)
+        _check_rows(request, first_rows, background, schema_features or ())
         return request
 
 
@@ -251,6 +243,22 @@ def _check_comparable(models: Sequence[Model], config: ExplainConfig) -> None:
         raise ConfigError(
             f"`model.classes` asks for output {max(classes)}, but the model has {models[0].n_outputs}, counted from 0."
         )
+
+
+def _check_rows(
+    request: ExplainRequest, rows: FirstRows, background: pa.RecordBatch, schema_features: Sequence[str]
+) -> None:
+    """Refuses what cannot be explained as asked for, by the first rows of all splits; models are tried last."""
+    config, models, players = request.config, request.loaded, request.players
+    _check_features(background, config.background.split, models)
+    _check_names(background, config.background.split, BACKGROUND_NAMES)
+    for split, of_split in rows.splits.items():
+        _check_examples(of_split, split, config, models, players, schema_features)
+    for method in methods_of(request.context):
+        method.check(rows, models)
+    for second_pass in second_passes_of(request.context):
+        second_pass.check(rows, models)
+    check_models(models, list(rows.splits.values()), background, players)
 
 
 def _check_examples(
