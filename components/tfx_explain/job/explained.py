@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 from tfx_explain import records, tables
 from tfx_explain.config import ExplainConfig
 from tfx_explain.job.split_rows import SplitRows
+from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.method import BatchExplainer
-from tfx_explain.methods.shapley.rows import ShapleyRows
 from tfx_explain.models import Model
 from tfx_explain.rows import HashArray, column_or_nulls, example_weights, list_lengths, take_rows
 
@@ -40,7 +40,7 @@ class ExplainedExamples:
     found: Mapping[str, tuple[Any, ...]]
 
     @property
-    def shapley(self) -> tuple[ShapleyRows, ...]:
+    def shapley(self) -> tuple[AttributionRows, ...]:
         """Attributions by each model."""
         return self.found[tables.SHAPLEY]
 

@@ -14,7 +14,7 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 from tfx_explain import records, storage, tables
 from tfx_explain.config import ExplainConfig
 from tfx_explain.job.explained import ExplainedExamples
-from tfx_explain.methods.shapley.rows import ShapleyRows
+from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.rows import example_weights, take_rows
 from tfx_explain.slicing import slice_examples, slice_name
 
@@ -82,7 +82,7 @@ def attribution_columns(
 
 
 def _named(
-    explained: ShapleyRows, players: Sequence[str], outputs: Sequence[str]
+    explained: AttributionRows, players: Sequence[str], outputs: Sequence[str]
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Name -> (n_examples,) values."""
     named = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,8 @@ import pandas as pd
 from tfx_explain import tables
 from tfx_explain.attribution import Design
 from tfx_explain.config import ExplainConfig
-from tfx_explain.methods.attribution_tables import INTERACTIONS, SIZES, AttributionTables
+from tfx_explain.methods.attribution_rows import AttributionRows, attribution_contributions, attribution_differences
+from tfx_explain.methods.attribution_tables import AttributionTables
 from tfx_explain.methods.background import JobPlan, pool_size
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, JobContext, Sample, features_of
@@ -22,13 +22,10 @@ from tfx_explain.methods.shapley.background import ShapleyPlan
 from tfx_explain.methods.shapley.designs import shapley_design, uses_surrogate
 from tfx_explain.methods.shapley.pilot import N_PILOT, pilot_budget
 from tfx_explain.methods.shapley.row_explainer import RowExplainer
-from tfx_explain.methods.shapley.rows import ShapleyRows, change_of_sizes, output_errors, shapley_rows
+from tfx_explain.methods.shapley.rows import output_errors, shapley_rows
 from tfx_explain.methods.shapley.surrogates import fit_to_model
 from tfx_explain.models import Model
 from tfx_explain.rows import row_hashes, take_rows
-from tfx_explain.summary.importance import ImportanceAccumulator
-from tfx_explain.summary.interactions import InteractionAccumulator
-from tfx_explain.summary.sizes import NoisyMoments
 
 KEY = tables.SHAPLEY
 
@@ -101,24 +98,13 @@ class Shapley:
         keeps = self.lends_coalitions
         return _Explainer([RowExplainer(model, players, config, keep_coalitions=keeps) for model in models], config)
 
-    def contributions(self, rows: ShapleyRows, side: str, part: SliceRows) -> Iterator[Contributed]:
-        """Importance, and the candidate's interactions, of each output."""
-        n_players, n_pairs = rows.attributions.shape[1], rows.interactions.shape[1]
-        for index, output in enumerate(self.context.outputs):
-            empty = partial(ImportanceAccumulator, n_players)
-            yield Contributed(SIZES, output, (empty, rows.importance(index, part.places, part.weights)))
-            if n_pairs:
-                pairs = rows.interactions[..., index][part.places]
-                yield Contributed(
-                    INTERACTIONS, output, (partial(InteractionAccumulator, n_pairs), (pairs, part.weights))
-                )
+    def contributions(self, rows: AttributionRows, side: str, part: SliceRows) -> Iterator[Contributed]:
+        """Importance and interactions of each output."""
+        return attribution_contributions(rows, self.context.outputs, part)
 
-    def differences(self, ours: ShapleyRows, theirs: ShapleyRows, part: SliceRows) -> Iterator[Contributed]:
+    def differences(self, ours: AttributionRows, theirs: AttributionRows, part: SliceRows) -> Iterator[Contributed]:
         """Paired differences of the sizes of attributions."""
-        empty = partial(NoisyMoments.empty, ours.attributions.shape[1], full=True)
-        for index, output in enumerate(self.context.outputs):
-            change = change_of_sizes(ours, theirs, index, part.places, part.weights)
-            yield Contributed(SIZES, output, (empty, change))
+        return attribution_differences(ours, theirs, self.context.outputs, part)
 
     def tables(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, pd.DataFrame]:
         """Importance, covariance and interactions, of the baseline model too, and differences of slices."""
@@ -158,7 +144,7 @@ class _Explainer:
         self.explainers = tuple(explainers)
         self.config = config
 
-    def explain(self, batch: Batch, plan: JobPlan, earlier: Mapping[str, tuple[Any, ...]]) -> Result[ShapleyRows]:
+    def explain(self, batch: Batch, plan: JobPlan, earlier: Mapping[str, tuple[Any, ...]]) -> Result[AttributionRows]:
         """Attributions of each row; errors where an output that it asks for is not finite or too large."""
         backgrounds = [plan.per_method[KEY].background(plan, index) for index in range(len(self.explainers))]
         estimates = [
