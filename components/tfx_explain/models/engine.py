@@ -13,10 +13,11 @@ Plain rows take one step, `predict`. Mixed rows take four, each of which is kept
         selected = prepared.select(rows)          once per chunk of rows
         selected.values(piece)                    once per piece of coalitions: one call of the model
 
-The next question that engines will be asked is `differentiate(inputs, output) -> gradients`: of one output, by the
-tensors (n, width) behind each row's features where gradients exist (the frontier, past lookups and embeddings), with
-the owners of their columns. It belongs into `Engine`, beside `outputs`, as one call on these rows and no others; an
-engine that cannot be differentiated says which op or feature stands in the way, in a `ModelError`.
+Gradients along paths take another way, where rows are not mixed but moved:
+
+    paths = engine.paths(background, players)     once: the graph is cut where its tensors can move
+    paths.enter(inputs)                           once per row: its tensors at the cut
+    paths.along(starts, ends, ...)                many points of many paths: gradients, added up to players
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.models.features import Inputs
+from tfx_explain.models.path_gradients import Paths
 from tfx_explain.models.pieces import Piece, Sizes
 
 FloatArray = npt.NDArray[np.float64]
@@ -117,4 +119,15 @@ class Engine(Protocol):
 
         Raises:
           ModelCallError: the model fails on the background.
+        """
+
+    def paths(self, background: Inputs, players: Sequence[Sequence[str]]) -> Paths:
+        """Cuts the model where rows can move along straight lines.
+
+        Args:
+          background: rows to try the model on.
+          players: per player, the names of its features.
+
+        Raises:
+          ModelError: it has no gradients for some feature; names the op and the feature that stand in the way.
         """

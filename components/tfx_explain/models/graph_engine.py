@@ -16,8 +16,10 @@ from tfx_explain.models.engine import FloatArray
 from tfx_explain.models.features import Inputs
 from tfx_explain.models.graph import Change, FrozenGraph, coarsest_rounding, with_nodes
 from tfx_explain.models.graph_mixing import BoundGraph, Stage
+from tfx_explain.models.graph_paths import GraphPaths
 from tfx_explain.models.hoist import hoist, unhoisted
 from tfx_explain.models.host import as_matrix
+from tfx_explain.models.path_cut import find_cut
 from tfx_explain.models.ports import PortValue, feed_tensors, forward_function, n_rows_of, port_types, port_values
 from tfx_explain.models.tracing import traced
 
@@ -125,6 +127,12 @@ class GraphEngine:
             last = (background, key, BoundGraph(self._stages_for(players, background), background, self.what))
             self._last_bound = last
         return last[2]
+
+    def paths(self, background: Inputs, players: Sequence[Sequence[str]]) -> GraphPaths:
+        """Cuts the graph where rows can move along straight lines."""
+        with model_errors(self.what):
+            cut = find_cut(self._graph, players, background, self.what)
+            return GraphPaths(cut, self._rows, len(players), self.what)
 
     def _stages_for(self, players: Sequence[Sequence[str]], background: Inputs) -> list[Stage]:
         """The ways to run the graph for these players, best first, made once."""

@@ -53,7 +53,7 @@ def unhoisted(graph: FrozenGraph, owners: Mapping[str, int]) -> Hoisted:
     return Hoisted(graph, players, tuple(range(len(graph.ports))), None)
 
 
-def hoist(graph: FrozenGraph, owners: Mapping[str, int], background: Inputs) -> Hoisted:
+def hoist(graph: FrozenGraph, owners: Mapping[str, int], background: Inputs, *, side_by_side: bool = True) -> Hoisted:
     """Rows mixed as late as can be.
 
     That a tensor gives one row per row, from that row alone, is not guessed from its op but tried on background rows
@@ -63,6 +63,7 @@ def hoist(graph: FrozenGraph, owners: Mapping[str, int], background: Inputs) -> 
       graph: a graph with ports.
       owners: feature name -> player; features of no player always come from the example.
       background: rows to try tensors on.
+      side_by_side: whether a tensor may have columns of several players.
     """
     plain = unhoisted(graph, owners)
     imported = graph.import_graph()
@@ -74,7 +75,8 @@ def hoist(graph: FrozenGraph, owners: Mapping[str, int], background: Inputs) -> 
     except (tf.errors.OpError, ValueError):
         return plain
     layout: dict[str, tuple[Owner, ...]] = {name: (next(iter(alone[name])),) for name in columns}
-    _lay_side_by_side(graph, imported, columns, layout, used)
+    if side_by_side:
+        _lay_side_by_side(graph, imported, columns, layout, used)
     frontier = _frontier(imported, graph.output, set(layout), set(entries))
     return _rebuild(graph, imported, plain, entries, frontier, columns, layout)
 

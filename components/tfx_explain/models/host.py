@@ -13,6 +13,7 @@ from tfx_explain.errors import ModelCallError, ModelError
 from tfx_explain.models.call_bytes import RowBytes, calls_of, input_bytes, refuse_large
 from tfx_explain.models.engine import FloatArray, RowNumbers
 from tfx_explain.models.features import Array, Column, Inputs, Ragged, concat_rows, take_rows
+from tfx_explain.models.path_gradients import Paths
 from tfx_explain.models.pieces import Piece, Sizes
 
 _MAX_ROWS = 16_384
@@ -69,6 +70,17 @@ class HostEngine:
         """Fixes what absent features become and which features form a player."""
         owners = {name: player for player, names in enumerate(players) for name in names}
         return BoundHost(self, background, owners, len(players))
+
+    def paths(self, background: Inputs, players: Sequence[Sequence[str]]) -> Paths:
+        """Refuses.
+
+        Raises:
+          ModelError: always, as nothing is known of what happens inside.
+        """
+        raise ModelError(
+            f"{self.what} is called as a whole, in Python or with serialised examples, so it has no gradients; use "
+            "`shapley`."
+        )
 
 
 class BoundHost:

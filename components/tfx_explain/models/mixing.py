@@ -18,6 +18,18 @@ from tfx_explain.models.repeats import differing_players, enumerated_masks, is_w
 from tfx_explain.models.tally import Tally
 
 
+def check_players(players: Sequence[Sequence[str]]) -> None:
+    """Refuses a feature of two players.
+
+    Raises:
+      InputError: there is one.
+    """
+    names = [name for player in players for name in player]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"Feature {twice[0]!r} belongs to more than one player; give each feature to one.")
+
+
 @dataclass(frozen=True, eq=False)
 class Mixing:
     """Players of examples, present or absent together as blocks of coalitions say, and the rows to mix with.
@@ -42,10 +54,7 @@ class Mixing:
         Raises:
           InputError: the players overlap, or do not match the blocks, or there is no such background row.
         """
-        names = [name for player in self.players for name in player]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise InputError(f"Feature {twice[0]!r} belongs to more than one player; give each feature to one.")
+        check_players(self.players)
         n_players, index = np.shape(self.blocks.coalitions)[2], np.asarray(self.blocks.background_index)
         if n_players != len(self.players):
             raise InputError(f"The coalitions are of {n_players} players, but {len(self.players)} were given.")

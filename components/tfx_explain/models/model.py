@@ -12,7 +12,8 @@ import pyarrow as pa
 from tfx_explain.models.blocks import CoalitionBlocks
 from tfx_explain.models.engine import Engine
 from tfx_explain.models.features import FeatureSpec, Inputs
-from tfx_explain.models.mixing import Mixing
+from tfx_explain.models.mixing import Mixing, check_players
+from tfx_explain.models.path_gradients import Paths
 from tfx_explain.models.reading import Reader
 from tfx_explain.models.signature import OwnOutputs
 from tfx_explain.models.tally import Tally
@@ -162,3 +163,18 @@ class Model:
         """
         mixing = Mixing(self._engine, self.n_outputs, background, players, blocks)
         return mixing.values(examples, rows, typical_examples, Tally() if tally is None else tally)
+
+    def paths(self, background: Inputs, players: Sequence[Sequence[str]]) -> Paths:
+        """The model, cut where rows can move along straight lines; made once, as it takes a while.
+
+        Args:
+          background: rows to try the model on.
+          players: per player, the names of its features; names the model does not read are no error. Features of no
+            player stay as they are at a path's end.
+
+        Raises:
+          InputError: the players overlap.
+          ModelError: the model has no gradients for some feature; names the op and the feature that stand in the way.
+        """
+        check_players(players)
+        return self._engine.paths(background, players)

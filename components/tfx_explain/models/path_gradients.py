@@ -1,0 +1,135 @@
+"""What methods that follow paths ask a model for: outputs at points of paths, and gradients along them.
+
+A path is a straight line between two rows, not in the features themselves (strings and ids have no line between them)
+but in the tensors of a cut through the model's graph, each of which belongs to one player.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from tfx_explain.models.features import Column, Inputs, take_rows
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+RowNumbers = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Points:
+    """The tensors of n rows at the cut.
+
+    Attributes:
+      moving: (n, width) floats: what moves along a path, all tensors side by side.
+      fixed: the columns of the tensors that do not move.
+    """
+
+    moving: npt.NDArray[np.float32] | FloatArray
+    fixed: tuple[Column, ...]
+
+    def __len__(self) -> int:
+        return len(self.moving)
+
+    def take(self, rows: RowNumbers) -> Points:
+        """The given rows, (n,) integers, in that order; a row may be taken more than once."""
+        return Points(self.moving[rows], tuple(take_rows(column, rows) for column in self.fixed))
+
+
+@dataclass(frozen=True)
+class ExpectedGradients:
+    """Expected gradients of n rows, and the variances of these estimates.
+
+    Attributes:
+      values: (n, n_players, c) weighted means over the references of each reference's mean over its steps.
+      design_variance: (n, n_players, c) the part of their variance that comes of the steps drawn.
+      background_variance: (n, n_players, c) the part that comes of the references, as a sample of all there are.
+    """
+
+    values: FloatArray
+    design_variance: FloatArray
+    background_variance: FloatArray
+
+
+class Paths(Protocol):
+    """A model, cut where rows can move along straight lines, and the players that its tensors belong to.
+
+    Features of no player stay as they are at a path's end, and so does what cannot move.
+
+    Source: Sundararajan, Taly and Yan, "Axiomatic attribution for deep networks", ICML 2017.
+    """
+
+    @property
+    def note(self) -> str:
+        """Empty, or one sentence: what reaches the output past an op without a gradient, so sums may fall short."""
+
+    @property
+    def n_players(self) -> int:
+        """How many players there are; those that the model does not read contribute 0."""
+
+    @property
+    def rows_per_call(self) -> int:
+        """How many gradient rows (points of paths) one call takes for best speed."""
+
+    def enter(self, inputs: Inputs) -> Points:
+        """Runs the graph up to the cut.
+
+        Raises:
+          ModelCallError: the model fails on these rows, or makes tensors of another shape of them.
+        """
+
+    def values(self, starts: Points, ends: Points, alphas: FloatArray, outputs: IntArray) -> FloatArray:
+        """(P, e, c) outputs `outputs[p, k]` of the model at start + alpha (end - start).
+
+        Args:
+          starts: P rows.
+          ends: P rows.
+          alphas: (P, e) in [0, 1].
+          outputs: (P, c) which of the model's outputs.
+
+        Raises:
+          ModelCallError: the model fails there.
+        """
+
+    def along(
+        self, starts: Points, ends: Points, alphas: FloatArray, weights: FloatArray, outputs: IntArray
+    ) -> FloatArray:
+        """(P, n_players, c) sums over points of weight x sum over a player's columns of gradient x (end - start).
+
+        Args:
+          starts: P rows.
+          ends: P rows.
+          alphas: (P, m) in [0, 1].
+          weights: (P, m) of the points.
+          outputs: (P, c) which of the model's outputs.
+
+        Raises:
+          ModelCallError: the model fails there.
+        """
+
+    def expected(
+        self, references: Points, examples: Points, weights: FloatArray, alphas: FloatArray, outputs: IntArray
+    ) -> ExpectedGradients:
+        """Expected gradients of n rows: all references, each with S steps of its own.
+
+        Write c_s for a player's contribution at one step, as in `along` with weight 1, and y_b for the mean of the c_s
+        of reference b. The values are sum_b w_b y_b. Their background variance is sum_b w_b^2 (y_b - values)^2 B / (B -
+        1), and 0 for one reference; their design variance is sum_b w_b^2 v_b / S, where v_b is the mean of
+        (c_{s-1} - 2 c_s + c_{s+1})^2 / 6 over inner steps: second differences take out the trend along the path.
+
+        Args:
+          references: B rows, the paths' starts.
+          examples: n rows, the paths' ends.
+          weights: (B,) w_b of the references, of sum 1.
+          alphas: (n, B, S) in [0, 1], sorted, one drawn in each of S >= 3 equal strata.
+          outputs: (n, c) which of the model's outputs.
+
+        Raises:
+          ModelCallError: the model fails there.
+
+        Source: Erion, Janizek, Sturmfels, Lundberg and Lee, "Improving performance of deep learning models with
+        axiomatic attribution priors and expected gradients", Nature Machine Intelligence 2021.
+        """
