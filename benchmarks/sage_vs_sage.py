@@ -25,7 +25,7 @@ from tfx_explain.content_sample import copy_keys
 from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.job.request import ExplainRequest
 from tfx_explain.methods.background import SideBackground, choose_background
-from tfx_explain.methods.context import Sample
+from tfx_explain.methods.context import Sample, labels_of
 from tfx_explain.methods.losses.explainer import LossExplainer
 from tfx_explain.methods.losses.method import Losses
 from tfx_explain.methods.losses.plan import SAGE, LossPlan
@@ -122,7 +122,7 @@ def main() -> None:
         for seed in range(-1, N_RUNS):
             request = make_request(model_dir, max(seed, 0))
             started = time.perf_counter()
-            explainer = LossExplainer(model, request.players, request.config)
+            explainer = LossExplainer(model, request.players, request.config, labels_of(request.context))
             planned, _ = Losses(request.context).plan(Sample(sample, draws_of(sample, max(seed, 0))), [model], job)
             plan = planned.for_rows(N_ROWS, N_BACKGROUND, THRESHOLD)
             summary, n_model_rows = summarize(explainer, rows, job.side(0), plan, max(seed, 0))

@@ -86,8 +86,12 @@ def as_written(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 def single_numbers(batch: pa.RecordBatch, name: str) -> npt.NDArray[np.float64]:
     """One value per row, (n_rows,); NaN where the feature is not exactly one finite number."""
-    column = column_or_nulls(batch, name)
-    numbers = np.full(batch.num_rows, np.nan)
+    return numbers_of(column_or_nulls(batch, name))
+
+
+def numbers_of(column: pa.Array) -> npt.NDArray[np.float64]:
+    """The same of a list column."""
+    numbers = np.full(len(column), np.nan)
     if pa.types.is_large_binary(column.type.value_type):
         return numbers
     lengths = list_lengths(column)

@@ -177,7 +177,13 @@ def save(directory: Path, place: Path) -> None:
 def load(place: Path) -> dict[str, pd.DataFrame | dict[str, Any] | list[Any]]:
     """Figures that were saved, by name."""
     frames = {path.stem: pd.read_parquet(path) for path in place.glob("*.parquet")}
-    return frames | {path.stem: json.loads(path.read_text()) for path in place.glob("*.json")}
+    found = {path.stem: json.loads(path.read_text()) for path in place.glob("*.json")}
+    for name in found:
+        if name.endswith("-manifest"):
+            # A setting that is null is one that nobody made, in configurations from before there was such a setting.
+            settings = found[name]["config"].items()
+            found[name]["config"] = {key: value for key, value in settings if value is not None}
+    return frames | found
 
 
 def differences(before: Path, after: Path) -> list[str]:

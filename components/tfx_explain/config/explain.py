@@ -204,6 +204,11 @@ class ExplainConfig(Config):
     background: BackgroundConfig = Field(default_factory=BackgroundConfig)
     features: FeaturesConfig = Field(default_factory=FeaturesConfig)
     label_key: str | None = None
+    class_names: tuple[str, ...] | str | None = Field(
+        None,
+        description="what the classes are called where labels are text, in the order of the model's outputs: a list, "
+        "or the path of a vocabulary",
+    )
     example_weight_key: str | None = Field(None, description="feature with how much each row counts in the tables")
     id_key: str | None = None
     model: ModelConfig = Field(default_factory=ModelConfig)
@@ -237,6 +242,7 @@ class ExplainConfig(Config):
             raise ValueError("`methods` must list at least one method, each once")
         if self.method("shapley") is None:
             raise ValueError("`methods` must list `shapley`, beside which the others are computed")
+        _check_class_names(self.class_names, self.label_key)
         if self.model.classes == "label" and self.label_key is None:
             raise ValueError("`model.classes: label` explains the class in the label; set `label_key`")
         for name in LOSS_METHODS:
@@ -258,3 +264,12 @@ class ExplainConfig(Config):
     def method(self, name: str) -> Any:
         """The settings of the method with this name; None where it was not asked for."""
         return next((method.settings for method in self.methods if method.name == name), None)
+
+
+def _check_class_names(names: tuple[str, ...] | str | None, label_key: str | None) -> None:
+    if names is None:
+        return
+    if label_key is None:
+        raise ValueError("`class_names` says what labels that are text mean; set `label_key`, or remove it")
+    if not names or (isinstance(names, tuple) and len(set(names)) < len(names)):
+        raise ValueError("`class_names` lists the name of each class once, or is the path of a vocabulary")

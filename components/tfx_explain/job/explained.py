@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tfx_explain import records, tables
 from tfx_explain.config import ExplainConfig
@@ -16,6 +15,8 @@ from tfx_explain.job.split_rows import SplitRows
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.batch import Batch
+from tfx_explain.methods.context import JobContext
+from tfx_explain.methods.labels import Labels
 from tfx_explain.methods.method import BatchExplainer
 from tfx_explain.models import Model
 from tfx_explain.rows import HashArray, column_or_nulls, example_weights, list_lengths, take_rows
@@ -49,29 +50,28 @@ Explained = tuple[ExplainedExamples, list[tuple[bytes, str]], dict[str, int]]
 """The explained rows, (record, reason) of those that could not be, and what was done how often."""
 
 
-def key_errors(batch: pa.RecordBatch, config: ExplainConfig, n_outputs: int) -> dict[int, str]:
-    """Row -> what is wrong with its label, id or weight."""
+def key_errors(batch: pa.RecordBatch, config: ExplainConfig, n_outputs: int, source: Labels | None) -> dict[int, str]:
+    """Row -> what is wrong with its label, id or weight; labels come from the source."""
     errors: dict[int, str] = {}
     if config.example_weight_key is not None:
         bad = np.flatnonzero(np.isnan(example_weights(batch, config.example_weight_key)))
         text = f"the example weight `{config.example_weight_key}` is not one finite number of 0 or more"
         errors |= dict.fromkeys(bad.tolist(), text)
     # Otherwise only methods that compare outputs with labels need one, and they leave out rows that have none.
-    label = config.label_key if config.model.classes == "label" else None
-    for what, name in (("id", config.id_key), ("label", label)):
-        if name is not None:
-            lengths = list_lengths(column_or_nulls(batch, name))
-            errors |= dict.fromkeys(
-                np.flatnonzero(lengths != 1).tolist(), f"the {what} `{name}` has not exactly one value"
-            )
-    if config.model.classes == "label":
-        labelled = np.setdiff1d(np.arange(batch.num_rows), list(errors))
-        column = column_or_nulls(batch, str(config.label_key)).take(pa.array(labelled))
-        classes = pc.list_flatten(column).to_numpy(zero_copy_only=False)
-        known = np.isin(classes, np.arange(n_outputs))
-        text = f"the label `{config.label_key}` is not the index of one of the model's {n_outputs} outputs"
-        errors |= dict.fromkeys(labelled[~known].tolist(), text)
+    if config.id_key is not None:
+        errors |= _not_single(column_or_nulls(batch, config.id_key), f"the id `{config.id_key}`")
+    if config.model.classes == "label" and source is not None:
+        labels = source.column(batch)
+        errors |= _not_single(labels, f"the label `{source.key}`")
+        unknown = np.flatnonzero(~np.isin(source.numbers(labels), np.arange(n_outputs)))
+        text = f"the label `{source.key}` is not the index of one of the model's {n_outputs} outputs"
+        errors |= dict.fromkeys(np.setdiff1d(unknown, list(errors)).tolist(), text)
     return errors
+
+
+def _not_single(column: pa.Array, what: str) -> dict[int, str]:
+    rows = np.flatnonzero(list_lengths(column) != 1)
+    return dict.fromkeys(rows.tolist(), f"{what} has not exactly one value")
 
 
 def set_aside(batch: pa.RecordBatch, errors: Mapping[int, str]) -> tuple[pa.RecordBatch, list[tuple[bytes, str]]]:
@@ -89,7 +89,7 @@ def explain_examples(
     explainers: Mapping[str, BatchExplainer[Any]],
     examples: SplitRows,
     plan: JobPlan,
-    config: ExplainConfig,
+    context: JobContext,
 ) -> Explained:
     """What each method says of each row.
 
@@ -98,14 +98,14 @@ def explain_examples(
       explainers: key of a method -> at work with these models.
       examples: rows without `row_errors`.
       plan: of the job.
-      config: which outputs to keep.
+      context: says which outputs to keep, and where labels come from.
 
     Returns:
       The explained rows; (record, reason) of those for which a method failed; what was done how often.
     """
     rows, hashes = examples.rows, examples.hashes
     draws = hashes if examples.draws is None else examples.draws
-    whole = Batch.of(models, rows, hashes, draws, plan.outputs, config)
+    whole = Batch.of(models, rows, hashes, draws, plan.outputs, context.config, context.labels)
     kept, batch = np.arange(rows.num_rows), whole
     errors: dict[int, str] = {}
     found: dict[str, tuple[Any, ...]] = {}

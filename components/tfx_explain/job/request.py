@@ -13,9 +13,11 @@ import pyarrow as pa
 from tfx_explain import records, storage, tables
 from tfx_explain.config import ExplainConfig, FeaturesConfig
 from tfx_explain.errors import ConfigError, EmptySplitError, InputError, MissingFeatureError, ModelError
+from tfx_explain.job.labels import choose_labels
 from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.job.trust import check_models
 from tfx_explain.methods.context import FirstRows, JobContext, features_read
+from tfx_explain.methods.labels import Labels
 from tfx_explain.methods.outputs import output_names
 from tfx_explain.methods.registry import methods_of, second_passes_of
 from tfx_explain.models import Model
@@ -49,6 +51,7 @@ class ExplainRequest:
       players: name -> features that are present or absent together.
       unused_features: features of the examples that no model reads.
       outputs: names of the explained outputs.
+      labels: where the labels of rows come from; None where there are none.
       loaded: the models, so that they stay loaded in the process that made the request; not sent to others.
     """
 
@@ -61,6 +64,7 @@ class ExplainRequest:
     players: Mapping[str, tuple[str, ...]]
     unused_features: tuple[str, ...]
     outputs: tuple[str, ...] = ()
+    labels: Labels | None = None
     loaded: tuple[Model, ...] = dataclasses.field(default=(), compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, object]:
@@ -70,7 +74,7 @@ class ExplainRequest:
     @property
     def context(self) -> JobContext:
         """What methods need to know."""
-        return JobContext(self.config, self.players, self.rest, self.outputs)
+        return JobContext(self.config, self.players, self.rest, self.outputs, self.labels)
 
     @property
     def rest(self) -> str | None:
@@ -128,6 +132,7 @@ class ExplainRequest:
             # A group may have the name of a feature that no model reads, as of the one it was made of.
             unused_features=tuple(sorted(seen - set(read) - keys - set(players))),
             outputs=output_names(loaded[0], config),
+            labels=choose_labels(config, loaded[0].n_outputs),
             loaded=tuple(loaded),
         )
         first_rows = FirstRows(peeked, frozenset((seen - keys).union(read)))
@@ -254,6 +259,8 @@ def _check_rows(
     _check_names(background, config.background.split, BACKGROUND_NAMES)
     for split, of_split in rows.splits.items():
         _check_examples(of_split, split, config, models, players, schema_features)
+        if request.labels is not None and config.model.classes == "label":
+            request.labels.check(of_split, "`model.classes: label`", split)
     for method in methods_of(request.context):
         method.check(rows, models)
     for second_pass in second_passes_of(request.context):

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tfx_explain.config import ExplainConfig
+from tfx_explain.methods.labels import Labels
 from tfx_explain.methods.outputs import chosen_outputs, places
 from tfx_explain.models import Inputs, Model
 from tfx_explain.rows import HashArray, column_or_nulls, take_rows
@@ -60,6 +61,7 @@ class Batch:
         draws: HashArray,
         outputs: IntArray,
         config: ExplainConfig,
+        labels: Labels | None = None,
     ) -> Batch:
         """Asks each model for its predictions.
 
@@ -70,11 +72,12 @@ class Batch:
           draws: (n,) of the rows.
           outputs: (K',) indices of the outputs that are explained.
           config: says which of them each row asks for, and which feature is the id.
+          labels: of the rows, which may ask for the output of their label.
         """
         inputs = [model.inputs(rows) for model in models]
         sides = tuple(BatchSide(of_side, model.predict(of_side)) for model, of_side in zip(models, inputs, strict=True))
         # With `classes: predicted` the candidate chooses, so that both models are compared on one output.
-        chosen = places(outputs, chosen_outputs(sides[0].prediction, rows, config))
+        chosen = places(outputs, chosen_outputs(sides[0].prediction, rows, config, labels))
         return cls(rows, hashes, draws, example_ids(rows, hashes, config.id_key), chosen, sides)
 
     def take(self, kept: IntArray) -> Batch:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import pyarrow as pa
 
 from tfx_explain.config import ExplainConfig
+from tfx_explain.errors import ConfigError
+from tfx_explain.methods.labels import Labels
 from tfx_explain.models import Model
 from tfx_explain.rows import HashArray
 from tfx_explain.tables import BASELINE_PREFIX
@@ -25,12 +27,25 @@ class JobContext:
       players: name -> features that are present or absent together.
       rest: the player that holds what the configuration leaves out; None where that is nothing.
       outputs: names of the explained outputs.
+      labels: where the labels of rows come from; None where there are none.
     """
 
     config: ExplainConfig
     players: Mapping[str, tuple[str, ...]]
     rest: str | None = None
     outputs: tuple[str, ...] = ()
+    labels: Labels | None = None
+
+
+def labels_of(context: JobContext) -> Labels:
+    """Where the labels come from, of a job that has some.
+
+    Raises:
+      ConfigError: it has none.
+    """
+    if context.labels is None:
+        raise ConfigError("methods that compare outputs with labels need some; set `label_key`.")
+    return context.labels
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tfx_explain.config import ExplainConfig, ModelConfig
 from tfx_explain.errors import ModelError
+from tfx_explain.methods.labels import Labels
 from tfx_explain.models import Model
-from tfx_explain.rows import column_or_nulls
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -54,15 +53,16 @@ def explained_outputs(config: ModelConfig, predictions: Sequence[FloatArray]) ->
     return np.flatnonzero(known) if known.any() else np.arange(n_outputs)
 
 
-def chosen_outputs(prediction: FloatArray, rows: pa.RecordBatch, config: ExplainConfig) -> IntArray:
-    """The outputs that `model.classes` asks for, for each row: (n_examples, n_outputs) indices."""
+def chosen_outputs(
+    prediction: FloatArray, rows: pa.RecordBatch, config: ExplainConfig, labels: Labels | None
+) -> IntArray:
+    """The outputs that `model.classes` asks for, for each row: (n_examples, n_outputs) indices; -1 = none."""
     n_examples, n_outputs = prediction.shape
     classes = config.model.classes
     if classes == "predicted":
         return np.where(np.isnan(prediction), -np.inf, prediction).argmax(axis=1)[:, None]
-    if classes == "label":
-        label = column_or_nulls(rows, str(config.label_key))
-        return pc.list_flatten(label).to_numpy(zero_copy_only=False).astype(np.int64)[:, None]
+    if classes == "label" and labels is not None:
+        return np.nan_to_num(labels.of(rows), nan=-1.0).astype(np.int64)[:, None]
     chosen = np.arange(n_outputs) if classes is None else np.array(classes)
     return np.broadcast_to(chosen, (n_examples, len(chosen)))
 
@@ -97,6 +97,7 @@ def check_space(model: Model, predictions: FloatArray) -> None:
 
 def places(outputs: IntArray, chosen: IntArray) -> IntArray:
     """Where chosen outputs are among the given ones; -1 where they are not. Same shape as `chosen`."""
-    place = np.full(1 + max(outputs.max(initial=0), chosen.max(initial=0)), -1)
+    # One place more than there are outputs, which is that of -1.
+    place = np.full(2 + max(outputs.max(initial=0), chosen.max(initial=0)), -1)
     place[outputs] = np.arange(len(outputs))
     return place[chosen]

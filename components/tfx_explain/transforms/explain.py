@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterator, Sequence
 import apache_beam as beam
 import numpy as np
 
-from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import ModelCallError, TooManyFailedRowsError
 from tfx_explain.job.explained import Explained, ExplainedExamples, explain_examples, key_errors, set_aside
 from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.job.request import ExplainRequest
 from tfx_explain.job.split_rows import SplitRows
 from tfx_explain.methods.background import JobPlan
+from tfx_explain.methods.context import JobContext
 from tfx_explain.methods.refusals import GROUP, by_halves, refused_rows
 from tfx_explain.methods.registry import methods_of
 from tfx_explain.rows import name_errors
@@ -28,15 +28,15 @@ class CheckExamples(beam.DoFn):
     Args:
       models: the model, and the baseline model if there is one.
       reserved: names that no feature may have.
-      config: given where the rows are to be explained: its label and id must then be there too.
+      context: given where the rows are to be explained: their label and id must then be there too.
     """
 
     def __init__(
-        self, models: Sequence[ModelHandle], reserved: Collection[str], config: ExplainConfig | None = None
+        self, models: Sequence[ModelHandle], reserved: Collection[str], context: JobContext | None = None
     ) -> None:
         self.models = tuple(models)
         self.reserved = frozenset(reserved)
-        self.config = config
+        self.context = context
 
     def setup(self) -> None:
         """Loads the models."""
@@ -46,8 +46,8 @@ class CheckExamples(beam.DoFn):
         """Checks one batch."""
         batch = element.rows
         errors = name_errors(batch, self.reserved)
-        if self.config is not None:
-            errors |= key_errors(batch, self.config, self.loaded[0].n_outputs)
+        if self.context is not None:
+            errors |= key_errors(batch, self.context.config, self.loaded[0].n_outputs, self.context.labels)
         for model in self.loaded:
             errors = {**errors, **model.row_errors(batch)}
         if not errors:
@@ -93,7 +93,7 @@ class ExplainExamples(beam.DoFn):
                 yield explained
 
     def _explain(self, examples: SplitRows, plan: JobPlan) -> Explained:
-        return explain_examples(self.models, self.explainers, examples, plan, self.request.config)
+        return explain_examples(self.models, self.explainers, examples, plan, self.request.context)
 
     def _explain_in_parts(self, examples: SplitRows, plan: JobPlan) -> tuple[list[Explained], dict[int, str]]:
         """The rows that the models take, explained; and the reasons of the others."""

@@ -142,8 +142,8 @@ def _select(pipeline: beam.Pipeline, request: ExplainRequest, split: str, flows:
     selection = Selection(config.max_examples or 0, config.seed, f"explained {split}")
     stream = selection.stream if config.max_examples is None else None
     examples = pipeline | f"Read[{split}]" >> ReadExamples(pattern, split, stream)
-    check = beam.ParDo(CheckExamples(request.models, request.reserved_names, config)).with_outputs(FAILED, main="rows")
-    readable = examples.rows | f"Check[{split}]" >> check
+    check = beam.ParDo(CheckExamples(request.models, request.reserved_names, request.context))
+    readable = examples.rows | f"Check[{split}]" >> check.with_outputs(FAILED, main="rows")
     flows.failed.extend([examples[FAILED], readable[FAILED]])
     flows.counts.append(examples[COUNTS])
     if config.max_examples is None:

@@ -122,7 +122,7 @@ def measure(
     n_model_rows = sum(int(np.prod(outputs.shape[:2])) for term, outputs in values.items() if term)
     if values and sample is not None:
         rows, points = halves(sample)
-        chosen = chosen_outputs(values[()][:, 0], rows, config)
+        chosen = chosen_outputs(values[()][:, 0], rows, config, context.labels)
         kept = {term: np.take_along_axis(outputs, chosen[:, None], axis=2) for term, outputs in values.items()}
         weights = [
             None if config.example_weight_key is None else example_weights(half, config.example_weight_key)

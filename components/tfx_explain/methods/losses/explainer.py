@@ -12,6 +12,7 @@ import pyarrow as pa
 from tfx_explain.config import ExplainConfig
 from tfx_explain.methods.background import SideBackground
 from tfx_explain.methods.context import features_of
+from tfx_explain.methods.labels import Labels
 from tfx_explain.methods.losses.plan import PERMUTATION_IMPORTANCE, SAGE, LossPlan
 from tfx_explain.methods.losses.rows import LabelledRows, LossRows, MethodRows, ScoredRows
 from tfx_explain.methods.permutation_importance.explainer import PermutationExplainer
@@ -19,7 +20,7 @@ from tfx_explain.methods.rounding import rounding_floor
 from tfx_explain.methods.sage.explainer import SageExplainer
 from tfx_explain.methods.shapley.estimates import CoalitionValues
 from tfx_explain.models import Inputs, Model
-from tfx_explain.rows import HashArray, single_numbers
+from tfx_explain.rows import HashArray
 from tfx_explain.summary.losses import AUC, loss, usable_labels
 
 FloatArray = npt.NDArray[np.float64]
@@ -34,13 +35,16 @@ class LossExplainer:
       model: what is explained.
       players: name -> features; those that the model does not read have no effect on it.
       config: which methods, and their settings.
+      labels: where those of the rows come from.
     """
 
-    def __init__(self, model: Model, players: Mapping[str, Sequence[str]], config: ExplainConfig) -> None:
+    def __init__(
+        self, model: Model, players: Mapping[str, Sequence[str]], config: ExplainConfig, labels: Labels
+    ) -> None:
         self.model = model
         self.players = features_of(model, players)
-        self.config = config
-        self.sage = SageExplainer(model, self.players, config)
+        self.labels = labels
+        self.sage = SageExplainer(model, self.players, config, labels)
         self.permutation = PermutationExplainer(model, self.players, config)
 
     def evaluate(
@@ -67,7 +71,7 @@ class LossExplainer:
         """
         found: dict[str, MethodRows] = {}
         counts: dict[str, int] = {}
-        labels, inputs = single_numbers(batch, str(self.config.label_key)), self.model.inputs(batch)
+        labels, inputs = self.labels.of(batch), self.model.inputs(batch)
         clusters = plan.clusters(draws)
         for method, metric in plan.metrics.items():
             usable = usable_labels(metric, labels, self.model.n_outputs)

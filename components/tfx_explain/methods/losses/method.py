@@ -14,7 +14,7 @@ from tfx_explain.config.explain import LOSS_METHODS
 from tfx_explain.errors import ModelCallError, ModelError
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.batch import Batch
-from tfx_explain.methods.context import SIDE_PREFIXES, FirstRows, JobContext, Sample
+from tfx_explain.methods.context import SIDE_PREFIXES, FirstRows, JobContext, Sample, labels_of
 from tfx_explain.methods.losses.explainer import LossExplainer
 from tfx_explain.methods.losses.plan import N_PILOT, SAGE, LossPlan, check_losses, needs_pilot, plan_losses
 from tfx_explain.methods.losses.rows import LabelledMethods, paired
@@ -39,7 +39,7 @@ class Losses:
     def check(self, rows: FirstRows, models: Sequence[Model]) -> None:
         """Raises an error where a loss does not fit the output, a player is not there, or a label is none."""
         for split, of_split in rows.splits.items():
-            check_losses(self.context.config, models[0], of_split, split, tuple(self.context.players))
+            check_losses(self.context, models[0], of_split, split)
 
     def plan(self, sample: Sample, models: Sequence[Model], plan: JobPlan) -> tuple[LossPlan, Mapping[str, int]]:
         """Chooses donors; a pilot forecasts how many rows SAGE needs.
@@ -65,7 +65,7 @@ class Losses:
             return made, spent
         # The last ones, which are the least likely to be in the background.
         last = finite[-N_PILOT:]
-        sage = LossExplainer(models[0], players, config).sage
+        sage = LossExplainer(models[0], players, config, labels_of(self.context)).sage
         try:
             pilot = sage.pilot(take_rows(rows, last), sample.draws[last], plan.side(0), made, predictions[0][last])
         except ModelCallError:
@@ -82,7 +82,8 @@ class Losses:
 
     def explainer(self, models: Sequence[Model]) -> _Explainer:
         """One of each model."""
-        return _Explainer([LossExplainer(model, self.context.players, self.context.config) for model in models])
+        labels, players, config = labels_of(self.context), self.context.players, self.context.config
+        return _Explainer([LossExplainer(model, players, config, labels) for model in models])
 
     def contributions(self, rows: LabelledMethods, side: str, part: SliceRows) -> Iterator[Contributed]:
         """What rows with a usable label add."""

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.types as pt
 
 from tfx_explain.attribution.two_level import Pilot, RoughBackground, choose_levels
 from tfx_explain.config import ExplainConfig
 from tfx_explain.config.explain import LOSS_METHODS
 from tfx_explain.errors import ConfigError, InputError
+from tfx_explain.methods.context import JobContext, labels_of
 from tfx_explain.methods.shapley.designs import evaluates_all_coalitions
 from tfx_explain.models import Model
-from tfx_explain.rows import HashArray, column_or_nulls, single_numbers
+from tfx_explain.rows import HashArray
 from tfx_explain.summary.losses import AUC, choose_metric, usable_labels
 from tfx_explain.summary.score_bins import ScoreBins, choose_group_starts, choose_score_edges
 
@@ -175,20 +175,20 @@ def resolve_metrics(config: ExplainConfig, model: Model) -> dict[str, str]:
     return metrics
 
 
-def check_losses(config: ExplainConfig, model: Model, rows: pa.RecordBatch, split: str, players: Sequence[str]) -> None:
+def check_losses(context: JobContext, model: Model, rows: pa.RecordBatch, split: str) -> None:
     """Refuses losses that the output does not have, players that are not there, and labels that are none.
 
     Args:
-      config: which methods.
+      context: which methods, players and labels.
       model: what is explained.
       rows: the first ones of a split.
       split: its name.
-      players: their names.
 
     Raises:
       ConfigError: a loss does not fit the output, or there is no such player.
       InputError: a label is of another kind than the loss needs.
     """
+    config, players, source = context.config, tuple(context.players), labels_of(context)
     metrics = resolve_metrics(config, model)
     if not metrics:
         return
@@ -198,20 +198,16 @@ def check_losses(config: ExplainConfig, model: Model, rows: pa.RecordBatch, spli
                 f"`methods.{PERMUTATION_IMPORTANCE}.features` names `{name}`, which is no player; "
                 f"players: {', '.join(players)}."
             )
-    column = column_or_nulls(rows, str(config.label_key))
-    if not pt.is_null(column.type) and pt.is_large_binary(column.type.value_type):
-        raise InputError(
-            f"method `{next(iter(metrics))}` needs labels that are numbers, but `{config.label_key}` of split "
-            f"`{split}` is text; give the index of the class."
-        )
-    labels = single_numbers(rows, str(config.label_key))
+    source.check(rows, f"method `{next(iter(metrics))}`", split)
+    source.check_known(rows, split)
+    labels = source.of(rows)
     labels = labels[np.isfinite(labels)]
     for metric in metrics.values():
         outside, last = labels[~usable_labels(metric, labels, model.n_outputs)], max(model.n_outputs, 2) - 1
         if len(outside):
             raise InputError(
                 f"the metric `{metric}` needs labels that are the index of a class, 0 to {last}, but "
-                f"`{config.label_key}` is {outside[0]:g} in split `{split}`; correct the label, or choose another "
+                f"`{source.key}` is {outside[0]:g} in split `{split}`; correct the label, or choose another "
                 "metric."
             )
 

@@ -22,13 +22,14 @@ from tfx_explain.attribution.loss_game import (
 from tfx_explain.attribution.two_level import Pilot, RoughBackground, RoughGame, representative_rows
 from tfx_explain.config import ExplainConfig
 from tfx_explain.methods.background import SideBackground
+from tfx_explain.methods.labels import Labels
 from tfx_explain.methods.losses.plan import MIN_PILOT, N_ORDERS, SAGE, LossPlan
 from tfx_explain.methods.losses.rows import LabelledRows
 from tfx_explain.methods.rounding import rounding_floor, rounding_of_loss, settled
 from tfx_explain.methods.shapley.estimates import CoalitionValues
 from tfx_explain.models import Inputs, Model, SingleRowBlocks
 from tfx_explain.models.call_bytes import input_bytes
-from tfx_explain.rows import HashArray, single_numbers
+from tfx_explain.rows import HashArray
 from tfx_explain.summary.losses import loss, loss_of_mean, usable_labels
 
 FloatArray = npt.NDArray[np.float64]
@@ -50,12 +51,14 @@ class SageExplainer:
       model: what is explained.
       players: their features, those that the model reads.
       config: says how the background was chosen, and the seed.
+      labels: where those of the rows come from.
     """
 
-    def __init__(self, model: Model, players: Sequence[Sequence[str]], config: ExplainConfig) -> None:
+    def __init__(self, model: Model, players: Sequence[Sequence[str]], config: ExplainConfig, labels: Labels) -> None:
         self.model = model
         self.players = tuple(tuple(names) for names in players)
         self.config = config
+        self.labels = labels
         self._background: tuple[str, Inputs] | None = None
         self._orders: Orders | None = None
 
@@ -206,7 +209,7 @@ class SageExplainer:
         Rough backgrounds are chosen on one half of the rows and judged on the other.
         """
         metric = plan.metrics[SAGE]
-        labels = single_numbers(batch, str(self.config.label_key))
+        labels = self.labels.of(batch)
         rows = np.flatnonzero(usable_labels(metric, labels, self.model.n_outputs))
         if len(rows) < MIN_PILOT:
             return None

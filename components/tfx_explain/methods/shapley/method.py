@@ -67,7 +67,7 @@ class Shapley:
         rest = rows.slice(size, N_PILOT) if rows.num_rows >= size + N_PILOT else rows.slice(0, N_PILOT)
         pilot = take_rows(rest, np.arange(rest.num_rows))
         hashes = row_hashes(pilot)
-        batch = Batch.of(models[:1], pilot, hashes, hashes, plan.outputs, config)
+        batch = Batch.of(models[:1], pilot, hashes, hashes, plan.outputs, config, self.context.labels)
         explainer = RowExplainer(models[0], self.context.players, config)
         budget, spent["pilot"] = pilot_budget(explainer, batch, made.background(plan, 0), config)
         return dataclasses.replace(made, budget=budget), spent
