@@ -134,6 +134,8 @@ STRUCTURAL: dict[str, Damage] = {
     "importance below zero": numbers("importance.parquet", "value", lambda v: -v, FIRST),
     "importance unknown": numbers("importance.parquet", "value", lambda v: v * np.nan, FIRST),
     "importance infinite": numbers("importance.parquet", "value", lambda v: v * np.inf, FIRST),
+    "an importance cut off that is above 0": numbers("importance.parquet", "cut_off", lambda v: v - 0.01, FIRST),
+    "cut off above 0": numbers("importance.parquet", "cut_off", lambda v: v + 0.01),
     "errors unknown": numbers("importance.parquet", "std_error", lambda v: v * np.nan),
     "errors made small": numbers("importance.parquet", "std_error", lambda v: v * 0.01),
     "more examples": numbers("importance.parquet", "num_examples", lambda v: v * 100),
@@ -370,6 +372,7 @@ def test_tables_of_noisy_attributions_agree_with_themselves(known):
         sizes, doubt = debiased_sizes(phi, noise)
         differences.add(sizes, np.ones(40), noise**2, doubt, np.zeros(40, np.int64))
     theirs, ours = of_model
+    assert (ours.cut_off < 0).any()
     table, baseline = writer.importance({key: ours}), writer.importance({key: theirs}, {key: ours}, {key: differences})
     manifest = {
         "players": players,
@@ -383,6 +386,10 @@ def test_tables_of_noisy_attributions_agree_with_themselves(known):
     found.importance(table, tables.IMPORTANCE)
     found.importance(baseline, tables.BASELINE_IMPORTANCE)
     found.differences(baseline, table)
+    moved = table.assign(cut_off=10 * table["cut_off"])
+    with pytest.raises(InputError, match="more was cut off than noise can be"):
+        found.importance(moved, tables.IMPORTANCE)
+    found.importance(table.drop(columns="cut_off"), tables.IMPORTANCE)
     found.covariance(writer.covariance({key: ours}), tables.IMPORTANCE_COVARIANCE, table)
     of_both = writer.covariance({key: theirs}, {key: differences})
     found.covariance(of_both, tables.BASELINE_IMPORTANCE_COVARIANCE, baseline)

@@ -59,9 +59,20 @@ DEPARTURES: dict[str, tuple[Callable[[pa.Table], pa.Table], str]] = {
 def test_what_departs_from_its_description_is_seen(departure: str) -> None:
     change, message = DEPARTURES[departure]
     written = pq.read_table(OLD / IMPORTANCE.file)
-    formats.check_table(IMPORTANCE, written)
+    formats.check_table(IMPORTANCE, written, old=True)
     with pytest.raises(AssertionError, match=message):
-        formats.check_table(IMPORTANCE, change(written).replace_schema_metadata())
+        formats.check_table(IMPORTANCE, change(written).replace_schema_metadata(), old=True)
+
+
+def test_shares_are_of_a_total_that_is_not_cut_off() -> None:
+    rows = pd.DataFrame({"value": [4.0, 2.0, 2.0, 0.0], "share": [0.5, 0.25, 0.25, 0.0]})
+    assert tables.shares_of_total(rows).tolist() == rows["share"].tolist()
+    cut = rows.assign(cut_off=[0.0, 0.0, 0.0, -3.0])
+    assert tables.shares_of_total(cut).tolist() == pytest.approx([0.8, 0.4, 0.4, 0.0])
+    # A method that knows nothing of it leaves the column empty.
+    assert tables.shares_of_total(rows.assign(cut_off=float("nan"))).tolist() == rows["share"].tolist()
+    of_noise = tables.shares_of_total(rows.assign(cut_off=[0.0, 0.0, 0.0, -9.0]))
+    assert pd.isna(of_noise).tolist() == [True, True, True, False]
 
 
 def test_manifests_are_held_to_their_entries() -> None:

@@ -161,7 +161,8 @@ def _summary(explanation: ExplanationReader) -> list[str]:
         lines.append(f"{split}: {rows}, {failed:,} failed, {counts['model_rows']:,} model rows{empty}")
     for output in explanation.outputs:
         lines.append(f"importance for {output} (mean |attribution| in {manifest['model']['output_space']} units):")
-        table = explanation.importance_for(output=output).head(10)
+        table = explanation.importance_for(output=output)
+        table = table.assign(share=tables.shares_of_total(table)).head(10)
         names = [shortened(printable(player), _MAX_NAME) for player in table["player"]]
         width = max(len(name) for name in names)
         for row, name in zip(table.itertuples(), names, strict=True):

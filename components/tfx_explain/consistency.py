@@ -105,6 +105,9 @@ class Consistency:
         value = _numbers(ours, "value")
         if not (np.isfinite(value) & (value >= 0)).all():
             raise self._broken(name, "an importance is not a number of 0 or more")
+        cut_off = tables.cut_off_of(ours)
+        if not (np.isfinite(cut_off) & (cut_off <= 0) & ((cut_off == 0) | (value == 0))).all():
+            raise self._broken(name, "a `cut_off` is not a number of 0 or less, or there is an importance beside it")
         if (_numbers(ours, "mean_design_std_error") < 0).any():
             raise self._broken(name, "a `mean_design_std_error` is below 0")
         noise_known, known = _known(ours)
@@ -129,6 +132,7 @@ class Consistency:
             (np.abs(_numbers(ours, "share") - share) <= _CLOSE, "shares are not those of the importances"),
             (ours["rank"].to_numpy() == rank.to_numpy(), "ranks are not those of the importances"),
             (size <= value + moved, "a mean attribution is larger than the importance"),
+            (moved >= -tables.cut_off_of(ours), "more was cut off than noise can be"),
             (rms >= value - moved, "an importance is larger than the root mean square attribution"),
             (~known | ((low <= value + room) & (high >= value - room)), "an importance is outside its interval"),
             (~known | (np.abs(np.maximum(2 * value - high, 0.0) - low) <= room), "an interval is not about its figure"),

@@ -62,6 +62,18 @@ def test_evidence_holds_the_figures_of_its_method_alone(explanation, method):
     assert (evidence.n_examples, evidence.weighed_examples) == (40, 30.0)
 
 
+def test_what_was_cut_off_is_read_with_the_importance_that_it_is_of(explanation):
+    of_method = explanation.importance.assign(value=[1.0, 0.0, 10.0, 0.0], cut_off=[0.0, -0.25, 0.0, np.nan])
+    cut = types.SimpleNamespace(**{**vars(explanation), "importance": of_method})
+    totals = {"shapley": 0.75, "another": 10.0}
+    for method, total in totals.items():
+        (evidence,) = evidence_in(cut, [SlicingSpec()], method=method)
+        comparison = compare(*[Side(cut, (), method=method)] * 2, ("overall", "score"))
+        assert evidence.total == comparison.candidate.total == comparison.baseline.total == total
+    (before,) = evidence_in(explanation, [SlicingSpec()])
+    assert before.total == sum(VALUES["shapley"])
+
+
 @pytest.mark.parametrize("method", VALUES)
 def test_comparisons_hold_the_figures_of_their_method_alone(explanation, method):
     side = Side(explanation, (), method=method)

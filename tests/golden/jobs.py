@@ -27,7 +27,7 @@ import worlds
 from tfx_explain import records, tables
 from tfx_explain.explanation_validator.judge import judge
 
-ADDED_SINCE = [tables.REST, tables.DEGREES_OF_FREEDOM]
+ADDED_SINCE = [tables.REST, tables.DEGREES_OF_FREEDOM, tables.CUT_OFF]
 """Columns that tables had not when `before` was written."""
 
 SLICES = [{"feature_keys": ["race"]}, {"feature_values": {"race": "a"}, "feature_keys": ["approve"]}]

@@ -205,6 +205,22 @@ def test_players_beyond_the_chart_are_summed_up():
     assert np.isclose(page.figures, rest.sum(), rtol=1e-12).any()
 
 
+def test_shares_and_sums_are_of_what_was_not_cut_off_at_0():
+    players = [f"player_{i:03d}" for i in range(60)]
+    data = _data(players)
+    noise = data.importance["rank"] > 7
+    value = data.importance["value"].where(~noise, np.where(np.arange(60) % 2, 0.01, 0.0))
+    data.importance["cut_off"] = np.where(noise & (value == 0), -0.01, 0.0)
+    data.importance["value"], data.importance["share"] = value, value / value.sum()
+    figures = _Page(render_report(data)).figures
+    total = value.sum() + data.importance["cut_off"].sum()
+    for player_value in value[~noise]:
+        assert np.isclose(figures, player_value / total, rtol=1e-12).any()
+    rest = (value + data.importance["cut_off"]).iloc[data.importance.sort_values(["rank", "player"]).index[MAX_BARS:]]
+    assert np.isclose(figures, max(rest.sum(), 0.0), rtol=1e-9, atol=1e-15).any()
+    assert not np.isclose(figures, value.iloc[rest.index].sum(), rtol=1e-9).any()
+
+
 def test_bars_are_as_long_as_their_figures():
     source = render_report(_data(["a", "b", "c"]))
     importance = _data(["a", "b", "c"]).importance.sort_values("rank")

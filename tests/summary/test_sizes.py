@@ -7,6 +7,7 @@ import pytest
 
 from tfx_explain.judgement import Evidence, apply_rule
 from tfx_explain.summary import ImportanceAccumulator
+from tfx_explain.summary.ratio import parts_of
 from tfx_explain.summary.sizes import NoisyMoments, debiased_sizes
 from tfx_explain.summary.slices import compare_with_rest
 
@@ -98,7 +99,7 @@ RULES = [
     ("min_share", {"players": ["p6"], "value": 0.01}, {"pass"}),
     ("min_share", {"players": ["p6"], "value": 0.2}, {"pass", "insufficient_evidence"}),
     ("max_share", {"players": ["p6"], "value": 0.001}, {"fail"}),
-    ("max_share", {"players": ["p6"], "value": 0.1}, {"fail", "insufficient_evidence"}),
+    ("max_share", {"players": ["p6"], "value": 0.12}, {"fail", "insufficient_evidence"}),
     ("min_importance", {"players": ["p6"], "value": 0.01}, {"pass"}),
     ("canary", {"feature": "p5", "players": ["p6"]}, {"pass", "fail"}),
     ("canary", {"feature": "p6", "players": ["p0", "p1"]}, {"fail", "insufficient_evidence"}),
@@ -129,6 +130,15 @@ def test_rules_do_not_decide_where_noise_is_unknown(rule, settings, wrong):
     accumulator.add(rng.normal(size=(N, D)) * (SCALES + NOISE), unknown, zeros, np.zeros(N), np.zeros(N))
     evidence = Evidence.from_summary(accumulator.result(), [f"p{i}" for i in range(D)])
     assert apply_rule(rule, settings, evidence).outcome == "insufficient_evidence"
+
+
+def test_what_was_cut_off_gives_the_means_back_to_the_bit():
+    accumulator = explanation(np.random.default_rng(7))
+    found, means = accumulator.result(), accumulator.absolute.mean_or_nan()
+    assert (means < 0).any()
+    np.testing.assert_array_equal(found.uncut, means)
+    np.testing.assert_array_equal(found.cut_off, np.where(means < 0, means, 0.0))
+    np.testing.assert_array_equal(found.columns()["cut_off"], found.cut_off)
 
 
 def test_noise_that_examples_share_is_part_of_the_error():
@@ -183,9 +193,10 @@ def test_noise_that_is_cut_off_at_0_in_many_players_does_not_move_the_shares_of_
         accumulator.add(truth + errors, known, np.zeros((300, 60)), none, none, design_ids=ids)
         found = accumulator.result()
         middle = (found.share_ci_low + found.share_ci_high)[:7] / 2
-        off.append([middle.sum(), found.share[:7].sum()])
+        off.append([middle.sum(), found.share[:7].sum(), parts_of(found.mean_abs, found.uncut.sum())[:7].sum()])
         assert (found.share_ci_low <= found.share).all()
         assert (found.share <= found.share_ci_high).all()
-    middle, share = np.mean(off, axis=0)
+    middle, share, of_uncut = np.mean(off, axis=0)
     assert abs(middle - 1) < 0.01
     assert share < 0.98
+    assert abs(of_uncut - 1) < 0.01

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from tfx_explain import tables
@@ -95,28 +95,28 @@ class Details:
         _require(rows, ("pooled_std_error", "degrees_of_freedom"), tables.SLICE_DIFFERENCES.file)
         error = np.maximum(rows["std_error"], rows["pooled_std_error"]).where(rows["p_value"].notna())
         return SliceContrast(
-            difference=_by_player(evidence.players, rows["player"], rows["difference"]),
-            std_error=_by_player(evidence.players, rows["player"], error),
+            difference=by_player(evidence.players, rows["player"], rows["difference"]),
+            std_error=by_player(evidence.players, rows["player"], error),
             degrees_of_freedom=float(rows["degrees_of_freedom"].iloc[0]),
-            total=float(np.sum(overall.mean_abs)),
-            total_std_error=math.sqrt(max(float(np.sum(overall.mean_abs_covariance)), 0.0)),
+            total=overall.total,
+            total_std_error=overall.total_std_error,
         )
 
 
 def _signed(players: Sequence[str], rows: pd.DataFrame) -> SignedMeans:
     names = ("mean_signed", "mean_signed_std_error", "mean_design_std_error")
-    mean, std_error, design_error = (_by_player(players, rows["player"], rows[name]) for name in names)
+    mean, std_error, design_error = (by_player(players, rows["player"], rows[name]) for name in names)
     return SignedMeans(mean, std_error, design_error, skewness_of(players, rows, "signed_skewness"))
 
 
 def skewness_of(players: Sequence[str], rows: pd.DataFrame, column: str) -> Array | None:
     """(d,) from a row per player; None where an earlier version wrote the table, without the column."""
-    return _by_player(players, rows["player"], rows[column]) if column in rows else None
+    return by_player(players, rows["player"], rows[column]) if column in rows else None
 
 
-def _by_player(players: Sequence[str], names: pd.Series, values: pd.Series) -> Array:
+def by_player(players: Sequence[str], names: pd.Series, values: npt.ArrayLike) -> Array:
     """(d,) values in the order of the players; 0 for those that the model does not read."""
-    return pd.Series(values.to_numpy(float), names).reindex(list(players), fill_value=0.0).to_numpy()
+    return pd.Series(np.asarray(values, np.float64), names).reindex(list(players), fill_value=0.0).to_numpy()
 
 
 def _ordered(curve: pd.DataFrame, evidence: Evidence) -> Steps | None:

@@ -13,7 +13,7 @@ from typing_extensions import Self
 from tfx_explain import tables
 from tfx_explain.config import SlicingSpec
 from tfx_explain.errors import ConfigError
-from tfx_explain.explanation_validator.details import Details, skewness_of
+from tfx_explain.explanation_validator.details import Details, by_player, skewness_of
 from tfx_explain.judgement import Evidence, RuleDescription
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.slicing import OVERALL, in_spec, spec_name, value_text
@@ -88,13 +88,14 @@ class _Tables:
     def evidence(self, slice_key: str, output: str, n_examples: int) -> Evidence:
         """The evidence of one (slice, output); `n_examples` is the slice's, where it has no tables."""
         key, players = (slice_key, output), self.players
-        rows, n_effective, skewness = self.importance.get(key), None, None
+        rows, n_effective, skewness, cut_off = self.importance.get(key), None, None, np.zeros(len(players))
         mean_abs, covariance = np.full(len(players), np.nan), np.full((len(players), len(players)), np.nan)
         if rows is not None:
             mean_abs, covariance = _moments(players, rows, self.covariance[key])
             n_examples = int(rows["num_examples"].iloc[0])
             n_effective = float(rows["num_effective_examples"].iloc[0])
             skewness = skewness_of(players, rows, "skewness")
+            cut_off = by_player(players, rows["player"], tables.cut_off_of(rows))
         return Evidence(
             players=players,
             n_examples=n_examples,
@@ -107,6 +108,7 @@ class _Tables:
             unused=self.unused,
             skewness=skewness,
             method=self.method,
+            cut_off=cut_off,
         )
 
 

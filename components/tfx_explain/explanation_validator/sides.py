@@ -52,6 +52,7 @@ class Side:
             covariance=self._matrix(key, players, "covariance"),
             mean_signed=rows["mean_signed"].to_numpy(np.float64),
             mean_signed_std_error=rows["mean_signed_std_error"].to_numpy(np.float64),
+            cut_off=tables.cut_off_of(rows),
         )
 
     def difference_covariance(self, key: Key, players: Sequence[str]) -> Array:

@@ -17,6 +17,12 @@ from tfx_explain.judgement.wording import count, joined
 from tfx_explain.summary.importance import ImportanceSummary
 from tfx_explain.summary.ratio import Array
 
+ONLY_NOISE = (
+    "Noise leaves nothing of the total importance, so that no share of it can be told: explain more examples, or with "
+    "a larger budget."
+)
+"""What rules say where importance is there, but its sum over players is not above 0."""
+
 
 def positions(known: Sequence[str], players: Sequence[str], naming: str = "a rule") -> list[int]:
     """Positions of the named players, each once.
@@ -63,6 +69,7 @@ class Evidence:
       steps: (method, feature) -> what its profile changes by; None = no profiles were computed.
       contrast: the slice against all other rows; None = this is the whole data, or there were no slices.
       method: whose table of attributions it is about; empty where it is of none.
+      cut_off: (d,) what was cut off of means that noise made negative, 0 or below; see `uncut`.
     """
 
     players: tuple[str, ...]
@@ -80,6 +87,7 @@ class Evidence:
     steps: Mapping[tuple[str, str], Steps] | None = None
     contrast: SliceContrast | None = None
     method: str = ""
+    cut_off: Array | float = 0.0
 
     def __post_init__(self) -> None:
         """Checks that the parts fit.
@@ -117,6 +125,7 @@ class Evidence:
                 summary.mean_design_std_error,
                 summary.signed_skewness,
             ),
+            cut_off=summary.cut_off,
         )
 
     @property
@@ -130,9 +139,22 @@ class Evidence:
         return self.weighed_examples - 1
 
     @property
+    def uncut(self) -> Array:
+        """(d,) the means before they were cut off at 0: what sums over players are made of.
+
+        A sum of what noise leaves above 0 alone is too large, the more so the more players there are.
+        """
+        return np.asarray(self.mean_abs, np.float64) + self.cut_off
+
+    @property
     def total(self) -> float:
-        """The importance of all players together."""
-        return float(np.sum(self.mean_abs))
+        """The importance of all players together; not above 0 where noise leaves nothing of it."""
+        return float(np.sum(self.uncut))
+
+    @property
+    def positive_total(self) -> float | None:
+        """The total; None where it is not above 0, so that nothing is a part of it."""
+        return self.total if self.total > 0 else None
 
     @property
     def total_std_error(self) -> float:
@@ -174,6 +196,8 @@ class Evidence:
                 "background."
             )
         if not np.sum(self.mean_abs) > 0:
+            if not self.has_no_effect.all():
+                return ONLY_NOISE
             return (
                 "No player has any importance, since the output is the same for every example and background row: "
                 "check that the right model and output were explained."

@@ -21,7 +21,7 @@ from typing_extensions import Self
 
 from tfx_explain.errors import ConfigError
 from tfx_explain.judgement.bounds import Bounds
-from tfx_explain.judgement.evidence import Evidence
+from tfx_explain.judgement.evidence import ONLY_NOISE, Evidence
 from tfx_explain.judgement.finding import Outcome
 
 Settings = Mapping[str, Any]
@@ -85,14 +85,18 @@ class Need:
     """What a rule needs of the evidence beside importance.
 
     Attributes:
-      detail: the field of `Evidence`, None where it is not known.
+      detail: what `Evidence` has it as, None where it is not known.
       otherwise: what to say where it is absent. Of a mistake: what goes on after the rule's name.
       is_mistake: whether the explanation was made without it, so that the policy cannot be judged at all.
     """
 
-    detail: Literal["signed", "interactions", "steps", "contrast"]
+    detail: Literal["signed", "interactions", "steps", "contrast", "positive_total"]
     otherwise: str
     is_mistake: bool = False
+
+
+TOTAL = Need("positive_total", ONLY_NOISE)
+"""Of rules whose figures are parts of the total importance."""
 
 
 @dataclasses.dataclass(frozen=True)

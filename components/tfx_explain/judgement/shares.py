@@ -22,7 +22,7 @@ class ShareTest:
 
     Attributes:
       share: sum of their mean |attribution| / the sum of all, 0 where that is 0 / 0; each bound is right with the
-        confidence, NaN where unknown.
+        confidence, NaN where unknown. Both sums are of means that are not cut off at 0.
       difference: mean over examples of u = sum_S |phi| - value * sum_all |phi|; its bounds are infinite where the total
         cannot be told from zero.
     """
@@ -40,22 +40,25 @@ class ShareTest:
         chosen = np.zeros(len(evidence.players))
         chosen[evidence.index(players)] = 1.0
         covariance = np.asarray(evidence.mean_abs_covariance, dtype=np.float64)
-        part, total = (float(chosen @ evidence.mean_abs), evidence.total)
+        # What noise makes negative is no less than nothing, but only once it is summed.
+        of_players, total = float(chosen @ evidence.uncut), evidence.total
+        part = max(of_players, 0.0)
         if not total > 0:
-            return cls(Bounds(0.0, math.nan, math.nan), Bounds(0.0, -math.inf, math.inf))
+            value = 0.0 if evidence.has_no_effect.all() else math.nan
+            return cls(Bounds(value, math.nan, math.nan), Bounds(value, -math.inf, math.inf))
         total_variance = float(covariance.sum())
         figures = (part, total, chosen @ covariance @ chosen, chosen @ covariance.sum(1), total_variance)
         quantile = t_quantile(confidence, evidence.degrees_of_freedom)
         quantiles = [widened(quantile, skewness) for skewness in of_share(*figures, evidence.weighed_examples)]
         low, high = share_interval(*figures, quantiles[0])[0], share_interval(*figures, quantiles[1])[1]
         contrast = chosen - value
-        difference = float(contrast @ evidence.mean_abs)
+        difference = float(contrast @ evidence.uncut) - min(of_players, 0.0)
         std_error = math.sqrt(max(float(contrast @ covariance @ contrast), 0.0))
         # Where Fieller's interval is everything, no comparison may be called certain.
         total_std_error = math.sqrt(max(total_variance, 0.0))
         margins = [float(q[0]) * std_error if total > float(q[0]) * total_std_error else math.inf for q in quantiles]
         return cls(
-            Bounds(part / total, float(low[0]), float(high[0])),
+            Bounds(min(part / total, 1.0), float(low[0]), float(high[0])),
             Bounds(difference, difference - margins[0], difference + margins[1]),
         )
 

@@ -28,7 +28,8 @@ class ReportData:
     Attributes:
       manifest: as `tables` describes; any part of it may be missing.
       importance: a row per (slice, output, player): `slice`, `output`, `player`, `value` = mean |attribution|, `rank`,
-        and optionally `std_error`, `ci_low`, `ci_high`, `share`, `share_ci_low`, `share_ci_high`. NaN = unknown.
+        and optionally `std_error`, `ci_low`, `ci_high`, `share`, `share_ci_low`, `share_ci_high`, `cut_off`. NaN =
+        unknown.
       examples: output -> a sample of explained rows: their own features under their own names, `attribution_<player>`,
         `prediction`, `base_value`, and optionally `example_id`.
       slice_differences: a row per (slice, output, player) as `tables` describes: at least `slice`,

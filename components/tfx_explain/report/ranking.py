@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tfx_explain import tables
+from tfx_explain.summary.ratio import parts_of
 from tfx_explain.tables import ATTRIBUTION_PREFIX
 
 MAX_BARS = 20
@@ -27,7 +29,7 @@ class Bar:
       std_error: its standard error.
       ci_low: lower end of its interval.
       ci_high: upper end.
-      share: of the total importance.
+      share: of the total importance, which is not cut off at 0 where noise makes a player negative.
       share_ci: lower and upper end of its interval; NaN where unknown.
       direction: how the attribution moves with the feature's value in the sample: `rises`, `falls`, `mixed` or empty.
       baseline: the same figure of the baseline model; NaN where there is none.
@@ -58,8 +60,8 @@ class Ranking:
     Attributes:
       bars: all of them.
       n_hidden: how many are left out of the chart.
-      hidden_value: sum of their mean |attribution|.
-      hidden_share: sum of their shares.
+      hidden_value: sum of their mean |attribution|, of which only the sum is cut off at 0.
+      hidden_share: of the total importance.
       has_baseline: whether there is anything to compare with.
       has_direction: whether any direction is known.
     """
@@ -106,15 +108,17 @@ def rank_players(
     longest = np.nanmax(
         [*rows["value"], *rows["ci_high"], *(baseline_values.get(p, np.nan) for p in rows["player"]), 1e-300]
     )
+    uncut = (rows["value"] + tables.cut_off_of(rows)).to_numpy(np.float64)
+    rows = rows.assign(share=tables.shares_of_total(rows))
     bars = tuple(_bar(row, baseline_values, float(longest), examples, features) for row in rows.to_dict("records"))
     # Leaving out a single one would save nothing.
     n_hidden = len(bars) - MAX_BARS if len(bars) > MAX_BARS + 1 else 0
-    hidden = bars[len(bars) - n_hidden :]
+    hidden_value = max(float(uncut[len(bars) - n_hidden :].sum()), 0.0)
     return Ranking(
         bars=bars,
         n_hidden=n_hidden,
-        hidden_value=sum(bar.value for bar in hidden),
-        hidden_share=sum(bar.share for bar in hidden),
+        hidden_value=hidden_value,
+        hidden_share=float(parts_of(hidden_value, uncut.sum())),
         has_baseline=bool(baseline_values),
         has_direction=any(bar.direction for bar in bars),
     )

@@ -65,7 +65,7 @@ def _followers(bars: Sequence[Bar]) -> list[Markup]:
     named = [Markup("<b>{}</b> ({})").format(shortened(bar.player, _MAX_NAME), percent(bar.share)) for bar in bars[1:3]]
     if len(named) < 2:
         return [Markup("{} follows.").format(name) for name in named]
-    together = f"; these three carry {percent(sum(bar.share for bar in bars[:3]))}" if len(bars) > 3 else ""
+    together = f"; these three carry {percent(min(sum(bar.share for bar in bars[:3]), 1.0))}" if len(bars) > 3 else ""
     return [Markup("{} and {} follow{}.").format(*named, together)]
 
 

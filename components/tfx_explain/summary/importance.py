@@ -30,6 +30,8 @@ class ImportanceSummary:
       n_examples: examples of positive weight.
       n_effective: (sum w)^2 / sum w^2; equals n_examples without weights.
       mean_abs: (d,) mean |attribution| without the bias that noise of the attributions gives it, not below 0.
+      cut_off: (d,) that mean where it is below 0 by chance, and was cut off there; else 0. Sums over players are of
+        `uncut`, since what is cut off in many players would make them too large.
       mean_abs_covariance: (d, d) covariance of the errors of those means; NaN below two examples, and where the noise
         of an attribution is unknown.
       mean_signed: (d,) mean attribution.
@@ -44,10 +46,10 @@ class ImportanceSummary:
       ci_low: (d,) lower end of the interval of `mean_abs`, not below 0.
       ci_high: (d,) upper end.
       rank: (d,) 1 = most important; equal importances share the best rank.
-      share: (d,) mean_abs / sum of mean_abs; 0 where everything is 0.
+      share: (d,) mean_abs / sum of mean_abs; 0 where everything is 0. Too small where much was cut off.
       share_std_error: (d,) its standard error (delta method).
-      share_ci_low: (d,) lower end of Fieller's interval of `share`.
-      share_ci_high: (d,) upper end.
+      share_ci_low: (d,) lower end of Fieller's interval of the part of the sum of `uncut`; not above `share`.
+      share_ci_high: (d,) upper end; not below `share`.
       mean_design_std_error: (d,) mean over examples of the error from sampling coalitions.
       mean_background_std_error: (d,) mean over examples of the error from sampling background rows.
       max_completeness_gap: largest |completeness gap| of any example.
@@ -57,6 +59,7 @@ class ImportanceSummary:
     n_examples: int
     n_effective: float
     mean_abs: Array
+    cut_off: Array
     mean_abs_covariance: Array
     mean_signed: Array
     mean_signed_std_error: Array
@@ -76,6 +79,11 @@ class ImportanceSummary:
     mean_background_std_error: Array
     max_completeness_gap: float
     max_relative_completeness_gap: float
+
+    @property
+    def uncut(self) -> Array:
+        """(d,) the means before they were cut off at 0."""
+        return self.mean_abs + self.cut_off
 
     def columns(self) -> dict[str, npt.NDArray[np.generic]]:
         """The per-player figures as table columns, (d,) each; `mean_abs` is called `value`."""
@@ -226,6 +234,7 @@ class ImportanceAccumulator:
             n_examples=self.n_examples,
             n_effective=n_effective,
             mean_abs=mean_abs,
+            cut_off=unbounded - mean_abs,
             mean_abs_covariance=covariance,
             mean_signed=mean_signed,
             mean_signed_std_error=np.sqrt(signed_variance),

@@ -21,6 +21,18 @@ def t_quantile(probability: float, degrees_of_freedom: float) -> float:
     return float(special.stdtrit(degrees_of_freedom, probability))
 
 
+def parts_of(sizes: npt.ArrayLike, total: npt.ArrayLike) -> Array:
+    """Sizes >= 0 as parts of a total, which noise may have made too small: at most 1, and 0 where it is not above 0.
+
+    Args:
+      sizes: (..., d).
+      total: of a shape that broadcasts with theirs.
+    """
+    values, whole = np.asarray(sizes, np.float64), np.asarray(total, np.float64)
+    parts = np.divide(values, whole, out=np.zeros_like(values), where=np.broadcast_to(whole > 0, values.shape))
+    return np.asarray(np.minimum(parts, 1.0))
+
+
 def share_interval(
     part: npt.ArrayLike,
     total: float,

@@ -6,6 +6,7 @@ A column that is written stands here with a sentence; one that stands here is wr
 from __future__ import annotations
 
 from tfx_explain.tables.columns import (
+    CUT_OFF,
     MEAN_ABS_ATTRIBUTION,
     PROFILE_METHODS,
     SHAPLEY,
@@ -56,6 +57,7 @@ from tfx_explain.tables.schema import (
     Kind,
     Table,
 )
+from tfx_explain.tables.totals import cut_off_of, shares_of_total
 
 TABLES = (
     *(IMPORTANCE, IMPORTANCE_COVARIANCE, BASELINE_IMPORTANCE, BASELINE_IMPORTANCE_COVARIANCE, INTERACTIONS),
@@ -84,6 +86,7 @@ __all__ = [
     "BASE_VALUE",
     "CLAIM",
     "COMPLETENESS_GAP",
+    "CUT_OFF",
     "DEAD_LETTERS",
     "DEGREES_OF_FREEDOM",
     "EXAMPLE_ID",
@@ -110,4 +113,6 @@ __all__ = [
     "Column",
     "Kind",
     "Table",
+    "cut_off_of",
+    "shares_of_total",
 ]

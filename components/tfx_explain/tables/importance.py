@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from tfx_explain.tables.columns import (
+    CUT_OFF,
     NUM_EXAMPLES,
     OF_METRIC,
     OF_OUTPUT,
@@ -42,6 +43,14 @@ IMPORTANCE = Table(
             "below 0; or what `metric` says.",
             OF_METRIC,
         ),
+        of_attributions(
+            CUT_OFF,
+            "That mean where it is below 0 by chance, so that `value` is 0; else 0. Rules, drift and the report take "
+            "shares of the sum of `value` and `cut_off` over all players, since noise that is cut off in many players "
+            "makes the sum of `value` alone too large.",
+            OF_OUTPUT,
+            since="2026-11-28",
+        ),
         of_attributions("mean_signed", "Mean attribution, which may be negative.", OF_OUTPUT),
         of_attributions("mean_signed_std_error", "Standard error of `mean_signed`.", OF_OUTPUT, empty=UNKNOWN),
         of_attributions(
@@ -73,12 +82,21 @@ IMPORTANCE = Table(
         number("ci_low", "Lower end of the 95 % interval of `value` (Student's t).", OF_METRIC, empty=UNKNOWN),
         number("ci_high", "Upper end of that interval.", OF_METRIC, empty=UNKNOWN),
         whole("rank", "1 is most important in its slice, output and method; equal values share the best rank."),
-        of_attributions("share", "`value` as a part of the sum over all players; 0 where that is 0.", PART),
+        of_attributions(
+            "share",
+            "`value` as a part of the sum over all players; 0 where that is 0. Too small for players that matter where "
+            "much was cut off.",
+            PART,
+        ),
         of_attributions("share_std_error", "Standard error of `share`.", PART, empty=_NO_SHARE),
         of_attributions(
-            "share_ci_low", "Lower end of the 95 % interval of `share` (Fieller's).", PART, empty=_NO_SHARE
+            "share_ci_low",
+            "Lower end of the 95 % interval (Fieller's) of `value` as a part of the sum of `value` and `cut_off` over "
+            "all players; not above `share`.",
+            PART,
+            empty=_NO_SHARE,
         ),
-        of_attributions("share_ci_high", "Upper end of that interval.", PART, empty=_NO_SHARE),
+        of_attributions("share_ci_high", "Upper end of that interval; not below `share`.", PART, empty=_NO_SHARE),
         of_attributions(
             "mean_design_std_error",
             "Mean over examples of the error of their attributions from sampling coalitions; 0 if all were evaluated.",

@@ -30,7 +30,8 @@ def _moments(phi: np.ndarray, weights: np.ndarray | None = None) -> Moments:
     accumulator.add(phi, np.zeros((n, d)), np.zeros((n, d)), np.zeros(n), np.zeros(n), weights)
     result = accumulator.result()
     signed = result.mean_signed, result.mean_signed_std_error
-    return Moments(result.n_examples, result.n_effective, result.mean_abs, result.mean_abs_covariance, *signed)
+    of_sizes = result.mean_abs, result.mean_abs_covariance
+    return Moments(result.n_examples, result.n_effective, *of_sizes, *signed, cut_off=result.cut_off)
 
 
 def _judge(rule: Mapping[str, Mapping[str, Any]], ours: np.ndarray, theirs: np.ndarray, **kwargs: Any) -> Finding:

@@ -7,9 +7,10 @@ from sklearn.metrics import ndcg_score, roc_auc_score
 
 from tfx_explain.judgement.drift import distances, histograms
 from tfx_explain.judgement.drift.classifier import auc, classifier_bounds
-from tfx_explain.judgement.drift.comparison import Comparison, shares
+from tfx_explain.judgement.drift.comparison import Comparison
 from tfx_explain.judgement.drift.histograms import ReferenceBins, histogram_bounds
 from tfx_explain.judgement.drift.values import Levels, Scale, Values
+from tfx_explain.summary.ratio import parts_of
 
 SURE = Levels(0.95, 0.95)
 
@@ -22,7 +23,8 @@ def rng():
 @pytest.fixture
 def pairs(rng):
     """(40, 7) shares twice."""
-    return shares(rng.lognormal(size=(40, 7))), shares(rng.lognormal(size=(40, 7)))
+    ours, theirs = rng.lognormal(size=(2, 40, 7))
+    return parts_of(ours, ours.sum(axis=1, keepdims=True)), parts_of(theirs, theirs.sum(axis=1, keepdims=True))
 
 
 def test_ndcg_is_that_of_scikit_learn(pairs):

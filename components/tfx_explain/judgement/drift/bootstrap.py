@@ -10,7 +10,7 @@ import numpy as np
 from scipy import special
 
 from tfx_explain.judgement.bounds import Bounds
-from tfx_explain.judgement.drift.comparison import Comparison, shares
+from tfx_explain.judgement.drift.comparison import Comparison
 from tfx_explain.judgement.drift.values import Levels
 from tfx_explain.summary.ratio import Array
 
@@ -81,7 +81,7 @@ def share_bounds(
     """
     rng = generator("drift", comparison.slice_key, comparison.output)
     ours, theirs = (side.shares()[chosen] for side in (comparison.candidate, comparison.baseline))
-    drawn = [shares(values)[:, chosen] for values in comparison.draws(N_DRAWS, rng)]
+    drawn = [shares[:, chosen] for shares in comparison.drawn_shares(N_DRAWS, rng)]
     noise = measure(drawn[0] - ours, drawn[1] - theirs)
     value, levels = float(measure(ours, theirs)), Levels(confidence, confidence)
     return distance_bounds(value, measure(*drawn), noise, levels, largest=1.0)

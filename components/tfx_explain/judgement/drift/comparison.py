@@ -6,12 +6,11 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from tfx_explain.errors import InputError
 from tfx_explain.judgement.evidence import positions
 from tfx_explain.judgement.wording import count
-from tfx_explain.summary.ratio import Array
+from tfx_explain.summary.ratio import Array, parts_of
 
 DRIFT_RULE = "a drift rule"
 """Who names players, for people."""
@@ -28,6 +27,7 @@ class Moments:
       covariance: (d, d) of those means over examples.
       mean_signed: (d,) mean attribution.
       mean_signed_std_error: (d,) its standard error.
+      cut_off: (d,) what was cut off of means that noise made negative, 0 or below.
     """
 
     n_examples: int
@@ -36,6 +36,7 @@ class Moments:
     covariance: Array
     mean_signed: Array
     mean_signed_std_error: Array
+    cut_off: Array | float = 0.0
 
     @classmethod
     def unknown(cls, n_players: int, n_examples: int = 0) -> Moments:
@@ -44,9 +45,19 @@ class Moments:
         return cls(n_examples, n_examples, unknown, np.full((n_players, n_players), np.nan), unknown, unknown)
 
     @property
+    def uncut(self) -> Array:
+        """(d,) the means before they were cut off at 0: what sums over players are made of."""
+        return self.mean_abs + self.cut_off
+
+    @property
     def total(self) -> float:
-        """Sum of all mean |attribution|."""
-        return float(self.mean_abs.sum())
+        """Sum of all mean |attribution|; not above 0 where noise leaves nothing of it."""
+        return float(self.uncut.sum())
+
+    @property
+    def is_only_noise(self) -> bool:
+        """Whether no share can be told, although attributions are not 0."""
+        return not self.total > 0 and bool(self.mean_abs.any() or self.covariance.any())
 
     @property
     def total_std_error(self) -> float:
@@ -65,7 +76,7 @@ class Moments:
 
     def shares(self) -> Array:
         """(d,) shares of the total; 0 where there is none."""
-        return np.asarray(shares(self.mean_abs))
+        return parts_of(self.mean_abs, self.total)
 
     def share_covariance(self) -> Array:
         """(d, d) covariance of the shares by the delta method; 0 where there is no total."""
@@ -125,20 +136,31 @@ class Comparison:
             if not side.is_known():
                 where = name[:1].lower() + name[1:]
                 return f"The importance in {where} or its error is not a number: explain the model again."
-        if not self.baseline.total > 0 and not self.candidate.total > 0:
+        if not self.baseline.mean_abs.any() and not self.candidate.mean_abs.any():
             return "No player has any importance on either side: check that the right model and output were explained."
         return ""
 
     def draws(self, n_draws: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """What both importances might have been estimated as: (n_draws, d) each, multivariate t about the estimates."""
+        """What both importances might have been estimated as: (n_draws, d) each, multivariate t about the estimates.
+
+        They are not cut off at 0.
+        """
         d = len(self.players)
         mean = np.concatenate([self.candidate.mean_abs, self.baseline.mean_abs])
         values, vectors = np.linalg.eigh(self._joint_covariance())
         noise = rng.standard_normal((n_draws, 2 * d)) @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
         degrees = max(min(self.candidate.degrees_of_freedom, self.baseline.degrees_of_freedom), 1.0)
         noise *= np.sqrt(degrees / rng.chisquare(degrees, (n_draws, 1)))
-        drawn = np.maximum(mean + noise, 0.0)
+        drawn = mean + noise
         return drawn[:, :d], drawn[:, d:]
+
+    def drawn_shares(self, n_draws: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """The shares that come of `draws`, (n_draws, d) each; importances are cut off at 0, their totals are not."""
+        ours, theirs = (
+            parts_of(np.maximum(drawn, 0.0), drawn.sum(axis=1, keepdims=True) + np.sum(side.cut_off))
+            for drawn, side in zip(self.draws(n_draws, rng), (self.candidate, self.baseline), strict=True)
+        )
+        return ours, theirs
 
     def _joint_covariance(self) -> Array:
         """(2d, 2d) of candidate and baseline."""
@@ -163,10 +185,3 @@ def too_few(name: str, n_examples: int, least: int) -> str:
         f"{name} has only {count(n_examples)} examples here and this rule needs {count(least)}: explain more or lower "
         "`min_slice_examples`."
     )
-
-
-def shares(importance: npt.ArrayLike) -> Array:
-    """Importances (..., d) >= 0 as fractions of their sum; 0 where the sum is 0."""
-    values = np.asarray(importance, dtype=np.float64)
-    total = values.sum(axis=-1, keepdims=True)
-    return np.asarray(np.divide(values, total, out=np.zeros_like(values), where=total > 0))

@@ -128,7 +128,7 @@ def ndcg_bounds(comparison: Comparison, chosen: Sequence[int], confidence: float
     value = float(distances.ndcg_loss(candidate, baseline))
     if not baseline.sum() > 0:
         return Bounds(value, 0.0, 1.0)
-    covariance = comparison.baseline.share_covariance()[np.ix_(chosen, chosen)]
+    covariance = _as_it_is(comparison.baseline).share_covariance()[np.ix_(chosen, chosen)]
     quantile = t_quantile(half, comparison.baseline.degrees_of_freedom)
     best, worst = _best_places(ours, baseline), _worst_places(ours, baseline)
     ideal = np.argsort(np.argsort(-baseline, kind="stable"), kind="stable")
@@ -166,4 +166,10 @@ def _worst_places(known: KnownOrder, gain: Array) -> npt.NDArray[np.int64]:
 
 
 def _shares(comparison: Comparison, chosen: Sequence[int]) -> tuple[Array, Array]:
-    return comparison.candidate.shares()[chosen], comparison.baseline.shares()[chosen]
+    ours, theirs = (_as_it_is(side) for side in (comparison.candidate, comparison.baseline))
+    return ours.shares()[chosen], theirs.shares()[chosen]
+
+
+def _as_it_is(side: Moments) -> Moments:
+    """The side with shares of the sum of its importances: places, and ratios of gains, depend on no total."""
+    return dataclasses.replace(side, cut_off=0.0)

@@ -18,18 +18,19 @@ def fold_change_bounds(comparison: Comparison, chosen: Sequence[int], confidence
 
     Fieller's bounds of the ratio r of two independent means, with Student's t and the smaller one of the degrees of
     freedom, widened for skewness. That r is above the limit or below its inverse are two chances of a false alarm,
-    which share the error of the lower bound. An importance that is exactly 0 on one side only is an infinite change.
+    which share the error of the lower bound. An importance that is exactly 0 on one side only is an infinite change;
+    one of which noise leaves nothing may be one.
 
     Source: E. C. Fieller, JRSS B 16 (1954) 175-185.
     """
     sides = comparison.candidate, comparison.baseline
-    ours, theirs = (float(side.mean_abs[chosen].sum()) for side in sides)
-    if ours == theirs == 0:
-        return Bounds.exact(1.0)
+    ours, theirs = (max(float(side.uncut[chosen].sum()), 0.0) for side in sides)
     variances = [max(float(side.covariance[np.ix_(chosen, chosen)].sum()), 0.0) for side in sides]
+    if ours == theirs == 0:
+        return Bounds(1.0, 1.0, math.inf) if any(variances) else Bounds.exact(1.0)
     if 0 in (ours, theirs):
-        sure = max(ours, theirs) > _quantile(comparison, confidence) * math.sqrt(max(variances))
-        return Bounds(math.inf, math.inf if sure else 1.0, math.inf)
+        left, gone = variances if theirs == 0 else variances[::-1]
+        return _vanished_bounds(max(ours, theirs), left, gone, _quantile(comparison, confidence))
     # Either side in units of its own estimate, so that the ratio is 1.
     relative = variances[0] / ours**2, variances[1] / theirs**2
     parts = [(1.0, v, side.n_effective) for v, side in zip(relative, sides, strict=True)]
@@ -39,6 +40,15 @@ def fold_change_bounds(comparison: Comparison, chosen: Sequence[int], confidence
     lowest, highest = (_ratio_end(relative, float(widened(outer, g)), up) for g, up in ((left, False), (right, True)))
     low = max(ratio * least, _inverse(ratio * most), 1.0)
     return Bounds(max(ratio, 1 / ratio), low, max(ratio * highest, _inverse(ratio * lowest)))
+
+
+def _vanished_bounds(size: float, variance: float, of_nothing: float, quantile: float) -> Bounds:
+    """Fieller's, where one importance is 0: the other one is at least so many times what the error of 0 leaves."""
+    least = math.sqrt(max(size**2 - quantile**2 * variance, 0.0))
+    most_of_nothing = quantile * math.sqrt(of_nothing)
+    if not least > 0:
+        return Bounds(math.inf, 1.0, math.inf)
+    return Bounds(math.inf, max(least / most_of_nothing, 1.0) if most_of_nothing > 0 else math.inf, math.inf)
 
 
 def _ratio_end(variances: tuple[float, float], quantile: float, upper: bool) -> float:

@@ -9,9 +9,9 @@ import numpy as np
 from tfx_explain.errors import ConfigError
 from tfx_explain.judgement.bounds import Bounds, decide_all
 from tfx_explain.judgement.details import Interactions
-from tfx_explain.judgement.evidence import Evidence
+from tfx_explain.judgement.evidence import ONLY_NOISE, Evidence
 from tfx_explain.judgement.intervals import Skewness, part_intervals
-from tfx_explain.judgement.rule import Decision, Need, RuleDescription
+from tfx_explain.judgement.rule import TOTAL, Decision, Need, RuleDescription
 from tfx_explain.judgement.rules.sentences import Compared
 from tfx_explain.judgement.skewness import of_difference, of_sizes
 from tfx_explain.judgement.wording import joined, percent, percents
@@ -84,6 +84,8 @@ def _max_slice_difference(
     contrast, chosen = evidence.contrast, evidence.index(players)
     if contrast is None or np.isnan(contrast.std_error).any():
         return Decision.undecided(_CONTRAST.otherwise, players or ())
+    if not contrast.total > 0:
+        return Decision.undecided(ONLY_NOISE, players or ())
     difference, std_error = contrast.difference[chosen], contrast.std_error[chosen]
     total, freedom = (contrast.total, contrast.total_std_error), contrast.degrees_of_freedom
     skewness = _difference_skewness(evidence, chosen, difference, std_error)
@@ -116,7 +118,9 @@ _INTERACTIONS = Need(
 )
 _CONTRAST = Need("contrast", "The slice or the rest has too few examples to be compared: explain more.")
 
-MAX_INTERACTION = RuleDescription("max_interaction", _max_interaction, Evidence, "fraction", needs=(_INTERACTIONS,))
+MAX_INTERACTION = RuleDescription(
+    "max_interaction", _max_interaction, Evidence, "fraction", needs=(_INTERACTIONS, TOTAL)
+)
 MAX_SLICE_DIFFERENCE = RuleDescription(
     "max_slice_difference",
     _max_slice_difference,

@@ -14,6 +14,7 @@ from tfx_explain.judgement.drift.measure import FACTOR, UNBOUNDED, Measure
 from tfx_explain.judgement.drift.orders import kendall_bounds, ndcg_bounds, top_k_bounds
 from tfx_explain.judgement.drift.reversals import fold_change_bounds, rank_reversal_bounds, sign_flip_bounds
 from tfx_explain.judgement.drift.z_tests import ZTests
+from tfx_explain.judgement.evidence import ONLY_NOISE
 from tfx_explain.judgement.finding import Outcome
 from tfx_explain.judgement.rule import Decision, RuleDescription, Settings
 from tfx_explain.summary.ratio import Array
@@ -51,6 +52,8 @@ DRIFT_MEASURES: Mapping[str, Measure] = {
 }
 """What `drift: {measure: ...}` may be; each is 0 (`importance_ratio`: 1) where nothing changed."""
 
+_OF_SHARES = ("total_variation", "l_infinity", "rank_reversal", "sign_flips")
+
 
 def _drift(
     comparison: Comparison,
@@ -79,6 +82,8 @@ def _drift(
       k: size of the top, for `top_k_overlap`.
     """
     by = DRIFT_MEASURES[measure]
+    if measure in _OF_SHARES and (comparison.candidate.is_only_noise or comparison.baseline.is_only_noise):
+        return Decision.undecided(ONLY_NOISE)
     further = {"k": k} if "k" in by.takes else {}
     bounds = by.bounds(comparison, comparison.index(players), confidence, **further)
     decision = by.decision(bounds, max, confidence)
@@ -87,7 +92,7 @@ def _drift(
 
 def _movers(comparison: Comparison, outcome: Outcome) -> str:
     """Where the importance went, for a person who has to find out why."""
-    if outcome == "pass":
+    if outcome == "pass" or comparison.candidate.is_only_noise or comparison.baseline.is_only_noise:
         return ""
     ours, theirs = comparison.candidate.shares(), comparison.baseline.shares()
     order = abs(ours - theirs).argsort()[::-1][:2]

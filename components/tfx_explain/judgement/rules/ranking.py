@@ -12,10 +12,10 @@ from tfx_explain.judgement.evidence import Evidence
 from tfx_explain.judgement.finding import Outcome
 from tfx_explain.judgement.intervals import t_intervals
 from tfx_explain.judgement.ranks import rank_bounds
-from tfx_explain.judgement.rule import Decision, Demand, RuleDescription
+from tfx_explain.judgement.rule import TOTAL, Decision, Demand, RuleDescription
 from tfx_explain.judgement.skewness import of_difference
 from tfx_explain.judgement.wording import count, percents, sure
-from tfx_explain.summary.ratio import Array
+from tfx_explain.summary.ratio import Array, parts_of
 
 
 def _top_k_includes(evidence: Evidence, confidence: float, *, players: Sequence[str], k: int) -> Decision:
@@ -115,7 +115,7 @@ def _canary_sentence(outcome: Outcome, bounds: Bounds, evidence: Evidence, featu
             "out or see why nothing was learned."
         )
     of_player, of_canary = (
-        float(evidence.mean_abs[evidence.players.index(name)]) / evidence.total for name in (player, feature)
+        float(parts_of(evidence.mean_abs[evidence.players.index(name)], evidence.total)) for name in (player, feature)
     )
     share, of_noise = percents(of_player, of_canary, threshold=of_canary)
     start = f"{player} carries {share} of the importance and the random {feature} {of_noise}"
@@ -139,6 +139,7 @@ CANARY = RuleDescription(
     "output",
     limits=(),
     demand=Demand.MORE_THAN_NOISE,
+    needs=(TOTAL,),
     naming=("feature", "players"),
     about="feature",
 )

@@ -9,12 +9,12 @@ import numpy as np
 from tfx_explain.judgement.bounds import Intervals, Side, decide, decide_all
 from tfx_explain.judgement.evidence import Evidence
 from tfx_explain.judgement.intervals import t_intervals
-from tfx_explain.judgement.rule import Decision, Demand, RuleDescription
+from tfx_explain.judgement.rule import TOTAL, Decision, Demand, RuleDescription
 from tfx_explain.judgement.rules.sentences import Compared, ends, them
 from tfx_explain.judgement.shares import ShareTest
 from tfx_explain.judgement.skewness import of_estimated_sum, of_share, of_sizes, widened
 from tfx_explain.judgement.wording import joined, percent, percents
-from tfx_explain.summary.ratio import Array, share_interval, t_quantile
+from tfx_explain.summary.ratio import Array, parts_of, share_interval, t_quantile
 
 
 def _max_share(evidence: Evidence, confidence: float, *, players: Sequence[str], value: float) -> Decision:
@@ -76,7 +76,7 @@ def _max_top_share(evidence: Evidence, confidence: float, *, value: float) -> De
       confidence: of a pass, and of a fail over all players together (Bonferroni).
       value: largest allowed share of any player, 0..1.
     """
-    shares = evidence.mean_abs / evidence.total
+    shares = parts_of(evidence.mean_abs, evidence.total)
     outcome, bounds, index = decide_all(shares, _share_intervals(evidence), value, confidence)
     player = evidence.players[index]
     share, low, high = percents(bounds.value, bounds.low, bounds.high, threshold=value)
@@ -101,7 +101,7 @@ def _min_importance(evidence: Evidence, confidence: float, *, players: Sequence[
       value: smallest allowed sum, in units of the output.
     """
     chosen = evidence.index(players)
-    size = np.array([np.sum(np.asarray(evidence.mean_abs, np.float64)[chosen])])
+    size = np.maximum([np.sum(evidence.uncut[chosen])], 0.0)
     outcome, bounds, _ = decide_all(size, _sum_intervals(evidence, chosen, size), value, confidence, "at least")
     shown, low, high = (f"{figure:.3g}" for figure in (bounds.value, bounds.low, bounds.high))
     move = "moves" if len(players) == 1 else "together move"
@@ -145,12 +145,14 @@ def _share_intervals(evidence: Evidence) -> Intervals:
 
 
 MAX_SHARE = RuleDescription(
-    "max_share", _max_share, Evidence, "fraction", demand=Demand.SHARE_AT_MOST, shows_figures=True
+    "max_share", _max_share, Evidence, "fraction", demand=Demand.SHARE_AT_MOST, needs=(TOTAL,), shows_figures=True
 )
 MIN_SHARE = RuleDescription(
-    "min_share", _min_share, Evidence, "fraction", demand=Demand.SHARE_AT_LEAST, shows_figures=True
+    "min_share", _min_share, Evidence, "fraction", demand=Demand.SHARE_AT_LEAST, needs=(TOTAL,), shows_figures=True
 )
-MAX_TOP_SHARE = RuleDescription("max_top_share", _max_top_share, Evidence, "fraction", demand=Demand.EACH_SHARE_AT_MOST)
+MAX_TOP_SHARE = RuleDescription(
+    "max_top_share", _max_top_share, Evidence, "fraction", demand=Demand.EACH_SHARE_AT_MOST, needs=(TOTAL,)
+)
 MIN_IMPORTANCE = RuleDescription(
     "min_importance", _min_importance, Evidence, "output", demand=Demand.IMPORTANCE_AT_LEAST
 )

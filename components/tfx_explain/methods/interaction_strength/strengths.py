@@ -61,7 +61,8 @@ def choose_pairs(accumulated: Mapping[Key, Any], context: JobContext) -> list[Pa
     everyone = list(itertools.combinations(range(len(players)), 2))
     what = INTERACTIONS if context.config.shapley.interactions else SIZES
     wanted = (SHAPLEY, CANDIDATE, what, OVERALL)
-    total = sum(value.result().mean_abs for key, value in sorted(accumulated.items()) if key[:4] == wanted)
+    found = [value.result() for key, value in sorted(accumulated.items()) if key[:4] == wanted]
+    total = sum(one.uncut if what == SIZES else one.mean_abs for one in found)
     strongest = [] if isinstance(total, int) else np.argsort(-total, kind="stable").tolist()
     if what == INTERACTIONS:
         pairs = [everyone[place] for place in strongest]
