@@ -57,7 +57,10 @@ class GraphPaths:
         is_double = any(self._ports[port].spec.dtype == "float64" for port in self._moving.ports)
         kind = np.float64 if is_double else np.float32
         parts = [np.asarray(columns[port], kind).reshape(len(inputs), -1) for port in self._moving.ports]
-        return Points(np.concatenate(parts, axis=1), tuple(columns[port] for port in self._fixed))
+        return Points(
+            np.concatenate([np.zeros((len(inputs), 0), kind), *parts], axis=1),
+            tuple(columns[port] for port in self._fixed),
+        )
 
     def values(self, starts: Points, ends: Points, alphas: FloatArray, outputs: IntArray) -> FloatArray:
         """(P, e, c) outputs at points of paths."""

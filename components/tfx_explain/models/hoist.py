@@ -53,7 +53,7 @@ def unhoisted(graph: FrozenGraph, owners: Mapping[str, int]) -> Hoisted:
     return Hoisted(graph, players, tuple(range(len(graph.ports))), None)
 
 
-def hoist(graph: FrozenGraph, owners: Mapping[str, int], background: Inputs, *, side_by_side: bool = True) -> Hoisted:
+def hoist(graph: FrozenGraph, owners: Mapping[str, int], background: Inputs) -> Hoisted:
     """Rows mixed as late as can be.
 
     That a tensor gives one row per row, from that row alone, is not guessed from its op but tried on background rows
@@ -63,25 +63,24 @@ def hoist(graph: FrozenGraph, owners: Mapping[str, int], background: Inputs, *, 
       graph: a graph with ports.
       owners: feature name -> player; features of no player always come from the example.
       background: rows to try tensors on.
-      side_by_side: whether a tensor may have columns of several players.
     """
     plain = unhoisted(graph, owners)
     imported = graph.import_graph()
     entries = {name: port for port in graph.ports for name in port.tensors}
     used = graph.reachable([graph.output], stops=entries)
-    alone = _players(imported, entries, owners, used)
+    players = players_of(imported, entries, owners, used)
+    alone = [name for name, of_tensor in players.items() if len(of_tensor) == 1]
     try:
-        columns = _try_rows(graph, [name for name, players in alone.items() if len(players) == 1], background)
+        columns = whole_tensors(graph, imported, entries, alone, background)
     except (tf.errors.OpError, ValueError):
         return plain
-    layout: dict[str, tuple[Owner, ...]] = {name: (next(iter(alone[name])),) for name in columns}
-    if side_by_side:
-        _lay_side_by_side(graph, imported, columns, layout, used)
-    frontier = _frontier(imported, graph.output, set(layout), set(entries))
-    return _rebuild(graph, imported, plain, entries, frontier, columns, layout)
+    layout: dict[str, tuple[Owner, ...]] = {name: (next(iter(players[name])),) for name in columns}
+    _lay_side_by_side(graph, imported, columns, layout, used)
+    frontier = frontier_of(imported, graph.output, set(layout), set(entries))
+    return rebuild(graph, imported, frontier, columns, layout, owners)
 
 
-def _players(
+def players_of(
     graph: tf.Graph, entries: Mapping[str, Port], owners: Mapping[str, int], used: set[str]
 ) -> dict[str, set[Owner]]:
     """The players each tensor between the ports and the output depends on."""
@@ -91,16 +90,40 @@ def _players(
         if names:
             merged = set().union(*(players.get(tensor.name, set()) for tensor in op.inputs))
             players.update(dict.fromkeys(names, merged))
+    return {name: of_tensor for name, of_tensor in players.items() if name in used}
+
+
+def whole_tensors(
+    graph: FrozenGraph,
+    imported: tf.Graph,
+    entries: Mapping[str, Port],
+    names: Sequence[str],
+    background: Inputs,
+    rounding: float = 0.0,
+) -> dict[str, tuple[int, ...]]:
+    """Those of some tensors that give one row per row and from that row alone, with the shape of a row.
+
+    Args:
+      graph: a graph with ports.
+      imported: the same, to look at.
+      entries: tensor at which a feature enters -> its port.
+      names: the tensors.
+      background: rows to try them on.
+      rounding: how far a row may depend on how many others there are, relative to the tensor's largest value.
+
+    Raises:
+      OpError: the graph does not run on these rows.
+      ValueError: it cannot be run from the ports to these tensors.
+    """
     opaque = {name for name, port in entries.items() if port.encoding != "dense"}
     kinds = (tf.resource, tf.variant)
-    return {
-        name: of_tensor
-        for name, of_tensor in players.items()
-        if name in used and name not in opaque and graph.get_tensor_by_name(name).dtype not in kinds
-    }
+    plain = [name for name in names if name not in opaque and imported.get_tensor_by_name(name).dtype not in kinds]
+    return _try_rows(graph, plain, background, rounding)
 
 
-def _try_rows(graph: FrozenGraph, names: Sequence[str], background: Inputs) -> dict[str, tuple[int, ...]]:
+def _try_rows(
+    graph: FrozenGraph, names: Sequence[str], background: Inputs, rounding: float
+) -> dict[str, tuple[int, ...]]:
     """The tensors that give one row per row and from that row alone, with the shape of a row."""
     small = small_rows(background, _PROBE_ROWS, _PROBE_ROWS)
     probe = _with_missing(background.take(small[:_PROBE_ROWS]))
@@ -121,7 +144,7 @@ def _try_rows(graph: FrozenGraph, names: Sequence[str], background: Inputs) -> d
         if (
             np.ndim(whole)
             and len(whole) == n
-            and all(_same(whole[r], p) for r, p in zip(trials[1:], parts, strict=True))
+            and all(_same(whole[r], p, rounding) for r, p in zip(trials[1:], parts, strict=True))
         ):
             shapes[name] = whole.shape[1:]
     return shapes
@@ -136,9 +159,12 @@ def _with_missing(inputs: Inputs) -> Inputs:
     return Inputs(len(inputs) + 1, columns)
 
 
-def _same(expected: Array, got: Array) -> bool:
+def _same(expected: Array, got: Array, rounding: float) -> bool:
     if np.shape(got) != expected.shape:
         return False
+    if rounding and expected.dtype.kind == "f":
+        scale = np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected))
+        return bool(np.allclose(got, expected, rtol=0.0, atol=rounding * scale, equal_nan=True))
     return bool(np.array_equal(expected, got, equal_nan=expected.dtype.kind == "f"))
 
 
@@ -189,7 +215,7 @@ def _keeps_columns(op: tf.Operation, name: str, width: int) -> bool:
     return value is not None and np.shape(value) in ((), (1,), (width,), (1, 1), (1, width))
 
 
-def _frontier(graph: tf.Graph, output: str, known: set[str], entries: set[str]) -> list[str]:
+def frontier_of(graph: tf.Graph, output: str, known: set[str], entries: set[str]) -> list[str]:
     """The last known tensors on every way to the output, in a fixed order."""
     frontier, seen = [], set()
     todo = [tensor.name for tensor in graph.get_tensor_by_name(output).op.inputs]
@@ -205,15 +231,17 @@ def _frontier(graph: tf.Graph, output: str, known: set[str], entries: set[str]) 
     return sorted(frontier)
 
 
-def _rebuild(
+def rebuild(
     graph: FrozenGraph,
     imported: tf.Graph,
-    plain: Hoisted,
-    entries: Mapping[str, Port],
     frontier: Sequence[str],
     shapes: Mapping[str, tuple[int, ...]],
     layout: Mapping[str, tuple[Owner, ...]],
+    owners: Mapping[str, int],
 ) -> Hoisted:
+    """The graph with its ports at the frontier, tensors of which the rows' shapes and the players are known."""
+    entries = {name for port in graph.ports for name in port.tensors}
+    plain = unhoisted(graph, owners)
     inner = [name for name in frontier if name not in entries]
     if not inner or graph.output in entries:
         return plain
@@ -225,5 +253,5 @@ def _rebuild(
     call = graph.function([name for port in graph.ports for name in port.tensors], inner)
 
     enter = traced(lambda v: call(*feed_tensors(graph.ports, v), n_rows=n_rows_of(v[0])))
-    owners = (*(plain.owners[i] for i in kept), *(layout[name] for name in inner))
-    return Hoisted(replace(graph, ports=tuple(ports)), owners, tuple(kept), enter)
+    players = (*(plain.owners[i] for i in kept), *(layout[name] for name in inner))
+    return Hoisted(replace(graph, ports=tuple(ports)), players, tuple(kept), enter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -100,7 +101,7 @@ class PathCalls:
         """Outputs at points; see the class."""
         p, s = alphas.shape
         points = _between(starts[:, None], ends[:, None], alphas[:, :, None])
-        made = self._outputs(tf.reshape(points, [p * s, -1]), _repeated(fixed, p, s))
+        made = self._outputs(tf.reshape(points, [p * s, points.shape[-1]]), _repeated(fixed, p, s))
         return tf.gather(tf.reshape(tf.cast(made, tf.float64), [p, s, -1]), _repeated_rows(outputs, s), batch_dims=2)
 
     def along(
@@ -154,7 +155,7 @@ class PathCalls:
         outputs: tf.Tensor,
     ) -> list[tf.Tensor]:
         """Per column of `outputs`, gradient x (end - start), (p, ..., width), at points of that shape."""
-        flat = tf.reshape(points, [-1, points.shape[-1]])
+        flat = tf.reshape(points, [math.prod(points.shape[:-1]), points.shape[-1]])
         made = self._outputs(flat, fixed)
         rows = _repeated_rows(outputs, flat.shape[0] // outputs.shape[0])
         moves = tf.cast(ends, tf.float64) - tf.cast(starts, tf.float64)
@@ -171,7 +172,8 @@ class PathCalls:
         """(n, K) outputs at n points (n, width)."""
         n_rows = points.shape[0]
         feeds: dict[int, PortValue] = {}
-        for port, part in zip(self._moving.ports, tf.split(points, self._moving.widths, axis=1), strict=True):
+        parts = tf.split(points, self._moving.widths, axis=1) if self._moving.widths else []
+        for port, part in zip(self._moving.ports, parts, strict=True):
             spec = self._ports[port].spec
             feeds[port] = tf.cast(tf.reshape(part, [n_rows, *spec.shape]), tf.dtypes.as_dtype(spec.dtype))
         others = [port for port in range(len(self._ports)) if port not in feeds]

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import tensorflow as tf
 
 from tfx_explain.errors import ModelError
 from tfx_explain.models.features import Inputs
 from tfx_explain.models.graph import FrozenGraph, Port
-from tfx_explain.models.hoist import hoist
-from tfx_explain.models.ports import PortValue
+from tfx_explain.models.hoist import Hoisted, Owner, frontier_of, players_of, rebuild, whole_tensors
+from tfx_explain.models.messages import first_line
+from tfx_explain.models.path_choice import OneOwner, choose_tensors, named_tensors
+from tfx_explain.models.path_ops import OpGradients
+from tfx_explain.models.path_refusals import FeatureCut, note_on, rough_way
+from tfx_explain.models.path_ways import Beyond, follow
+from tfx_explain.models.ports import PortValue, forward_function, port_values
+from tfx_explain.models.tracing import traced
+
+# Calls of different numbers of rows round differently; paths are made of calls of one.
+_ROUNDING = 1e-5
+_PASSING = ("StopGradient", "PreventGradient")
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,7 @@ class Cut:
 
 
 def find_cut(graph: FrozenGraph, players: Sequence[Sequence[str]], background: Inputs, what: str) -> Cut:
-    """Cuts a graph for paths.
+    """Cuts a graph for paths, feature by feature; features of a player that meet before they are floats, together.
 
     Args:
       graph: a graph with ports.
@@ -47,16 +58,162 @@ def find_cut(graph: FrozenGraph, players: Sequence[Sequence[str]], background: I
     Raises:
       ModelError: no path leads through the tensors of some feature.
     """
+    graph = with_derivatives(graph)
     owners = {name: player for player, names in enumerate(players) for name in names}
-    hoisted = hoist(graph, owners, background, side_by_side=False)
-    moving = {}
-    for number, (port, (owner,)) in enumerate(zip(hoisted.graph.ports, hoisted.owners, strict=True)):
-        if owner is None:
-            continue
-        if port.encoding != "dense" or not tf.dtypes.as_dtype(port.spec.dtype).is_floating:
-            raise ModelError(
-                f"{what} reads {port.spec.name!r} as {port.spec.dtype} until features meet, so no path leads "
-                "through it; use `shapley`."
-            )
-        moving[number] = owner
-    return Cut(hoisted.graph, graph.ports, hoisted.kept, hoisted.enter, moving)
+    joined: set[int] = set()
+    while True:
+        trial = _Trial.of(graph, owners, joined, background)
+        meeting = trial.players_meeting() - joined
+        if not meeting:
+            return trial.cut(what)
+        joined |= meeting
+
+
+def with_derivatives(graph: FrozenGraph) -> FrozenGraph:
+    """The graph without what makes TensorFlow's gradients other than its derivatives."""
+    graph_def = tf.compat.v1.GraphDef()
+    graph_def.CopyFrom(graph.graph_def)
+    for nodes in (graph_def.node, *(function.node_def for function in graph_def.library.function)):
+        for node in nodes:
+            node.attr.pop("_gradient_op_type", None)
+            if node.op in _PASSING:
+                node.op = "Identity"
+                node.attr.pop("message", None)
+    return replace(graph, graph_def=graph_def)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A cut, and what comes after it.
+
+    Attributes:
+      graph: the graph with its ports.
+      imported: the same, to look at.
+      owners: feature -> player.
+      units: feature -> the first of the features that come to the cut together with it.
+      tensors: tensor -> the numbers of the features, or of the first of several, that it depends on.
+      shapes: tensor that has one row per row -> shape of a row.
+      names: the tensors at the cut.
+      named: tensors that are names' numbers -> the op that numbered them.
+      beyond: the graph behind the cut.
+      probe: a row to try the graph on.
+    """
+
+    graph: FrozenGraph
+    imported: tf.Graph
+    owners: Mapping[str, int]
+    units: Mapping[str, int]
+    tensors: Mapping[str, set[Owner]]
+    shapes: Mapping[str, tuple[int, ...]]
+    names: Sequence[str]
+    named: Mapping[str, str]
+    beyond: Beyond
+    probe: Inputs
+
+    @classmethod
+    def of(cls, graph: FrozenGraph, owners: Mapping[str, int], joined: set[int], background: Inputs) -> _Trial:
+        """The best cut where features of the players `joined` come together."""
+        imported, gradients = graph.import_graph(), OpGradients()
+        entries = {name: port for port in graph.ports for name in port.tensors}
+        used = graph.reachable([graph.output], stops=entries)
+        units = _units([port.spec.name for port in graph.ports], owners, joined)
+        tensors = players_of(imported, entries, units, used)
+        alone = [name for name, of_tensor in tensors.items() if len(of_tensor) == 1]
+        try:
+            shapes = whole_tensors(graph, imported, entries, alone, background, _ROUNDING)
+        except (tf.errors.OpError, ValueError):
+            shapes = {name: port.spec.shape for name, port in entries.items() if port.encoding == "dense"}
+        last = frontier_of(imported, graph.output, set(shapes), set(entries))
+        owned = {name for name in alone if tensors[name] != {None}}
+        part = OneOwner(imported, graph.output, entries, owned, set(shapes), last)
+        names = choose_tensors(part, gradients)
+        cut = {name: _can_move(imported, name, shapes) for name in names if name in owned}
+        beyond = follow(imported, graph.output, cut, set(shapes), tensors, gradients)
+        probe = background.take(np.arange(1))
+        return cls(graph, imported, owners, units, tensors, shapes, names, named_tensors(part), beyond, probe)
+
+    def players_meeting(self) -> set[int]:
+        """Players of which features come together, and with no others, before one of them can move."""
+        players = {self.units[name]: player for name, player in self.owners.items() if name in self.units}
+        meeting = set()
+        for name in self.names:
+            if name in self.beyond.meetings and not _can_move(self.imported, name, self.shapes):
+                owners = {players.get(unit) if unit is not None else None for unit in self.beyond.meetings[name][1]}
+                meeting |= owners if len(owners) == 1 else set()
+        return {player for player in meeting if player is not None}
+
+    def cut(self, what: str) -> Cut:
+        """The cut, once every feature is seen to be able to move.
+
+        Raises:
+          ModelError: one is not.
+        """
+        rough = {}
+        for feature in self._features():
+            way = rough_way(feature, self.beyond, self.named, self.imported, what)
+            if way:
+                rough[feature.feature] = way
+        layout = {name: (self._player(name),) for name in self.names if name in self.shapes}
+        hoisted = rebuild(self.graph, self.imported, self.names, self.shapes, layout, self.owners)
+        moving = {
+            number: owner
+            for number, (port, (owner,)) in enumerate(zip(hoisted.graph.ports, hoisted.owners, strict=True))
+            if owner is not None and _can_move(self.imported, port.tensors[0], self.shapes)
+        }
+        smooth = [number for number in moving if hoisted.graph.ports[number].tensors[0] in self.beyond.output.smooth]
+        _differentiate(hoisted, smooth, self.graph.ports, self.probe, what)
+        return Cut(hoisted.graph, self.graph.ports, hoisted.kept, hoisted.enter, moving, note_on(rough, what))
+
+    def _player(self, name: str) -> Owner:
+        (unit,) = self.tensors[name]
+        return next((self.owners[feature] for feature, own in self.units.items() if own == unit), None)
+
+    def _features(self) -> list[FeatureCut]:
+        made = []
+        for unit in dict.fromkeys(self.units.values()):
+            features = ", ".join(repr(name) for name, own in self.units.items() if own == unit)
+            names = [name for name in self.names if self.tensors[name] == {unit}]
+            moving = [name for name in names if _can_move(self.imported, name, self.shapes)]
+            made.append(FeatureCut(features, moving, [name for name in names if name not in moving]))
+        return made
+
+
+def _units(features: Sequence[str], owners: Mapping[str, int], joined: set[int]) -> dict[str, int]:
+    """Feature of a player -> a number of its own, or of the first feature of its player."""
+    first: dict[int, int] = {}
+    units = {}
+    for number, feature in enumerate(features):
+        if feature in owners:
+            player = owners[feature]
+            units[feature] = first.setdefault(player, number) if player in joined else number
+    return units
+
+
+def _can_move(imported: tf.Graph, name: str, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    return name in shapes and imported.get_tensor_by_name(name).dtype.is_floating
+
+
+def _differentiate(
+    hoisted: Hoisted, moving: Sequence[int], entry_ports: Sequence[Port], probe: Inputs, what: str
+) -> None:
+    """Makes TensorFlow build the gradients and run them.
+
+    Raises:
+      ModelError: it cannot, or has none for a tensor that seemed to have one.
+    """
+    ports = hoisted.graph.ports
+    forward, missing = forward_function(hoisted.graph), list[str]()
+
+    def gradients(values: Sequence[PortValue]) -> list[tf.Tensor]:
+        made = tf.gradients(forward(values)[0], [values[port] for port in moving])
+        missing.extend(ports[port].tensors[0] for port, gradient in zip(moving, made, strict=True) if gradient is None)
+        return [gradient for gradient in made if gradient is not None]
+
+    entering = port_values(entry_ports, probe.columns)
+    values = [entering[i] for i in hoisted.kept] + (hoisted.enter(entering) if hoisted.enter else [])
+    try:
+        traced(gradients)(values)
+    except (LookupError, NotImplementedError, TypeError, ValueError) as error:
+        raise ModelError(f"TensorFlow cannot differentiate {what}: {first_line(error)}; use `shapley`.") from error
+    if missing:
+        raise ModelError(f"TensorFlow has no gradient of the output of {what} by {missing[0]!r}; use `shapley`.")
