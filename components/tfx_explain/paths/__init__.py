@@ -1,0 +1,20 @@
+"""Attributions from gradients along straight paths between rows: where to take them, and what they say.
+
+The attribution of a player is the integral over alpha in [0, 1] of its part of the gradient at start + alpha (end -
+start), times (end - start). Over all players these add up to the difference between the outputs at both ends, so that
+of every piece of every path the error of the sum is known. The model is asked elsewhere. NumPy and SciPy only.
+"""
+
+from tfx_explain.paths.integral import Accuracy, Integrals, PathFunction, integrate
+from tfx_explain.paths.strata import Strata, choose_strata, satterthwaite_dof, second_difference_dof
+
+__all__ = [
+    "Accuracy",
+    "Integrals",
+    "PathFunction",
+    "Strata",
+    "choose_strata",
+    "integrate",
+    "satterthwaite_dof",
+    "second_difference_dof",
+]

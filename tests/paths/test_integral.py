@@ -1,0 +1,216 @@
+"""Integrals along paths of functions that are known, against what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from tfx_explain.paths import Accuracy, Integrals, integrate
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+class Known:
+    """A function of points (..., d) with its gradients (..., d, c), along straight lines."""
+
+    def __init__(
+        self, f: Callable[[FloatArray], FloatArray], gradient: Callable[[FloatArray], FloatArray], starts, ends
+    ):
+        self.f, self.gradient, self.starts, self.ends = f, gradient, starts, ends
+        self.n_steps = np.zeros(len(starts), np.int64)
+        self.n_values = np.zeros(len(starts), np.int64)
+
+    def _points(self, paths: IntArray, alphas: FloatArray) -> FloatArray:
+        return self.starts[paths][:, None] + alphas[:, :, None] * (self.ends - self.starts)[paths][:, None]
+
+    def values(self, paths: IntArray, alphas: FloatArray) -> FloatArray:
+        np.add.at(self.n_values, paths, alphas.shape[1])
+        return self.f(self._points(paths, alphas))
+
+    def along(self, paths: IntArray, alphas: FloatArray, weights: FloatArray) -> FloatArray:
+        np.add.at(self.n_steps, paths, alphas.shape[1])
+        parts = self.gradient(self._points(paths, alphas)) * (self.ends - self.starts)[paths][:, None, :, None]
+        return np.einsum("qm,qmdc->qdc", weights, parts)
+
+
+def rectifier(kinks, slopes):
+    """Sum over players of slope x max(z - kink, 0)."""
+    return (
+        lambda z: (slopes * np.maximum(z - kinks, 0)).sum(axis=-1, keepdims=True),
+        lambda z: (slopes * (z > kinks))[..., None],
+    )
+
+
+def accuracy(function: Known, max_gap: float = 0.01, max_steps: int = 512, floor: float = 1e-12) -> Accuracy:
+    at_end = function.f(function.ends)
+    return Accuracy(max_gap, max_steps, 1 + np.abs(at_end), np.full_like(at_end, floor))
+
+
+def gaps(function: Known, found: Integrals) -> FloatArray:
+    return found.contributions.sum(axis=1) - (function.f(function.ends) - function.f(function.starts))
+
+
+def network(n_paths: int, seed: int, squash: Callable[[FloatArray], FloatArray], slope) -> Known:
+    rng = np.random.default_rng(seed)
+    first, second = rng.normal(size=(6, 32)) / 2, rng.normal(size=(32, 2)) / 3
+    starts, ends = rng.normal(size=(2, n_paths, 6))
+    return Known(
+        lambda z: squash(z @ first) @ second,
+        lambda z: np.einsum("dh,...h,hc->...dc", first, slope(z @ first), second),
+        starts,
+        ends,
+    )
+
+
+def exact(function: Known, n: int = 20_000) -> FloatArray:
+    """By the midpoint rule of very many steps, one path at a time."""
+    alphas, weights = (np.arange(n)[None] + 0.5) / n, np.full((1, n), 1 / n)
+    return np.concatenate([function.along(np.array([p]), alphas, weights) for p in range(len(function.starts))])
+
+
+def test_polynomials_are_exact_with_the_first_steps():
+    rng = np.random.default_rng(0)
+    powers = np.arange(1, 9)
+    starts, ends = rng.normal(size=(2, 5, 8))
+    polynomial = Known(
+        lambda z: (z**powers).sum(axis=-1, keepdims=True),
+        lambda z: (powers * z ** (powers - 1))[..., None],
+        starts,
+        ends,
+    )
+    found = integrate(polynomial, accuracy(polynomial, max_gap=1e-9))
+    np.testing.assert_allclose(found.contributions[:, :, 0], ends**powers - starts**powers, rtol=1e-9, atol=1e-9)
+    assert found.is_done.all()
+    assert (found.n_steps == 24).all()
+    assert np.sqrt(found.variance).max() < 1e-9 * np.abs(found.contributions).max()
+
+
+@pytest.mark.parametrize("max_gap", [0.1, 0.01, 0.001])
+def test_each_output_of_each_path_is_within_the_bound(max_gap):
+    function = network(60, 1, lambda a: np.maximum(a, 0), lambda a: 1.0 * (a > 0))
+    found = integrate(function, accuracy(function, max_gap, max_steps=4_096))
+    assert found.is_done.all()
+    moved = np.abs(found.contributions).sum(axis=1)
+    gap = gaps(function, found)
+    np.testing.assert_allclose(found.gap, gap, atol=1e-12)
+    assert (np.abs(gap) <= max_gap * np.minimum(moved, 1 + np.abs(function.f(function.ends)))).all()
+
+
+def test_a_smooth_network_is_exact_to_many_digits():
+    function = network(20, 2, np.tanh, lambda a: 1 / np.cosh(a) ** 2)
+    found = integrate(function, accuracy(function))
+    truth = exact(function)
+    assert np.linalg.norm(found.contributions - truth) <= 1e-4 * np.linalg.norm(truth)
+
+
+def test_a_kink_is_bracketed_and_the_rest_left_alone():
+    rng = np.random.default_rng(3)
+    kinks = rng.uniform(0.05, 0.95, size=(40, 1))
+    for number, kink in enumerate(kinks):
+        function = Known(*rectifier(kink, np.ones(1)), np.zeros((1, 1)), np.ones((1, 1)))
+        found = integrate(function, accuracy(function, max_gap=1e-4, max_steps=512))
+        assert found.is_done.all(), number
+        np.testing.assert_allclose(found.contributions[0, 0, 0], 1 - kink[0], atol=1e-4)
+        # Halving everything takes steps in proportion to 1 / gap: thousands.
+        assert found.n_steps[0] <= 24 + 32 * np.log2(1e4)
+
+
+def test_errors_are_as_large_as_they_are_said_to_be():
+    function = network(300, 4, lambda a: np.maximum(a, 0), lambda a: 1.0 * (a > 0))
+    found = integrate(function, accuracy(function))
+    off = found.contributions - exact(function, 4_000)
+    # Means over 3,600 figures of a few degrees of freedom each, and the choice of segments by their gaps.
+    assert 0.65 < np.sqrt(np.square(off).sum() / found.variance.sum()) < 1.3
+    assert 0.4 < np.median(np.abs(off) / np.sqrt(found.variance)) < 1.4
+    assert (found.dof >= 1).all()
+    assert np.median(found.dof) < 10
+
+
+def test_errors_show_where_players_cancel_in_the_sum():
+    kinks, slopes = np.full(2, 0.3), np.array([1.0, -1.0])
+    function = Known(*rectifier(kinks, slopes), np.zeros((1, 2)), np.ones((1, 2)))
+    found = integrate(function, accuracy(function))
+    off = np.abs(found.contributions[0, :, 0] - [0.7, -0.7])
+    assert found.gap[0, 0] == 0
+    assert (off > 1e-3).all()
+    assert (off < 4 * np.sqrt(found.variance[0, :, 0])).all()
+
+
+@pytest.mark.parametrize("max_steps", [3, 5, 6, 11, 12, 23, 24, 25, 40, 100])
+def test_no_path_takes_more_steps_than_allowed_and_all_are_counted(max_steps):
+    function = network(30, 5, lambda a: np.maximum(a, 0), lambda a: 1.0 * (a > 0))
+    found = integrate(function, accuracy(function, 1e-6, max_steps))
+    assert (found.n_steps <= max_steps).all()
+    assert not found.is_done.any()
+    np.testing.assert_array_equal(found.n_steps, function.n_steps)
+    np.testing.assert_array_equal(found.n_values, function.n_values)
+    assert np.isfinite(found.contributions).all()
+    assert (found.dof >= 1).all()
+
+
+def test_a_jump_has_no_gradient_and_is_left_as_it_is():
+    function = Known(lambda z: 1.0 * (z > 0.4), lambda z: np.zeros((*z.shape, 1)), np.zeros((1, 1)), np.ones((1, 1)))
+    found = integrate(function, accuracy(function))
+    assert not found.is_done.any()
+    assert found.gap[0, 0] == -1.0
+    # The segment around it is given up where 32-bit floats have no more points in it.
+    assert found.n_steps[0] < 300
+
+
+def test_few_steps_go_where_the_gap_is_largest():
+    # The second kink is in the last segment, the small ones are in the others.
+    kinks, slopes = np.array([0.1, 0.8, 0.4]), np.array([0.2, 3.0, 0.3])
+    function = Known(*rectifier(kinks, slopes), np.zeros((1, 3)), np.ones((1, 3)))
+    few, more = (integrate(function, accuracy(function, 1e-6, max_steps)) for max_steps in (24, 48))
+    changed = np.abs(more.contributions - few.contributions)[0, :, 0]
+    assert changed[1] > 1e-3
+    assert changed[[0, 2]].max() < 1e-12
+
+
+def test_an_output_that_is_no_number_stops_the_path():
+    f, gradient = rectifier(np.array([0.3]), np.ones(1))
+    function = Known(
+        lambda z: np.concatenate([f(z), np.full_like(z, np.nan)], axis=-1),
+        lambda z: np.concatenate([gradient(z), np.full((*z.shape, 1), np.nan)], axis=-1),
+        np.zeros((1, 1)),
+        np.ones((1, 1)),
+    )
+    found = integrate(function, accuracy(function, 1e-6))
+    assert not found.is_done[0]
+    assert found.n_steps[0] == 24
+
+
+def test_a_path_of_numbers_that_are_none_leaves_the_others_alone():
+    kinks, starts, ends = np.array([0.3]), np.zeros((3, 1)), np.array([[1.0], [np.nan], [2.0]])
+    function = Known(*rectifier(kinks, np.ones(1)), starts, ends)
+    alone = Known(*rectifier(kinks, np.ones(1)), starts[::2], ends[::2])
+    found = integrate(function, accuracy(function))
+    expected = integrate(alone, accuracy(alone))
+    np.testing.assert_array_equal(found.is_done, [True, False, True])
+    assert found.n_steps[1] == 24
+    assert np.isnan(found.contributions[1]).all()
+    np.testing.assert_array_equal(found.contributions[::2], expected.contributions)
+    np.testing.assert_array_equal(found.n_steps[::2], expected.n_steps)
+
+
+def test_paths_are_the_same_whatever_their_neighbours():
+    function = network(20, 6, lambda a: np.maximum(a, 0), lambda a: 1.0 * (a > 0))
+    together = integrate(function, accuracy(function))
+    for path in (0, 7, 19):
+        alone = Known(function.f, function.gradient, function.starts[[path]], function.ends[[path]])
+        found = integrate(alone, accuracy(alone))
+        np.testing.assert_allclose(found.contributions[0], together.contributions[path], rtol=1e-12, atol=1e-12)
+        assert found.n_steps[0] == together.n_steps[path]
+
+
+def test_a_path_that_goes_nowhere_is_done_at_once():
+    function = Known(*rectifier(np.array([0.5]), np.ones(1)), np.ones((1, 1)), np.ones((1, 1)))
+    found = integrate(function, accuracy(function, floor=0.0))
+    assert found.is_done.all()
+    assert found.n_steps[0] == 24
+    assert not found.contributions.any()
+    assert np.isinf(found.dof[0])
