@@ -28,7 +28,7 @@ MISTAKES: list[tuple[type, dict[str, Any], str]] = [
     (ExplainConfig, {"methods": [{"permutation_importance": {"num_donors": 0}}]}, "num_donors`.*or equal to 1"),
     (ExplainConfig, {"methods": [{}]}, "exactly one key"),
     (ExplainConfig, {"methods": []}, "at least one method"),
-    (ExplainConfig, {"methods": ["partial_dependence"]}, "must list `shapley`"),
+    (ExplainConfig, {"methods": ["interaction_strength"]}, "a method that attributes; list `shapley` too, or name"),
     (
         ExplainConfig,
         {"methods": ["shapley", {"partial_dependence": {"grid_size": 1}}]},

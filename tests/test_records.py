@@ -11,6 +11,7 @@ import tensorflow as tf
 
 import worlds
 from tfx_explain import InputError, load, records, storage, tables
+from tfx_explain.attribution_records import MethodFigures, RecordLayout, attribution_batch, attribution_frames
 from tfx_explain.methods.background import feature_distances
 from tfx_explain.reader import attributions_root
 from tfx_explain.report.text import cell
@@ -43,15 +44,14 @@ def test_a_column_without_values_in_any_row_is_written_and_read() -> None:
 
 def test_attribution_records_parse_as_plain_tf_examples() -> None:
     (batch,), _ = records.decode_examples([worlds.to_example({"a": 1.0, "b": b"x"}), worlds.to_example({"b": b"y"})])
-    added = records.attribution_batch(
+    zeros, layout = np.zeros((2, 2)), RecordLayout(("a", "b"), 2)
+    attributions = np.array([[[1.0, 10.0], [2.0, 20.0]], [[3.0, 30.0], [4.0, 40.0]]])
+    added = attribution_batch(
         batch,
-        players=["a", "b"],
-        attributions=np.array([[[1.0, 10.0], [2.0, 20.0]], [[3.0, 30.0], [4.0, 40.0]]]),
-        std_errors=np.full((2, 2, 2), 0.5),
-        prediction=np.array([[5.0, 6.0], [7.0, 8.0]]),
-        base_value=np.zeros((2, 2)),
-        completeness_gap=np.zeros((2, 2)),
-        example_ids=[b"first", b"second"],
+        layout,
+        [b"first", b"second"],
+        [np.array([[5.0, 6.0], [7.0, 8.0]])],
+        [MethodFigures(zeros, attributions, np.full((2, 2, 2), 0.5), zeros)],
     )
     parsed = [tf.train.Example.FromString(record).features.feature for record in records.encode_examples(added)]
     assert list(parsed[0]["attribution_a"].float_list.value) == [1.0, 10.0]
@@ -60,7 +60,7 @@ def test_attribution_records_parse_as_plain_tf_examples() -> None:
     assert list(parsed[0]["a"].float_list.value) == [1.0]
     assert not parsed[1]["a"].float_list.value
     assert parsed[1]["example_id"].bytes_list.value[0] == b"second"
-    frames = records.attribution_frames(added, ["a", "b"], ["low", "high"])
+    frames = attribution_frames(added, layout, ["low", "high"])
     assert frames["high"]["attribution_b"].tolist() == [20.0, 40.0]
     assert frames["low"]["b"].tolist() == ["x", "y"]
     assert np.isnan(frames["low"]["a"][1])

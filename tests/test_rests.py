@@ -10,6 +10,7 @@ import tensorflow as tf
 import tfx_explain
 import worlds
 from tfx_explain import InputError, records, rests, tables
+from tfx_explain.attribution_records import MethodFigures, RecordLayout, attribution_batch, attribution_frames
 from tfx_explain.explanation_validator.sides import Side
 
 PLAYERS = ["a", "b", "c"]
@@ -27,18 +28,18 @@ def load_model(directory):
 """
 
 
-def batch_of(values: Any, errors: Any, prediction: Any, base: Any, **others: Any) -> pa.RecordBatch:
-    ids = [str(i).encode() for i in range(len(values))]
-    return records.attribution_batch(
+def layout_of(n_outputs: int, *, baseline: bool = False) -> RecordLayout:
+    return RecordLayout(tuple(PLAYERS), n_outputs, has_baseline=baseline)
+
+
+def batch_of(values: Any, errors: Any, prediction: Any, base: Any, theirs: Any = None) -> pa.RecordBatch:
+    baseline = theirs is not None
+    return attribution_batch(
         pa.RecordBatch.from_arrays([pa.array([[1.0]] * len(values), pa.large_list(pa.float32()))], names=["a"]),
-        players=PLAYERS,
-        attributions=values,
-        std_errors=errors,
-        prediction=prediction,
-        base_value=base,
-        completeness_gap=np.zeros_like(base),
-        example_ids=ids,
-        **others,
+        layout_of(values.shape[2], baseline=baseline),
+        [str(i).encode() for i in range(len(values))],
+        [prediction, theirs.sum(axis=1)] if baseline else [prediction],
+        [MethodFigures(base, values, errors, np.zeros_like(base), baseline_attributions=theirs)],
     )
 
 
@@ -89,13 +90,13 @@ def test_what_is_read_is_what_was_computed(scale: float, baseline: bool) -> None
         "base_value": base,
         **{f"attribution_{player}": values[:, i] for i, player in enumerate(PLAYERS)},
     }
-    others: dict[str, Any] = {}
     if baseline:
-        others = {"baseline_attributions": theirs, "baseline_prediction": theirs.sum(axis=1)}
         computed |= {f"baseline_attribution_{player}": theirs[:, i] for i, player in enumerate(PLAYERS)}
         computed["baseline_prediction"] = theirs.sum(axis=1)
-    read, features = written(batch_of(values, np.abs(errors), computed["prediction"], base, **others))
-    frames = records.attribution_frames(read, PLAYERS, ["first", "second"], baseline=baseline)
+    read, features = written(
+        batch_of(values, np.abs(errors), computed["prediction"], base, theirs if baseline else None)
+    )
+    frames = attribution_frames(read, layout_of(2, baseline=baseline), ["first", "second"])
     for index, output in enumerate(frames):
         for name, expected in computed.items():
             np.testing.assert_array_equal(frames[output][name].to_numpy(), expected[:, index], strict=True)
@@ -114,21 +115,21 @@ def test_records_without_rests_are_read_as_float32_has_them() -> None:
     old = batch.schema.names
     old.remove(tables.REST)
     older = pa.RecordBatch.from_arrays([batch.column(name) for name in old], names=old)
-    frame = records.attribution_frames(older, PLAYERS, ["only"])["only"]
+    frame = attribution_frames(older, layout_of(1), ["only"])["only"]
     np.testing.assert_array_equal(frame["attribution_b"].to_numpy(), np.full(2, np.float32(1 / 3), np.float64))
-    assert records.record_faults(older, PLAYERS, 1, baseline=False) == []
+    assert layout_of(1).faults(older) == []
     assert tables.REST not in batch_of(*np.ones((2, 2, 3, 1)), *np.ones((2, 2, 1))).schema.names
 
 
 def test_lists_that_are_too_long_are_named() -> None:
     values = np.full((2, 3, 1), 1 / 3)
     batch = batch_of(values, values, values.sum(axis=1), values[:, 0])
-    assert records.record_faults(batch, PLAYERS, 1, baseline=False) == []
-    assert "prediction" in records.record_faults(batch, PLAYERS, 2, baseline=False)
+    assert layout_of(1).faults(batch) == []
+    assert "prediction" in layout_of(2).faults(batch)
     columns = dict(zip(batch.schema.names, batch.columns, strict=True))
     columns[tables.REST] = pa.array([[1] * 9] * 2, pa.large_list(pa.int64()))
     longer = pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
-    assert records.record_faults(longer, PLAYERS, 1, baseline=False) == [tables.REST]
+    assert layout_of(1).faults(longer) == [tables.REST]
 
 
 @pytest.fixture(scope="module")

@@ -53,8 +53,8 @@ class Explanation(_Described):
 
     @property
     def top_features(self) -> tuple[str, ...]:
-        """The most important players, most important first."""
-        return tuple(self.get_string_custom_property("top_features").split(","))
+        """The most important players, most important first; none where no method attributes."""
+        return tuple(filter(None, self.get_string_custom_property("top_features").split(",")))
 
     @property
     def completeness_gap(self) -> float:

@@ -28,16 +28,11 @@ _MOST_NOISE = 4.0
 
 def required_tables(manifest: Mapping[str, Any]) -> list[str]:
     """The files that an explanation as the manifest describes it has."""
-    names = [
-        tables.BACKGROUND.file,
-        tables.ATTRIBUTION_STATS,
-        tables.IMPORTANCE.file,
-        tables.IMPORTANCE_COVARIANCE.file,
-    ]
-    if manifest["baseline_model"] is not None:
-        names += [tables.BASELINE_IMPORTANCE.file, tables.BASELINE_IMPORTANCE_COVARIANCE.file]
-    if len(manifest["slices"]["included"]) > 1:
-        names.append(tables.SLICE_DIFFERENCES.file)
+    names, has_baseline = [tables.BACKGROUND.file, tables.ATTRIBUTION_STATS], manifest["baseline_model"] is not None
+    if tables.attributing_methods(manifest):
+        names += [tables.IMPORTANCE.file, tables.IMPORTANCE_COVARIANCE.file]
+        names += [tables.BASELINE_IMPORTANCE.file, tables.BASELINE_IMPORTANCE_COVARIANCE.file] * has_baseline
+        names += [tables.SLICE_DIFFERENCES.file] * (len(manifest["slices"]["included"]) > 1)
     if any(method in manifest["method"] for method in tables.PROFILE_METHODS):
         names.append(tables.PROFILES.file)
     return names
@@ -190,7 +185,7 @@ class Consistency:
         """
         key = list(tables.IMPORTANCE.key)
         together = baseline.merge(importance, on=key, suffixes=("", "_ours"), how="left", validate="one_to_one")
-        ours = together[together["method"] == tables.SHAPLEY]
+        ours = together[together["method"].isin(self._attributing(importance))]
         expected = ours["value_ours"] - ours["value"]
         room = _CLOSE * (ours["value_ours"].abs().max() + ours["value"].abs().max())
         if not ((ours["difference"] - expected).abs() <= room).all():
@@ -290,7 +285,7 @@ class Consistency:
         others = (
             importance["method"][importance["metric"] == tables.MEAN_ABS_ATTRIBUTION] if "metric" in importance else ()
         )
-        known = [tables.SHAPLEY] if tables.SHAPLEY in self.manifest["method"] else []
+        known = tables.attributing_methods(self.manifest)
         return list(dict.fromkeys([*known, *others]))
 
     def _each_player_once(self, table: pd.DataFrame, described: Table) -> None:

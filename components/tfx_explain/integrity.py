@@ -19,7 +19,14 @@ from typing import Any
 
 from tfx_explain import storage, tables
 from tfx_explain.errors import InputError
-from tfx_explain.tables.manifest import ATTRIBUTION_FILES, ENTRIES, FILES, SELF_DIGEST
+from tfx_explain.tables.manifest import (
+    ATTRIBUTION_FILES,
+    ATTRIBUTION_METHODS,
+    ENTRIES,
+    FILES,
+    SELF_DIGEST,
+    attributing_methods,
+)
 
 _NOT_LISTED = frozenset({tables.MANIFEST, tables.REPORT, tables.RUN, tables.CLAIM})
 
@@ -127,6 +134,9 @@ def check_manifest(uri: str, manifest: Mapping[str, Any]) -> None:
         raise _unusable(uri, "`counts` must hold the explained rows of each split")
     if not all(_is_finite(value) for value in manifest["base_values"].values()):
         raise _unusable(uri, "`base_values` must hold numbers")
+    methods = list(attributing_methods(manifest))
+    if (methods and not _are_names(methods)) or not set(methods) <= set(manifest["method"]):
+        raise _unusable(uri, f"`{ATTRIBUTION_METHODS}` must name methods that were computed, each once")
     if not all(_is_finite(manifest["completeness_gap"].get(name)) for name in ("max_abs", "max_relative")):
         raise _unusable(uri, "`completeness_gap` must hold numbers")
     slices = [one for part in ("included", "too_small") for one in manifest["slices"][part]]

@@ -13,6 +13,7 @@ import pyarrow as pa
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from tfx_explain import integrity, records, storage, tables
+from tfx_explain.attribution_records import CI_HIGH_PREFIX, CI_LOW_PREFIX, RecordLayout, attribution_frames
 from tfx_explain.consistency import Consistency, required_tables
 from tfx_explain.errors import InputError
 from tfx_explain.rows import concat_alike, concat_rows
@@ -96,32 +97,50 @@ class ExplanationReader:
         """The outputs that were explained."""
         return tuple(self.manifest["outputs"])
 
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods whose attributions the records hold, the main one first."""
+        return tables.attributing_methods(self.manifest)
+
+    @property
+    def importance_methods(self) -> list[str]:
+        """The methods that have importance, those that attribute first."""
+        there = list(dict.fromkeys(self.importance["method"])) if self.has(tables.IMPORTANCE.file) else []
+        return sorted(there, key=lambda name: self.methods.index(name) if name in self.methods else len(self.methods))
+
     @functools.cached_property
     def importance(self) -> pd.DataFrame:
-        """Global importance, a row per slice, output, method and player; columns as in `importance.parquet`."""
-        table = self._table(tables.IMPORTANCE.file)
+        """Global importance, a row per slice, output, method and player; columns as in `importance.parquet`.
+
+        Raises:
+          InputError: no method that gives importance was asked for.
+        """
+        cure = "list a method that gives importance under `methods`, as `shapley`,"
+        table = self._optional(tables.IMPORTANCE.file, cure)
         self._check(lambda: self._consistency.importance(table, tables.IMPORTANCE))
         return table
 
     def importance_for(
-        self, *, slice: str = "overall", output: str | None = None, method: str = tables.SHAPLEY
+        self, *, slice: str = "overall", output: str | None = None, method: str | None = None
     ) -> pd.DataFrame:
         """The importance of one slice and output by one method, most important first.
 
         Args:
           slice: its name, as in the column `slice` and in the manifest: `overall`, `sex=female`.
-          output: one of `outputs`; may be left out when there is one, and for methods other than `shapley`, which
-            judge all outputs together.
-          method: `shapley`, `permutation_importance` or `sage`.
+          output: one of `outputs`; may be left out when there is one, and for methods that judge all outputs together,
+            as `permutation_importance` and `sage` do.
+          method: one of the column `method`; None = the first one that has importance.
 
         Raises:
           InputError: there is no such method, slice or output, or there are several outputs and none was named.
         """
+        # Without any, the table itself says what to do.
+        method = next(iter(self.importance_methods), "") if method is None else method
         table = self.importance[self.importance["method"] == method]
         if table.empty:
-            methods = ", ".join(dict.fromkeys(self.importance["method"]))
+            methods = ", ".join(self.importance_methods)
             raise InputError(f"{self.uri} has no importance by method `{method}`; it has {methods}.")
-        if method == tables.SHAPLEY:
+        if method in self.methods:
             table = table[table["output"] == self._one_output(output)]
         chosen = table[table["slice"] == slice]
         if chosen.empty:
@@ -132,8 +151,13 @@ class ExplanationReader:
 
     @functools.cached_property
     def importance_covariance(self) -> pd.DataFrame:
-        """Covariance of the estimated importances: columns as in `importance_covariance.parquet`."""
-        table = self._table(tables.IMPORTANCE_COVARIANCE.file)
+        """Covariance of the estimated importances: columns as in `importance_covariance.parquet`.
+
+        Raises:
+          InputError: no method that attributes was asked for.
+        """
+        cure = "list a method that attributes under `methods`, as `shapley`,"
+        table = self._optional(tables.IMPORTANCE_COVARIANCE.file, cure)
         self._check(lambda: self._consistency.covariance(table, tables.IMPORTANCE_COVARIANCE, self.importance))
         return table
 
@@ -296,13 +320,17 @@ class ExplanationReader:
             self._checked.add(part)
 
     def _check_attribution_columns(self, directory: str, batch: pa.RecordBatch) -> None:
-        baseline = self.manifest.get("baseline_model") is not None
-        faults = records.record_faults(batch, self.players, len(self.outputs), baseline=baseline)
+        faults = RecordLayout.of(self.manifest).faults(batch)
         if faults:
             raise InputError(f"{directory} lacks a value of `{faults[0]}` for each output; explain the model again.")
 
     def attributions(
-        self, *, split: str | None = None, output: str | None = None, confidence: float | None = None
+        self,
+        *,
+        split: str | None = None,
+        output: str | None = None,
+        confidence: float | None = None,
+        method: str | None = None,
     ) -> pd.DataFrame:
         """The explained rows, in no particular order, with the figures as they were computed, in float64.
 
@@ -313,30 +341,33 @@ class ExplanationReader:
             the attribution of the background's population in 95 % of all cases. They are by Student's t: where errors
             come from few blocks or permutations, 1.96 of them to either side hold much less. NaN where an error is not
             known. None = no limits.
+          method: one of `methods`; None = the first one.
 
         Returns:
           A row per example: its own features, `example_id`, and for the output `prediction`, `base_value`,
-          `completeness_gap`, `attribution_<player>` and `std_error_<player>`.
+          `completeness_gap`, `attribution_<player>` and `std_error_<player>`, whatever the method; without the last
+          three where no method attributes.
 
         Raises:
-          InputError: there is no such split or output, the files are not those that were written, or limits were asked
-            for that cannot be given.
+          InputError: there is no such split, output or method, the files are not those that were written, or limits
+            were asked for that cannot be given.
         """
         output = self._one_output(output)
         if confidence is not None and not 0 < confidence < 1:
             raise InputError(f"`confidence` must be between 0 and 1, got {confidence}; 0.95 is usual.")
-        baseline = self.manifest.get("baseline_model") is not None
+        layout = RecordLayout.of(self.manifest)
+        layout.prefix(method)
+        if confidence is not None and not layout.methods:
+            raise InputError(f"{self.uri} has no attributions that `confidence` could be of; leave it out.")
         batches = concat_alike(list(self.attribution_batches(split)))
-        limits = {p + name for p in (records.CI_LOW_PREFIX, records.CI_HIGH_PREFIX) for name in self.players}
+        limits = {p + name for p in (CI_LOW_PREFIX, CI_HIGH_PREFIX) for name in self.players}
         taken = sorted({name for batch in batches for name in batch.schema.names} & limits)
         if confidence is not None and taken:
             raise InputError(
                 f"the rows have a feature `{taken[0]}` of their own; rename it, or leave out `confidence`."
             )
         frames = [
-            records.attribution_frames(batch, self.players, self.outputs, baseline=baseline, confidence=confidence)[
-                output
-            ]
+            attribution_frames(batch, layout, self.outputs, method=method, confidence=confidence)[output]
             for batch in batches
         ]
         return pd.concat(frames, ignore_index=True) if len(frames) > 1 else (frames or [pd.DataFrame()])[0]

@@ -8,29 +8,28 @@ import pytest
 
 from tfx_explain import records
 from tfx_explain.attribution.result import population_dof
+from tfx_explain.attribution_records import MethodFigures, RecordLayout, attribution_batch, attribution_frames
 from tfx_explain.errors import InputError
 
 D = 8
 PLAYERS = [f"x{i}" for i in range(D)]
 OUTPUT = ["output"]
+LAYOUT = RecordLayout(tuple(PLAYERS), 1)
 
 
 def read_back(found, dof):
     """The frame that `attributions(confidence=0.95)` gives of the records of these attributions."""
     n = len(found.values)
-    batch = records.attribution_batch(
+    zeros = np.zeros((n, 1))
+    batch = attribution_batch(
         pa.RecordBatch.from_arrays([pa.array([[1]] * n, pa.large_list(pa.int64()))], names=["row"]),
-        players=PLAYERS,
-        attributions=found.values,
-        std_errors=found.std_error,
-        prediction=np.zeros((n, 1)),
-        base_value=np.zeros((n, 1)),
-        completeness_gap=np.zeros((n, 1)),
-        example_ids=[b""] * n,
-        degrees_of_freedom=dof,
+        LAYOUT,
+        [b""] * n,
+        [zeros],
+        [MethodFigures(zeros, found.values, found.std_error, zeros, dof)],
     )
     (read,), _ = records.decode_examples(records.encode_examples(batch))
-    return records.attribution_frames(read, PLAYERS, OUTPUT, confidence=0.95)["output"]
+    return attribution_frames(read, LAYOUT, OUTPUT, confidence=0.95)["output"]
 
 
 def columns(frame, prefix):

@@ -24,7 +24,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 import tfx_explain
 import worlds
-from tfx_explain import records, tables
+from tfx_explain import tables
+from tfx_explain.attribution_records import RecordLayout
 from tfx_explain.explanation_validator.judge import judge
 
 ADDED_SINCE = [tables.REST, tables.DEGREES_OF_FREEDOM, tables.CUT_OFF]
@@ -158,7 +159,7 @@ def figures(directory: Path) -> Iterator[tuple[str, pd.DataFrame | dict[str, Any
         manifest = {key: value for key, value in explanation.manifest.items() if key in STABLE}
         yield f"{name}-manifest", json.loads(json.dumps(manifest, default=str))
         # As the figures of records were read before; since then float64.
-        added = records.reserved_names(explanation.players, baseline=name != "exact") - {tables.EXAMPLE_ID}
+        added = RecordLayout.of(explanation.manifest).names - {tables.EXAMPLE_ID}
         frame = explanation.attributions()
         yield f"{name}-attributions", frame.astype(dict.fromkeys(added & set(frame), "float32"))
         yield f"{name}-findings", json.loads((directory / f"{name}-findings.json").read_text())

@@ -6,7 +6,7 @@ import pytest
 
 import tfx_explain
 import worlds
-from tfx_explain import records
+from tfx_explain.attribution_records import MethodFigures, RecordLayout, attribution_batch
 from tfx_explain.config import ExplainConfig, FeaturesConfig
 from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.job.request import REST, ExplainRequest, choose_players
@@ -58,18 +58,15 @@ def test_rows_with_a_reserved_name_are_told_by_their_values():
     )
     assert set(name_errors(batch, {"attribution_a", "prediction"})) == {0, 3}
     values = np.zeros((4, 1, 1))
-    arguments = {"players": ["a"], "attributions": values, "std_errors": values, "example_ids": [b""] * 4}
-    per_output = dict.fromkeys(("prediction", "base_value", "completeness_gap"), values[:, 0])
+
+    def added(rows):
+        n = rows.num_rows
+        figures = MethodFigures(values[:n, 0], values[:n], values[:n], values[:n, 0])
+        return attribution_batch(rows, RecordLayout(("a",), 1), [b""] * n, [values[:n, 0]], [figures])
+
     with pytest.raises(InputError, match="`attribution_a` has a name"):
-        records.attribution_batch(batch, **arguments, **per_output)
-    assert (
-        records.attribution_batch(
-            batch.slice(1, 2),
-            **{**arguments, "attributions": values[:2], "std_errors": values[:2], "example_ids": [b""] * 2},
-            **{k: v[:2] for k, v in per_output.items()},
-        ).num_rows
-        == 2
-    )
+        added(batch)
+    assert added(batch.slice(1, 2)).num_rows == 2
 
 
 @pytest.fixture(scope="module")

@@ -48,6 +48,7 @@ class Occlusion:
     key: str = "occlusion"
     n_sample: int = 1
     needs_row_count: bool = False
+    attributes: bool = False
 
     def check(self, rows: FirstRows, models: Sequence[Model]) -> None:
         assert rows.splits["eval"].num_rows

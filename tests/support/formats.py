@@ -23,13 +23,14 @@ def check_files(explanation: ExplanationReader, *, old: bool = False) -> None:
     written = {path.name for path in directory.glob("*.parquet")}
     assert written <= set(described), "files without a description"
     baseline = manifest["baseline_model"] is not None
-    players, own = explanation.players, _own_features(explanation)
+    players, own, methods = explanation.players, _own_features(explanation), explanation.methods
     for name in sorted(written):
-        check_table(described[name], pq.read_table(directory / name), players, own, baseline=baseline, old=old)
+        table = pq.read_table(directory / name)
+        check_table(described[name], table, players, own, baseline=baseline, old=old, methods=methods)
     check_manifest(manifest)
     for batch in explanation.attribution_batches():
         table = pa.Table.from_batches([batch])
-        check_table(tables.ATTRIBUTION_RECORDS, table, players, own, baseline=baseline, old=old)
+        check_table(tables.ATTRIBUTION_RECORDS, table, players, own, baseline=baseline, old=old, methods=methods)
 
 
 def check_table(
@@ -40,6 +41,7 @@ def check_table(
     *,
     baseline: bool = True,
     old: bool = False,
+    methods: Sequence[str] = ("",),
 ) -> None:
     """One table against its description; `own` are features of the examples, `old` tables lack what came later."""
     frame = written.to_pandas()
@@ -48,13 +50,13 @@ def check_table(
         for column in table.columns
         if (baseline or not column.of_baseline) and column.is_filled_in(frame)
         if not column.when and not (old and column.since)
-        for name in column.names(players)
+        for name in column.names(players, methods)
     }
-    described = set(table.names(players, baseline=baseline))
+    described = set(table.names(players, baseline=baseline, methods=methods))
     found = set(written.column_names) - (set(own) if table.own else set())
     assert expected <= found <= described, f"{table.file}: {sorted(found ^ expected)}"
     for column in table.columns:
-        for name in column.names(players):
+        for name in column.names(players, methods):
             if name in found:
                 _check_cells(f"{table.file}: {name}", column, written, name)
     if table.key:

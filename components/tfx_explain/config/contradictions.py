@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import optimize, sparse
 
+from tfx_explain.config.rules import AttributionRule
 from tfx_explain.judgement import RULES, Demand
 
 Named = tuple[str, Any]
@@ -24,7 +25,11 @@ _OF_SHARES = (Demand.SHARE_AT_MOST, Demand.SHARE_AT_LEAST, Demand.EACH_SHARE_AT_
 def find_contradiction(rules: Sequence[Named]) -> str:
     """The first contradiction among rules, as a sentence without its full stop; empty where there is none."""
     checks = (_listed_twice, _both_ways, _crowded_top, _important_canary, _impossible_shares)
-    return next(filter(None, (check(rules) for check in checks)), "")
+    by_method: dict[str | None, list[Named]] = {}
+    for name, settings in rules:
+        method = settings.method if isinstance(settings, AttributionRule) else None
+        by_method.setdefault(method, []).append((name, settings))
+    return next(filter(None, (check(of_method) for of_method in by_method.values() for check in checks)), "")
 
 
 def _listed_twice(rules: Sequence[Named]) -> str:

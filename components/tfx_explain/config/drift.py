@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from tfx_explain.config.base import Part
+from tfx_explain.config.rules import AttributionRule
 from tfx_explain.judgement.drift.measure import Measure
 from tfx_explain.judgement.rules.attribution_drift import DISTRIBUTION_MEASURES
 from tfx_explain.judgement.rules.drift import DRIFT_MEASURES
@@ -16,7 +16,7 @@ from tfx_explain.judgement.rules.drift import DRIFT_MEASURES
 Against = Literal["explanation", "model"]
 
 
-class DriftRule(Part):
+class DriftRule(AttributionRule):
     """Importance may not have moved further from the baseline than `max`, by a measure of `judgement.drift`."""
 
     measure: Literal[
@@ -43,7 +43,7 @@ class DriftRule(Part):
         return self
 
 
-class AttributionDriftRule(Part):
+class AttributionDriftRule(AttributionRule):
     """The distribution of no player's attributions may have moved further from the baseline's than `max`."""
 
     measure: Literal["jensen_shannon", "l_infinity", "wasserstein", "classifier", "disagreement"]

@@ -188,6 +188,9 @@ class Method(OneOf):
     sage: SageConfig | None = None
 
 
+ATTRIBUTION_METHODS = ("shapley",)
+"""Methods that say how much each player moved the output of a row."""
+
 LOSS_METHODS = ("permutation_importance", "sage")
 """Methods that need labels."""
 
@@ -230,7 +233,7 @@ class ExplainConfig(Config):
         for method in methods if isinstance(methods, list | tuple) else ():
             for name in [method] if isinstance(method, str) else method if isinstance(method, Mapping) else ():
                 if name in _LATER_METHODS:
-                    raise ValueError(f"method `{name}` is not available in this version; remove it and use `shapley`")
+                    raise ValueError(f"method `{name}` is not available in this version; remove it, or use `shapley`")
         return data
 
     @model_validator(mode="after")
@@ -240,9 +243,13 @@ class ExplainConfig(Config):
         names = [method.name for method in self.methods]
         if not names or len(set(names)) < len(names):
             raise ValueError("`methods` must list at least one method, each once")
-        if self.method("shapley") is None:
-            raise ValueError("`methods` must list `shapley`, beside which the others are computed")
         _check_class_names(self.class_names, self.label_key)
+        strength = self.method("interaction_strength")
+        if strength is not None and strength.players is None and not self._attributes:
+            raise ValueError(
+                "method `interaction_strength` takes the most important players of a method that attributes; list "
+                "`shapley` too, or name `players`"
+            )
         if self.model.classes == "label" and self.label_key is None:
             raise ValueError("`model.classes: label` explains the class in the label; set `label_key`")
         for name in LOSS_METHODS:
@@ -256,10 +263,15 @@ class ExplainConfig(Config):
         return sorted({name for spec in self.slicing_specs for name in spec.features})
 
     @property
+    def _attributes(self) -> bool:
+        """Whether a method attributes."""
+        return any(self.method(name) is not None for name in ATTRIBUTION_METHODS)
+
+    @property
     def shapley(self) -> ShapleyConfig:
-        """The settings of the Shapley method."""
-        settings: ShapleyConfig = self.method("shapley")
-        return settings
+        """The settings of the Shapley method; its defaults where it was not asked for."""
+        settings: ShapleyConfig | None = self.method("shapley")
+        return settings or ShapleyConfig()
 
     def method(self, name: str) -> Any:
         """The settings of the method with this name; None where it was not asked for."""

@@ -12,34 +12,40 @@ from tfx_explain.config.base import Part
 Players = tuple[str, ...]
 
 
-class MaxShareRule(Part):
+class AttributionRule(Part):
+    """A rule about the attributions of one method, and the importance that they give."""
+
+    method: str | None = Field(None, description="whose attributions; null = the first method that attributes")
+
+
+class MaxShareRule(AttributionRule):
     """Players may together carry at most this share of the total importance."""
 
     players: Players = Field(min_length=1)
     value: float = Field(ge=0, le=1)
 
 
-class MinShareRule(Part):
+class MinShareRule(AttributionRule):
     """Players must together carry at least this share of the total importance."""
 
     players: Players = Field(min_length=1)
     value: float = Field(ge=0, le=1)
 
 
-class MinImportanceRule(Part):
+class MinImportanceRule(AttributionRule):
     """Players must together move the output by at least this much, in units of the output."""
 
     players: Players = Field(min_length=1)
     value: float = Field(ge=0)
 
 
-class MaxTopShareRule(Part):
+class MaxTopShareRule(AttributionRule):
     """No single player may carry more than this share of the total importance."""
 
     value: float = Field(ge=0, le=1)
 
 
-class TopKIncludesRule(Part):
+class TopKIncludesRule(AttributionRule):
     """Each of these players must be among the k most important."""
 
     k: int = Field(ge=1)
@@ -52,7 +58,7 @@ class TopKIncludesRule(Part):
         return self
 
 
-class CanaryRule(Part):
+class CanaryRule(AttributionRule):
     """No player may matter less than this random feature; `players: null` = all that the model reads."""
 
     feature: str
@@ -65,7 +71,7 @@ class CanaryRule(Part):
         return self
 
 
-class SignRule(Part):
+class SignRule(AttributionRule):
     """The mean attribution of each of these players must have this sign."""
 
     players: Players = Field(min_length=1)
@@ -94,20 +100,20 @@ class MaxInteractionRule(Part):
         return self
 
 
-class MaxSliceDifferenceRule(Part):
+class MaxSliceDifferenceRule(AttributionRule):
     """A player's importance in a slice may differ from that elsewhere by at most this part of the total importance."""
 
     players: Players | None = Field(None, min_length=1)
     value: float = Field(ge=0)
 
 
-class MaxCompletenessGapRule(Part):
+class MaxCompletenessGapRule(AttributionRule):
     """No example's attributions may miss prediction - base value by more than value * (1 + |prediction|)."""
 
     value: float = Field(ge=0)
 
 
-class MaxRelativeStdErrorRule(Part):
+class MaxRelativeStdErrorRule(AttributionRule):
     """No player's importance may have a standard error above this part of the largest importance."""
 
     players: Players | None = Field(None, min_length=1)

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from tfx_explain.errors import InputError
 from tfx_explain.reader import ExplanationReader
-from tfx_explain.tables import SHAPLEY
 
 NO_BASELINE = "there is no baseline yet, as on the first run"
 
 
-def check_comparable(explanation: ExplanationReader, baseline: ExplanationReader) -> None:
+def check_comparable(explanation: ExplanationReader, baseline: ExplanationReader, methods: Iterable[str]) -> None:
     """Refuses a baseline whose figures are not about the same thing.
 
     The models and the examples may differ, that is what is compared. The way the attributions were estimated may differ
     too: it changes their errors, not what they are estimates of.
+
+    Args:
+      explanation: what is judged.
+      baseline: what it is compared with.
+      methods: those whose attributions are compared.
 
     Raises:
       InputError: method, output, output space, players, background or example weights differ.
     """
     ours, theirs = explanation.manifest, baseline.manifest
     told = [
-        _told("method", SHAPLEY in ours["method"], SHAPLEY in theirs["method"], show=_explained),
+        *(_told("method", method, method if method in baseline.methods else f"no {method}") for method in methods),
         _told("model output", ours["outputs"], theirs["outputs"], show=", ".join),
         _told("output space", ours["model"]["output_space"], theirs["model"]["output_space"]),
         _told("players", _players(ours), _players(theirs), show=lambda players: ", ".join(players)),
@@ -40,10 +45,6 @@ def check_comparable(explanation: ExplanationReader, baseline: ExplanationReader
 def _told(what: str, ours: Any, theirs: Any, show: Any = str) -> str:
     """The difference in words; empty where there is none."""
     return "" if ours == theirs else f"{what} ({show(ours)} against {show(theirs)})"
-
-
-def _explained(by_method: bool) -> str:
-    return SHAPLEY if by_method else f"no {SHAPLEY}"
 
 
 def _players(manifest: dict[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from typing_extensions import Self
+
 from tfx_explain.config import ValidationConfig
+from tfx_explain.config.base import Part
 from tfx_explain.config.drift import AttributionDriftRule, DriftRule
+from tfx_explain.config.rules import AttributionRule
+from tfx_explain.errors import ConfigError
 from tfx_explain.explanation_validator.baseline import NO_BASELINE, check_comparable
 from tfx_explain.explanation_validator.sides import Key, Side, compare, compare_distributions
 from tfx_explain.judgement import RULES, Finding, Judgement, RuleDescription, judgement_of, skip_rule
@@ -14,6 +19,7 @@ from tfx_explain.judgement.drift.distributions import DistributionComparison
 from tfx_explain.judgement.rule import Grounds
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.slicing import OVERALL
+from tfx_explain.tables import SHAPLEY
 
 _COMPARED: Mapping[type[Grounds], Callable[[Side, Side, Key], Grounds]] = {
     Comparison: compare,
@@ -49,27 +55,26 @@ def drift_judgements(
         gone.
       ConfigError: a rule names an unknown player.
     """
-    ours = Side(explanation, config.slicing_specs)
-    theirs: dict[str, Side] = {}
-    if baseline is not None:
-        theirs["explanation"] = Side(baseline, config.slicing_specs)
-    if explanation.manifest["baseline_model"] is not None:
-        theirs["model"] = Side(explanation, config.slicing_specs, of_baseline_model=True)
+    there = ["explanation"] if baseline is not None else []
+    there += ["model"] if explanation.manifest["baseline_model"] is not None else []
     compared = [(RULES[rule.name], rule.settings) for rule in config.rules if RULES[rule.name].needs_baseline]
-    rules = [(rule, settings, _against(settings, theirs)) for rule, settings in compared]
-    if baseline is not None and any(kind == "explanation" for *_, kind in rules):
-        check_comparable(explanation, baseline)
+    rules = [(rule, settings, _against(settings, there)) for rule, settings in compared]
+    methods = {settings.method: method_of(explanation, rule, settings) for rule, settings in compared}
     if baseline is not None:
+        of_baseline = {methods[settings.method] for _, settings, kind in rules if kind == "explanation"}
+        if of_baseline:
+            check_comparable(explanation, baseline, sorted(of_baseline))
         baseline.verify()
     skipped = [_skipped(rule, settings, no_baseline) for rule, settings, kind in rules if kind is None]
     keys = [(slice_key, output) for slice_key in slices for output in explanation.outputs]
-    pairs = _Pairs(ours, theirs)
+    pairs = {method: _Pairs.of_method(method, explanation, baseline, config) for method in set(methods.values())}
     judgements = [
         judgement_of(
             rule,
-            settings.model_dump(exclude={"against"}),
-            pairs.of(rule.evidence, kind, key),
+            settings.model_dump(exclude={"against", "method"}),
+            pairs[methods[settings.method]].of(rule.evidence, kind, key),
             config.min_slice_examples,
+            named_method=settings.method,
         )
         for key in keys
         for rule, settings, kind in rules
@@ -78,7 +83,28 @@ def drift_judgements(
     return judgements, skipped
 
 
-def _against(settings: DriftSettings, theirs: Mapping[str, Side]) -> str | None:
+def method_of(explanation: ExplanationReader, rule: RuleDescription, settings: Part) -> str:
+    """Whose attributions a rule is about; "" where no method attributes and the rule needs none.
+
+    Raises:
+      ConfigError: it names a method that does not attribute, or needs one where none does.
+    """
+    methods = explanation.methods
+    if any(need.detail == "interactions" for need in rule.needs) and SHAPLEY in methods:
+        return SHAPLEY
+    named = settings.method if isinstance(settings, AttributionRule) else None
+    if named is None and (methods or not isinstance(settings, AttributionRule)):
+        return next(iter(methods), "")
+    if named in methods:
+        return str(named)
+    there = f"there are those by {', '.join(methods)}" if methods else "no method of the run makes any"
+    raise ConfigError(
+        f"rule `{rule.name}` needs attributions{f' by `{named}`' if named else ''}, but in {explanation.uri} {there}; "
+        "list such a method under `methods` of the ExplainConfig and explain the model again, or leave the rule out."
+    )
+
+
+def _against(settings: DriftSettings, theirs: Sequence[str]) -> str | None:
     """What a rule compares with: the first that is there and allowed; None where there is nothing."""
     return next((kind for kind in theirs if settings.against in (None, kind)), None)
 
@@ -90,12 +116,24 @@ def _skipped(rule: RuleDescription, settings: DriftSettings, reason: str) -> Fin
 
 
 class _Pairs:
-    """What rules compare, each pair made once."""
+    """What rules about one method compare, each pair made once."""
 
     def __init__(self, ours: Side, theirs: Mapping[str, Side]) -> None:
         self._ours = ours
         self._theirs = theirs
         self._made: dict[tuple[type[Grounds], str, Key], Grounds] = {}
+
+    @classmethod
+    def of_method(
+        cls, method: str, explanation: ExplanationReader, baseline: ExplanationReader | None, config: ValidationConfig
+    ) -> Self:
+        """The explanation and all that there is to compare it with."""
+        specs, theirs = config.slicing_specs, {}
+        if baseline is not None:
+            theirs["explanation"] = Side(baseline, specs, method=method)
+        if explanation.manifest["baseline_model"] is not None:
+            theirs["model"] = Side(explanation, specs, of_baseline_model=True, method=method)
+        return cls(Side(explanation, specs, method=method), theirs)
 
     def of(self, evidence: type[Grounds], kind: str, key: Key) -> Grounds:
         if (evidence, kind, key) not in self._made:

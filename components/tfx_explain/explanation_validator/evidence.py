@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from typing_extensions import Self
 
-from tfx_explain import tables
 from tfx_explain.config import SlicingSpec
 from tfx_explain.errors import ConfigError
 from tfx_explain.explanation_validator.details import Details, by_player, skewness_of
@@ -24,7 +23,7 @@ def evidence_in(
     explanation: ExplanationReader,
     specs: Sequence[SlicingSpec],
     rules: Iterable[RuleDescription] = (),
-    method: str = tables.SHAPLEY,
+    method: str | None = None,
 ) -> Iterator[Evidence]:
     """The evidence of each slice that is asked for, and output.
 
@@ -36,11 +35,12 @@ def evidence_in(
       explanation: what is judged.
       specs: the slices.
       rules: those that will judge the evidence; what none of them needs is left out.
-      method: whose attributions.
+      method: whose attributions; None = the first method that attributes. Where none does, importance is unknown.
 
     Raises:
       ConfigError: the slices were not explained.
     """
+    method = method or next(iter(explanation.methods), "")
     details = Details(explanation, rules, method)
     figures = _Tables.of(explanation, method)
     wanted = wanted_slices(explanation, specs)
@@ -81,8 +81,8 @@ class _Tables:
             method,
             explanation.players + unused,
             unused,
-            _by_key(explanation.importance, method),
-            _by_key(explanation.importance_covariance, method),
+            _by_key(explanation.importance, method) if method else {},
+            _by_key(explanation.importance_covariance, method) if method else {},
         )
 
     def evidence(self, slice_key: str, output: str, n_examples: int) -> Evidence:
@@ -101,7 +101,7 @@ class _Tables:
             n_examples=n_examples,
             mean_abs=mean_abs,
             mean_abs_covariance=covariance,
-            max_relative_completeness_gap=self.explanation.manifest["completeness_gap"]["max_relative"],
+            max_relative_completeness_gap=_largest_gap(self.explanation.manifest, self.method),
             slice_key=slice_key,
             output=output,
             n_effective=n_effective,
@@ -110,6 +110,12 @@ class _Tables:
             method=self.method,
             cut_off=cut_off,
         )
+
+
+def _largest_gap(manifest: Mapping[str, Any], method: str) -> float:
+    """The largest relative completeness gap of a method; of the main one in explanations of earlier versions."""
+    gaps = manifest.get("completeness_gaps", {})
+    return float(gaps.get(method, manifest["completeness_gap"])["max_relative"])
 
 
 def _by_key(table: pd.DataFrame, method: str) -> dict[Any, pd.DataFrame]:

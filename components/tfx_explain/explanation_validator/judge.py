@@ -7,10 +7,21 @@ from typing import Any
 
 from tfx_explain import records, storage, tables
 from tfx_explain.config import ValidationConfig
+from tfx_explain.config.rules import AttributionRule
 from tfx_explain.explanation_validator.baseline import NO_BASELINE
-from tfx_explain.explanation_validator.drift import drift_judgements
+from tfx_explain.explanation_validator.drift import drift_judgements, method_of
 from tfx_explain.explanation_validator.evidence import evidence_in, wanted_slices
-from tfx_explain.judgement import RULES, Finding, findings_of, is_blessed, judgement_of, promise
+from tfx_explain.judgement import (
+    RULES,
+    Finding,
+    Judgement,
+    RuleDescription,
+    findings_of,
+    is_blessed,
+    judgement_of,
+    promise,
+)
+from tfx_explain.judgement.rule import Settings
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.report import render_verdict
 from tfx_explain.slicing import OVERALL
@@ -97,14 +108,7 @@ def judge(
         explanation does not have, or the policy asks for slices that were not explained.
     """
     explanation.verify()
-    rules = [(RULES[rule.name], rule.settings.model_dump()) for rule in config.rules]
-    standing = [(rule, settings) for rule, settings in rules if not rule.needs_baseline]
-    judgements = [
-        judgement_of(rule, settings, evidence, config.min_slice_examples)
-        for evidence in evidence_in(explanation, config.slicing_specs, [rule for rule, _ in standing])
-        for rule, settings in standing
-        if not rule.is_between_slices or evidence.slice_key != OVERALL
-    ]
+    judgements = _standing_judgements(explanation, config)
     slices = list(wanted_slices(explanation, config.slicing_specs))
     compared, skipped = drift_judgements(explanation, config, slices, baseline, no_baseline)
     findings = (*findings_of([*judgements, *compared], config.confidence, config.multiplicity), *skipped)
@@ -117,3 +121,23 @@ def judge(
         manifest_digest=explanation.manifest_digest,
         baseline_manifest_digest=None if baseline is None else baseline.manifest_digest,
     )
+
+
+def _standing_judgements(explanation: ExplanationReader, config: ValidationConfig) -> list[Judgement]:
+    """Every rule that needs no baseline, for each method's evidence that rules are about."""
+    by_method: dict[str, list[tuple[RuleDescription, Settings, str | None]]] = {}
+    for rule in config.rules:
+        described, named = RULES[rule.name], None
+        if described.needs_baseline:
+            continue
+        settings = rule.settings.model_dump()
+        if isinstance(rule.settings, AttributionRule):
+            named = settings.pop("method")
+        by_method.setdefault(method_of(explanation, described, rule.settings), []).append((described, settings, named))
+    return [
+        judgement_of(rule, settings, evidence, config.min_slice_examples, named_method=named)
+        for method, rules in by_method.items()
+        for evidence in evidence_in(explanation, config.slicing_specs, [rule for rule, *_ in rules], method)
+        for rule, settings, named in rules
+        if not rule.is_between_slices or evidence.slice_key != OVERALL
+    ]

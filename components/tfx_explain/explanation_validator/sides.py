@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from tfx_explain import records, rests, tables
+from tfx_explain import rests, tables
+from tfx_explain.attribution_records import RecordLayout, attribution_values
 from tfx_explain.config import SlicingSpec
 from tfx_explain.judgement.drift.comparison import Comparison, Moments
 from tfx_explain.judgement.drift.distributions import AttributionSample, DistributionComparison
@@ -89,10 +90,10 @@ class Side:
         found: dict[str, list[tuple[Array, Array]]] = {}
         weight_key = self.reader.manifest["config"]["example_weight_key"]
         prefix = tables.BASELINE_PREFIX * self.of_baseline_model + tables.ATTRIBUTION_PREFIX
-        players, baseline = self.reader.players, self.reader.manifest.get("baseline_model") is not None
+        layout = RecordLayout.of(self.reader.manifest)
         for batch in self.reader.attribution_batches():
-            figures = records.attribution_values(batch, players, len(self.reader.outputs), baseline=baseline)
-            values = rests.rounded(np.stack([figures[prefix + player] for player in players], axis=1))
+            figures = attribution_values(batch, layout, self.method)
+            values = rests.rounded(np.stack([figures[prefix + player] for player in layout.players], axis=1))
             weights = np.ones(batch.num_rows) if weight_key is None else example_weights(batch, weight_key)
             for slice_key, rows in slice_examples(batch, [SlicingSpec(), *self.specs]).items():
                 kept = rows[weights[rows] > 0]

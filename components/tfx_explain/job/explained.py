@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from tfx_explain import records, tables
+from tfx_explain import records
 from tfx_explain.config import ExplainConfig
 from tfx_explain.job.split_rows import SplitRows
-from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import JobContext
@@ -20,6 +20,9 @@ from tfx_explain.methods.labels import Labels
 from tfx_explain.methods.method import BatchExplainer
 from tfx_explain.models import Model
 from tfx_explain.rows import HashArray, column_or_nulls, example_weights, list_lengths, take_rows
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,19 +34,19 @@ class ExplainedExamples:
       rows: n_examples of them.
       draws: (n_examples,) random numbers, different for copies.
       ids: (n_examples,) the value of the id feature, else the content hash.
-      found: key of a method -> what it says of the rows, by the model and by the baseline model if there is one.
+      predictions: (n_examples, K) of the outputs that each row asks for, by the model and by the baseline model if
+        there is one.
+      base_value: (n_examples, K) mean predictions of the model over the background for the same outputs.
+      found: key of a method -> what it says of the rows, by each of these models.
     """
 
     split: str
     rows: pa.RecordBatch
     draws: HashArray
     ids: Sequence[bytes]
+    predictions: tuple[FloatArray, ...]
+    base_value: FloatArray
     found: Mapping[str, tuple[Any, ...]]
-
-    @property
-    def shapley(self) -> tuple[AttributionRows, ...]:
-        """Attributions by each model."""
-        return self.found[tables.SHAPLEY]
 
 
 Explained = tuple[ExplainedExamples, list[tuple[bytes, str]], dict[str, int]]
@@ -106,22 +109,61 @@ def explain_examples(
     rows, hashes = examples.rows, examples.hashes
     draws = hashes if examples.draws is None else examples.draws
     whole = Batch.of(models, rows, hashes, draws, plan.outputs, context.config, context.labels)
-    kept, batch = np.arange(rows.num_rows), whole
-    errors: dict[int, str] = {}
-    found: dict[str, tuple[Any, ...]] = {}
-    lent: dict[str, tuple[Any, ...]] = {}
+    kept = _Kept(np.arange(rows.num_rows), whole, {}, {}, {})
+    kept = kept.without(whole.prediction_errors(plan))
     counts: dict[str, int] = {}
     for key, explainer in explainers.items():
-        result = explainer.explain(batch, plan, lent)
-        if result.errors:
-            errors |= {int(kept[row]): reason for row, reason in result.errors.items()}
-            good = np.setdiff1d(np.arange(len(kept)), list(result.errors))
-            found = {other: tuple(side.take(good) for side in sides) for other, sides in found.items()}
-            lent = {other: tuple(side and side.take(good) for side in sides) for other, sides in lent.items()}
-            kept, batch = kept[good], batch.take(good)
-        found[key], lent[key] = result.sides, result.lent
+        result = explainer.explain(kept.batch, plan, kept.lent)
+        kept = kept.without(result.errors)
+        kept.found[key], kept.lent[key] = result.sides, result.lent
         counts |= result.counts
+    batch = kept.batch
     counts["model_rows"] = sum(n for name, n in counts.items() if name == "model_rows" or name.endswith("_model_rows"))
-    counts |= {"selected": rows.num_rows, "explained": len(kept), "predicted_rows": len(models) * rows.num_rows}
-    _, failures = set_aside(rows, errors)
-    return ExplainedExamples(examples.split, batch.rows, batch.draws, batch.ids, found), failures, counts
+    counts |= {
+        "selected": rows.num_rows,
+        "explained": batch.rows.num_rows,
+        "predicted_rows": len(models) * rows.num_rows,
+    }
+    _, failures = set_aside(rows, kept.errors)
+    base_values = np.broadcast_to(plan.side(0).base_values, (batch.rows.num_rows, len(plan.outputs)))
+    explained = ExplainedExamples(
+        examples.split,
+        batch.rows,
+        batch.draws,
+        batch.ids,
+        batch.asked_predictions(plan),
+        np.take_along_axis(base_values, batch.chosen, axis=1),
+        kept.found,
+    )
+    return explained, failures, counts
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kept:
+    """The rows of a batch that nothing is wrong with so far.
+
+    Attributes:
+      places: where they were.
+      batch: the rows.
+      errors: place of each other row -> what is wrong with it.
+      found, lent: key of a method -> what it says of the rows, and lends to later ones.
+    """
+
+    places: IntArray
+    batch: Batch
+    errors: Mapping[int, str]
+    found: dict[str, tuple[Any, ...]]
+    lent: dict[str, tuple[Any, ...]]
+
+    def without(self, errors: Mapping[int, str]) -> _Kept:
+        """Those that are not among the errors, by their numbers among the ones that there are."""
+        if not errors:
+            return self
+        good = np.setdiff1d(np.arange(len(self.places)), list(errors))
+        return _Kept(
+            self.places[good],
+            self.batch.take(good),
+            {**self.errors, **{int(self.places[row]): reason for row, reason in errors.items()}},
+            {key: tuple(side.take(good) for side in sides) for key, sides in self.found.items()},
+            {key: tuple(side and side.take(good) for side in sides) for key, sides in self.lent.items()},
+        )

@@ -9,7 +9,7 @@ import logging
 import platform
 from typing import Any
 
-from tfx_explain import records
+from tfx_explain import records, tables
 from tfx_explain.config import ExplainConfig
 from tfx_explain.job.request import ExplainRequest
 from tfx_explain.job.results import JobResults
@@ -37,6 +37,7 @@ def describe_run(request: ExplainRequest, run: JobResults, seconds: float) -> di
         "tfx_explain_version": __version__,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "method": run.methods,
+        tables.ATTRIBUTION_METHODS: list(run.gaps),
         "config": json.loads(config.to_json()),
         "model": _model(request, model, run.looks_like_probabilities),
         "baseline_model": _baseline(request),
@@ -59,7 +60,8 @@ def describe_run(request: ExplainRequest, run: JobResults, seconds: float) -> di
         "counts": counts,
         "slices": run.slices,
         "failures": run.failures,
-        "completeness_gap": {"max_abs": run.max_gap, "max_relative": run.max_relative_gap},
+        "completeness_gap": next(iter(run.gaps.values()), {"max_abs": 0.0, "max_relative": 0.0}),
+        "completeness_gaps": run.gaps,
         "seed": config.seed,
         "versions": {"python": platform.python_version(), **_versions()},
         "timings_seconds": {"total": round(seconds, 3)},

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfx_explain import records, storage, tables
+from tfx_explain.attribution_records import RecordLayout
 from tfx_explain.config import ExplainConfig, FeaturesConfig
 from tfx_explain.errors import ConfigError, EmptySplitError, InputError, MissingFeatureError, ModelError
 from tfx_explain.job.labels import choose_labels
@@ -19,7 +20,7 @@ from tfx_explain.job.trust import check_models
 from tfx_explain.methods.context import FirstRows, JobContext, features_read
 from tfx_explain.methods.labels import Labels
 from tfx_explain.methods.outputs import output_names
-from tfx_explain.methods.registry import methods_of, second_passes_of
+from tfx_explain.methods.registry import attributing_methods_of, methods_of, second_passes_of
 from tfx_explain.models import Model
 from tfx_explain.rows import column_or_nulls, concat_alike, example_weights, list_lengths, name_errors
 from tfx_explain.slicing import check_slice_count, slice_examples
@@ -85,9 +86,10 @@ class ExplainRequest:
         return REST if members and not named else None
 
     @property
-    def reserved_names(self) -> frozenset[str]:
-        """Names that attribution records add to those of the examples."""
-        return frozenset(records.reserved_names(tuple(self.players), baseline=len(self.models) > 1))
+    def layout(self) -> RecordLayout:
+        """What attribution records hold."""
+        methods = attributing_methods_of(self.context)
+        return RecordLayout(tuple(self.players), len(self.outputs), methods, has_baseline=len(self.models) > 1)
 
     @classmethod
     def build(
@@ -258,7 +260,7 @@ def _check_rows(
     _check_features(background, config.background.split, models)
     _check_names(background, config.background.split, BACKGROUND_NAMES)
     for split, of_split in rows.splits.items():
-        _check_examples(of_split, split, config, models, players, schema_features)
+        _check_examples(of_split, split, request, schema_features)
         if request.labels is not None and config.model.classes == "label":
             request.labels.check(of_split, "`model.classes: label`", split)
     for method in methods_of(request.context):
@@ -268,19 +270,12 @@ def _check_rows(
     check_models(models, list(rows.splits.values()), background, players)
 
 
-def _check_examples(
-    rows: pa.RecordBatch,
-    split: str,
-    config: ExplainConfig,
-    models: Sequence[Model],
-    players: Mapping[str, tuple[str, ...]],
-    schema_features: Sequence[str],
-) -> None:
+def _check_examples(rows: pa.RecordBatch, split: str, request: ExplainRequest, schema_features: Sequence[str]) -> None:
     """Refuses rows that cannot be explained as asked for, by the first ones of a split."""
-    _check_features(rows, split, models)
-    _check_names(rows, split, records.reserved_names(tuple(players), baseline=len(models) > 1))
-    _check_keys(rows, split, config)
-    _check_slices(rows, split, config, schema_features)
+    _check_features(rows, split, request.loaded)
+    _check_names(rows, split, request.layout.names)
+    _check_keys(rows, split, request.config)
+    _check_slices(rows, split, request.config, schema_features)
 
 
 def _check_features(rows: pa.RecordBatch, split: str, models: Sequence[Model]) -> None:

@@ -23,7 +23,6 @@ from tfx_explain.methods.outputs import looks_like_probabilities
 from tfx_explain.methods.registry import methods_of
 from tfx_explain.slicing import OVERALL, SliceKey, in_spec, slice_name, spec_name
 from tfx_explain.summary.importance import ImportanceSummary
-from tfx_explain.tables import SHAPLEY
 
 _N_TOP = 10
 _MAX_REASONS = 50
@@ -43,8 +42,8 @@ class JobResults:
       base_values: mean predictions of the background, of each of these.
       methods: name -> its entry in the manifest.
       slices: which there are, and which are too small.
-      top_players: the most important ones of the first output.
-      max_gap, max_relative_gap: the largest completeness gaps.
+      top_players: the most important ones of the first output, by the main method that attributes.
+      gaps: method that attributes, the main one first -> its largest completeness gaps.
     """
 
     counts: dict[str, dict[str, Any]]
@@ -56,8 +55,7 @@ class JobResults:
     methods: dict[str, dict[str, Any]]
     slices: dict[str, list[Any]]
     top_players: list[str]
-    max_gap: float
-    max_relative_gap: float
+    gaps: dict[str, dict[str, float]]
 
     def write(self, directory: str) -> None:
         """Leaves it where the driver finds it, which may be on another machine."""
@@ -121,9 +119,9 @@ def write_tables(request: ExplainRequest, plan: JobPlan, collected: Collected) -
         for method in methods
         for name, entry in method.describe(of_methods.get(method.key, Accumulated({})), plan).items()
     }
-    sizes = of_methods.get(SHAPLEY, Accumulated({})).side(CANDIDATE, SIZES)
-    of_whole = {output: value.result() for (name, output), value in sizes.items() if name == OVERALL}
-    in_order = [of_whole[name] for name in request.outputs if name in of_whole]
+    importance = {
+        name: _importance(of_methods.get(name, Accumulated({})), request.outputs) for name in request.layout.methods
+    }
     return JobResults(
         counts=_counts_by_split(collected.counts),
         failures=_reasons_by_split(collected.failures),
@@ -137,10 +135,23 @@ def write_tables(request: ExplainRequest, plan: JobPlan, collected: Collected) -
         base_values=plan.side(0).base_values.tolist(),
         methods=described | {name: dict(entry) for name, (_, entry) in collected.second.items()},
         slices=describe_slices(config, collected.slices, num_examples),
-        top_players=_top_players(tuple(request.players), in_order),
-        max_gap=max((result.max_completeness_gap for result in in_order), default=0.0),
-        max_relative_gap=max((result.max_relative_completeness_gap for result in in_order), default=0.0),
+        top_players=_top_players(tuple(request.players), next(iter(importance.values()), [])),
+        gaps={name: _largest_gaps(of_method) for name, of_method in importance.items()},
     )
+
+
+def _importance(accumulated: Accumulated, outputs: Sequence[str]) -> list[ImportanceSummary]:
+    """What a method that attributes says of the whole data, in the order of the outputs."""
+    sizes = accumulated.side(CANDIDATE, SIZES)
+    return [sizes[OVERALL, output].result() for output in outputs if (OVERALL, output) in sizes]
+
+
+def _largest_gaps(of_outputs: Sequence[ImportanceSummary]) -> dict[str, float]:
+    """The entry of a method in `completeness_gaps` of the manifest."""
+    return {
+        "max_abs": max((one.max_completeness_gap for one in of_outputs), default=0.0),
+        "max_relative": max((one.max_relative_completeness_gap for one in of_outputs), default=0.0),
+    }
 
 
 def _by_method(accumulated: Mapping[Key, Any]) -> dict[str, Accumulated]:

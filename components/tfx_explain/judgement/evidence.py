@@ -183,6 +183,8 @@ class Evidence:
             return (
                 f"Only {were} explained and this rule needs {count(least)}: explain more or lower `min_slice_examples`."
             )
+        if not self.method:
+            return ""
         if np.isnan(self.mean_abs).all():
             return (
                 f"The {count(self.n_examples)} examples of this slice have no tables of their own: lower "

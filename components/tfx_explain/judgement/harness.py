@@ -61,9 +61,23 @@ def apply_rule(
     return judge_rule(RULES[name], settings, evidence, confidence=confidence, min_examples=min_examples)
 
 
-def judgement_of(rule: RuleDescription, settings: Settings, evidence: Grounds, min_examples: int) -> Judgement:
-    """The finding of a rule for any confidence."""
-    return lambda confidence: judge_rule(rule, settings, evidence, confidence=confidence, min_examples=min_examples)
+def judgement_of(
+    rule: RuleDescription,
+    settings: Settings,
+    evidence: Grounds,
+    min_examples: int,
+    *,
+    named_method: str | None = None,
+) -> Judgement:
+    """The finding of a rule for any confidence; it repeats the method where the policy names one."""
+
+    def judge(confidence: float) -> Finding:
+        finding = judge_rule(rule, settings, evidence, confidence=confidence, min_examples=min_examples)
+        if named_method is None:
+            return finding
+        return dataclasses.replace(finding, settings={**finding.settings, "method": named_method})
+
+    return judge
 
 
 def skip_rule(rule: RuleDescription, settings: Settings, slice_key: str, reason: str) -> Finding:

@@ -10,8 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tfx_explain.config import ExplainConfig
+from tfx_explain.methods.background import LARGEST_OUTPUT, JobPlan
 from tfx_explain.methods.labels import Labels
 from tfx_explain.methods.outputs import chosen_outputs, places
+from tfx_explain.methods.refusals import NOT_FINITE, TOO_LARGE
 from tfx_explain.models import Inputs, Model
 from tfx_explain.rows import HashArray, column_or_nulls, take_rows
 
@@ -79,6 +81,22 @@ class Batch:
         # With `classes: predicted` the candidate chooses, so that both models are compared on one output.
         chosen = places(outputs, chosen_outputs(sides[0].prediction, rows, config, labels))
         return cls(rows, hashes, draws, example_ids(rows, hashes, config.id_key), chosen, sides)
+
+    def asked_predictions(self, plan: JobPlan) -> tuple[FloatArray, ...]:
+        """(n, c) of each model: what it predicts for the outputs that each row asks for; of -1 that of the first."""
+        asked = np.maximum(self.chosen, 0)
+        of_models = (plan.side(index).asked(side.prediction) for index, side in enumerate(self.sides))
+        return tuple(np.take_along_axis(values, asked, axis=1) for values in of_models)
+
+    def prediction_errors(self, plan: JobPlan) -> dict[int, str]:
+        """Row -> why no method can explain it: a model's output is not finite, or in no record."""
+        errors: dict[int, str] = {}
+        for prediction in self.asked_predictions(plan):
+            not_finite = ~np.isfinite(prediction).all(axis=1) | (self.chosen < 0).any(axis=1)
+            too_large = ~not_finite & (np.abs(prediction) > LARGEST_OUTPUT).any(axis=1)
+            for reason, bad in ((NOT_FINITE, not_finite), (TOO_LARGE, too_large)):
+                errors = {**dict.fromkeys(np.flatnonzero(bad).tolist(), reason), **errors}
+        return errors
 
     def take(self, kept: IntArray) -> Batch:
         """The given rows, (k,) integers; itself where these are all."""

@@ -125,6 +125,7 @@ class Method(Protocol[Plan, Rows]):
       key: its name among the others, which its plan and its rows are kept under.
       n_sample: how many rows of the background split it is planned from, background rows among them.
       needs_row_count: whether its plan waits for the number of rows to explain, as `for_rows` takes it.
+      attributes: whether its rows are `AttributionRows`, which records, report and statistics then hold.
     """
 
     @property
@@ -137,6 +138,10 @@ class Method(Protocol[Plan, Rows]):
 
     @property
     def needs_row_count(self) -> bool:
+        """See above."""
+
+    @property
+    def attributes(self) -> bool:
         """See above."""
 
     def check(self, rows: FirstRows, models: Sequence[Model]) -> None:

@@ -18,6 +18,9 @@ IntArray = npt.NDArray[np.int64]
 
 _LONGEST = 300
 
+NOT_FINITE = "the model's output is NaN or infinite for this row"
+TOO_LARGE = "the model's output, or an attribution, is larger than the 3.4e38 that tf.Examples hold; scale the output"
+
 GROUP = "features that must fit together belong in one group (`features.groups`)"
 """What to do about mixtures of rows that a model cannot take."""
 

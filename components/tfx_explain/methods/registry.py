@@ -14,12 +14,15 @@ from tfx_explain.methods.method import Method, SecondPass
 from tfx_explain.methods.profiles.method import Profiles
 from tfx_explain.methods.profiles.plan import wants_profiles
 from tfx_explain.methods.shapley.method import Shapley
+from tfx_explain.tables import SHAPLEY
 
 AnyMethod = Method[Any, Any]
 """Whatever its plan and rows are: only the method itself looks into them."""
 
 
 def _shapley(context: JobContext) -> AnyMethod | None:
+    if context.config.method(SHAPLEY) is None:
+        return None
     return Shapley(context, lends_coalitions=context.config.method(SAGE) is not None)
 
 
@@ -50,3 +53,10 @@ def methods_of(context: JobContext) -> list[AnyMethod]:
 def second_passes_of(context: JobContext) -> list[SecondPass]:
     """The methods that a job asks for and that look at rows again."""
     return [method for make in SECOND_PASSES if (method := make(context)) is not None]
+
+
+def attributing_methods_of(context: JobContext) -> tuple[str, ...]:
+    """Keys of those that attribute, in the order of the configuration; ones that it does not know come last."""
+    asked = [method.name for method in context.config.methods]
+    keys = [method.key for method in methods_of(context) if method.attributes]
+    return tuple(sorted(keys, key=lambda key: asked.index(key) if key in asked else len(asked)))

@@ -16,7 +16,9 @@ from tfx_explain.slicing import OVERALL
 MAX_PLAYERS = 20
 
 _HEADINGS = {
-    "shapley": "Mean |attribution|",
+    "shapley": "Shapley values",
+    "integrated_gradients": "Integrated gradients",
+    "expected_gradients": "Expected gradients",
     "permutation_importance": "Permutation importance",
     "sage": "SAGE",
 }
@@ -71,7 +73,7 @@ class Comparison:
 
 
 def compare_methods(data: ReportData, unit: str) -> Comparison | None:
-    """The columns of the comparison; None where there is no method beside `shapley`.
+    """The columns of the comparison; None where there is no method beside the first one that attributes.
 
     Attributions of several outputs have no common importance, so they are left out then.
 
@@ -83,13 +85,15 @@ def compare_methods(data: ReportData, unit: str) -> Comparison | None:
     if others is None or others.empty:
         return None
     columns: list[tuple[str, str, pd.DataFrame]] = []
-    own = data.importance[data.importance["slice"] == OVERALL]
-    if len(data.outputs) == 1 and not own.empty:
-        columns.append((_HEADINGS["shapley"], unit, own))
-    for method, rows in others[others["slice"] == OVERALL].groupby("method", sort=False):
-        metric = str(rows["metric"].iloc[0])
-        columns.append((_HEADINGS.get(str(method), str(method)), _LOSSES.get(metric, metric), rows))
-    if not columns:
+    for table in (data.importance, others):
+        for method, of_method in table[table["slice"] == OVERALL].groupby(_methods_of(table, data), sort=False):
+            metric = _metric_of(of_method)
+            attributes = metric == tables.MEAN_ABS_ATTRIBUTION
+            if attributes and len(data.outputs) > 1:
+                continue
+            heading = _HEADINGS.get(str(method), str(method)) + ", mean |attribution|" * attributes
+            columns.append((heading, unit if attributes else _LOSSES.get(metric, metric), of_method))
+    if not columns or (len(columns) == 1 and not data.importance.empty and len(data.outputs) == 1):
         return None
     players = list(columns[0][2].sort_values("rank", kind="stable")["player"])
     players += [name for _, _, rows in columns for name in rows["player"] if name not in players]
@@ -105,10 +109,22 @@ def compare_methods(data: ReportData, unit: str) -> Comparison | None:
     )
 
 
+def _methods_of(rows: pd.DataFrame, data: ReportData) -> pd.Series:
+    """The method of each row over all the data; in tables of one method alone, which need not say it, the main one."""
+    main = next(iter(tables.attributing_methods(data.manifest)), tables.SHAPLEY)
+    of_rows = rows["method"] if "method" in rows else pd.Series(main, rows.index)
+    return of_rows[rows["slice"] == OVERALL]
+
+
+def _metric_of(rows: pd.DataFrame) -> str:
+    return str(rows["metric"].iloc[0]) if "metric" in rows else tables.MEAN_ABS_ATTRIBUTION
+
+
 def _baseline_values(data: ReportData, rows: pd.DataFrame) -> dict[str, float]:
     """Player -> importance to the baseline model, by the method whose rows these are."""
-    method = str(rows["method"].iloc[0]) if "method" in rows else tables.SHAPLEY
-    table = data.baseline_importance if method == tables.SHAPLEY else data.other_baseline_importance
+    main = next(iter(tables.attributing_methods(data.manifest)), tables.SHAPLEY)
+    method = str(rows["method"].iloc[0]) if "method" in rows else main
+    table = data.baseline_importance if method == main else data.other_baseline_importance
     if table is None:
         return {}
     there = table[(table["slice"] == OVERALL) & (table["output"] == rows["output"].iloc[0])]

@@ -10,13 +10,14 @@ import pandas as pd
 from typing_extensions import Self
 
 from tfx_explain import records, storage, tables
+from tfx_explain.attribution_records import RecordLayout, attribution_frames
 from tfx_explain.errors import InputError
 from tfx_explain.judgement import Finding
 
 _REQUIRED = ("slice", "output", "player", "value", "rank")
 _OPTIONAL_TABLES = (
     *(tables.SLICE_DIFFERENCES, tables.PROFILES, tables.BASELINE_PROFILES, tables.BASELINE_IMPORTANCE),
-    tables.INTERACTIONS,
+    *(tables.INTERACTIONS, tables.IMPORTANCE),
 )
 _OPTIONAL = ("std_error", "ci_low", "ci_high", "share", "share_ci_low", "share_ci_high")
 
@@ -27,9 +28,9 @@ class ReportData:
 
     Attributes:
       manifest: as `tables` describes; any part of it may be missing.
-      importance: a row per (slice, output, player): `slice`, `output`, `player`, `value` = mean |attribution|, `rank`,
-        and optionally `std_error`, `ci_low`, `ci_high`, `share`, `share_ci_low`, `share_ci_high`, `cut_off`. NaN =
-        unknown.
+      importance: by the first method that attributes, a row per (slice, output, player), none where no method does:
+        `slice`, `output`, `player`, `value` = mean |attribution|, `rank`, and optionally `std_error`, `ci_low`,
+        `ci_high`, `share`, `share_ci_low`, `share_ci_high`, `cut_off`. NaN = unknown.
       examples: output -> a sample of explained rows: their own features under their own names, `attribution_<player>`,
         `prediction`, `base_value`, and optionally `example_id`.
       slice_differences: a row per (slice, output, player) as `tables` describes: at least `slice`,
@@ -37,7 +38,7 @@ class ReportData:
       baseline_importance: the same columns for the model that this one is compared with.
       profiles: as in `profiles.parquet`, if there are any.
       interactions: as in `interactions.parquet`, if there are any.
-      other_importance: the rows of `importance.parquet` of methods other than `shapley`, if there are any.
+      other_importance: the rows of `importance.parquet` of all other methods, if there are any.
       other_baseline_importance: the same of `baseline_importance.parquet`.
       baseline_profiles: as in `baseline_profiles.parquet`, if there are any.
       findings: of a validation, if there was one.
@@ -63,10 +64,11 @@ class ReportData:
         """Checks the columns, and adds the optional ones that are absent.
 
         Raises:
-          InputError: a column that the report needs is missing, or there is no row.
+          InputError: a column that the report needs is missing, or there is nothing to report.
         """
         object.__setattr__(self, "importance", _complete(self.importance, "importance"))
-        if self.importance.empty:
+        others = (self.other_importance, self.profiles, self.interactions)
+        if self.importance.empty and not any(table is not None and len(table) for table in others):
             raise InputError("the importance table has no rows, so there is nothing to report; explain some examples.")
         if self.baseline_importance is not None:
             object.__setattr__(self, "baseline_importance", _complete(self.baseline_importance, "baseline_importance"))
@@ -84,32 +86,33 @@ class ReportData:
         """
         if manifest is None:
             manifest = records.read_json(storage.join(explanation_dir, tables.MANIFEST))
-        importance = records.read_table(storage.join(explanation_dir, tables.IMPORTANCE.file))
         uri = storage.join(explanation_dir, tables.REPORT_EXAMPLES.file)
         examples = {}
         if storage.exists(uri):
-            players, outputs = list(manifest["players"]), list(manifest["outputs"])
-            baseline = manifest.get("baseline_model") is not None
-            examples = records.attribution_frames(records.read_rows(uri), players, outputs, baseline=baseline)
+            layout = RecordLayout.of(manifest)
+            examples = attribution_frames(records.read_rows(uri), layout, list(manifest["outputs"]))
         frames = {
             table.name: records.read_table(uri)
             for table in _OPTIONAL_TABLES
             if storage.exists(uri := storage.join(explanation_dir, table.file))
         }
-        frames["importance"] = importance
+        main = next(iter(tables.attributing_methods(manifest)), tables.SHAPLEY)
         for name in ("importance", "baseline_importance"):
             if "method" in frames.get(name, ()):
-                of_shapley = frames[name]["method"] == tables.SHAPLEY
-                frames[f"other_{name}"], frames[name] = frames[name][~of_shapley], frames[name][of_shapley]
+                is_main = frames[name]["method"] == main
+                frames[f"other_{name}"], frames[name] = frames[name][~is_main], frames[name][is_main]
         if "method" in frames.get("slice_differences", ()):
             of_slices = frames["slice_differences"]
-            frames["slice_differences"] = of_slices[of_slices["method"] == tables.SHAPLEY]
+            frames["slice_differences"] = of_slices[of_slices["method"] == main]
+        frames.setdefault("importance", pd.DataFrame(columns=list(_REQUIRED)))
+        if "baseline_importance" in frames and frames["baseline_importance"].empty:
+            del frames["baseline_importance"]
         return cls(manifest=manifest, examples=examples, **frames)
 
     @property
     def outputs(self) -> list[str]:
         """Names of the outputs, in the order of the table."""
-        return list(dict.fromkeys(self.importance["output"]))
+        return list(dict.fromkeys(self.importance["output"])) or list(self.manifest.get("outputs", ()))
 
 
 def _complete(frame: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -52,7 +52,7 @@ class _Panel:
     heading: str
     slice_key: str
     output: str
-    ranking: Ranking
+    ranking: Ranking | None
     swarm: Swarm | None
     waterfalls: Sequence[Waterfall]
     profiles: Sequence[ProfileSection]
@@ -102,6 +102,10 @@ def render_report(data: ReportData) -> str:
             counts=story.at(manifest, "counts") or {},
             manifest_json=_json(integrity.without_digests(manifest)),
             headline=story.headline(first.ranking, first.output if len(data.outputs) > 1 else None),
+            n_players=len(first.ranking.bars if first.ranking else story.at(manifest, "players") or ()),
+            attributes=first.ranking is not None,
+            differences=story.differences(manifest),
+            caveats=story.caveats(manifest),
             panels=panels[:MAX_PANELS],
             more_panels=panels[MAX_PANELS:],
             comparison=compare_methods(data, _unit(manifest)),
@@ -213,16 +217,16 @@ def _panels(data: ReportData) -> list[_Panel]:
     """The whole data for every output; every (slice, output) where there are no figures of the whole."""
     players: Mapping[str, Sequence[str]] = story.at(data.manifest, "players") or {}
     keys = list(dict.fromkeys(zip(data.importance["slice"], data.importance["output"], strict=True)))
-    keys = [key for key in keys if key[0] == OVERALL] or keys
+    keys = [key for key in keys if key[0] == OVERALL] or keys or [(OVERALL, output) for output in data.outputs]
     panels: list[_Panel] = []
     for slice_key, output in keys:
         rows = _part(data.importance, slice_key, output)
         overall = slice_key == keys[0][0]
         examples = data.examples.get(output) if overall else None
         baseline = None if data.baseline_importance is None else _part(data.baseline_importance, slice_key, output)
-        ranking = rank_players(rows, baseline, examples, players)
-        drawn = examples is not None and len(panels) < MAX_PANELS
-        names = [bar.player for bar in ranking.bars]
+        ranking = None if rows.empty else rank_players(rows, baseline, examples, players)
+        drawn = ranking is not None and examples is not None and len(panels) < MAX_PANELS
+        names = [bar.player for bar in ranking.bars] if ranking else list(players)
         curves, baseline_curves, pairs = (
             None if table is None or len(panels) >= MAX_PANELS else _part(table, slice_key, output)
             for table in (data.profiles, data.baseline_profiles, data.interactions)

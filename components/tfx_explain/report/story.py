@@ -11,6 +11,7 @@ from markupsafe import Markup
 from tfx_explain.printable import shortened
 from tfx_explain.report.ranking import Bar, Ranking
 from tfx_explain.report.text import count, number, percent
+from tfx_explain.tables import SHAPLEY, attributing_methods
 
 _MAX_NAME = 100
 _ESTIMATORS = {
@@ -28,6 +29,28 @@ _SPACES = {
 
 _MAX_BASE_VALUES = 10
 
+_OF_SHAPLEY = (
+    "Shapley values are interventional: absent players take their values from background rows, whatever the present "
+    "ones are. Where players are correlated, the model is also asked about rows that could not occur."
+)
+_OF_PATHS = "gradients on the straight line from reference to row: what the model does off that line they do not see."
+_PATH_METHODS = {
+    "integrated_gradients": (
+        "Integrated gradients from reference rows",
+        f"Integrated gradients add up {_OF_PATHS}",
+    ),
+    "expected_gradients": (
+        "Expected gradients over background rows",
+        f"Expected gradients average, over background rows, {_OF_PATHS}",
+    ),
+}
+_DIFFERENCE = (
+    "Shapley values average over all ways to replace some of a row's values by those of reference rows; gradients "
+    "follow the straight line between the two. Both add up to prediction \N{MINUS SIGN} base value, and they agree "
+    "where effects are sums or products of features and the references are the same."
+)
+"""Of products: each factor is linear along the line, so that both share a product out alike."""
+
 
 def at(manifest: Mapping[str, Any], *path: str) -> Any:
     """The entry at a path of keys; None where any of them is missing."""
@@ -37,13 +60,15 @@ def at(manifest: Mapping[str, Any], *path: str) -> Any:
     return entry
 
 
-def headline(ranking: Ranking, output: str | None) -> list[Markup]:
+def headline(ranking: Ranking | None, output: str | None) -> list[Markup]:
     """What drives the model and how sure that is: two or three sentences.
 
     Args:
-      ranking: of the most general slice.
+      ranking: of the most general slice; None where no method attributes.
       output: named where there are several.
     """
+    if ranking is None:
+        return [Markup("No method of this run attributes outputs to players; what it was asked for is below.")]
     bars = [bar for bar in ranking.bars if bar.value > 0]
     what = Markup("the output <b>{}</b>").format(shortened(output, _MAX_NAME)) if output else Markup("this model")
     if not bars:
@@ -106,7 +131,7 @@ def failures(manifest: Mapping[str, Any]) -> dict[str, dict[str, int]]:
 def facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     """How the explanation was made: (label, text), as far as the manifest says."""
     found = [
-        ("Method", _method(manifest)),
+        ("Method", "; ".join(filter(None, map(str, (_method(manifest), *_path_methods(manifest)))))),
         ("Unit", _unit(manifest)),
         ("Cost", _cost(manifest)),
         ("Background", _background(manifest)),
@@ -128,6 +153,23 @@ def _method(manifest: Mapping[str, Any]) -> str:
     estimator = at(manifest, "method", "shapley", "estimator")
     detail = _ESTIMATORS.get(str(estimator), str(estimator)) if estimator else ""
     return f"Interventional Shapley values{': ' if detail else ''}{detail}" if at(manifest, "method", "shapley") else ""
+
+
+def _path_methods(manifest: Mapping[str, Any]) -> list[str]:
+    """Methods of gradients, each in a few words."""
+    return [text for name, (text, _) in _PATH_METHODS.items() if at(manifest, "method", name)]
+
+
+def differences(manifest: Mapping[str, Any]) -> str:
+    """How methods that attribute differ where there are several, in a sentence; else empty."""
+    methods = [name for name in attributing_methods(manifest) if name == SHAPLEY or name in _PATH_METHODS]
+    return _DIFFERENCE if len(methods) > 1 else ""
+
+
+def caveats(manifest: Mapping[str, Any]) -> list[str]:
+    """What the attributions of each method do not say."""
+    said = {SHAPLEY: _OF_SHAPLEY, **{name: caveat for name, (_, caveat) in _PATH_METHODS.items()}}
+    return [said[name] for name in attributing_methods(manifest) if name in said]
 
 
 def _unit(manifest: Mapping[str, Any]) -> str:

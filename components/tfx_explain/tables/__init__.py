@@ -47,6 +47,10 @@ from tfx_explain.tables.importance import (
 from tfx_explain.tables.interactions import (
     INTERACTIONS,
 )
+from tfx_explain.tables.manifest import (
+    ATTRIBUTION_METHODS,
+    attributing_methods,
+)
 from tfx_explain.tables.profiles import (
     BASELINE_PROFILES,
     PROFILES,
@@ -56,6 +60,7 @@ from tfx_explain.tables.schema import (
     Column,
     Kind,
     Table,
+    method_prefix,
 )
 from tfx_explain.tables.totals import cut_off_of, shares_of_total
 
@@ -74,6 +79,7 @@ WRITTEN = (
 
 __all__ = [
     "ATTRIBUTIONS",
+    "ATTRIBUTION_METHODS",
     "ATTRIBUTION_PREFIX",
     "ATTRIBUTION_RECORDS",
     "ATTRIBUTION_STATS",
@@ -113,6 +119,8 @@ __all__ = [
     "Column",
     "Kind",
     "Table",
+    "attributing_methods",
     "cut_off_of",
+    "method_prefix",
     "shares_of_total",
 ]

@@ -35,14 +35,20 @@ BACKGROUND = Table(
 )
 
 
-def _of_records(name: str, about: str, *, of_baseline: bool = False) -> Column:
+def _of_output(name: str, about: str, *, of_baseline: bool = False) -> Column:
     return Column(name, Kind.NUMBERS, about, OF_OUTPUT, of_baseline=of_baseline)
+
+
+def _of_method(name: str, about: str, *, of_baseline: bool = False) -> Column:
+    return dataclasses.replace(_of_output(name, about, of_baseline=of_baseline), of_attributions=True, per_method=True)
 
 
 ATTRIBUTION_RECORDS = Table(
     file=f"{ATTRIBUTIONS}/Split-<split>/*.gz",
     about="The explained rows as gzipped TFRecords of tf.Examples, a standard Examples artifact; they lie where the "
-    "manifest's `attributions_uri` says. Figures are lists of 32-bit floats, one for each of the manifest's `outputs`.",
+    "manifest's `attributions_uri` says. Figures are lists of 32-bit floats, one for each of the manifest's `outputs`. "
+    "Where several methods attribute, columns are of the first of the manifest's `attribution_methods`; those of the "
+    "others have the name of the method and `_` before theirs.",
     when="always",
     row="explained row",
     key=(),
@@ -50,16 +56,20 @@ ATTRIBUTION_RECORDS = Table(
         Column(
             EXAMPLE_ID, Kind.BYTES, "The value of `id_key`, else the hash of the row's content, the same of copies."
         ),
-        _of_records(PREDICTION, "The model's output."),
-        _of_records(BASE_VALUE, "The mean output over the background."),
-        _of_records(COMPLETENESS_GAP, "Sum of the row's attributions less (`prediction` - `base_value`)."),
-        _of_records(BASELINE_PREFIX + PREDICTION, "The baseline model's output.", of_baseline=True),
-        _of_records(ATTRIBUTION_PREFIX + PLAYER, "How much the player moved the output of this row (Shapley value)."),
-        _of_records(
-            STD_ERROR_PREFIX + PLAYER,
-            "Standard error of that attribution, from sampling coalitions and background; NaN where it is not known.",
+        _of_output(PREDICTION, "The model's output."),
+        dataclasses.replace(
+            _of_output(BASE_VALUE, "The mean output over the background, or over the references of the method."),
+            per_method=True,
         ),
-        _of_records(
+        _of_method(COMPLETENESS_GAP, "Sum of the row's attributions less (`prediction` - `base_value`)."),
+        _of_output(BASELINE_PREFIX + PREDICTION, "The baseline model's output.", of_baseline=True),
+        _of_method(ATTRIBUTION_PREFIX + PLAYER, "How much the player moved the output of this row."),
+        _of_method(
+            STD_ERROR_PREFIX + PLAYER,
+            "Standard error of that attribution, from what the method samples and from the background; NaN where it is "
+            "not known.",
+        ),
+        _of_method(
             BASELINE_PREFIX + ATTRIBUTION_PREFIX + PLAYER,
             "The same attribution for the baseline model.",
             of_baseline=True,
@@ -67,10 +77,12 @@ ATTRIBUTION_RECORDS = Table(
         Column(
             REST,
             Kind.WHOLES,
-            "What 32-bit floats leave of the figures. In the order `prediction`, `base_value`, `baseline_prediction`, "
-            "all `attribution_`, all `baseline_attribution_`, all `std_error_`, each with its outputs: d, the bits of "
-            "the 64-bit float that was computed less those of the 32-bit float as 64 bits, both read as whole numbers, "
-            "written as 2d, or as -2d - 1 where d is negative. Zeros at the end are left out.",
+            "What 32-bit floats leave of the figures. In the order `prediction`, `base_value`, `baseline_prediction` "
+            "(of further methods `base_value` alone), all `attribution_`, all `baseline_attribution_`, all "
+            "`std_error_`, each with its outputs: d, the bits of the 64-bit float that was computed less those of the "
+            "32-bit float as 64 bits, both read as whole numbers, written as 2d, or as -2d - 1 where d is negative. "
+            "Zeros at the end are left out.",
+            per_method=True,
             when="a figure is no 32-bit float",
             since="2026-11-25",
         ),
@@ -79,6 +91,8 @@ ATTRIBUTION_RECORDS = Table(
             Kind.NUMBERS,
             "Degrees of freedom of the standard errors (Student's t): one for each player and output, in this order, "
             "or one for all.",
+            of_attributions=True,
+            per_method=True,
             since="2026-11-25",
         ),
     ),

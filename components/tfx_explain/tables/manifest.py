@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from tfx_explain.tables.columns import SHAPLEY
 
 Kinds = tuple[type, ...]
 
 FILES = "files"
 ATTRIBUTION_FILES = "attribution_files"
+ATTRIBUTION_METHODS = "attribution_methods"
 SELF_DIGEST = "self_digest"
 
 _NOTHING = type(None)
@@ -50,6 +55,13 @@ ENTRIES = (
         "need labels also their mean losses (`mean_losses`, `baseline_model`): values of `sage` sum to "
         "`loss_of_mean` - `loss`. Keys differ by method.",
     ),
+    Entry(
+        ATTRIBUTION_METHODS,
+        _LIST,
+        "The methods whose attributions the records hold, in the order of the configuration; the first one's columns "
+        "have no prefix. Where it is missing there is `shapley` alone.",
+        since="2026-11-28",
+    ),
     Entry("config", _OBJECT, "The ExplainConfig as given, with defaults."),
     Entry("config.slicing_specs", _LIST, "Which slices were asked for."),
     Entry("model.uri", _TEXT, "Where the model was read."),
@@ -87,7 +99,11 @@ ENTRIES = (
         "What it took, in rows that the model evaluated: `prediction`, `surrogate`, `pilot`, `sage_pilot`.",
     ),
     Entry("players", _OBJECT, "Name of each player -> its features: itself, or those of a group."),
-    Entry("top_players", _LIST, "The most important ones of the first output, most important first."),
+    Entry(
+        "top_players",
+        _LIST,
+        "The most important ones of the first output by the first method that attributes, most important first.",
+    ),
     Entry("unused_features", _LIST, "Features that the model does not read; they are not explained."),
     Entry("outputs", _LIST, "Names of the outputs that were explained."),
     Entry("base_values", _OBJECT, "Output -> the mean output over the background."),
@@ -127,8 +143,19 @@ ENTRIES = (
     Entry("slices.too_small", _LIST, "The same of slices with fewer rows than `min_slice_examples`."),
     Entry("slices.without_examples", _LIST, "Which of `slicing_specs` no row is in."),
     Entry("failures", _OBJECT, "Split, or `<split> (background)` -> reason -> how many rows were set aside for it."),
-    Entry("completeness_gap.max_abs", _NUMBER, "Largest |sum of attributions - (prediction - base value)| of any row."),
+    Entry(
+        "completeness_gap.max_abs",
+        _NUMBER,
+        "Largest |sum of attributions - (prediction - base value)| of any row, by the first method that attributes; 0 "
+        "where none does.",
+    ),
     Entry("completeness_gap.max_relative", _NUMBER, "The same over 1 + |prediction|."),
+    Entry(
+        "completeness_gaps",
+        _OBJECT,
+        "Method -> the same two figures, of each that attributes.",
+        since="2026-11-28",
+    ),
     Entry("seed", _WHOLE, "What all random choices were made from."),
     Entry("versions", _OBJECT, "Python and libraries -> their versions."),
     Entry("timings_seconds", _OBJECT, "`total`: how long the job took."),
@@ -146,3 +173,9 @@ ENTRIES = (
     Entry(ATTRIBUTION_FILES, _OBJECT, "The same of the attribution records, by name beneath `attributions_uri`."),
     Entry(SELF_DIGEST, _TEXT, "SHA-256 of all other entries as JSON with sorted keys."),
 )
+
+
+def attributing_methods(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """The methods whose attributions the records of an explanation hold, the main one first."""
+    earlier = [name for name in (SHAPLEY,) if name in manifest.get("method", {})]
+    return tuple(manifest.get(ATTRIBUTION_METHODS, earlier))

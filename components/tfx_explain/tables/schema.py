@@ -17,6 +17,11 @@ PLAYER = "<player>"
 """In the name of a column: there is one for each player."""
 
 
+def method_prefix(method: str) -> str:
+    """What columns of attribution records begin with that are of a further method."""
+    return f"{method}_"
+
+
 class Kind(enum.Enum):
     """What the cells of a column are, in the words of the format page."""
 
@@ -72,6 +77,8 @@ class Column:
       of: (column, values): the rows that have the figure, those with such a value in that column. Cells of others are
         empty, and a table without such rows may lack the column. None: all rows.
       of_baseline: whether it is there only if there was a baseline model.
+      of_attributions: whether it is there only if a method attributes.
+      per_method: whether each further method that attributes has one too, with its name before it.
       when: what else it is there for only; empty: always.
       since: the day it was added, where tables were written before, which lack it.
     """
@@ -83,6 +90,8 @@ class Column:
     empty: str = ""
     of: tuple[str, tuple[str, ...]] | None = None
     of_baseline: bool = False
+    of_attributions: bool = False
+    per_method: bool = False
     when: str = ""
     since: str = ""
 
@@ -90,11 +99,13 @@ class Column:
         """Whether a table has rows with the figure."""
         return self.of is None or self.of[0] not in table or bool(table[self.of[0]].isin(self.of[1]).any())
 
-    def names(self, players: Sequence[str]) -> tuple[str, ...]:
-        """Its name, or one for each player."""
-        if PLAYER not in self.name:
-            return (self.name,)
-        return tuple(self.name.replace(PLAYER, player) for player in players)
+    def names(self, players: Sequence[str], methods: Sequence[str] = ("",)) -> tuple[str, ...]:
+        """Its names: one for each player and method where it differs by them, of no method for the first one."""
+        prefixes = ["", *map(method_prefix, methods[1:])] if methods and self.per_method else [""]
+        if self.of_attributions and not methods:
+            return ()
+        named = [self.name.replace(PLAYER, player) for player in players] if PLAYER in self.name else [self.name]
+        return tuple(prefix + name for prefix in prefixes for name in named)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,10 +140,18 @@ class Table:
         """The file's name without its ending: what readers call the table."""
         return self.file.partition(".")[0]
 
-    def names(self, players: Sequence[str] = (), *, baseline: bool = False) -> tuple[str, ...]:
-        """Names of the columns that an explanation of these players has, examples' own aside."""
+    def names(
+        self, players: Sequence[str] = (), *, baseline: bool = False, methods: Sequence[str] = ("",)
+    ) -> tuple[str, ...]:
+        """Names of the columns that an explanation has, examples' own aside.
+
+        Args:
+          players: of the explanation.
+          baseline: whether there was a baseline model.
+          methods: those that attribute.
+        """
         kept = [column for column in self.columns if baseline or not column.of_baseline]
-        return tuple(name for column in kept for name in column.names(players))
+        return tuple(name for column in kept for name in column.names(players, methods))
 
     def fault(self, table: pd.DataFrame) -> str:
         """What is wrong with the columns of a table that was read, in words; empty where nothing is.

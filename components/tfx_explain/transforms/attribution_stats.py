@@ -14,7 +14,8 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 from tfx_explain import records, storage, tables
 from tfx_explain.config import ExplainConfig
 from tfx_explain.job.explained import ExplainedExamples
-from tfx_explain.methods.attribution_rows import AttributionRows
+from tfx_explain.job.request import ExplainRequest
+from tfx_explain.methods.context import SIDE_PREFIXES
 from tfx_explain.rows import example_weights, take_rows
 from tfx_explain.slicing import slice_examples, slice_name
 
@@ -31,46 +32,41 @@ class WriteAttributionStats(beam.PTransform):
     """Writes the statistics of ExplainedExamples to `attribution_stats/FeatureStats.pb`.
 
     Args:
-      directory: the explanation's.
-      players: their names.
-      outputs: their names.
-      config: says what to slice by, and which feature weights the rows.
+      request: says where, whose attributions, what to slice by, and which feature weights the rows.
     """
 
-    def __init__(self, directory: str, players: Sequence[str], outputs: Sequence[str], config: ExplainConfig) -> None:
+    def __init__(self, request: ExplainRequest) -> None:
         super().__init__()
-        self.directory = directory
-        self.players = tuple(players)
-        self.outputs = tuple(outputs)
-        self.config = config
+        self.request = request
 
     def expand(self, explained: beam.PCollection) -> beam.PCollection:
         """Adds the steps."""
-        config = self.config
+        config = self.request.config
         slicers = {"experimental_slice_functions": [by_slice]} if config.slice_features else {}
         weighted_by = None if config.example_weight_key is None else _WEIGHTS
         options = tfdv.StatsOptions(weight_feature=weighted_by, epsilon=_EPSILON, **slicers)
         return (
             explained
-            | "Batch" >> beam.Map(attribution_columns, self.players, self.outputs, config)
+            | "Batch" >> beam.Map(attribution_columns, self.request)
             | "GenerateStatistics" >> tfdv.GenerateStatistics(options)
-            | "Write" >> beam.Map(write_stats, self.directory, config)
+            | "Write" >> beam.Map(write_stats, self.request.explanation_dir, config)
         )
 
 
-def attribution_columns(
-    explained: ExplainedExamples,
-    players: Sequence[str],
-    outputs: Sequence[str],
-    config: ExplainConfig,
-) -> pa.RecordBatch:
+def attribution_columns(explained: ExplainedExamples, request: ExplainRequest) -> pa.RecordBatch:
     """What statistics are made of: a column per player and output, predictions, weights, and each row's slices.
 
     The columns are named as in attribution records; where there are several outputs, `/<output>` follows.
     """
-    columns: dict[str, pa.Array] = {}
-    for prefix, of_model in zip(("", tables.BASELINE_PREFIX), explained.shapley, strict=False):
-        columns |= {prefix + name: _lists(v) for name, v in _named(of_model, players, outputs).items()}
+    config, layout, columns = request.config, request.layout, dict[str, pa.Array]()
+    for index, side in enumerate(SIDE_PREFIXES[: len(explained.predictions)]):
+        predictions = explained.predictions[index]
+        columns |= _named(side + tables.PREDICTION, predictions, request.outputs)
+        for method in layout.methods:
+            values = explained.found[method][index].attributions
+            for place, player in enumerate(layout.players):
+                name = f"{layout.prefix(method)}{side}{tables.ATTRIBUTION_PREFIX}{player}"
+                columns |= _named(name, values[:, place], request.outputs)
     rows = np.arange(explained.rows.num_rows)
     if config.example_weight_key is not None:
         weights = example_weights(explained.rows, config.example_weight_key)
@@ -81,17 +77,10 @@ def attribution_columns(
     return take_rows(pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns)), rows)
 
 
-def _named(
-    explained: AttributionRows, players: Sequence[str], outputs: Sequence[str]
-) -> dict[str, npt.NDArray[np.float64]]:
-    """Name -> (n_examples,) values."""
-    named = {}
-    for index, output in enumerate(outputs):
-        suffix = f"/{output}" if len(outputs) > 1 else ""
-        for player, values in zip(players, explained.attributions[..., index].T, strict=True):
-            named[f"{tables.ATTRIBUTION_PREFIX}{player}{suffix}"] = values
-        named[f"{tables.PREDICTION}{suffix}"] = explained.prediction[:, index]
-    return named
+def _named(name: str, values: npt.NDArray[np.float64], outputs: Sequence[str]) -> dict[str, pa.Array]:
+    """Name -> the values (n_examples, K) of each output."""
+    suffixes = [f"/{output}" for output in outputs] if len(outputs) > 1 else [""]
+    return {name + suffix: _lists(values[:, index]) for index, suffix in enumerate(suffixes)}
 
 
 def _lists(values: npt.NDArray[np.float64]) -> pa.Array:

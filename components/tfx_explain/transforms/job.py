@@ -11,7 +11,9 @@ from typing import Any
 import apache_beam as beam
 
 from tfx_explain import integrity, records, storage, tables
+from tfx_explain.attribution_records import RecordLayout
 from tfx_explain.config import ExplainConfig
+from tfx_explain.job.explained import ExplainedExamples
 from tfx_explain.job.failures import check_failures, raised_by_us
 from tfx_explain.job.manifest import describe_run
 from tfx_explain.job.request import BACKGROUND_NAMES, ExplainRequest
@@ -142,7 +144,7 @@ def _select(pipeline: beam.Pipeline, request: ExplainRequest, split: str, flows:
     selection = Selection(config.max_examples or 0, config.seed, f"explained {split}")
     stream = selection.stream if config.max_examples is None else None
     examples = pipeline | f"Read[{split}]" >> ReadExamples(pattern, split, stream)
-    check = beam.ParDo(CheckExamples(request.models, request.reserved_names, request.context))
+    check = beam.ParDo(CheckExamples(request.models, request.layout.names, request.context))
     readable = examples.rows | f"Check[{split}]" >> check.with_outputs(FAILED, main="rows")
     flows.failed.extend([examples[FAILED], readable[FAILED]])
     flows.counts.append(examples[COUNTS])
@@ -159,7 +161,7 @@ def _explain(
     done = rows | f"Explain[{split}]" >> explain.with_outputs(FAILED, COUNTS, main="explained")
     _ = (
         done.explained
-        | f"Encode[{split}]" >> beam.FlatMap(_encode, tuple(request.players))
+        | f"Encode[{split}]" >> beam.FlatMap(_encode, request.layout)
         | f"WriteAttributions[{split}]" >> WriteRecords(storage.join(request.attributions_dir, f"Split-{split}"))
     )
     flows.failed.append(done[FAILED])
@@ -179,11 +181,9 @@ def _summarize(
     pipeline: beam.Pipeline, explained: Mapping[str, beam.PCollection], request: ExplainRequest
 ) -> dict[str, Any]:
     """What `Collected` has of the explained rows, by the names it has there."""
-    config, players = request.config, tuple(request.players)
-    outputs = request.outputs
     everything = list(explained.values())
     _ = (everything[0] if len(everything) == 1 else everything | "AllExplained" >> beam.Flatten()) | (
-        "AttributionStats" >> WriteAttributionStats(request.explanation_dir, players, outputs, config)
+        "AttributionStats" >> WriteAttributionStats(request)
     )
     # Each split is summarised by itself: a runner may hold in memory what it flattens.
     per_split = [rows | f"Summarize[{split}]" >> Summarize(request) for split, rows in explained.items()]
@@ -192,7 +192,7 @@ def _summarize(
         summaries | f"LookAgain[{method.name}]" >> LookAgain(method, request, explained)
         for method in second_passes_of(request.context)
     ] or [pipeline | "NoSecondPass" >> beam.Create([])]
-    samples = [rows | f"ReportSample[{split}]" >> SampleForReport(players) for split, rows in explained.items()]
+    samples = [rows | f"ReportSample[{split}]" >> SampleForReport(request.layout) for split, rows in explained.items()]
     return {
         "summaries": beam.pvalue.AsIter(summaries),
         "second": beam.pvalue.AsDict(second | "AllSecondPasses" >> beam.Flatten()),
@@ -204,8 +204,8 @@ def _finish(request: ExplainRequest, *, plan: JobPlan, **collected: Any) -> None
     write_tables(request, plan, Collected(**collected)).write(request.explanation_dir)
 
 
-def _encode(explained: Any, players: Sequence[str]) -> list[bytes]:
-    return records.encode_examples(attribution_rows(explained, players))
+def _encode(explained: ExplainedExamples, layout: RecordLayout) -> list[bytes]:
+    return records.encode_examples(attribution_rows(explained, layout))
 
 
 def _reasons(split: str, failures: Sequence[tuple[bytes, str]]) -> Iterator[tuple[tuple[str, str], int]]:

@@ -32,7 +32,7 @@ class PlanJob(beam.PTransform):
     def expand(self, rows: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Adds the steps."""
         config = self.request.config
-        n = max(pool_size(config.background), *(method.n_sample for method in methods_of(self.request.context)))
+        n = max([pool_size(config.background), *(method.n_sample for method in methods_of(self.request.context))])
         selection = Selection(n, config.seed, f"background {config.background.split}")
         sample = rows | "Sample" >> SampleRows(selection, self.request.background_pattern)
         return sample | "Plan" >> beam.FlatMap(plan_without_refused, self.request).with_outputs(FAILED, main="plan")

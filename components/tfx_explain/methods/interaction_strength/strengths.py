@@ -52,15 +52,20 @@ def check_named_players(context: JobContext) -> None:
 def choose_pairs(accumulated: Mapping[Key, Any], context: JobContext) -> list[Pair]:
     """The pairs to measure: of the players named, else of the `top_k` most important ones.
 
-    Where pairwise interactions of single rows were computed, they choose instead: as many pairs, the strongest. Both
-    are summed over outputs; what the configuration left out is no player here.
+    Important by the first method that attributes. Where pairwise interactions of single rows were computed, they
+    choose instead: as many pairs, the strongest. Both are summed over outputs; what the configuration left out is no
+    player here.
     """
     settings, players = context.config.method(METHOD), tuple(context.players)
     if settings.players is not None:
         return list(itertools.combinations(sorted(players.index(name) for name in set(settings.players)), 2))
     everyone = list(itertools.combinations(range(len(players)), 2))
-    what = INTERACTIONS if context.config.shapley.interactions else SIZES
-    wanted = (SHAPLEY, CANDIDATE, what, OVERALL)
+    asked = [method.name for method in context.config.methods]
+    attributing = {key.method for key in accumulated if key.what == SIZES}
+    what, method = SIZES, next((name for name in asked if name in attributing), SHAPLEY)
+    if context.config.shapley.interactions:
+        what, method = INTERACTIONS, SHAPLEY
+    wanted = (method, CANDIDATE, what, OVERALL)
     found = [value.result() for key, value in sorted(accumulated.items()) if key[:4] == wanted]
     total = sum(one.uncut if what == SIZES else one.mean_abs for one in found)
     strongest = [] if isinstance(total, int) else np.argsort(-total, kind="stable").tolist()

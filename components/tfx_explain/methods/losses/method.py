@@ -35,6 +35,7 @@ class Losses:
     key: str = KEY
     n_sample: int = N_SAMPLE
     needs_row_count: bool = True
+    attributes: bool = False
 
     def check(self, rows: FirstRows, models: Sequence[Model]) -> None:
         """Raises an error where a loss does not fit the output, a player is not there, or a label is none."""

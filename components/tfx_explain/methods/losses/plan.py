@@ -25,6 +25,7 @@ from tfx_explain.models import Model
 from tfx_explain.rows import HashArray
 from tfx_explain.summary.losses import AUC, choose_metric, usable_labels
 from tfx_explain.summary.score_bins import ScoreBins, choose_group_starts, choose_score_edges
+from tfx_explain.tables import SHAPLEY
 
 PERMUTATION_IMPORTANCE, SAGE = LOSS_METHODS
 
@@ -242,7 +243,8 @@ def plan_losses(
         players={PERMUTATION_IMPORTANCE: permuted, SAGE: tuple(range(len(players)))},
         donors=None if permutes is None else donors,
         n_clusters=1 << (int(np.clip(most, 1, N_CLUSTERS)).bit_length() - 1),
-        reuses_coalitions=evaluates_all_coalitions(config, len(players), n_background),
+        reuses_coalitions=config.method(SHAPLEY) is not None
+        and evaluates_all_coalitions(config, len(players), n_background),
         score_edges=edges,
         score_groups=tuple(choose_group_starts(*pair) for pair in zip(edges, scores, strict=True)),
     )

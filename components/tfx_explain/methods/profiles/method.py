@@ -46,6 +46,7 @@ class Profiles:
     key: str = KEY
     n_sample: int = N_SAMPLE
     needs_row_count: bool = False
+    attributes: bool = False
 
     def check(self, rows: FirstRows, models: Sequence[Model]) -> None:
         """Raises a ConfigError where a feature is named that there is not."""

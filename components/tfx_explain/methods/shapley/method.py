@@ -43,6 +43,7 @@ class Shapley:
     lends_coalitions: bool = False
     key: str = KEY
     needs_row_count: bool = False
+    attributes: bool = True
 
     @property
     def n_sample(self) -> int:
@@ -145,7 +146,7 @@ class _Explainer:
         self.config = config
 
     def explain(self, batch: Batch, plan: JobPlan, earlier: Mapping[str, tuple[Any, ...]]) -> Result[AttributionRows]:
-        """Attributions of each row; errors where an output that it asks for is not finite or too large."""
+        """Attributions of each row; errors where those that it asks for are not finite or too large."""
         backgrounds = [plan.per_method[KEY].background(plan, index) for index in range(len(self.explainers))]
         estimates = [
             explainer.estimate(batch, side, background)
@@ -153,8 +154,8 @@ class _Explainer:
         ]
         pairs = list(zip(estimates, backgrounds, strict=True))
         errors: dict[int, str] = {}
-        for pair in pairs:
-            errors = {**output_errors(*pair, batch.chosen), **errors}
+        for of_model in estimates:
+            errors = {**output_errors(of_model, batch.chosen), **errors}
         finite = np.isin(np.arange(batch.rows.num_rows), list(errors), invert=True)
         counts = {
             "model_rows": sum(one.n_model_rows for one in estimates),

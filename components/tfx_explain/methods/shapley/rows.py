@@ -7,29 +7,23 @@ import numpy.typing as npt
 
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import LARGEST_OUTPUT, SideBackground
-from tfx_explain.methods.refusals import GROUP
+from tfx_explain.methods.refusals import GROUP, TOO_LARGE
 from tfx_explain.methods.rounding import INTERACTION_UNITS, rounding_floor, without_rounding
 from tfx_explain.methods.shapley.estimates import Estimates
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-_NOT_FINITE = "the model's output is NaN or infinite for this row"
 _NOT_FINITE_MIXED = f"the model's output is NaN or infinite for mixtures of this row with background rows; {GROUP}"
-_TOO_LARGE = "the model's output, or an attribution, is larger than the 3.4e38 that tf.Examples hold; scale the output"
 
 
-def output_errors(estimates: Estimates, background: SideBackground, chosen: IntArray) -> dict[int, str]:
-    """Row -> what is wrong with what each row asks for; the same outputs of the baseline model are asked for."""
-    asked = np.maximum(chosen, 0)
-    prediction = np.take_along_axis(background.asked(estimates.prediction), asked, axis=1)
-    values = np.take_along_axis(estimates.values, asked[:, None], axis=2)
-    written = np.abs(np.concatenate([prediction[:, None], values], axis=1))
+def output_errors(estimates: Estimates, chosen: IntArray) -> dict[int, str]:
+    """Row -> what is wrong with the attributions that it asks for; its predictions are known to be finite."""
+    values = np.take_along_axis(estimates.values, np.maximum(chosen, 0)[:, None], axis=2)
     errors: dict[int, str] = {}
     for reason, bad in (
-        (_NOT_FINITE, ~np.isfinite(prediction).all(axis=1) | (chosen < 0).any(axis=1)),
         (_NOT_FINITE_MIXED, ~np.isfinite(values).all(axis=(1, 2))),
-        (_TOO_LARGE, (written > LARGEST_OUTPUT).any(axis=(1, 2))),
+        (TOO_LARGE, (np.abs(values) > LARGEST_OUTPUT).any(axis=(1, 2))),
     ):
         errors = {**dict.fromkeys(np.flatnonzero(bad).tolist(), reason), **errors}
     return errors
