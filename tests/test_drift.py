@@ -107,7 +107,7 @@ EDITS: dict[str, Callable[[dict[str, Any]], Any]] = {
         players={"age": ["age"], "wealth": ["debt", "income"]}
     ),
     r"background \(\w{8} against 01234567\)": lambda m: m["background"].update(digest="0123456789"),
-    r"method \(shapley against no shapley\)": lambda m: m.update(method={"sage": {}}),
+    r"method \(shapley against no shapley\)": lambda m: m.update(method={"sage": {}}, attribution_methods=[]),
     r"example weights \(None against income\)": lambda m: m["config"].update(example_weight_key="income"),
 }
 

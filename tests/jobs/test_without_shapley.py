@@ -86,7 +86,7 @@ def test_report_says_what_there_is(explained: ExplanationReader) -> None:
 
 
 def test_rules_about_importance_are_refused_and_others_judged(explained: ExplanationReader) -> None:
-    with pytest.raises(ConfigError, match="`max_share` needs attributions, but .* no method of the run makes any"):
+    with pytest.raises(ConfigError, match=r"`max_share` needs attributions, but .* no method of the run makes any"):
         judge(explained, ValidationConfig(rules=[{"max_share": {"players": ["age"], "value": 0.5}}]))
     with pytest.raises(ConfigError, match="`drift` needs attributions"):
         judge(explained, ValidationConfig(rules=[{"drift": {"measure": "kendall_tau", "max": 0.5}}]))

@@ -5,6 +5,7 @@ import typing
 import pytest
 
 from tfx_explain.config.drift import AttributionDriftRule, DriftRule
+from tfx_explain.config.rules import AttributionRule
 from tfx_explain.config.validation import Rule
 from tfx_explain.judgement import RULES
 from tfx_explain.judgement.rules.attribution_drift import DISTRIBUTION_MEASURES
@@ -24,6 +25,8 @@ def test_every_rule_of_the_configuration_is_described_and_every_described_one_ca
 def test_a_rule_takes_the_settings_that_its_configuration_has(name):
     rule, fields = RULES[name], settings_class(name).model_fields
     chosen_by_the_validator = {"against"} if rule.needs_baseline else set()
+    if issubclass(settings_class(name), AttributionRule):
+        chosen_by_the_validator.add("method")
     assert set(rule.defaults) == set(fields) - chosen_by_the_validator
     for setting, default in rule.defaults.items():
         if not fields[setting].is_required():

@@ -25,7 +25,10 @@ def data(own: dict[str, float], other: dict[str, float] | None, metric: str = "m
 def test_bars_are_on_the_scale_of_their_method() -> None:
     found = compare_methods(data({"a": 1.0, "b": 3.0}, {"a": 9.5, "b": -0.5}), "log-odds")
     assert found is not None
-    assert found.headings == (("Shapley values, mean |attribution|", "log-odds"), ("Permutation importance", "squared error"))
+    assert found.headings == (
+        ("Shapley values, mean |attribution|", "log-odds"),
+        ("Permutation importance", "squared error"),
+    )
     assert [player for player, _ in found.rows] == ["b", "a"]
     cells = {player: cells[1] for player, cells in found.rows}
     # From -1, the lower end of b's interval, to 10, the upper end of a's.

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from typing_extensions import Self
 
+from tfx_explain import tables
 from tfx_explain.config import SlicingSpec
 from tfx_explain.errors import ConfigError
 from tfx_explain.explanation_validator.details import Details, by_player, skewness_of
@@ -109,6 +110,7 @@ class _Tables:
             skewness=skewness,
             method=self.method,
             cut_off=cut_off,
+            has_attributions=bool(self.method),
         )
 
 

@@ -70,6 +70,8 @@ class Evidence:
       contrast: the slice against all other rows; None = this is the whole data, or there were no slices.
       method: whose table of attributions it is about; empty where it is of none.
       cut_off: (d,) what was cut off of means that noise made negative, 0 or below; see `uncut`.
+      has_attributions: whether a method attributes; importance is unknown where none does, and rules that need none
+        of it are judged all the same.
     """
 
     players: tuple[str, ...]
@@ -88,6 +90,7 @@ class Evidence:
     contrast: SliceContrast | None = None
     method: str = ""
     cut_off: Array | float = 0.0
+    has_attributions: bool = True
 
     def __post_init__(self) -> None:
         """Checks that the parts fit.
@@ -183,7 +186,7 @@ class Evidence:
             return (
                 f"Only {were} explained and this rule needs {count(least)}: explain more or lower `min_slice_examples`."
             )
-        if not self.method:
+        if not self.has_attributions:
             return ""
         if np.isnan(self.mean_abs).all():
             return (
