@@ -40,6 +40,7 @@ def explanation():
         uri="an explanation",
         players=PLAYERS,
         outputs=("score",),
+        methods=("shapley",),
         importance=pd.concat([_importance(method) for method in VALUES], ignore_index=True),
         importance_covariance=pd.concat([_covariance(method) for method in VALUES], ignore_index=True),
         manifest={
