@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 import apache_beam as beam
 import numpy as np
@@ -55,19 +58,30 @@ class ReadExamples(beam.PTransform):
         if self.stream is None:
             read = beam.FlatMap(read_file, self.split)
         else:
-            files = files | "NumberCopies" >> NumberCopies()
-            read = beam.FlatMap(read_numbered, self.split, self.stream)
+            job = uuid.uuid4().hex
+            files = files | "NumberCopies" >> NumberCopies(job, self.split)
+            read = beam.FlatMap(read_numbered, job, self.split, self.stream)
         return files | "Decode" >> read.with_outputs(FAILED, COUNTS, main="rows")
 
 
 class NumberCopies(beam.PTransform):
-    """Files to (file, parts), where the parts say which numbers the copies of rows have in the file."""
+    """Files to (file, parts), where the parts say which numbers the copies of rows have in the file.
+
+    Args:
+      job: names this reading, see `KeptFiles`.
+      split: the files' split.
+    """
+
+    def __init__(self, job: str, split: str) -> None:
+        super().__init__()
+        self.job = job
+        self.split = split
 
     def expand(self, files: beam.PCollection) -> beam.PCollection:
         """Adds the steps."""
         parts = (
             files
-            | "Contents" >> beam.FlatMap(count_file)
+            | "Contents" >> beam.FlatMap(count_file, self.job, self.split)
             | "Buckets" >> beam.GroupByKey()
             | "Contained" >> beam.Values()
             | "Number" >> beam.FlatMap(number_files)
@@ -77,10 +91,63 @@ class NumberCopies(beam.PTransform):
         return [every, parts] | "Both" >> beam.Flatten() | "Together" >> beam.GroupByKey()
 
 
-def count_file(uri: str) -> Iterator[tuple[int, FileContents]]:
+Element: TypeAlias = SplitRows | beam.pvalue.TaggedOutput
+"""What reading a file gives: rows, failures or counts."""
+
+
+class KeptFiles:
+    """What was read of small files, until it is taken: a file that is read twice is then decoded once.
+
+    The second reading may come in another process, which reads the file itself; what is left behind is bounded.
+
+    Args:
+      most_bytes: of rows and records that are kept together; what was kept first goes first.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._kept: dict[tuple[str, str], tuple[int, list[Element]]] = {}
+        self._lock = threading.Lock()
+
+    def keep(self, job: str, uri: str, elements: Iterable[Element]) -> Iterator[Element]:
+        """Passes on what is read of a file, and keeps it where it is small.
+
+        Args:
+          job: names one reading of files, so that no other gets what may have changed since.
+          uri: the file.
+          elements: what is read of it.
+        """
+        kept, n_bytes = [], 0
+        for element in elements:
+            n_bytes += _n_bytes(element)
+            if n_bytes <= self._most_bytes:
+                kept.append(element)
+            yield element
+        if n_bytes <= self._most_bytes:
+            with self._lock:
+                self._kept[job, uri] = n_bytes, kept
+                while sum(size for size, _ in self._kept.values()) > self._most_bytes:
+                    del self._kept[next(iter(self._kept))]
+
+    def take(self, job: str, uri: str) -> list[Element] | None:
+        """What was kept of a file, once; None where nothing is."""
+        with self._lock:
+            return self._kept.pop((job, uri), (0, None))[1]
+
+
+def _n_bytes(element: Element) -> int:
+    if not isinstance(element, SplitRows):
+        return 0
+    return int(element.rows.nbytes + element.hashes.nbytes) + sum(map(len, element.records or ()))
+
+
+_KEPT = KeptFiles(32 * 2**20)
+
+
+def count_file(uri: str, job: str, split: str) -> Iterator[tuple[int, FileContents]]:
     """How often each content occurs in a file, in buckets of contents."""
     counted = ContentCounts()
-    for element in read_file(uri, ""):
+    for element in _KEPT.keep(job, uri, read_file(uri, split)):
         if isinstance(element, SplitRows):
             counted.add(*np.unique(element.hashes, return_counts=True))
     for bucket, contents in in_buckets(*counted.result()):
@@ -88,19 +155,20 @@ def count_file(uri: str) -> Iterator[tuple[int, FileContents]]:
 
 
 def read_numbered(
-    file: tuple[str, Iterable[FileContents | None]], split: str, stream: int
-) -> Iterator[SplitRows | beam.pvalue.TaggedOutput]:
+    file: tuple[str, Iterable[FileContents | None]], job: str, split: str, stream: int
+) -> Iterator[Element]:
     """As `read_file`, each row with the random number that its content and its number among the copies give."""
     uri, parts = file
     numbers = CopyNumbers(part for part in parts if part is not None)
-    for element in read_file(uri, split):
+    kept = _KEPT.take(job, uri)
+    for element in read_file(uri, split) if kept is None else kept:
         if isinstance(element, SplitRows):
             keys = copy_keys(element.hashes, numbers.number(element.hashes), stream)
             element = element._replace(draws=draws_of(keys))
         yield element
 
 
-def read_file(uri: str, split: str) -> Iterator[SplitRows | beam.pvalue.TaggedOutput]:
+def read_file(uri: str, split: str) -> Iterator[Element]:
     """The rows of one file in batches, what could not be read or decoded, and counts."""
     faults: list[Fault] = []
     any_read = False
@@ -132,7 +200,7 @@ def record_batches(serialized: Iterator[bytes]) -> Iterator[list[bytes]]:
         yield batch
 
 
-def _decode(serialized: Sequence[bytes], split: str) -> Iterator[SplitRows | beam.pvalue.TaggedOutput]:
+def _decode(serialized: Sequence[bytes], split: str) -> Iterator[Element]:
     decoded, failures = records.decode_records(serialized)
     rows = [SplitRows(split, batch, row_hashes(batch), None, kept) for batch, kept in decoded]
     digest = sum(int(one.hashes.sum(dtype=np.uint64)) for one in rows)
