@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tfx_explain
@@ -48,6 +49,17 @@ def test_explain_says_what_matters_and_where_the_report_is(
     assert f"report: {tmp_path}/out/report.html" in said
     assert main(command) == 2
     assert "is not empty" in capsys.readouterr().err
+
+
+def test_shares_on_the_terminal_are_of_a_total_that_is_not_cut_off(explanation: str) -> None:
+    reader = tfx_explain.load(explanation)
+    first = reader.importance_for().iloc[0]
+    reader.importance["cut_off"] = np.where(reader.importance["rank"] == 1, 0.0, -0.1 * reader.importance["value"])
+    table = reader.importance_for()
+    share = first["value"] / (table["value"].sum() + table["cut_off"].sum())
+    assert f"{share:.1%}" != f"{first['share']:.1%}"
+    (line,) = [line for line in cli._summary(reader) if line.split()[:2] == ["1", first["player"]]]
+    assert line.endswith(f"{share:.1%}")
 
 
 @pytest.mark.parametrize(("allowed", "code", "word"), [(0.9, 0, "blessed"), (0.001, 1, "refused")])

@@ -1,5 +1,6 @@
 """Friedman's H through the whole job, on models whose interactions are known."""
 
+import types
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,13 @@ import tfx_explain
 import worlds
 from tfx_explain import ConfigError, records
 from tfx_explain.content_sample import copy_keys, draws_of, stream_of
+from tfx_explain.methods.attribution_tables import SIZES
+from tfx_explain.methods.interaction_strength.strengths import choose_pairs
+from tfx_explain.methods.method import CANDIDATE
 from tfx_explain.rows import row_hashes
+from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.friedman import friedman_h
+from tfx_explain.tables import SHAPLEY
 
 N = 600
 
@@ -47,6 +53,20 @@ def run(world: tuple[str, str], output: Path, strength: dict[str, Any], **config
     methods = [{"shapley": config.pop("shapley", {})}, {"interaction_strength": strength}]
     settings = {"background": {"num_rows": 10}, "max_examples": N, "methods": methods, **config}
     return tfx_explain.explain(model=world[0], examples=world[1], output_dir=str(output), config=settings)
+
+
+def test_players_that_are_noise_for_many_outputs_do_not_come_before_one_that_matters_for_one() -> None:
+    """Of one player noise leaves 2 above 0 and -2 below for either half of the outputs; the other matters by 1."""
+    sums = np.array([[2.0, 0.0, 1.0], [-2.0, 0.5, 0.0]])
+    found = [types.SimpleNamespace(uncut=row, mean_abs=np.maximum(row, 0.0)) for row in sums]
+    accumulated = {
+        (SHAPLEY, CANDIDATE, SIZES, OVERALL, str(i)): types.SimpleNamespace(result=lambda one=one: one)
+        for i, one in enumerate(found)
+    }
+    settings = types.SimpleNamespace(players=None, top_k=2)
+    config = types.SimpleNamespace(method=lambda _: settings, shapley=types.SimpleNamespace(interactions=0))
+    context: Any = types.SimpleNamespace(config=config, players=("a", "b", "c"), rest=None)
+    assert choose_pairs(accumulated, context) == [(1, 2)]
 
 
 def expected_strength() -> Any:

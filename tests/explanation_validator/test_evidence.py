@@ -1,5 +1,6 @@
 """Evidence is of the method whose rows it is made from, however many methods the tables hold."""
 
+import dataclasses
 import types
 
 import numpy as np
@@ -7,8 +8,10 @@ import pandas as pd
 import pytest
 
 from tfx_explain.config import SlicingSpec
+from tfx_explain.explanation_validator.details import Details
 from tfx_explain.explanation_validator.evidence import evidence_in
 from tfx_explain.explanation_validator.sides import Side, compare
+from tfx_explain.judgement import RULES
 
 PLAYERS = ("age", "income")
 VALUES = {"shapley": [1.0, 2.0], "another": [10.0, 20.0]}
@@ -71,6 +74,13 @@ def test_what_was_cut_off_is_read_with_the_importance_that_it_is_of(explanation)
         (evidence,) = evidence_in(cut, [SlicingSpec()], method=method)
         comparison = compare(*[Side(cut, (), method=method)] * 2, ("overall", "score"))
         assert evidence.total == comparison.candidate.total == comparison.baseline.total == total
+    sliced = pd.DataFrame({**KEY, "method": "shapley", "player": PLAYERS, "difference": 0.1, "std_error": 0.1}).assign(
+        slice="s", pooled_std_error=0.1, p_value=0.5, degrees_of_freedom=9.0
+    )
+    cut.slice_differences, cut.has = sliced, lambda _: True
+    details, (evidence,) = Details(cut, [RULES["max_slice_difference"]], "shapley"), evidence_in(cut, [SlicingSpec()])
+    contrast = details.added_to(dataclasses.replace(evidence, slice_key="s"), None, evidence).contrast
+    assert (contrast.total, contrast.total_std_error) == (0.75, evidence.total_std_error)
     (before,) = evidence_in(explanation, [SlicingSpec()])
     assert before.total == sum(VALUES["shapley"])
 

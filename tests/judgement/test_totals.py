@@ -122,12 +122,29 @@ def test_figures_of_rules_are_parts_of_what_was_not_cut_off():
     assert "p2 carries 12.5 % of the importance and the random p3 25.0 %" in canary.message
 
 
-ONLY_NOISE = sharp(9.0)
+def swamped(side):
+    """The same side with more noise cut off elsewhere than there is importance."""
+    return dataclasses.replace(side, cut_off=np.array([0.0, 0.0, 0.0, 0.0, -20.0]))
+
+
+@pytest.mark.parametrize("measure", ["ndcg", "kendall_tau", "top_k_overlap"])
+def test_the_order_of_players_needs_no_total(measure):
+    ours, theirs = sharp(0.0), sharp(0.0)
+    theirs = dataclasses.replace(theirs, mean_abs=theirs.mean_abs[[1, 0, 2, 3, 4]])
+    pairs = [(ours, theirs), (swamped(ours), swamped(theirs))]
+    settings = {"measure": measure, "max": 0.01, "k": 1}
+    plain, noisy = (apply_rule("drift", settings, Comparison(PLAYERS[:5], *pair)) for pair in pairs)
+    assert plain.outcome == "fail"
+    assert (noisy.outcome, noisy.value, noisy.ci_low, noisy.ci_high) == (
+        plain.outcome,
+        plain.value,
+        plain.ci_low,
+        plain.ci_high,
+    )
 
 
 def test_nothing_is_a_share_of_noise_alone():
-    """Of 8 and what noise adds, more than all is cut off elsewhere."""
-    side = dataclasses.replace(ONLY_NOISE, cut_off=np.array([0.0, 0.0, 0.0, 0.0, -20.0]))
+    side = swamped(sharp(9.0))
     for rule in ({"max_share": {"players": ["p0"], "value": 0.9}}, {"max_top_share": {"value": 0.9}}):
         ((name, settings),) = rule.items()
         finding = apply_rule(name, settings, of(side))
@@ -137,6 +154,11 @@ def test_nothing_is_a_share_of_noise_alone():
         finding = apply_rule("drift", {"measure": measure, "max": 0.9}, Comparison(PLAYERS[:5], side, sharp(0.0)))
         assert finding.outcome == "insufficient_evidence"
     assert apply_rule("min_importance", {"players": list(PLAYERS[:5]), "value": 1.0}, of(side)).outcome == "fail"
+    contrast = SliceContrast(np.full(5, 0.1), np.full(5, 1e-4), 50.0, side.total, 1e-4)
+    finding = apply_rule("max_slice_difference", {"value": 0.9}, of(sharp(0.0), contrast=contrast, slice_key="s"))
+    assert (finding.outcome, "Noise leaves nothing" in finding.message) == ("insufficient_evidence", True)
+    nothing_above = dataclasses.replace(side, mean_abs=np.zeros(5))
+    assert "Noise leaves nothing" in apply_rule("canary", {"feature": "p3"}, of(nothing_above)).message
 
 
 @pytest.mark.parametrize("error", [0.01, 0.0])
