@@ -386,9 +386,14 @@ def test_tables_of_noisy_attributions_agree_with_themselves(known):
     found.importance(table, tables.IMPORTANCE)
     found.importance(baseline, tables.BASELINE_IMPORTANCE)
     found.differences(baseline, table)
-    moved = table.assign(cut_off=10 * table["cut_off"])
-    with pytest.raises(InputError, match="more was cut off than noise can be"):
-        found.importance(moved, tables.IMPORTANCE)
+    cut_off = table["cut_off"]
+    for impossible, why in (
+        (10 * cut_off, "more was cut off than noise can be"),
+        (-cut_off, "is not a number of 0 or less"),
+        (cut_off.where(cut_off < 0, -1e-6), "there is an importance beside it"),
+    ):
+        with pytest.raises(InputError, match=why):
+            found.importance(table.assign(cut_off=impossible), tables.IMPORTANCE)
     found.importance(table.drop(columns="cut_off"), tables.IMPORTANCE)
     found.covariance(writer.covariance({key: ours}), tables.IMPORTANCE_COVARIANCE, table)
     of_both = writer.covariance({key: theirs}, {key: differences})

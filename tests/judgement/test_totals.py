@@ -109,13 +109,14 @@ def test_figures_of_rules_are_parts_of_what_was_not_cut_off():
         contrast=SliceContrast(np.array([0.4, 0.0, 0.0, 0.0, 0.0]), np.full(5, 1e-4), 50.0, 8.0, 1e-4),
         slice_key="s",
     )
-    rules = {
-        "max_share": ({"players": ["p0"], "value": 0.45}, 0.5),
-        "max_top_share": ({"value": 0.45}, 0.5),
-        "max_interaction": ({"value": 0.09}, 0.1),
-        "max_slice_difference": ({"value": 0.04}, 0.05),
-    }
-    for rule, (settings, figure) in rules.items():
+    rules = (
+        ("max_share", {"players": ["p0"], "value": 0.45}, 0.5),
+        ("max_share", {"players": ["p2", "p3", "p4"], "value": 0.1}, 0.125),
+        ("max_top_share", {"value": 0.45}, 0.5),
+        ("max_interaction", {"value": 0.09}, 0.1),
+        ("max_slice_difference", {"value": 0.04}, 0.05),
+    )
+    for rule, settings, figure in rules:
         finding = apply_rule(rule, settings, evidence)
         assert (finding.outcome, finding.value) == ("fail", pytest.approx(figure)), finding.message
     canary = apply_rule("canary", {"feature": "p3", "players": ["p2"]}, evidence)
