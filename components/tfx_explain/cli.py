@@ -159,8 +159,11 @@ def _summary(explanation: ExplanationReader) -> list[str]:
         rows = f"{counts['explained']:,} of {counts['read']:,} rows explained"
         empty = f", files of 0 bytes: {counts['empty_files']:,}" if counts.get("empty_files") else ""
         lines.append(f"{split}: {rows}, {failed:,} failed, {counts['model_rows']:,} model rows{empty}")
-    for output in explanation.outputs:
-        lines.append(f"importance for {output} (mean |attribution| in {manifest['model']['output_space']} units):")
+    if not explanation.methods:
+        lines.append(f"no method attributes outputs to players; computed: {', '.join(manifest['method'])}")
+    by = f" by {explanation.methods[0]}" if len(explanation.methods) > 1 else ""
+    for output in explanation.outputs if explanation.methods else ():
+        lines.append(f"importance for {output}{by} (mean |attribution| in {manifest['model']['output_space']} units):")
         table = explanation.importance_for(output=output)
         table = table.assign(share=tables.shares_of_total(table)).head(10)
         names = [shortened(printable(player), _MAX_NAME) for player in table["player"]]

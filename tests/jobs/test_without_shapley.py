@@ -12,6 +12,7 @@ import pytest
 import formats
 import tfx_explain
 import worlds
+from tfx_explain import cli
 from tfx_explain.config import ValidationConfig
 from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.explanation_validator.judge import judge
@@ -83,6 +84,13 @@ def test_report_says_what_there_is(explained: ExplanationReader) -> None:
     methods = explained.manifest["method"]
     assert ("Permutation importance" in page) == ("permutation_importance" in methods)
     assert ("Partial dependence" in page) == ("partial_dependence" in methods)
+
+
+def test_the_command_line_says_what_was_computed(explained: ExplanationReader) -> None:
+    said = "\n".join(cli._summary(explained))
+    assert "60 of 60 rows explained" in said
+    assert f"no method attributes outputs to players; computed: {', '.join(explained.manifest['method'])}" in said
+    assert "importance for" not in said
 
 
 def test_rules_about_importance_are_refused_and_others_judged(explained: ExplanationReader) -> None:
