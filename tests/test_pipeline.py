@@ -14,6 +14,8 @@ from tfx.types.standard_artifacts import Examples, Model, ModelBlessing
 
 import recorder
 import tfx_explain
+import transforming
+import worlds
 from tfx_explain import ExplainConfig, Explainer, ExplanationValidator, ValidationConfig
 
 EXPLAIN = ExplainConfig(background={"num_rows": 10}, id_key="application_id", seed=4)
@@ -295,12 +297,39 @@ def test_failing_explainer_leaves_nothing_and_pushes_nothing(pipeline: Pipeline)
     assert not list((pipeline.root / "artifacts" / "Explainer").rglob("*.parquet"))
 
 
-def test_inputs_of_later_versions_are_refused_when_the_pipeline_is_built() -> None:
+def test_a_model_of_transformed_features_is_explained_by_raw_ones(tmp_path: Path) -> None:
+    data = worlds.write_splits(tmp_path / "data", transforming.make_rows, 40, 40)
+    pipeline = Pipeline(tmp_path, data, transforming.save_model(tmp_path / "saved"))
+    examples, model = pipeline.importers()
+    graph = tfx.dsl.Importer(
+        source_uri=transforming.write_transform_graph(tmp_path), artifact_type=standard_artifacts.TransformGraph
+    ).with_id("GraphImporter")
+    methods = ["shapley", {"permutation_importance": {"num_donors": 1}}]
+    explainer = Explainer(
+        examples=examples.outputs["result"],
+        model=model.outputs["result"],
+        transform_graph=graph.outputs["result"],
+        explain_config=ExplainConfig(background={"num_rows": 5}, label_key="tips_xf", methods=methods),
+    )
+    pipeline.run([examples, model, graph, explainer])
+    (made,) = pipeline.artifacts("tfx_explain.Explanation")
+    explanation = tfx_explain.load(made.uri)
+    assert sorted(explanation.players) == ["age", "income", "race", "words"]
+    assert explanation.manifest["label"]["from"] == "transform"
+    assert len(explanation.importance_for(method="permutation_importance")) == 4
+    (graph_artifact,) = pipeline.artifacts("TransformGraph")
+    assert explanation.manifest["transform_graph"]["uri"] == graph_artifact.uri
+    with metadata.Metadata(pipeline.metadata) as handle:
+        inputs = handle.store.get_events_by_artifact_ids([graph_artifact.id])
+    (read,) = [event for event in inputs if event.type == metadata_store_pb2.Event.INPUT]
+    assert [step.key for step in read.path.steps if step.HasField("key")] == ["transform_graph"]
+
+
+def test_configurations_that_cannot_work_are_refused_when_the_pipeline_is_built() -> None:
     examples = tfx.dsl.Channel(type=standard_artifacts.Examples)
     model = tfx.dsl.Channel(type=standard_artifacts.Model)
-    graph = tfx.dsl.Channel(type=standard_artifacts.TransformGraph)
-    with pytest.raises(tfx_explain.ConfigError, match="`transform_graph` is not available"):
-        Explainer(examples=examples, model=model, transform_graph=graph)
+    with pytest.raises(tfx_explain.ConfigError, match="takes the label from Transform; give `transform_graph`"):
+        Explainer(examples=examples, model=model, explain_config=ExplainConfig(label_key="y", label_from="transform"))
     with pytest.raises(tfx_explain.ConfigError, match="unknown key `splts`"):
         Explainer(examples=examples, model=model, explain_config='{"splts": []}')
     with pytest.raises(

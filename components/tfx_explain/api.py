@@ -12,6 +12,7 @@ from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError
 from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.job.request import ExplainRequest
+from tfx_explain.models.transform.handle import TransformHandle
 from tfx_explain.reader import ExplanationReader, load
 from tfx_explain.transforms.job import run_explanation
 from tfx_explain.transforms.runner import pipeline_args
@@ -26,6 +27,7 @@ def explain(
     background: str | None = None,
     baseline_model: str | None = None,
     schema: str | None = None,
+    transform_graph: str | None = None,
     beam_args: Sequence[str] = (),
 ) -> ExplanationReader:
     """Explains a model on examples, as the Explainer component does.
@@ -39,6 +41,8 @@ def explain(
       background: like `examples`: where the background is drawn from; default: `examples`.
       baseline_model: a second model, explained on the same rows and designs, for comparison.
       schema: path of a TFDV schema (text), which tells of features that the first rows lack.
+      transform_graph: what the Transform component wrote: goes before a model of transformed features, and makes labels
+        that raw examples lack.
       beam_args: Apache Beam's pipeline options; default: in this process.
 
     Returns:
@@ -57,7 +61,8 @@ def explain(
     output_dir = storage.absolute(output_dir)
     made = storage.claim(output_dir, tables.CLAIM)
     try:
-        request = _request(settings, output_dir, model, examples, background, baseline_model, schema)
+        models = _handles([model, baseline_model], settings, transform_graph)
+        request = _request(settings, output_dir, models, examples, background, schema)
         args = pipeline_args(beam_args)
         run_explanation(request, lambda: beam.Pipeline(argv=args))
     finally:
@@ -67,22 +72,26 @@ def explain(
     return load(output_dir)
 
 
+def _handles(paths: Sequence[str | None], config: ExplainConfig, transform_graph: str | None) -> list[ModelHandle]:
+    transform = None if transform_graph is None else TransformHandle(storage.absolute(transform_graph))
+    return [
+        ModelHandle(storage.absolute(path), config.model, transform=transform) for path in paths if path is not None
+    ]
+
+
 def _request(
     config: ExplainConfig,
     output_dir: str,
-    model: str,
+    models: Sequence[ModelHandle],
     examples: str | Mapping[str, str],
     background: str | None,
-    baseline_model: str | None,
     schema: str | None,
 ) -> ExplainRequest:
     sources = example_patterns(examples)
     background_sources = sources if background is None else example_patterns(background)
     return ExplainRequest.build(
         config=config,
-        models=[
-            ModelHandle(storage.absolute(path), config.model) for path in (model, baseline_model) if path is not None
-        ],
+        models=models,
         example_patterns={split: _pattern(sources, split, "splits") for split in config.splits},
         background_pattern=_pattern(background_sources, config.background.split, "background.split"),
         explanation_dir=output_dir,

@@ -110,6 +110,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     explain.add_argument("--baseline-model", metavar="DIR", help="a model to explain on the same rows, for comparison")
     explain.add_argument("--schema", metavar="FILE", help="a TFDV schema of the examples")
+    explain.add_argument(
+        "--transform-graph",
+        metavar="DIR",
+        help="what the Transform component wrote, for models of transformed features and labels made in Transform",
+    )
     explain.epilog = "Apache Beam's options follow `--`, for instance `-- --direct_num_workers=4`."
     explain.set_defaults(run=_explain)
 
@@ -142,6 +147,7 @@ def _explain(options: argparse.Namespace) -> int:
         background=options.background,
         baseline_model=options.baseline_model,
         schema=options.schema,
+        transform_graph=options.transform_graph,
         beam_args=options.beam_args,
     )
     _say(*_summary(explanation))

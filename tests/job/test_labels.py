@@ -20,7 +20,7 @@ def test_a_vocabulary_names_the_classes_in_its_order(tmp_path: Path) -> None:
         for term in terms:
             writer.write(term)
     for name in ("vocabulary", "vocabulary.tfrecord.gz"):
-        labels = choose_labels(ExplainConfig(label_key="species", class_names=str(tmp_path / name)), 3)
+        labels = choose_labels(ExplainConfig(label_key="species", class_names=str(tmp_path / name)), 3, {})
         assert labels is not None
         assert (labels.key, labels.class_names) == ("species", terms)
 
@@ -38,10 +38,17 @@ def test_a_vocabulary_that_names_nothing_or_one_twice_is_refused(tmp_path: Path)
 
 def test_more_names_than_classes_are_refused() -> None:
     names = ExplainConfig(label_key="species", class_names=["a", "b", "c"])
-    assert choose_labels(names, 4) is not None
+    assert choose_labels(names, 4, {}) is not None
     for n_outputs, told in ((1, "one output, which tells 2 classes apart"), (2, "2 outputs")):
         with pytest.raises(ConfigError, match=f"names 3 classes, but the model has {told}"):
-            choose_labels(names, n_outputs)
+            choose_labels(names, n_outputs, {})
+
+
+def test_a_label_from_transform_needs_a_transform_graph() -> None:
+    with pytest.raises(ConfigError, match="takes the label from what Transform makes; give `transform_graph`"):
+        choose_labels(ExplainConfig(label_key="y", label_from="transform"), 1, {})
+    with pytest.raises(ConfigError, match="`label_from` says where the label comes from; set `label_key`"):
+        ExplainConfig(label_from="transform")
 
 
 def test_names_of_classes_need_a_label_and_differ() -> None:

@@ -207,10 +207,15 @@ class ExplainConfig(Config):
     background: BackgroundConfig = Field(default_factory=BackgroundConfig)
     features: FeaturesConfig = Field(default_factory=FeaturesConfig)
     label_key: str | None = None
+    label_from: Literal["examples", "transform"] | None = Field(
+        None,
+        description="whether `label_key` names a feature of the examples or a column that the transform graph makes of "
+        "them; null = of the examples where they have it",
+    )
     class_names: tuple[str, ...] | str | None = Field(
         None,
         description="what the classes are called where labels are text, in the order of the model's outputs: a list, "
-        "or the path of a vocabulary",
+        "the path of a vocabulary, or the name of one of the transform graph's",
     )
     example_weight_key: str | None = Field(None, description="feature with how much each row counts in the tables")
     id_key: str | None = None
@@ -243,17 +248,29 @@ class ExplainConfig(Config):
         names = [method.name for method in self.methods]
         if not names or len(set(names)) < len(names):
             raise ValueError("`methods` must list at least one method, each once")
-        _check_class_names(self.class_names, self.label_key)
         strength = self.method("interaction_strength")
         if strength is not None and strength.players is None and not self._attributes:
             raise ValueError(
                 "method `interaction_strength` takes the most important players of a method that attributes; list "
                 "`shapley` too, or name `players`"
             )
-        if self.model.classes == "label" and self.label_key is None:
+        return self
+
+    @model_validator(mode="after")
+    def _labelled(self) -> Self:
+        names = self.class_names
+        if names is not None and (not names or (isinstance(names, tuple) and len(set(names)) < len(names))):
+            raise ValueError("`class_names` lists the name of each class once, or is the path of a vocabulary")
+        if self.label_key is not None:
+            return self
+        if names is not None:
+            raise ValueError("`class_names` says what labels that are text mean; set `label_key`, or remove it")
+        if self.label_from is not None:
+            raise ValueError("`label_from` says where the label comes from; set `label_key`, or remove it")
+        if self.model.classes == "label":
             raise ValueError("`model.classes: label` explains the class in the label; set `label_key`")
         for name in LOSS_METHODS:
-            if self.method(name) is not None and self.label_key is None:
+            if self.method(name) is not None:
                 raise ValueError(f"method `{name}` compares outputs with labels; set `label_key`")
         return self
 
@@ -276,12 +293,3 @@ class ExplainConfig(Config):
     def method(self, name: str) -> Any:
         """The settings of the method with this name; None where it was not asked for."""
         return next((method.settings for method in self.methods if method.name == name), None)
-
-
-def _check_class_names(names: tuple[str, ...] | str | None, label_key: str | None) -> None:
-    if names is None:
-        return
-    if label_key is None:
-        raise ValueError("`class_names` says what labels that are text mean; set `label_key`, or remove it")
-    if not names or (isinstance(names, tuple) and len(set(names)) < len(names)):
-        raise ValueError("`class_names` lists the name of each class once, or is the path of a vocabulary")

@@ -74,21 +74,19 @@ class Explainer(base_beam_component.BaseBeamComponent):
           baseline_model: a model to explain on the same rows and designs, for comparison.
           schema: of the examples; tells which features there are even where the first rows lack them.
           background_examples: where the background is drawn from; default: `examples`.
-          transform_graph: for models that take transformed features. Not available in this version.
+          transform_graph: what Transform gives: goes before a model that takes transformed features, and makes labels
+            that raw examples lack.
 
         Raises:
-          ConfigError: the configuration cannot work, or an input is not available in this version.
+          ConfigError: the configuration cannot work.
         """
-        if transform_graph is not None:
-            raise ConfigError(
-                "Explainer's `transform_graph` is not available in this version; leave it out and explain a model "
-                "whose signature takes raw examples."
-            )
         if explain_config is None:
             explain_config = ExplainConfig()
         if isinstance(explain_config, str):
             explain_config = ExplainConfig.from_json(explain_config)
         if isinstance(explain_config, ExplainConfig):
+            if explain_config.label_from == "transform" and transform_graph is None:
+                raise ConfigError("`label_from: transform` takes the label from Transform; give `transform_graph`.")
             explain_config = explain_config.to_json()
         elif not isinstance(explain_config, data_types.RuntimeParameter):
             raise ConfigError(
@@ -104,6 +102,7 @@ class Explainer(base_beam_component.BaseBeamComponent):
                 baseline_model=baseline_model,
                 schema=schema,
                 background_examples=background_examples,
+                transform_graph=transform_graph,
                 explanation=types.Channel(type=Explanation),
                 attributions=types.Channel(type=standard_artifacts.Examples),
             )

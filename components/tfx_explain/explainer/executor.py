@@ -17,6 +17,7 @@ from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError
 from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.job.request import ExplainRequest
+from tfx_explain.models.transform.handle import TransformHandle
 from tfx_explain.transforms.job import run_explanation
 from tfx_explain.transforms.runner import pipeline_args
 
@@ -57,9 +58,10 @@ def explain_request(
     background = input_dict.get("background_examples") or examples
     schemas = input_dict.get("schema") or []
     baselines = input_dict.get("baseline_model") or []
+    transform = _transform_handle(input_dict.get("transform_graph") or [])
     return ExplainRequest.build(
         config=config,
-        models=[_model_handle(models, config) for models in (input_dict["model"], baselines) if models],
+        models=[_model_handle(models, config, transform) for models in (input_dict["model"], baselines) if models],
         example_patterns={split: split_pattern(examples, split, "splits") for split in config.splits},
         background_pattern=split_pattern(background, config.background.split, "background.split"),
         explanation_dir=explanation_uri,
@@ -68,11 +70,19 @@ def explain_request(
     )
 
 
-def _model_handle(models: list[types.Artifact], config: ExplainConfig) -> ModelHandle:
+def _model_handle(
+    models: list[types.Artifact], config: ExplainConfig, transform: TransformHandle | None
+) -> ModelHandle:
     model = artifact_utils.get_single_instance(models)
     if config.model.module_file:
-        return ModelHandle(model.uri, config.model)
-    return ModelHandle(path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model)), config.model)
+        return ModelHandle(model.uri, config.model, transform=transform)
+    path = path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model))
+    return ModelHandle(path, config.model, transform=transform)
+
+
+def _transform_handle(graphs: list[types.Artifact]) -> TransformHandle | None:
+    # Absolute, as the explanation says which graph it was.
+    return TransformHandle(storage.absolute(artifact_utils.get_single_instance(graphs).uri)) if graphs else None
 
 
 def split_pattern(examples: list[types.Artifact], split: str, key: str) -> str:

@@ -2,37 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import pyarrow as pa
+
 from tfx_explain import records, storage
 from tfx_explain.config import ExplainConfig
-from tfx_explain.errors import ConfigError, InputError
+from tfx_explain.errors import ConfigError, InputError, MissingFeatureError
 from tfx_explain.methods.labels import Labels
+from tfx_explain.models.transform.handle import TransformHandle
+from tfx_explain.rows import column_or_nulls, list_lengths
 from tfx_explain.tfrecords import Fault
 
 
-def choose_labels(config: ExplainConfig, n_outputs: int) -> Labels | None:
+def choose_labels(
+    config: ExplainConfig, n_outputs: int, rows: Mapping[str, pa.RecordBatch], transform: TransformHandle | None = None
+) -> Labels | None:
     """The labels of a job; None where it has none.
 
     Args:
       config: says which column they are, and what classes are called.
       n_outputs: of the model.
+      rows: the first ones of each split.
+      transform: may make the labels, where the rows are raw ones.
 
     Raises:
-      ConfigError: there are names of more classes than the model has.
-      InputError: the vocabulary cannot be read.
+      ConfigError: there are names of more classes than the model has, or the transform graph does not make the label.
+      InputError: the vocabulary cannot be read, or the rows have nothing that the label is made of.
     """
     if config.label_key is None:
         return None
     names = config.class_names
-    if isinstance(names, str):
-        named = read_vocabulary(names)
-    else:
-        named = tuple(name.encode() for name in names or ())
+    named = _vocabulary(names, transform) if isinstance(names, str) else tuple(name.encode() for name in names or ())
     if len(named) > max(n_outputs, 2):
         outputs = f"{n_outputs} outputs" if n_outputs > 1 else "one output, which tells 2 classes apart"
         raise ConfigError(
             f"`class_names` names {len(named)} classes, but the model has {outputs}; name one for each output."
         )
-    return Labels(config.label_key, named)
+    if not _is_transformed(config, config.label_key, rows, transform):
+        return Labels(config.label_key, named)
+    if transform is None:
+        raise ConfigError(
+            "`label_from: transform` takes the label from what Transform makes; give `transform_graph`, or remove it."
+        )
+    _check_made(config.label_key, transform, rows)
+    return Labels(config.label_key, named, transform)
+
+
+def _is_transformed(
+    config: ExplainConfig, key: str, rows: Mapping[str, pa.RecordBatch], transform: TransformHandle | None
+) -> bool:
+    if config.label_from is not None or transform is None:
+        return config.label_from == "transform"
+    if any(list_lengths(column_or_nulls(of_split, key)).any() for of_split in rows.values()):
+        return False
+    columns = transform.acquire().columns
+    if key not in columns:
+        raise MissingFeatureError(
+            f"`label_key: {key}` names neither a feature of the examples nor a column that the transform graph at "
+            f"{transform.directory} makes; it makes {', '.join(sorted(columns))}."
+        )
+    return True
+
+
+def _check_made(key: str, transform: TransformHandle, rows: Mapping[str, pa.RecordBatch]) -> None:
+    """Refuses rows without a feature that the label is made of: Transform fills in what is missing, for every row."""
+    for feature in transform.column(key).features:
+        for split, of_split in rows.items():
+            if not list_lengths(column_or_nulls(of_split, feature)).any():
+                raise MissingFeatureError(
+                    f"the transform graph makes the label `{key}` of `{feature}`, which no example of split `{split}` "
+                    f"has; they have {', '.join(sorted(of_split.schema.names))}."
+                )
+
+
+def _vocabulary(name: str, transform: TransformHandle | None) -> tuple[bytes, ...]:
+    """The terms of a file, or of a vocabulary of the transform graph."""
+    if transform is not None and not storage.exists(name):
+        return read_vocabulary(transform.acquire().vocabulary(name) or name)
+    return read_vocabulary(name)
 
 
 def read_vocabulary(uri: str) -> tuple[bytes, ...]:

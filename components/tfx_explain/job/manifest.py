@@ -41,6 +41,8 @@ def describe_run(request: ExplainRequest, run: JobResults, seconds: float) -> di
         "config": json.loads(config.to_json()),
         "model": _model(request, model, run.looks_like_probabilities),
         "baseline_model": _baseline(request),
+        "transform_graph": _transform_graph(request),
+        "label": _label(request),
         "examples": {
             "splits": list(counts),
             "patterns": dict(request.example_patterns),
@@ -100,6 +102,28 @@ def _baseline(request: ExplainRequest) -> dict[str, str] | None:
     if len(request.models) == 1:
         return None
     return {"uri": request.models[1].model_dir, "digest": request.models[1].identity}
+
+
+def _transform_graph(request: ExplainRequest) -> dict[str, str | list[str]] | None:
+    """Which graph, and what it was used for."""
+    transform = request.models[0].transform
+    if transform is None:
+        return None
+    uses = {
+        "model": any(handle.acquire().is_joined for handle in request.models),
+        "label": request.labels is not None and request.labels.transform is not None,
+    }
+    used_for = [what for what, is_used in uses.items() if is_used]
+    return {"uri": transform.directory, "digest": transform.identity, "used_for": used_for}
+
+
+def _label(request: ExplainRequest) -> dict[str, str | int] | None:
+    """Where it came from."""
+    labels = request.labels
+    if labels is None:
+        return None
+    source = "examples" if labels.transform is None else "transform"
+    return {"key": labels.key, "from": source, "num_class_names": len(labels.class_names)}
 
 
 def _versions() -> dict[str, str]:

@@ -14,6 +14,7 @@ from tfx_explain.errors import ModelError
 from tfx_explain.models import Model, load_model
 from tfx_explain.models.identity import EMPTY, directory_digest, file_digest, model_identity
 from tfx_explain.models.probe import Probe
+from tfx_explain.models.transform.handle import TransformHandle
 
 _LOADED: weakref.WeakValueDictionary[ModelHandle, Model] = weakref.WeakValueDictionary()
 _LOCK = threading.Lock()
@@ -29,6 +30,7 @@ class ModelHandle:
       identity: digest of the model's files and of the Python that loads it; "" = of what is there when it is asked for.
       ignored: directories that are no part of the model, wherever they are: those that the job writes to.
       n_outputs: how many values the output has, once somebody has asked the model.
+      transform: goes before the model where that takes what Transform makes.
     """
 
     model_dir: str
@@ -36,11 +38,13 @@ class ModelHandle:
     identity: str = ""
     ignored: tuple[str, ...] = dataclasses.field(default=(), compare=False)
     n_outputs: int | None = dataclasses.field(default=None, compare=False)
+    transform: TransformHandle | None = None
 
     def identified(self, ignored: tuple[str, ...] = ()) -> ModelHandle:
         """The same, bound to the content that is there now."""
         identity = model_identity(self.model_dir, self.config.module_file, ignored)
-        return dataclasses.replace(self, identity=identity, ignored=ignored)
+        transform = None if self.transform is None else self.transform.identified()
+        return dataclasses.replace(self, identity=identity, ignored=ignored, transform=transform)
 
     def acquire(self, batches: Sequence[pa.RecordBatch] = ()) -> Model:
         """The loaded model, shared by all who hold it in this process.
@@ -65,17 +69,20 @@ class ModelHandle:
                     module_file=self.config.module_file,
                     output_is=self.config.output_is,
                     probe=Probe(self.n_outputs, tuple(batches)),
+                    transform=None if self.transform is None else self.transform.acquire(),
                 )
                 _LOADED[self] = model
         return model
 
     def check(self, model: Model) -> None:
-        """Refuses a loaded model whose files have changed since this handle was bound to them.
+        """Refuses a loaded model whose files, or whose transform graph's, have changed since this handle was bound.
 
         Raises:
           ModelError: they have changed, or are gone.
         """
         self._check_files()
+        if self.transform is not None:
+            self.transform.check()
         if not _as_read(model):
             raise ModelError(f"a file that {self.config.module_file} imports was changed {_DURING}.")
 

@@ -16,6 +16,7 @@ from tfx_explain.config import ExplainConfig, FeaturesConfig
 from tfx_explain.errors import ConfigError, EmptySplitError, InputError, MissingFeatureError, ModelError
 from tfx_explain.job.labels import choose_labels
 from tfx_explain.job.model_handle import ModelHandle
+from tfx_explain.job.transforming import check_use
 from tfx_explain.job.trust import check_models
 from tfx_explain.methods.context import FirstRows, JobContext, features_read
 from tfx_explain.methods.labels import Labels
@@ -134,9 +135,10 @@ class ExplainRequest:
             # A group may have the name of a feature that no model reads, as of the one it was made of.
             unused_features=tuple(sorted(seen - set(read) - keys - set(players))),
             outputs=output_names(loaded[0], config),
-            labels=choose_labels(config, loaded[0].n_outputs),
+            labels=choose_labels(config, loaded[0].n_outputs, peeked, handles[0].transform),
             loaded=tuple(loaded),
         )
+        check_use(handles, loaded, request.labels)
         first_rows = FirstRows(peeked, frozenset((seen - keys).union(read)))
         _check_rows(request, first_rows, background, schema_features or ())
         return request
@@ -274,7 +276,7 @@ def _check_examples(rows: pa.RecordBatch, split: str, request: ExplainRequest, s
     """Refuses rows that cannot be explained as asked for, by the first ones of a split."""
     _check_features(rows, split, request.loaded)
     _check_names(rows, split, request.layout.names)
-    _check_keys(rows, split, request.config)
+    _check_keys(rows, split, request.config, request.labels)
     _check_slices(rows, split, request.config, schema_features)
 
 
@@ -294,8 +296,10 @@ def _check_names(rows: pa.RecordBatch, split: str, reserved: Collection[str]) ->
         raise InputError(f"in split `{split}`, {reason}.")
 
 
-def _check_keys(rows: pa.RecordBatch, split: str, config: ExplainConfig) -> None:
-    keys = ("label_key", "id_key", "example_weight_key")
+def _check_keys(rows: pa.RecordBatch, split: str, config: ExplainConfig, labels: Labels | None) -> None:
+    keys = ["label_key", "id_key", "example_weight_key"]
+    if labels is not None and labels.transform is not None:
+        keys.remove("label_key")
     for key, name in ((key, getattr(config, key)) for key in keys):
         if name is not None and not _has_values(rows, name):
             there = ", ".join(sorted(rows.schema.names))

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfx_explain.errors import InputError
+from tfx_explain.models.transform.handle import TransformHandle
 from tfx_explain.rows import column_or_nulls, list_lengths, numbers_of
 
 FloatArray = npt.NDArray[np.float64]
@@ -22,13 +23,17 @@ class Labels:
     Attributes:
       key: the column that holds them.
       class_names: what the classes are called, in the order of the model's outputs; of labels that are text.
+      transform: makes the column of raw rows; None where the rows have it.
     """
 
     key: str
     class_names: tuple[bytes, ...] = ()
+    transform: TransformHandle | None = None
 
     def column(self, rows: pa.RecordBatch) -> pa.Array:
         """A list of labels for each row, which has one value where the row has a label."""
+        if self.transform is not None:
+            return self.transform.column(self.key).of(rows)
         return column_or_nulls(rows, self.key)
 
     def of(self, rows: pa.RecordBatch) -> FloatArray:

@@ -12,6 +12,7 @@ What lies where, from a model's files to the outputs of mixed rows:
     mixing, lattice, blocks     which mixtures are asked for, in which calls (pieces, chunks, call_bytes, repeats)
     path_gradients              THE PROTOCOL of outputs and gradients along paths; graph_paths implements it
     path_cut, path_calls        where a graph is cut for paths; points of paths inside TensorFlow
+    transform/                  Transform's graph, joined to a model before any of this; columns that it makes
     model                       the facade that all of this stands behind
     trust                       whether a model can be trusted row by row (mixture_trials, pairing, closeness, effort)
     identity, python_sources    which model it is: digests of its files

@@ -121,16 +121,20 @@ def tensors_access(
     Raises:
       SignatureError: an argument has no batch dimension, none counts, or the number of outputs cannot be known.
     """
-    ported = _with_tensors(graph, arguments, names, where)
+    ported = with_tensors(graph, arguments, names, where)
     reader = Reader(_specs(ported), casts_integers=True)
     n_outputs = _graph_width(ported, reader, probe, output)
     return Access("tensors", ported, reader, n_outputs, tensors_feeds(ported, arguments))
 
 
-def _with_tensors(
+def with_tensors(
     graph: FrozenGraph, arguments: Mapping[str, tf.TensorSpec], names: Mapping[str, str], where: str
 ) -> FrozenGraph:
-    """A port for each argument of a signature that takes feature tensors and uses them."""
+    """A port for each argument of a signature that takes feature tensors and uses them.
+
+    Raises:
+      SignatureError: an argument has no batch dimension, or none counts.
+    """
     used = graph.reachable([graph.output])
     ports = []
     for name, spec in arguments.items():

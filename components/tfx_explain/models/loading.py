@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import logging
 import posixpath
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
@@ -19,6 +21,8 @@ from tfx_explain.models.outputs import check_output_space, choose_output, in_out
 from tfx_explain.models.probe import BLANK, Probe
 from tfx_explain.models.reading import Reader
 from tfx_explain.models.signature import OwnOutputs, Signature
+from tfx_explain.models.transform.graph import TransformGraph
+from tfx_explain.models.transform.joining import join
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,6 +39,7 @@ def load_model(
     module_file: str | None = None,
     output_is: str | None = None,
     probe: Probe = BLANK,
+    transform: TransformGraph | None = None,
 ) -> Model:
     """Loads a model to explain.
 
@@ -50,6 +55,7 @@ def load_model(
       output_is: "logits" or "probabilities" where the user knows; the former makes a "logit" of the output as it is,
         the latter a "probability" where no sigmoid or softmax is seen.
       probe: rows to ask the model with how many outputs it has, where its graph does not say.
+      transform: goes before a model that takes what it makes; models that take raw examples are loaded as they are.
 
     Raises:
       ConfigError: `output_space` is unknown or `module_file` cannot be used.
@@ -64,7 +70,28 @@ def load_model(
     function = _signature(loaded, signature, saved_model_dir)
     where = f"signature {signature!r} of {saved_model_dir}"
     key = choose_output(function.structured_outputs, output_key, where)
-    return _signature_model(loaded, function, key, output_space, where, output_is, probe)
+    joined = None if transform is None else join(function, key, transform, where)
+    served = _Served(function, function, loaded)
+    if joined is not None:
+        served = _Served(joined.function, joined.own, (loaded, transform), is_joined=True)
+    return _signature_model(served, key, output_space, where, output_is, probe)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Served:
+    """What is loaded.
+
+    Attributes:
+      function: what is taken apart.
+      own: the model's own signature, with the transform graph before it where that was joined.
+      keep_alive: what has the tables and variables.
+      is_joined: whether there is a transform graph before the model.
+    """
+
+    function: tf.types.experimental.ConcreteFunction
+    own: Callable[..., Mapping[str, tf.Tensor]]
+    keep_alive: object
+    is_joined: bool = False
 
 
 def _module_model(module_file: str, model_dir: str, output_space: str, output_is: str | None, probe: Probe) -> Model:
@@ -112,15 +139,14 @@ def _signature(loaded: object, name: str, path: str) -> tf.types.experimental.Co
 
 
 def _signature_model(
-    loaded: object,
-    function: tf.types.experimental.ConcreteFunction,
+    served: _Served,
     key: str,
     output_space: str,
     where: str,
     output_is: str | None,
     probe: Probe,
 ) -> Model:
-    arguments = function.structured_input_signature[1]
+    function, arguments = served.function, served.function.structured_input_signature[1]
     output = f"output {key!r} of {where}"
     try:
         graph, names = freeze(function, key)
@@ -140,6 +166,7 @@ def _signature_model(
         access.reader,
         ModelOutput(key, access.n_outputs, explained.space, explained.note, explained.link),
         access=access.name,
-        keep_alive=loaded,
-        own=OwnOutputs(Signature(function, key, access.feeds), before_output_space),
+        keep_alive=served.keep_alive,
+        own=OwnOutputs(Signature(served.own, key, access.feeds), before_output_space),
+        is_joined=served.is_joined,
     )

@@ -58,6 +58,7 @@ class Model:
       what: the model, for messages.
       rows_per_call: how many rows `predict` gives the model at a time, filled up with copies where there are fewer.
       own: its own signature, to compare with; None for a Python model, which is called as it is.
+      is_joined: whether a transform graph was put before it, so that its features are raw ones.
       sources: of a Python model, the files that were imported from beside its module file: path -> SHA-256.
     """
 
@@ -71,6 +72,7 @@ class Model:
         own: OwnOutputs | None = None,
         sources: Mapping[str, bytes] | None = None,
         keep_alive: object = None,
+        is_joined: bool = False,
     ) -> None:
         self._engine = engine
         self._reader = reader
@@ -88,6 +90,7 @@ class Model:
         self.link = output.link
         self.access = access
         self.sources = dict(sources or {})
+        self.is_joined = is_joined
 
     @property
     def loss_space(self) -> str:

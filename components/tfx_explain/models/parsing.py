@@ -60,12 +60,13 @@ def _all_nodes(graph: FrozenGraph) -> list[tf.compat.v1.NodeDef]:
     return [*graph.graph_def.node, *(node for function in functions for node in function.node_def)]
 
 
-def cut_after_parsing(graph: FrozenGraph, serialized: str) -> FrozenGraph | None:
+def cut_after_parsing(graph: FrozenGraph, serialized: str, also: Sequence[str] = ()) -> FrozenGraph | None:
     """Gives a graph that parses tf.Examples a port for each parsed feature that its output depends on.
 
     Args:
       graph: the frozen graph.
       serialized: name of the placeholder of serialised examples.
+      also: names of tensors that are wanted beside its output.
 
     Returns:
       The graph with its ports, or None where it cannot be cut: the parse op is missing or hidden in control flow, the
@@ -78,7 +79,7 @@ def cut_after_parsing(graph: FrozenGraph, serialized: str) -> FrozenGraph | None
             return None
         ports.extend(_parsed_ports(graph, op))
     feeds = [name for port in ports for name in port.tensors]
-    used = graph.reachable([graph.output], stops=feeds)
+    used = graph.reachable([graph.output, *also], stops=feeds)
     if serialized in used:
         readers = [op for op in imported.get_tensor_by_name(serialized).consumers() if f"{op.name}:0" in used]
         if not all(_only_counts(op, used) for op in readers):

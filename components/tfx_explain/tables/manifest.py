@@ -81,6 +81,20 @@ ENTRIES = (
         (dict, _NOTHING),
         "`uri` and `digest` of the model that this one is compared with; null where there was none.",
     ),
+    Entry(
+        "transform_graph",
+        (dict, _NOTHING),
+        "`uri` and `digest` of the transform graph, and what it was `used_for`: `model`, where it was put before one "
+        "that takes transformed features, and `label`; null where there was none.",
+        since="2026-11-28",
+    ),
+    Entry(
+        "label",
+        (dict, _NOTHING),
+        "`key` of the label, whether it came `from` the `examples` or `transform`, and `num_class_names`, how many "
+        "names of classes were given; null where there was none.",
+        since="2026-11-28",
+    ),
     Entry("examples.splits", _LIST, "The splits that were explained, in the order asked for."),
     Entry("examples.patterns", _OBJECT, "Split -> which files were read."),
     Entry("examples.digests", _OBJECT, "Split -> digest of the rows that were read, whatever their order."),

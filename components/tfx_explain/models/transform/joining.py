@@ -1,0 +1,142 @@
+"""One model of a transform graph and a model that takes what it makes: raw features enter it, so all else stays.
+
+The joined model is a function on serialised raw tf.Examples, as the serving signature of a trainer would be that puts
+Transform's layer before its model. Features are ported where it parses them, and preprocessing is hoisted as there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from tfx_explain.errors import SignatureError
+from tfx_explain.models.access import takes_examples, with_tensors
+from tfx_explain.models.features import Inputs
+from tfx_explain.models.freezing import freeze
+from tfx_explain.models.graph import FrozenGraph
+from tfx_explain.models.parsing import cut_after_parsing, parsed_features
+from tfx_explain.models.ports import forward_function
+from tfx_explain.models.signature import Feeds, examples_feeds, tensors_feeds
+from tfx_explain.models.transform.graph import SERIALIZED, TransformGraph, as_column, misfit, port_value_of
+
+Outputs = Mapping[str, tf.Tensor]
+
+_LAYER = "transform_features_layer"
+_SILENT = ("Const", "Identity", "Placeholder", "NoOp")
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A transform graph and a model as one.
+
+    Attributes:
+      function: from `examples`, serialised raw tf.Examples, to the model's output by its key; one graph.
+      own: the same by way of the model's own signature, called as whoever serves the model would; the judge.
+    """
+
+    function: tf.types.experimental.ConcreteFunction
+    own: Callable[..., Outputs]
+
+
+def join(
+    function: tf.types.experimental.ConcreteFunction, key: str, transform: TransformGraph, where: str
+) -> Joined | None:
+    """Puts a transform graph before a model; None where the model takes raw examples already.
+
+    Args:
+      function: a signature of the model.
+      key: of the output that is explained.
+      transform: the graph.
+      where: the signature and model, for messages.
+
+    Raises:
+      SignatureError: the model takes a column that the graph does not make, or not as it makes it.
+    """
+    graph, names = freeze(function, key)
+    arguments = function.structured_input_signature[1]
+    if takes_examples(graph, arguments):
+        ((argument, serialized),) = names.items()
+        cut = cut_after_parsing(graph, serialized)
+        reads = [spec.name for spec in parsed_features(graph)] if cut is None else _ported_names(cut)
+        if _takes_raw(cut or graph, reads, transform):
+            return None
+        if cut is None:
+            raise SignatureError(
+                f"{where} cannot be put behind the transform graph at {transform.directory}, since its graph cannot be "
+                "cut after its parse op; export a signature that takes the transformed columns as tensors."
+            )
+        ported, feeds = cut, examples_feeds(argument, cut.unread)
+    else:
+        ported = with_tensors(graph, arguments, names, where)
+        if _takes_raw(ported, _ported_names(ported), transform):
+            return None
+        feeds = tensors_feeds(ported, arguments)
+    _check_columns(ported, transform, where)
+    return _joined(function, key, transform, ported, feeds)
+
+
+def _joined(
+    function: tf.types.experimental.ConcreteFunction,
+    key: str,
+    transform: TransformGraph,
+    ported: FrozenGraph,
+    feeds: Callable[[Inputs], Feeds],
+) -> Joined:
+    forward = forward_function(ported)
+
+    def joined(*, examples: tf.Tensor) -> Outputs:
+        columns = transform.function(examples=examples)
+        return {key: forward([port_value_of(port, columns[port.spec.name]) for port in ported.ports])[0]}
+
+    def own(*, examples: tf.Tensor) -> Outputs:
+        columns = transform.function(examples=examples)
+        fed = {port.spec.name: as_column(port_value_of(port, columns[port.spec.name])) for port in ported.ports}
+        made: Outputs = function(**feeds(Inputs(int(examples.shape[0]), fed)))
+        return made
+
+    return Joined(tf.function(joined, autograph=False).get_concrete_function(examples=SERIALIZED), own)
+
+
+def _ported_names(graph: FrozenGraph) -> list[str]:
+    return sorted({port.spec.name for port in graph.ports})
+
+
+def _takes_raw(graph: FrozenGraph, reads: Sequence[str], transform: TransformGraph) -> bool:
+    """Whether a model takes raw examples: it reads raw features, and where columns have their names, not these."""
+    if not reads or not set(reads) <= set(transform.raw):
+        return False
+    if not set(reads) <= set(transform.columns):
+        return True
+    return any(misfit(port, transform.columns[port.spec.name]) for port in graph.ports) or _holds(graph, transform)
+
+
+def _holds(graph: FrozenGraph, transform: TransformGraph) -> bool:
+    """Whether a graph has Transform's layer in it, or nodes of this transform graph.
+
+    A layer's nodes keep their names beneath that of the layer, whatever is put around it.
+    """
+    nodes = [*graph.graph_def.node, *(node for f in graph.graph_def.library.function for node in f.node_def)]
+    parts = [node.name.split("/") for node in nodes]
+    if any(part.startswith(_LAYER) for path in parts for part in path[:-1]):
+        return True
+    inside = transform.function.graph.as_graph_def().library.function
+    computing = {n.name for f in inside for n in f.node_def if n.op not in _SILENT and n.name.count("/") > 1}
+    return any("/".join(path[start:]) in computing for path in parts for start in range(len(path)))
+
+
+def _check_columns(ported: FrozenGraph, transform: TransformGraph, where: str) -> None:
+    for port in ported.ports:
+        name = port.spec.name
+        if name not in transform.columns:
+            raise SignatureError(
+                f"{where} takes feature {name!r}, which the transform graph at {transform.directory} does not make; it "
+                f"makes {', '.join(sorted(transform.columns))}."
+            )
+        fault = misfit(port, transform.columns[name])
+        if fault:
+            raise SignatureError(
+                f"column {name!r} of the transform graph at {transform.directory} {fault} ({where}); explain the model "
+                "with the transform graph that it was trained with."
+            )

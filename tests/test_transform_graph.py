@@ -1,0 +1,185 @@
+"""Whole jobs with a transform graph: before the model, behind the label, and of no use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+import tensorflow_transform as tft
+
+import transforming
+import worlds
+from tfx_explain import ExplainConfig, errors, explain, records
+from tfx_explain.job.labels import choose_labels
+from tfx_explain.models.transform.handle import TransformHandle
+from tfx_explain.reader import ExplanationReader
+
+SETTINGS: dict[str, Any] = {"background": {"num_rows": 8}, "id_key": "id", "seed": 3}
+METHODS = ["shapley", {"permutation_importance": {"num_donors": 2}}, "sage"]
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return transforming.write_transform_graph(tmp_path_factory.mktemp("transform"))
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return worlds.write_splits(tmp_path_factory.mktemp("examples"), transforming.make_rows, 60, 80)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return transforming.save_model(tmp_path_factory.mktemp("model") / "saved")
+
+
+@pytest.fixture(scope="module")
+def raw_model(tmp_path_factory: pytest.TempPathFactory, graph: str) -> str:
+    """The same model as TFX's templates export it: its serving signature holds Transform's layer."""
+    module = tf.Module()
+    module.layer = tft.TFTransformOutput(graph).transform_features_layer()
+    spec = {name: kind for name, kind in transforming.RAW.items() if name != "tips"}
+
+    def serve(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        made = module.layer(tf.io.parse_example(examples, spec))
+        return {"p": transforming.score({name: made[name] for name in transforming.COLUMNS if name in made})}
+
+    module.serve = tf.function(serve, input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    directory = str(tmp_path_factory.mktemp("raw") / "saved")
+    tf.saved_model.save(module, directory, signatures={"serving_default": module.serve})
+    return directory
+
+
+@pytest.fixture(scope="module")
+def joined(model: str, examples: str, graph: str, tmp_path_factory: pytest.TempPathFactory) -> ExplanationReader:
+    """The model of transformed features, explained by all methods that need labels, which Transform makes."""
+    config = {**SETTINGS, "label_key": "tips_xf", "methods": METHODS}
+    out = str(tmp_path_factory.mktemp("joined") / "out")
+    return explain(model=model, examples=examples, output_dir=out, config=config, transform_graph=graph)
+
+
+@pytest.fixture(scope="module")
+def inside(raw_model: str, examples: str, tmp_path_factory: pytest.TempPathFactory) -> ExplanationReader:
+    """The model that has the transformation inside, with the label that the raw examples have."""
+    config = {**SETTINGS, "label_key": "won", "methods": METHODS}
+    out = str(tmp_path_factory.mktemp("inside") / "out")
+    return explain(model=raw_model, examples=examples, output_dir=out, config=config)
+
+
+def test_players_are_raw_features(joined: ExplanationReader, graph: str) -> None:
+    assert sorted(joined.players) == ["age", "income", "race", "words"]
+    assert {"tips", "won"} <= set(joined.manifest["unused_features"])
+    used = joined.manifest["transform_graph"]
+    assert (used["uri"], used["used_for"], len(used["digest"])) == (graph, ["model", "label"], 32)
+    assert joined.manifest["label"] == {"key": "tips_xf", "from": "transform", "num_class_names": 0}
+
+
+def test_a_joined_model_is_explained_as_one_with_the_transformation_inside(
+    joined: ExplanationReader, inside: ExplanationReader
+) -> None:
+    ours, theirs = (done.attributions().set_index("example_id").sort_index() for done in (joined, inside))
+    named = [name for name in ours if name.startswith("attribution_")]
+    assert len(ours) == 80
+    assert len(named) == 4
+    # Both are float32 models of the same operations.
+    np.testing.assert_allclose(ours[named], theirs[named], rtol=1e-4, atol=1e-5)
+
+
+def test_labels_made_by_transform_give_the_losses_of_the_same_labels_in_the_examples(
+    joined: ExplanationReader, inside: ExplanationReader
+) -> None:
+    assert inside.manifest["transform_graph"] is None
+    assert inside.manifest["label"] == {"key": "won", "from": "examples", "num_class_names": 0}
+    for method in ("permutation_importance", "sage"):
+        ours, theirs = (done.manifest["method"][method] for done in (joined, inside))
+        assert ours["mean_losses"] == pytest.approx(theirs["mean_losses"], rel=1e-4)
+        assert ours["num_examples"] == 80
+    tables = [done.importance_for(method="permutation_importance").set_index("player") for done in (joined, inside)]
+    pd.testing.assert_series_equal(*(table["value"].sort_index() for table in tables), rtol=1e-3, atol=1e-5)
+
+
+def test_a_model_that_takes_raw_examples_has_its_labels_from_transform(
+    raw_model: str, examples: str, graph: str, joined: ExplanationReader, tmp_path: Path
+) -> None:
+    """As with TFX's templates; text labels are told apart by a vocabulary of the graph."""
+    config = {**SETTINGS, "label_key": "tips_xf", "methods": METHODS[:2], "label_from": "transform"}
+    done = explain(
+        model=raw_model, examples=examples, output_dir=str(tmp_path / "out"), config=config, transform_graph=graph
+    )
+    assert done.manifest["transform_graph"]["used_for"] == ["label"]
+    ours, theirs = (it.manifest["method"]["permutation_importance"]["mean_losses"]["loss"] for it in (done, joined))
+    assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+def test_text_is_told_apart_by_a_vocabulary_of_the_graph_as_transform_tells_it_apart(graph: str) -> None:
+    batches, _ = records.decode_examples([worlds.to_example(row) for row in transforming.make_rows(40, 5)])
+    handle, rows = TransformHandle(graph).identified(), {"eval": batches[0]}
+    by_name = choose_labels(ExplainConfig(label_key="race", class_names="races"), 4, rows, handle)
+    by_graph = choose_labels(ExplainConfig(label_key="race_xf"), 4, rows, handle)
+    assert by_name is not None
+    assert by_graph is not None
+    assert (by_name.transform, by_graph.transform) == (None, handle)
+    expected = by_graph.of(batches[0])
+    assert set(expected) == {0, 1, 2, 3}
+    # The last one is Transform's bucket of what is out of the vocabulary.
+    np.testing.assert_array_equal(by_name.of(batches[0]), np.where(expected == 3, np.nan, expected))
+
+
+REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
+    "of no use": ({}, errors.ConfigError, "is of no use: the model takes raw examples already"),
+    "no such column": (
+        {"label_key": "fare_xf", "label_from": "transform"},
+        errors.ConfigError,
+        "makes no column `fare_xf`; it makes age, cross, income",
+    ),
+    "neither has it": (
+        {"label_key": "fare_xf"},
+        errors.MissingFeatureError,
+        "`label_key: fare_xf` names neither a feature of the examples nor a column that the transform graph",
+    ),
+    "text without names": (
+        {"label_key": "race_name", "methods": METHODS[:2]},
+        errors.InputError,
+        "needs labels that are numbers, but `race_name` of split `eval` is text",
+    ),
+    "more classes than outputs": (
+        {"label_key": "race_name", "class_names": "races"},
+        errors.ConfigError,
+        "names 3 classes, but the model has one output",
+    ),
+    "no such vocabulary": (
+        {"label_key": "race_name", "class_names": "colours"},
+        errors.InputError,
+        "colours",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_work_is_one_sentence(case: str, raw_model: str, examples: str, graph: str, tmp_path: Path) -> None:
+    config, error, message = REFUSED[case]
+    with pytest.raises(error, match=message) as caught:
+        explain(
+            model=raw_model,
+            examples=examples,
+            output_dir=str(tmp_path / "out"),
+            config={**SETTINGS, **config},
+            transform_graph=graph,
+        )
+    assert "\n" not in str(caught.value)
+
+
+def test_examples_without_what_the_label_is_made_of_are_refused(model: str, graph: str, tmp_path: Path) -> None:
+    """Transform fills in what is missing: a label of unlabelled rows looks like any other."""
+
+    def unlabelled(n: int, seed: int) -> list[dict[str, Any]]:
+        return [{**row, "tips": None} for row in transforming.make_rows(n, seed)]
+
+    examples = worlds.write_splits(tmp_path / "examples", unlabelled, 20, 20)
+    config = {**SETTINGS, "label_key": "tips_xf", "methods": METHODS}
+    with pytest.raises(errors.MissingFeatureError, match="makes the label `tips_xf` of `tips`, which no example"):
+        explain(model=model, examples=examples, output_dir=str(tmp_path / "out"), config=config, transform_graph=graph)
