@@ -145,12 +145,17 @@ def check_manifest(uri: str, manifest: Mapping[str, Any]) -> None:
         and isinstance(one.get("slice"), str)
         and isinstance(one.get("features"), dict)
         and _is_count(one.get("num_examples"))
+        and _is_finite(one.get("num_effective_examples", 0))
+        and 0 <= one.get("num_effective_examples", 0) <= one["num_examples"] * (1 + _ROUNDING)
         for one in slices
     ) or not _are_names([one["slice"] for one in slices]):
         raise _unusable(uri, "`slices` must name each slice once, with its features and number of rows")
     for part in (FILES, ATTRIBUTION_FILES):
         if not all(isinstance(digest, str) for digest in manifest[part].values()):
             raise _unusable(uri, f"`{part}` must hold the SHA-256 of each file")
+
+
+_ROUNDING = 1e-9
 
 
 def _unusable(uri: str, why: str) -> InputError:

@@ -21,6 +21,7 @@ from tfx_explain.reader import ExplanationReader
 CONFIG: dict[str, Any] = {
     "background": {"num_rows": 8},
     "label_key": "approve",
+    "example_weight_key": "weight",
     "slicing_specs": [{"feature_keys": ["race"]}],
     "min_slice_examples": 10,
 }
@@ -29,6 +30,14 @@ JOBS: dict[str, list[Any]] = {
     "losses": ["permutation_importance", "sage"],
     "strength": [{"interaction_strength": {"players": ["age", "income"], "num_rows": 20}}],
 }
+
+N_ROWS = 60
+N_EFFECTIVE = (30 * 1 + 30 * 9) ** 2 / (30 * 1 + 30 * 81)
+"""Of the rows below, half of them nine times as heavy as the others; about 36."""
+
+
+def make_rows(n: int, seed: int) -> list[dict[str, Any]]:
+    return [{**row, "weight": [1.0, 9.0][i % 2]} for i, row in enumerate(worlds.make_rows(n, seed))]
 
 
 @pytest.fixture(scope="module", params=list(JOBS))
@@ -45,7 +54,7 @@ def explained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return tfx_explain.explain(
         model=save("model", 1.0),
         baseline_model=save("other", 3.0),
-        examples=worlds.write_splits(root / "examples", worlds.make_rows, 40, 60),
+        examples=worlds.write_splits(root / "examples", make_rows, 40, N_ROWS),
         output_dir=str(root / "out"),
         config={**CONFIG, "methods": JOBS[request.param]},
     )
@@ -98,7 +107,10 @@ def test_rules_about_importance_are_refused_and_others_judged(explained: Explana
         judge(explained, ValidationConfig(rules=[{"max_share": {"players": ["age"], "value": 0.5}}]))
     with pytest.raises(ConfigError, match="`drift` needs attributions"):
         judge(explained, ValidationConfig(rules=[{"drift": {"measure": "kendall_tau", "max": 0.5}}]))
-    rules: list[Any] = [{"min_examples": {"value": 60}}]
+    assert explained.manifest["slices"]["included"][0]["num_effective_examples"] == pytest.approx(N_EFFECTIVE)
+    too_many = judge(explained, ValidationConfig(rules=[{"min_examples": {"value": int(N_EFFECTIVE) + 1}}]))
+    assert not too_many.blessed
+    rules: list[Any] = [{"min_examples": {"value": int(N_EFFECTIVE)}}]
     if "partial_dependence" in explained.manifest["method"]:
         rules.append({"monotonic": {"feature": "age", "direction": "increasing"}})
     verdict = judge(explained, ValidationConfig(rules=rules))

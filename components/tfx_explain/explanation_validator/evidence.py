@@ -105,13 +105,21 @@ class _Tables:
             max_relative_completeness_gap=_largest_gap(self.explanation.manifest, self.method),
             slice_key=slice_key,
             output=output,
-            n_effective=n_effective,
+            n_effective=self._n_effective(slice_key) if n_effective is None else n_effective,
             unused=self.unused,
             skewness=skewness,
             method=self.method,
             cut_off=cut_off,
             has_attributions=bool(self.method),
         )
+
+    def _n_effective(self, slice_name: str) -> float | None:
+        """What the rows of a slice without a table are worth; None where each counts as one, or it is not known."""
+        slices = self.explanation.manifest["slices"]
+        for entry in [*slices["included"], *slices["too_small"]]:
+            if entry["slice"] == slice_name and "num_effective_examples" in entry:
+                return float(entry["num_effective_examples"])
+        return None
 
 
 def _largest_gap(manifest: Mapping[str, Any], method: str) -> float:

@@ -22,6 +22,7 @@ from tfx_explain.methods.method import CANDIDATE, Accumulated, Key
 from tfx_explain.methods.outputs import looks_like_probabilities
 from tfx_explain.methods.registry import methods_of
 from tfx_explain.slicing import OVERALL, SliceKey, in_spec, slice_name, spec_name
+from tfx_explain.summary.counts import RowCount
 from tfx_explain.summary.importance import ImportanceSummary
 
 _N_TOP = 10
@@ -104,7 +105,8 @@ def write_tables(request: ExplainRequest, plan: JobPlan, collected: Collected) -
     """
     config, directory = request.config, request.explanation_dir
     accumulated = whole_data_first(merged_by_key(collected.summaries), request.outputs)
-    num_examples = {key.slice_name: value.n_examples for key, value in accumulated.items() if key.method == EXAMPLES}
+    counted = {key.slice_name: value for key, value in accumulated.items() if key.method == EXAMPLES}
+    num_examples = {name: value.n_examples for name, value in counted.items()}
     # Rows that failed, or have a weight of 0, may have left too few.
     small = {name for name, n in num_examples.items() if name != OVERALL and n < config.min_slice_examples}
     accumulated = {key: value for key, value in accumulated.items() if key.slice_name not in small}
@@ -134,7 +136,7 @@ def write_tables(request: ExplainRequest, plan: JobPlan, collected: Collected) -
         outputs=plan.outputs.tolist(),
         base_values=plan.side(0).base_values.tolist(),
         methods=described | {name: dict(entry) for name, (_, entry) in collected.second.items()},
-        slices=describe_slices(config, collected.slices, num_examples),
+        slices=describe_slices(config, collected.slices, counted),
         top_players=_top_players(tuple(request.players), next(iter(importance.values()), [])),
         gaps={name: _largest_gaps(of_method) for name, of_method in importance.items()},
     )
@@ -163,23 +165,29 @@ def _by_method(accumulated: Mapping[Key, Any]) -> dict[str, Accumulated]:
 
 
 def describe_slices(
-    config: ExplainConfig, counted: Mapping[SliceKey, int], explained: Mapping[str, int]
+    config: ExplainConfig, counted: Mapping[SliceKey, int], explained: Mapping[str, RowCount]
 ) -> dict[str, list[Any]]:
     """The entry `slices` of the manifest.
 
     Args:
       config: says which slices were asked for, and how many rows they need.
       counted: slice -> rows before they were explained.
-      explained: name of the slice -> explained rows of positive weight.
+      explained: name of the slice -> its explained rows.
     """
     least = config.min_slice_examples
-    whole = {"slice": OVERALL, "features": {}, "num_examples": explained.get(OVERALL, 0)}
+
+    def entry(name: str, key: SliceKey) -> dict[str, Any]:
+        rows = explained.get(name, RowCount())
+        weighted = {"num_effective_examples": rows.n_effective} if config.example_weight_key is not None else {}
+        return {"slice": name, "features": dict(key), "num_examples": rows.n_examples, **weighted}
+
+    whole = entry(OVERALL, ())
     included: list[dict[str, Any]] = [whole]
     too_small: list[dict[str, Any]] = []
     for key in sorted(counted):
         name = slice_name(key)
-        n = explained.get(name, 0)
-        (included if n >= least else too_small).append({"slice": name, "features": dict(key), "num_examples": n})
+        described = entry(name, key)
+        (included if described["num_examples"] >= least else too_small).append(described)
     return {
         "included": included,
         "too_small": too_small,

@@ -151,8 +151,8 @@ ENTRIES = (
     Entry(
         "slices.included",
         _LIST,
-        "The slices that have rows in the tables, `overall` first: `slice` (its name), `features` (feature -> value) "
-        "and `num_examples`.",
+        "The slices that have rows in the tables, `overall` first: `slice` (its name), `features` (feature -> value), "
+        "`num_examples` and, with `example_weight_key`, `num_effective_examples` (since 2026-11-28).",
     ),
     Entry("slices.too_small", _LIST, "The same of slices with fewer rows than `min_slice_examples`."),
     Entry("slices.without_examples", _LIST, "Which of `slicing_specs` no row is in."),
