@@ -328,8 +328,9 @@ def test_a_model_of_transformed_features_is_explained_by_raw_ones(tmp_path: Path
 def test_configurations_that_cannot_work_are_refused_when_the_pipeline_is_built() -> None:
     examples = tfx.dsl.Channel(type=standard_artifacts.Examples)
     model = tfx.dsl.Channel(type=standard_artifacts.Model)
-    with pytest.raises(tfx_explain.ConfigError, match="takes the label from Transform; give `transform_graph`"):
-        Explainer(examples=examples, model=model, explain_config=ExplainConfig(label_key="y", label_from="transform"))
+    for settings in ({"label_key": "y", "label_from": "transform"}, {"examples_are": "raw"}):
+        with pytest.raises(tfx_explain.ConfigError, match="about Transform's graph; give `transform_graph`"):
+            Explainer(examples=examples, model=model, explain_config=ExplainConfig(**settings))
     with pytest.raises(tfx_explain.ConfigError, match="unknown key `splts`"):
         Explainer(examples=examples, model=model, explain_config='{"splts": []}')
     with pytest.raises(

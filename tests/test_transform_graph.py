@@ -15,6 +15,7 @@ import transforming
 import worlds
 from tfx_explain import ExplainConfig, errors, explain, records
 from tfx_explain.job.labels import choose_labels
+from tfx_explain.job.transforming import are_raw_examples
 from tfx_explain.models.transform.handle import TransformHandle
 from tfx_explain.reader import ExplanationReader
 
@@ -183,3 +184,79 @@ def test_examples_without_what_the_label_is_made_of_are_refused(model: str, grap
     config = {**SETTINGS, "label_key": "tips_xf", "methods": METHODS}
     with pytest.raises(errors.MissingFeatureError, match="makes the label `tips_xf` of `tips`, which no example"):
         explain(model=model, examples=examples, output_dir=str(tmp_path / "out"), config=config, transform_graph=graph)
+
+
+@pytest.fixture(scope="module")
+def transformed_examples(graph: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What Transform makes of the same rows, as it writes them."""
+    layer = tft.TFTransformOutput(graph).transform_features_layer()
+
+    def rows(n: int, seed: int) -> list[dict[str, Any]]:
+        serialized = [worlds.to_example(row) for row in transforming.make_rows(n, seed)]
+        made = layer(tf.io.parse_example(serialized, transforming.RAW))
+        words = tf.RaggedTensor.from_sparse(made.pop("words_xf")).to_list()
+        columns = {name: column.numpy().tolist() for name, column in made.items()}
+        return [
+            {**{name: column[i] for name, column in columns.items()}, "words_xf": words[i] or None, "id": i}
+            for i in range(n)
+        ]
+
+    return worlds.write_splits(tmp_path_factory.mktemp("transformed"), rows, 60, 80)
+
+
+def test_columns_of_transformed_examples_are_led_back_to_raw_features(
+    model: str, transformed_examples: str, graph: str, joined: ExplanationReader, tmp_path: Path
+) -> None:
+    config = {
+        **SETTINGS,
+        "label_key": "tips_xf",
+        "methods": METHODS[:2],
+        "features": {"groups": {"one": ["words", "race"]}},
+    }
+    out = str(tmp_path / "out")
+    done = explain(model=model, examples=transformed_examples, output_dir=out, config=config, transform_graph=graph)
+    players = {"age": ["age"], "age+income": ["cross"], "income": ["income"], "one": ["race_xf", "words_xf"]}
+    assert done.manifest["players"] == players
+    assert done.manifest["transform_graph"]["used_for"] == ["players"]
+    assert done.manifest["label"]["from"] == "examples"
+    ours, theirs = (it.manifest["method"]["permutation_importance"]["mean_losses"]["loss"] for it in (done, joined))
+    assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+def test_which_side_of_the_graph_examples_are_on(graph: str) -> None:
+    handle = TransformHandle(graph).identified()
+
+    def told(*rows: dict[str, Any], config: dict[str, Any] | None = None) -> bool:
+        batches = [records.decode_examples([worlds.to_example(row)])[0][0] for row in rows]
+        return are_raw_examples(ExplainConfig(**config or {}), handle, {"eval": batches[0]}, batches[-1])
+
+    raw, made = {"income": 1.0, "age": 2.0, "race": b"red"}, {"income": 1.0, "age": 2.0, "race_xf": 1}
+    assert told(raw)
+    assert told({**raw, "tips_xf": 1})
+    assert not told(made)
+    with pytest.raises(errors.ConfigError, match=r"nothing tells whether the examples are raw .* set `examples_are`"):
+        told({"income": 1.0, "age": 2.0})
+    assert told({"income": 1.0}, config={"examples_are": "raw"})
+    assert not told({"income": 1.0}, config={"examples_are": "transformed"})
+    with pytest.raises(
+        errors.InputError, match=r"split `train .background.` has raw examples and split `eval` transfo"
+    ):
+        told(made, raw)
+    with pytest.raises(errors.ConfigError, match="give `transform_graph`, or remove it"):
+        are_raw_examples(ExplainConfig(examples_are="raw"), None, {}, None)
+
+
+def test_a_model_of_raw_examples_is_not_given_transformed_ones(
+    raw_model: str, transformed_examples: str, graph: str, tmp_path: Path
+) -> None:
+    """All of its features may be missing, so it would give something."""
+    with pytest.raises(
+        errors.ConfigError, match=r"the model reads `race`, which the transform graph at .* does not make"
+    ):
+        explain(
+            model=raw_model,
+            examples=transformed_examples,
+            output_dir=str(tmp_path / "out"),
+            config=SETTINGS,
+            transform_graph=graph,
+        )

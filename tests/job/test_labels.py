@@ -45,7 +45,7 @@ def test_more_names_than_classes_are_refused() -> None:
 
 
 def test_a_label_from_transform_needs_a_transform_graph() -> None:
-    with pytest.raises(ConfigError, match="takes the label from what Transform makes; give `transform_graph`"):
+    with pytest.raises(ConfigError, match="what Transform makes of raw examples; give `transform_graph`"):
         choose_labels(ExplainConfig(label_key="y", label_from="transform"), 1, {})
     with pytest.raises(ConfigError, match="`label_from` says where the label comes from; set `label_key`"):
         ExplainConfig(label_from="transform")

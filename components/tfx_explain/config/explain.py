@@ -207,6 +207,11 @@ class ExplainConfig(Config):
     background: BackgroundConfig = Field(default_factory=BackgroundConfig)
     features: FeaturesConfig = Field(default_factory=FeaturesConfig)
     label_key: str | None = None
+    examples_are: Literal["raw", "transformed"] | None = Field(
+        None,
+        description="with a transform graph, whether the examples are what goes into it or what comes out; null = as "
+        "their features tell",
+    )
     label_from: Literal["examples", "transform"] | None = Field(
         None,
         description="whether `label_key` names a feature of the examples or a column that the transform graph makes of "

@@ -85,8 +85,11 @@ class Explainer(base_beam_component.BaseBeamComponent):
         if isinstance(explain_config, str):
             explain_config = ExplainConfig.from_json(explain_config)
         if isinstance(explain_config, ExplainConfig):
-            if explain_config.label_from == "transform" and transform_graph is None:
-                raise ConfigError("`label_from: transform` takes the label from Transform; give `transform_graph`.")
+            needs_graph = explain_config.label_from == "transform" or explain_config.examples_are is not None
+            if needs_graph and transform_graph is None:
+                raise ConfigError(
+                    "`label_from: transform` and `examples_are` are about Transform's graph; give `transform_graph`."
+                )
             explain_config = explain_config.to_json()
         elif not isinstance(explain_config, data_types.RuntimeParameter):
             raise ConfigError(

@@ -16,7 +16,12 @@ from tfx_explain.tfrecords import Fault
 
 
 def choose_labels(
-    config: ExplainConfig, n_outputs: int, rows: Mapping[str, pa.RecordBatch], transform: TransformHandle | None = None
+    config: ExplainConfig,
+    n_outputs: int,
+    rows: Mapping[str, pa.RecordBatch],
+    transform: TransformHandle | None = None,
+    *,
+    are_raw: bool = True,
 ) -> Labels | None:
     """The labels of a job; None where it has none.
 
@@ -24,7 +29,8 @@ def choose_labels(
       config: says which column they are, and what classes are called.
       n_outputs: of the model.
       rows: the first ones of each split.
-      transform: may make the labels, where the rows are raw ones.
+      transform: may have a vocabulary, and make the labels.
+      are_raw: whether the rows are what it makes labels of.
 
     Raises:
       ConfigError: there are names of more classes than the model has, or the transform graph does not make the label.
@@ -39,11 +45,14 @@ def choose_labels(
         raise ConfigError(
             f"`class_names` names {len(named)} classes, but the model has {outputs}; name one for each output."
         )
+    if not are_raw:
+        transform = None
     if not _is_transformed(config, config.label_key, rows, transform):
         return Labels(config.label_key, named)
     if transform is None:
         raise ConfigError(
-            "`label_from: transform` takes the label from what Transform makes; give `transform_graph`, or remove it."
+            "`label_from: transform` takes the label from what Transform makes of raw examples; give `transform_graph` "
+            "and raw examples, or remove it."
         )
     _check_made(config.label_key, transform, rows)
     return Labels(config.label_key, named, transform)

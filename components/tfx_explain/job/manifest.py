@@ -106,10 +106,11 @@ def _baseline(request: ExplainRequest) -> dict[str, str] | None:
 
 def _transform_graph(request: ExplainRequest) -> dict[str, str | list[str]] | None:
     """Which graph, and what it was used for."""
-    transform = request.models[0].transform
+    transform = request.transform
     if transform is None:
         return None
     uses = {
+        "players": request.models[0].transform is None,
         "model": any(handle.acquire().is_joined for handle in request.models),
         "label": request.labels is not None and request.labels.transform is not None,
     }

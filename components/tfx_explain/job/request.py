@@ -12,25 +12,24 @@ import pyarrow as pa
 
 from tfx_explain import records, storage, tables
 from tfx_explain.attribution_records import RecordLayout
-from tfx_explain.config import ExplainConfig, FeaturesConfig
+from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import ConfigError, EmptySplitError, InputError, MissingFeatureError, ModelError
 from tfx_explain.job.labels import choose_labels
 from tfx_explain.job.model_handle import ModelHandle
-from tfx_explain.job.transforming import check_use
+from tfx_explain.job.players import REST, choose_players, choose_players_by_origin
+from tfx_explain.job.transforming import are_raw_examples, check_use, column_origins
 from tfx_explain.job.trust import check_models
 from tfx_explain.methods.context import FirstRows, JobContext, features_read
 from tfx_explain.methods.labels import Labels
 from tfx_explain.methods.outputs import output_names
 from tfx_explain.methods.registry import attributing_methods_of, methods_of, second_passes_of
 from tfx_explain.models import Model
+from tfx_explain.models.transform.handle import TransformHandle
 from tfx_explain.rows import column_or_nulls, concat_alike, example_weights, list_lengths, name_errors
 from tfx_explain.slicing import check_slice_count, slice_examples
 from tfx_explain.tfrecords import Fault
 
 _LOG = logging.getLogger(__name__)
-
-REST = "other_features"
-"""The player that holds the features the configuration leaves out, so that attributions still add up."""
 
 BACKGROUND_NAMES = frozenset([tables.BACKGROUND_WEIGHT])
 """Names that the table of the background adds to those of the examples."""
@@ -54,6 +53,7 @@ class ExplainRequest:
       unused_features: features of the examples that no model reads.
       outputs: names of the explained outputs.
       labels: where the labels of rows come from; None where there are none.
+      transform: the transform graph, wherever it is used; None where there is none.
       loaded: the models, so that they stay loaded in the process that made the request; not sent to others.
     """
 
@@ -67,6 +67,7 @@ class ExplainRequest:
     unused_features: tuple[str, ...]
     outputs: tuple[str, ...] = ()
     labels: Labels | None = None
+    transform: TransformHandle | None = None
     loaded: tuple[Model, ...] = dataclasses.field(default=(), compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, object]:
@@ -113,9 +114,13 @@ class ExplainRequest:
         """
         written = (explanation_dir, attributions_dir)
         handles = [handle.identified(written) for handle in models]
+        transform = handles[0].transform
         peeked = {split: peek(pattern, split) for split, pattern in example_patterns.items()}
         background = peek(background_pattern, config.background.split)
         _warn_of_empty_files({background_pattern, *example_patterns.values()})
+        are_raw = are_raw_examples(config, transform, peeked, background)
+        if not are_raw:
+            handles = [dataclasses.replace(handle, transform=None) for handle in handles]
         loaded = [handle.acquire([background, *peeked.values()]) for handle in handles]
         _check_comparable(loaded, config)
         handles = [dataclasses.replace(h, n_outputs=m.n_outputs) for h, m in zip(handles, loaded, strict=True)]
@@ -123,7 +128,10 @@ class ExplainRequest:
         columns = {name for rows in [*peeked.values(), background] for name in rows.schema.names}
         seen = columns | set(schema_features or ())
         read = features_read(loaded, seen - keys)
-        players = choose_players(read, config.features)
+        if are_raw or transform is None:
+            players = choose_players(read, config.features)
+        else:
+            players = choose_players_by_origin(read, column_origins(transform, loaded), config.features)
         request = cls(
             config=config,
             models=tuple(handles),
@@ -135,52 +143,14 @@ class ExplainRequest:
             # A group may have the name of a feature that no model reads, as of the one it was made of.
             unused_features=tuple(sorted(seen - set(read) - keys - set(players))),
             outputs=output_names(loaded[0], config),
-            labels=choose_labels(config, loaded[0].n_outputs, peeked, handles[0].transform),
+            labels=choose_labels(config, loaded[0].n_outputs, peeked, transform, are_raw=are_raw),
+            transform=transform,
             loaded=tuple(loaded),
         )
         check_use(handles, loaded, request.labels)
         first_rows = FirstRows(peeked, frozenset((seen - keys).union(read)))
         _check_rows(request, first_rows, background, schema_features or ())
         return request
-
-
-def choose_players(read: Sequence[str], features: FeaturesConfig) -> dict[str, tuple[str, ...]]:
-    """Player name -> its features: each feature that is read, or the group it is in.
-
-    Features that the configuration leaves out form one player, `other_features`: the sum of the attributions is then
-    still prediction - base value.
-    """
-    named = [*(features.include or ()), *features.exclude, *(m for group in features.groups.values() for m in group)]
-    for name in named:
-        if name not in read:
-            raise ConfigError(f"`features` names `{name}`, which the model does not read; it reads {', '.join(read)}.")
-    for group, members in features.groups.items():
-        if group in read and group not in members:
-            raise ConfigError(
-                f"group `{group}` has the name of a feature outside it; choose another name for the group."
-            )
-    chosen = [name for name in (features.include or read) if name not in features.exclude]
-    for group, members in features.groups.items():
-        for member in members:
-            if member not in chosen:
-                raise ConfigError(f"feature `{member}` is both in group `{group}` and left out; do one of the two.")
-    group_of = {member: group for group, members in features.groups.items() for member in members}
-    players: dict[str, tuple[str, ...]] = {}
-    for name in chosen:
-        players[group_of.get(name, name)] = features.groups.get(group_of.get(name, ""), (name,))
-    if not players:
-        raise ConfigError("`features` leaves nothing to explain; include at least one feature that the model reads.")
-    covered = {name for members in players.values() for name in members}
-    rest = tuple(name for name in read if name not in covered)
-    if rest and REST in players:
-        kind, cure = ("group", "choose another name for the group")
-        if REST not in features.groups:
-            kind, cure = "feature", "put the feature into a group of another name, or leave nothing out"
-        raise ConfigError(
-            f"`features` leaves out `{rest[0]}`, and what is left out is the player `{REST}`, but a {kind} has that "
-            f"name; {cure}."
-        )
-    return {**players, REST: rest} if rest else players
 
 
 def peek(pattern: str, split: str) -> pa.RecordBatch:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
@@ -22,6 +23,14 @@ def freeze(signature: tf.types.experimental.ConcreteFunction, output_key: str) -
     Returns:
       The graph, still without ports, and the name of the tensor that each argument of the signature feeds.
     """
+    graph, arguments, outputs = freeze_all(signature)
+    return replace(graph, output=outputs[output_key]), arguments
+
+
+def freeze_all(
+    signature: tf.types.experimental.ConcreteFunction,
+) -> tuple[FrozenGraph, dict[str, str], dict[str, str]]:
+    """The same without an output of the graph, and with the names of the tensors of all outputs, by their keys."""
     graph_def, outputs = _inline(signature)
     inner = (tensor.name for tensor in signature.graph.internal_captures)
     open_inputs = {f"{node.name}:0" for node in graph_def.node if node.op == "Placeholder"}
@@ -29,10 +38,10 @@ def freeze(signature: tf.types.experimental.ConcreteFunction, output_key: str) -
     captures = {name: outer for name, outer in captured if name in open_inputs}
     _drop_control_edges(graph_def)
     _freeze_reads(graph_def, captures)
-    position = sorted(signature.structured_outputs).index(output_key)
+    outputs_by_key = dict(zip(sorted(signature.structured_outputs), (tensor.name for tensor in outputs), strict=False))
     keys = sorted(signature.structured_input_signature[1])
     arguments = dict(zip(keys, (tensor.name for tensor in signature.inputs), strict=False))
-    return FrozenGraph(graph_def, (), outputs[position].name, captures), arguments
+    return FrozenGraph(graph_def, (), "", captures), arguments, outputs_by_key
 
 
 def _inline(

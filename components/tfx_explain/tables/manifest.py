@@ -85,7 +85,8 @@ ENTRIES = (
         "transform_graph",
         (dict, _NOTHING),
         "`uri` and `digest` of the transform graph, and what it was `used_for`: `model`, where it was put before one "
-        "that takes transformed features, and `label`; null where there was none.",
+        "that takes transformed features, `label`, and `players`, where the examples are transformed ones, whose "
+        "columns it leads back to raw features; null where there was none.",
         since="2026-11-28",
     ),
     Entry(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ import tensorflow as tf
 from tfx_explain.errors import ConfigError, ModelCallError
 from tfx_explain.models.calls import model_errors
 from tfx_explain.models.features import Array, Inputs, numpy_dtype
-from tfx_explain.models.freezing import freeze
+from tfx_explain.models.freezing import freeze_all
 from tfx_explain.models.graph import FrozenGraph
 from tfx_explain.models.parsing import cut_after_parsing
 from tfx_explain.models.ports import forward_function, port_types, port_values
@@ -108,8 +109,8 @@ def _frozen(transform: TransformGraph, name: str, what: str) -> tuple[FrozenGrap
         return {_VALUES: tf.reshape(made, [-1]), _LENGTHS: tf.fill([n_rows], tf.cast(each, tf.int64))}
 
     function = tf.function(column, autograph=False).get_concrete_function(examples=SERIALIZED)
-    (graph, names), (of_lengths, _) = freeze(function, _VALUES), freeze(function, _LENGTHS)
-    cut = cut_after_parsing(graph, names["examples"], also=(of_lengths.output,))
+    graph, names, outputs = freeze_all(function)
+    cut = cut_after_parsing(replace(graph, output=outputs[_VALUES]), names["examples"], also=(outputs[_LENGTHS],))
     if cut is None:
         raise ConfigError(f"{what} depends on no feature of the examples, so it says nothing of a row; name another.")
-    return cut, of_lengths.output
+    return cut, outputs[_LENGTHS]
