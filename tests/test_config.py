@@ -26,6 +26,21 @@ MISTAKES: list[tuple[type, dict[str, Any], str]] = [
         "`auc` compares rows with each other, so it is no mean over rows, which SAGE needs; use `log_loss`",
     ),
     (ExplainConfig, {"methods": [{"permutation_importance": {"num_donors": 0}}]}, "num_donors`.*or equal to 1"),
+    (
+        ExplainConfig,
+        {"methods": ["shapley", {"integrated_gradients": {"references": "zeros"}}]},
+        "`references` is `background`, `zero`, or a mapping of features to their values",
+    ),
+    (
+        ExplainConfig,
+        {"methods": ["shapley", {"integrated_gradients": {"references": "zero", "num_references": 2}}]},
+        "`references: zero` is a single row; leave out `num_references`",
+    ),
+    (
+        ExplainConfig,
+        {"methods": ["shapley", {"integrated_gradients": {"max_steps": 2}}]},
+        "`methods.1.integrated_gradients.max_steps`.*greater than or equal to 3, got 2",
+    ),
     (ExplainConfig, {"methods": [{}]}, "exactly one key"),
     (ExplainConfig, {"methods": []}, "at least one method"),
     (ExplainConfig, {"methods": ["interaction_strength"]}, "a method that attributes; list `shapley` too, or name"),

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
 from tfx_explain.config.base import Config, OneOf, Part, SlicingSpec
+from tfx_explain.config.path_methods import ExpectedGradientsConfig, IntegratedGradientsConfig
 
 OutputSpace = Literal["logit", "probability", "raw"]
 Estimator = Literal["exact", "leverage", "permutation", "surrogate", "auto"]
@@ -186,15 +187,17 @@ class Method(OneOf):
     interaction_strength: InteractionStrengthConfig | None = None
     permutation_importance: PermutationImportanceConfig | None = None
     sage: SageConfig | None = None
+    integrated_gradients: IntegratedGradientsConfig | None = None
+    expected_gradients: ExpectedGradientsConfig | None = None
 
 
-ATTRIBUTION_METHODS = ("shapley",)
+ATTRIBUTION_METHODS = ("shapley", "integrated_gradients", "expected_gradients")
 """Methods that say how much each player moved the output of a row."""
 
 LOSS_METHODS = ("permutation_importance", "sage")
 """Methods that need labels."""
 
-_LATER_METHODS = ("integrated_gradients", "expected_gradients", "xrai")
+_LATER_METHODS = ("xrai",)
 
 
 class ExplainConfig(Config):

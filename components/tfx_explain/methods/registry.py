@@ -11,10 +11,12 @@ from tfx_explain.methods.interaction_strength.strengths import METHOD as INTERAC
 from tfx_explain.methods.losses.method import Losses
 from tfx_explain.methods.losses.plan import SAGE, wants_losses
 from tfx_explain.methods.method import Method, SecondPass
+from tfx_explain.methods.path_gradients.expected_gradients import ExpectedGradients
+from tfx_explain.methods.path_gradients.integrated_gradients import IntegratedGradients
 from tfx_explain.methods.profiles.method import Profiles
 from tfx_explain.methods.profiles.plan import wants_profiles
 from tfx_explain.methods.shapley.method import Shapley
-from tfx_explain.tables import SHAPLEY
+from tfx_explain.tables import EXPECTED_GRADIENTS, INTEGRATED_GRADIENTS, SHAPLEY
 
 AnyMethod = Method[Any, Any]
 """Whatever its plan and rows are: only the method itself looks into them."""
@@ -24,6 +26,14 @@ def _shapley(context: JobContext) -> AnyMethod | None:
     if context.config.method(SHAPLEY) is None:
         return None
     return Shapley(context, lends_coalitions=context.config.method(SAGE) is not None)
+
+
+def _integrated_gradients(context: JobContext) -> AnyMethod | None:
+    return None if context.config.method(INTEGRATED_GRADIENTS) is None else IntegratedGradients(context)
+
+
+def _expected_gradients(context: JobContext) -> AnyMethod | None:
+    return None if context.config.method(EXPECTED_GRADIENTS) is None else ExpectedGradients(context)
 
 
 def _profiles(context: JobContext) -> AnyMethod | None:
@@ -38,7 +48,13 @@ def _interaction_strength(context: JobContext) -> SecondPass | None:
     return None if context.config.method(INTERACTION_STRENGTH) is None else InteractionStrength(context)
 
 
-METHODS: list[Callable[[JobContext], AnyMethod | None]] = [_shapley, _profiles, _losses]
+METHODS: list[Callable[[JobContext], AnyMethod | None]] = [
+    _shapley,
+    _integrated_gradients,
+    _expected_gradients,
+    _profiles,
+    _losses,
+]
 """Each gives the method where the job asks for it. Later ones may use what earlier ones lend."""
 
 SECOND_PASSES: list[Callable[[JobContext], SecondPass | None]] = [_interaction_strength]

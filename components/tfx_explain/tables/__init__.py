@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from tfx_explain.tables.columns import (
     CUT_OFF,
+    EXPECTED_GRADIENTS,
+    INTEGRATED_GRADIENTS,
     MEAN_ABS_ATTRIBUTION,
     PROFILE_METHODS,
     SHAPLEY,
@@ -96,9 +98,11 @@ __all__ = [
     "DEAD_LETTERS",
     "DEGREES_OF_FREEDOM",
     "EXAMPLE_ID",
+    "EXPECTED_GRADIENTS",
     "FINDINGS",
     "IMPORTANCE",
     "IMPORTANCE_COVARIANCE",
+    "INTEGRATED_GRADIENTS",
     "INTERACTIONS",
     "MANIFEST",
     "MEAN_ABS_ATTRIBUTION",

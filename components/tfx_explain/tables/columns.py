@@ -5,7 +5,9 @@ from __future__ import annotations
 from tfx_explain.tables.schema import Column, Kind
 
 SHAPLEY = "shapley"
-"""The method of attributions, and of the importance that they give."""
+INTEGRATED_GRADIENTS = "integrated_gradients"
+EXPECTED_GRADIENTS = "expected_gradients"
+"""Methods of attributions, and of the importance that they give."""
 MEAN_ABS_ATTRIBUTION = "mean_abs_attribution"
 """The metric of methods that give attributions: importance is the mean of their sizes."""
 CUT_OFF = "cut_off"

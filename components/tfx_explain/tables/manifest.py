@@ -111,7 +111,8 @@ ENTRIES = (
     Entry(
         "background.model_rows",
         _OBJECT,
-        "What it took, in rows that the model evaluated: `prediction`, `surrogate`, `pilot`, `sage_pilot`.",
+        "What it took, in rows that the model evaluated: `prediction`, `references`, `surrogate`, `pilot`, "
+        "`sage_pilot`.",
     ),
     Entry("players", _OBJECT, "Name of each player -> its features: itself, or those of a group."),
     Entry(
@@ -134,7 +135,36 @@ ENTRIES = (
         _WHOLE,
         "The same of one method, with `baseline_` before it for the baseline model: `_model_rows`, `_examples`, "
         "`_without_usable_label`, `_examples_on_whole_background`.",
-        when="for `profile` (both methods that make curves), `permutation_importance` and `sage`",
+        when="for `profile` (both methods that make curves), `permutation_importance` and `sage`; "
+        "`_model_rows` also for `integrated_gradients` and `expected_gradients`",
+    ),
+    Entry(
+        "counts.<split>.<method>_gradient_rows",
+        _WHOLE,
+        "Those of the method's model rows at which gradients were taken.",
+        when="for `integrated_gradients` and `expected_gradients`",
+        since="2026-11-28",
+    ),
+    Entry(
+        "counts.<split>.above_max_completeness_gap",
+        _WHOLE,
+        "Rows whose gap is still too large after `max_steps` steps, of each model.",
+        when="with `integrated_gradients`",
+        since="2026-11-28",
+    ),
+    Entry(
+        "counts.<split>.expected_gradients_refined",
+        _WHOLE,
+        "Rows that got more steps, since their error was too large, of each model.",
+        when="with `max_relative_error` of `expected_gradients`",
+        since="2026-11-28",
+    ),
+    Entry(
+        "counts.<split>.expected_gradients_above_max_relative_error",
+        _WHOLE,
+        "Rows whose error is still too large, of each model.",
+        when="with `max_relative_error` of `expected_gradients`",
+        since="2026-11-28",
     ),
     Entry("counts.<split>.empty_files", _WHOLE, "Files of 0 bytes among those of the split.", when="if there are any"),
     Entry(

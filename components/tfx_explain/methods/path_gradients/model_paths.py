@@ -1,0 +1,35 @@
+"""Models cut for paths, each once per process, whichever methods follow them."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+
+from tfx_explain.methods.background import Background
+from tfx_explain.methods.context import features_of
+from tfx_explain.models import Model
+from tfx_explain.models.path_gradients import Paths
+
+_LOCK = threading.Lock()
+_CUT: weakref.WeakKeyDictionary[Model, dict[tuple[object, ...], Paths]] = weakref.WeakKeyDictionary()
+
+
+def paths_of(model: Model, players: Mapping[str, Sequence[str]], background: Background) -> Paths:
+    """The model, cut where rows can move along straight lines.
+
+    Args:
+      model: what is explained.
+      players: name -> features.
+      background: of the job; on its rows the cut is tried.
+
+    Raises:
+      ModelError: the model has no gradients for some feature.
+    """
+    features = features_of(model, players)
+    key = (background.digest, features)
+    with _LOCK:
+        cuts = _CUT.setdefault(model, {})
+        if key not in cuts:
+            cuts[key] = model.paths(model.inputs(background.rows), features)
+        return cuts[key]
