@@ -36,3 +36,11 @@ def linear_examples(tmp_path_factory: pytest.TempPathFactory) -> str:
     worlds.write_records(root / "Split-train", [worlds.to_example(row) for row in worlds.make_rows(300, seed=1)])
     worlds.write_records(root / "Split-eval", [worlds.to_example(row) for row in worlds.make_rows(120, seed=2)])
     return str(root)
+
+
+@pytest.fixture(scope="session")
+def transform_graph(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Transform's saved graph of `transforming.preprocessing_fn`."""
+    import transforming
+
+    return transforming.write_transform_graph(tmp_path_factory.mktemp("transform"))

@@ -297,13 +297,13 @@ def test_failing_explainer_leaves_nothing_and_pushes_nothing(pipeline: Pipeline)
     assert not list((pipeline.root / "artifacts" / "Explainer").rglob("*.parquet"))
 
 
-def test_a_model_of_transformed_features_is_explained_by_raw_ones(tmp_path: Path) -> None:
+def test_a_model_of_transformed_features_is_explained_by_raw_ones(tmp_path: Path, transform_graph: str) -> None:
     data = worlds.write_splits(tmp_path / "data", transforming.make_rows, 40, 40)
     pipeline = Pipeline(tmp_path, data, transforming.save_model(tmp_path / "saved"))
     examples, model = pipeline.importers()
-    graph = tfx.dsl.Importer(
-        source_uri=transforming.write_transform_graph(tmp_path), artifact_type=standard_artifacts.TransformGraph
-    ).with_id("GraphImporter")
+    graph = tfx.dsl.Importer(source_uri=transform_graph, artifact_type=standard_artifacts.TransformGraph).with_id(
+        "GraphImporter"
+    )
     methods = ["shapley", {"permutation_importance": {"num_donors": 1}}]
     explainer = Explainer(
         examples=examples.outputs["result"],

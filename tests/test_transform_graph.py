@@ -24,8 +24,8 @@ METHODS = ["shapley", {"permutation_importance": {"num_donors": 2}}, "sage"]
 
 
 @pytest.fixture(scope="module")
-def graph(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return transforming.write_transform_graph(tmp_path_factory.mktemp("transform"))
+def graph(transform_graph: str) -> str:
+    return transform_graph
 
 
 @pytest.fixture(scope="module")

@@ -24,9 +24,15 @@ READ = ("age", "income", "race", "words")
 
 
 @pytest.fixture(scope="module", params=["tf2", "tf1"])
-def graph(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    directory = tmp_path_factory.mktemp(request.param)
-    return transforming.write_transform_graph(directory, as_tf1=request.param == "tf1")
+def any_graph(request: pytest.FixtureRequest, transform_graph: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    if request.param == "tf2":
+        return transform_graph
+    return transforming.write_transform_graph(tmp_path_factory.mktemp("tf1"), as_tf1=True)
+
+
+@pytest.fixture(scope="module")
+def graph(transform_graph: str) -> str:
+    return transform_graph
 
 
 @pytest.fixture(scope="module")
@@ -45,18 +51,18 @@ def transformed(graph: str, rows: Rows, to_example: Callable[[Mapping[str, Any]]
 
 @pytest.mark.parametrize("signature", ["serving_default", "tensors"])
 def test_a_joined_model_gives_what_the_two_give_one_after_the_other(
-    signature: str, graph: str, model_dir: str, check_model: Any, tools: Any
+    signature: str, any_graph: str, model_dir: str, check_model: Any, tools: Any
 ) -> None:
     function = tf.saved_model.load(model_dir).signatures["serving_default"]
 
     def call(rows: Rows) -> np.ndarray:
-        columns = transformed(graph, rows, tools.to_example)
+        columns = transformed(any_graph, rows, tools.to_example)
         one_by_one = [
             {name: np.ravel(columns[name][i]).tolist() for name in transforming.COLUMNS} for i in range(len(rows))
         ]
         return np.asarray(function(examples=tf.constant(list(map(tools.to_example, one_by_one))))["p"], np.float64)
 
-    model = load_model(model_dir, signature=signature, transform=TransformGraph(graph))
+    model = load_model(model_dir, signature=signature, transform=TransformGraph(any_graph))
     assert (model.access, model.output_space, model.is_joined) == ("parse_cut", "logit", True)
     assert tuple(spec.name for spec in model.features) == READ
     data = tools.Data(transforming.SCHEMA)

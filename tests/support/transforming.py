@@ -1,5 +1,6 @@
 """A small transform graph, and models that take what it makes."""
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def preprocessing_fn(inputs: dict[str, Any]) -> dict[str, Any]:
         "words_xf": tft.compute_and_apply_vocabulary(inputs["words"], vocab_filename="words"),
         "tips_xf": tf.cast(tips > 0.2 * income, tf.int64),
         "race_name": _filled(inputs["race"], ""),
+        "ones": tf.ones_like(inputs["age"]),
     }
 
 
@@ -58,10 +60,8 @@ def _filled(x: tf.SparseTensor, default: Any) -> tf.Tensor:
     return tf.squeeze(tf.sparse.to_dense(one_each, default), axis=1)
 
 
-def write_transform_graph(directory: Path, *, as_tf1: bool = False) -> str:
-    """Analyses a few rows and writes what the Transform component writes."""
-    metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(RAW))
-    rows = [
+def _analysed_rows() -> list[dict[str, Any]]:
+    return [
         {
             "income": [float(i % 5)] if i % 3 else [],
             "race": [WORDS[i % 3]],
@@ -71,8 +71,20 @@ def write_transform_graph(directory: Path, *, as_tf1: bool = False) -> str:
         }
         for i in range(20)
     ]
+
+
+def write_transform_graph(
+    directory: Path,
+    preprocess: Callable[[dict[str, Any]], dict[str, Any]] = preprocessing_fn,
+    spec: Mapping[str, Any] = RAW,
+    rows: Sequence[Mapping[str, Any]] = (),
+    *,
+    as_tf1: bool = False,
+) -> str:
+    """Analyses a few rows and writes what the Transform component writes."""
+    metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
     with tft_beam.Context(temp_dir=str(directory / "tmp"), force_tf_compat_v1=as_tf1):
-        graph = (rows, metadata) | tft_beam.AnalyzeDataset(preprocessing_fn)
+        graph = (rows or _analysed_rows(), metadata) | tft_beam.AnalyzeDataset(preprocess)
         _ = graph | tft_beam.WriteTransformFn(str(directory / "graph"))
     metadata_io.write_metadata(metadata, str(directory / "graph" / "metadata"))
     return str(directory / "graph")
