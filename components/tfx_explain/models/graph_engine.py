@@ -132,7 +132,7 @@ class GraphEngine:
         """Cuts the graph where rows can move along straight lines."""
         with model_errors(self.what):
             cut = find_cut(self._graph, players, background, self.what)
-            return GraphPaths(cut, self._rows, len(players), self.what)
+            return GraphPaths(cut, self._rows, len(players), self._n_outputs, self.what)
 
     def _stages_for(self, players: Sequence[Sequence[str]], background: Inputs) -> list[Stage]:
         """The ways to run the graph for these players, best first, made once."""

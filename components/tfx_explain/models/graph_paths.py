@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from tfx_explain.errors import ModelCallError
+from tfx_explain.models.call_bytes import RowBytes
 from tfx_explain.models.calls import in_chunks, model_errors
-from tfx_explain.models.chunks import padded_range, rows_per_call
+from tfx_explain.models.chunks import rows_per_call
+from tfx_explain.models.compilation import can_compile_gradients
 from tfx_explain.models.features import Column, Inputs, Ragged
+from tfx_explain.models.graph import values_per_row
+from tfx_explain.models.messages import first_line
 from tfx_explain.models.path_calls import Moving, PathCalls
 from tfx_explain.models.path_cut import Cut
 from tfx_explain.models.path_gradients import ExpectedGradients, FloatArray, IntArray, Points
+from tfx_explain.models.path_pieces import BoolArray, Call, Pieces, calls, check_outputs, finite_rows
+from tfx_explain.models.path_sums import ReferenceSums
 from tfx_explain.models.ports import port_value
+from tfx_explain.models.tracing import traced
 
-_MAX_ROWS = 2**13
-# Points of one path that a call takes at most; more are several pieces.
-_STEPS = 8
+_LOG = logging.getLogger(__name__)
+
+# Measured on two cores, small networks: larger calls gain little, and more of them is filled up.
+_MAX_ROWS = 2**14
+# What the ops of a call make is to stay in the caches.
+_MAX_VALUES = 2**25
+# Outputs of a call: a backward pass each, after one forward pass.
+_MAX_COLUMNS = 8
+
+Variants = Mapping[bool, Callable[..., tf.Tensor]]
+"""A function compiled by XLA (True) and as TensorFlow sees fit (False)."""
 
 
 class GraphPaths:
@@ -28,120 +44,153 @@ class GraphPaths:
       cut: where paths run.
       entry_rows: how many rows at a time go up to there.
       n_players: how many players there are.
+      n_outputs: values the graph's output has per row.
       what: the model, for messages.
     """
 
-    def __init__(self, cut: Cut, entry_rows: int, n_players: int, what: str) -> None:
+    def __init__(self, cut: Cut, entry_rows: int, n_players: int, n_outputs: int, what: str) -> None:
         self._cut, self._entry_rows, self._what = cut, entry_rows, what
-        self.n_players, self.note = n_players, cut.note
+        self.n_players, self._n_outputs, self.note = n_players, n_outputs, cut.note
         self._ports = cut.graph.ports
         self._moving = Moving.of(cut.graph, cut.moving, n_players)
         self._fixed = [port for port in range(len(self._ports)) if port not in cut.moving]
         width = sum(int(np.prod(port.spec.shape)) for port in self._ports)
-        self.rows_per_call = min(rows_per_call(width, cut.graph.n_weights()), _MAX_ROWS)
-        calls = PathCalls(cut.graph, self._moving)
-        self._values, self._along, self._expected = calls.functions(jit_compile=None)
+        most = min(rows_per_call(width, cut.graph.n_weights()), _MAX_VALUES // max(values_per_row(cut.graph), 1))
+        self.rows_per_call = 1 << (max(min(most, _MAX_ROWS), 16).bit_length() - 1)
+        self._compiles = can_compile_gradients(cut.graph)
+        made = PathCalls(cut.graph, self._moving, n_outputs)
+        self._values, self._steps, self._along, self._expected = (
+            {compiled: traced(run, jit_compile=compiled or None) for compiled in (False, True)}
+            for run in (made.values, made.steps, made.along, made.expected)
+        )
 
     def enter(self, inputs: Inputs) -> Points:
         """The rows at the cut."""
-        with model_errors(self._what):
-            columns: list[Column] = [inputs.columns[self._cut.entry_ports[i].spec.name] for i in self._cut.kept]
-            if self._cut.enter is not None:
+        columns: list[Column] = [inputs.columns[self._cut.entry_ports[i].spec.name] for i in self._cut.kept]
+        if self._cut.enter is not None and len(inputs):
+            with model_errors(self._what):
                 columns += in_chunks(self._cut.enter, self._cut.entry_ports, inputs, self._entry_rows, self._what)
+        columns += [np.zeros((0, *port.spec.shape), port.spec.dtype) for port in self._ports[len(columns) :]]
         for port, column in zip(self._ports, columns, strict=True):
             if not isinstance(column, Ragged) and column.shape != (len(inputs), *port.spec.shape):
                 raise ModelCallError(
-                    f"{self._what} makes tensors of another shape of these rows than of the background at "
+                    f"{self._what} makes tensors of another shape of these rows than of the background, at "
                     f"{port.spec.name!r}, so no path leads from one to the other; use `shapley`."
                 )
         is_double = any(self._ports[port].spec.dtype == "float64" for port in self._moving.ports)
         kind = np.float64 if is_double else np.float32
-        parts = [np.asarray(columns[port], kind).reshape(len(inputs), -1) for port in self._moving.ports]
-        return Points(
-            np.concatenate([np.zeros((len(inputs), 0), kind), *parts], axis=1),
-            tuple(columns[port] for port in self._fixed),
-        )
+        parts = [np.asarray(columns[port], kind).reshape(len(inputs), width) for port, width in self._moving.columns]
+        moving = np.concatenate([np.zeros((len(inputs), 0), kind), *parts], axis=1)
+        return Points(moving, tuple(columns[port] for port in self._fixed))
 
     def values(self, starts: Points, ends: Points, alphas: FloatArray, outputs: IntArray) -> FloatArray:
         """(P, e, c) outputs at points of paths."""
         n_paths, n_points = alphas.shape
-        made = self._in_pieces(self._values, starts, ends, [alphas], outputs)
+        made = self._in_pieces(self._values, starts, ends, outputs, Pieces.of(alphas))
         return made.reshape(n_paths, -1, outputs.shape[1])[:, :n_points]
 
     def along(
         self, starts: Points, ends: Points, alphas: FloatArray, weights: FloatArray, outputs: IntArray
     ) -> FloatArray:
         """(P, n_players, c) weighted sums of contributions."""
-        made = self._in_pieces(self._along, starts, ends, [alphas, weights], outputs)
-        return np.asarray(made.reshape(len(alphas), -1, self.n_players, outputs.shape[1]).sum(axis=1))
-
-    def _in_pieces(
-        self,
-        run: Callable[..., tf.Tensor],
-        starts: Points,
-        ends: Points,
-        steps: list[FloatArray],
-        outputs: IntArray,
-    ) -> FloatArray:
-        """What a function makes of pieces of paths, of as many points each; points that fill up have weight 0."""
-        n_paths, n_points = steps[0].shape
-        size = min(_STEPS, 1 << max(n_points - 1, 0).bit_length())
-        n_pieces = -(-n_points // size)
-        spare = n_pieces * size - n_points
-        filled = [np.pad(steps[0], ((0, 0), (0, spare)), "edge")]
-        filled += [np.pad(step, ((0, 0), (0, spare))) for step in steps[1:]]
-        cut = [step.reshape(n_paths * n_pieces, size) for step in filled]
-        paths = np.repeat(np.arange(n_paths), n_pieces)
-        per_call, made = max(self.rows_per_call // size, 1), []
-        for start in range(0, len(paths), per_call):
-            pieces = padded_range(start, per_call, len(paths))
-            rows = paths[pieces]
-            with model_errors(self._what):
-                part = run(
-                    starts.moving[rows],
-                    ends.moving[rows],
-                    self._fixed_values(ends.take(rows)),
-                    *(step[pieces] for step in cut),
-                    outputs[rows],
-                ).numpy()
-            made.append(part[: len(paths) - start])
-        return np.concatenate(made)
-
-    def _fixed_values(self, points: Points) -> list[tf.Tensor]:
-        ports = (self._ports[port] for port in self._fixed)
-        return [port_value(port, column) for port, column in zip(ports, points.fixed, strict=True)]
+        pieces = Pieces.of(alphas, weights)
+        parts = [self._in_pieces(self._along, starts, ends, part, pieces) for part in _columns(outputs)]
+        made = np.concatenate(parts, axis=-1)
+        return np.asarray(made.reshape(len(alphas), pieces.per_path, *made.shape[1:]).sum(axis=1))
 
     def expected(
         self, references: Points, examples: Points, weights: FloatArray, alphas: FloatArray, outputs: IntArray
     ) -> ExpectedGradients:
         """Expected gradients of n rows."""
+        run = self._few_steps if alphas.shape[2] <= self.rows_per_call else self._many_steps
+        sums = [run(references, examples, part, alphas, weights) for part in _columns(outputs)]
+        return ReferenceSums(np.concatenate(sums, axis=-1), weights).estimates()
+
+    def _few_steps(
+        self, references: Points, examples: Points, outputs: IntArray, alphas: FloatArray, weights: FloatArray
+    ) -> FloatArray:
+        """(4, n, n_players, c) sums over references, some references and examples a call."""
         n, n_references, n_steps = alphas.shape
-        per_call = max(self.rows_per_call // n_steps, 1)
-        n_together = -(-n_references // -(-n_references // per_call))
-        n_rows = max(per_call // n_together, 1)
+        pairs = max(self.rows_per_call // n_steps, 1)
+        n_together = -(-n_references // -(-n_references // pairs))
+        # A power of two, as the numbers of rows of batches mostly are.
+        n_rows = 1 << (max(pairs // n_together, 1).bit_length() - 1)
+        finite = finite_rows(examples) & finite_rows(references).all()
         sums = np.zeros((4, n, self.n_players, outputs.shape[1]))
-        for start in range(0, n, n_rows):
-            rows = padded_range(start, n_rows, n)
-            own = examples.take(rows)
+        for call in self._calls(finite, self._bytes(examples, n_together * n_steps), n_rows):
+            own, chosen = examples.take(call.items), outputs[call.items]
             for first in range(0, n_references, n_together):
-                others = padded_range(first, n_together, n_references)
-                share = np.where(np.arange(first, first + n_together) < n_references, weights[others], 0.0)
-                with model_errors(self._what):
-                    part = self._expected(
-                        references.moving[others],
-                        own.moving,
-                        self._fixed_values(own),
-                        share,
-                        alphas[np.ix_(rows, others)],
-                        outputs[rows],
-                    ).numpy()
-                sums[:, start : start + n_rows] += part[:, : n - start]
-        return _of_sums(sums, weights)
+                numbers = np.arange(first, first + n_together)
+                others = np.minimum(numbers, n_references - 1)
+                shares = np.where(numbers < n_references, weights[others], 0.0)
+                steps = (alphas[np.ix_(call.items, others)], shares)
+                part = self._run(self._expected, call.compiled, references.take(others), own, chosen, steps)
+                sums[:, call.items[: call.n]] += part[:, : call.n]
+        return sums
+
+    def _many_steps(
+        self, references: Points, examples: Points, outputs: IntArray, alphas: FloatArray, weights: FloatArray
+    ) -> FloatArray:
+        """The same where the steps from one reference are more than a call takes: example by example."""
+        sums = np.zeros((4, len(examples), self.n_players, outputs.shape[1]))
+        for row, steps in enumerate(alphas):
+            copies = np.full(len(references), row)
+            pieces = Pieces.of(steps)
+            made = self._in_pieces(self._steps, references, examples.take(copies), outputs[copies], pieces)
+            by_step = made.reshape(len(references), -1, *made.shape[2:])[:, : steps.shape[1]]
+            sums[:, row] = ReferenceSums.of_steps(by_step, weights).sums
+        return sums
+
+    def _in_pieces(
+        self, variants: Variants, starts: Points, ends: Points, outputs: IntArray, pieces: Pieces
+    ) -> FloatArray:
+        """(n_pieces, ...) what a function makes of each piece of the paths."""
+        check_outputs(outputs, self._n_outputs)
+        finite = (finite_rows(starts) & finite_rows(ends))[pieces.paths]
+        n_bytes = self._bytes(ends, pieces.size)
+        if n_bytes is not None:
+            n_bytes = n_bytes[pieces.paths]
+        made: FloatArray | None = None
+        for call in self._calls(finite, n_bytes, max(self.rows_per_call // pieces.size, 1)):
+            rows = pieces.paths[call.items]
+            steps = tuple(step[call.items] for step in pieces.steps)
+            part = self._run(variants, call.compiled, starts.take(rows), ends.take(rows), outputs[rows], steps)
+            made = np.empty((len(finite), *part.shape[1:])) if made is None else made
+            made[call.items[: call.n]] = part[: call.n]
+        return np.zeros((0, 0)) if made is None else made
+
+    def _calls(self, finite: BoolArray, n_bytes: FloatArray | None, size: int) -> Iterator[Call]:
+        return calls(finite & self._compiles, n_bytes, size, self._what)
+
+    def _bytes(self, points: Points, times: int) -> FloatArray | None:
+        """(n,) bytes of the lists and strings of each row, repeated; None where all rows have the same."""
+        is_padded = [self._ports[port].encoding == "padded" for port in self._fixed]
+        n_bytes = RowBytes.of(points.fixed, [(None,)] * len(is_padded), is_padded, 1)
+        return None if n_bytes is None else times * n_bytes.whole()
+
+    def _run(
+        self,
+        variants: Variants,
+        compiled: bool,
+        starts: Points,
+        ends: Points,
+        outputs: IntArray,
+        steps: tuple[FloatArray, ...],
+    ) -> FloatArray:
+        """What one call gives, compiled by XLA where that was asked for and works."""
+        with model_errors(self._what):
+            ports = (self._ports[port] for port in self._fixed)
+            fixed = [port_value(port, column) for port, column in zip(ports, ends.fixed, strict=True)]
+            given = (starts.moving, ends.moving, fixed, outputs, *steps)
+            if compiled and self._compiles:
+                try:
+                    return np.asarray(variants[True](*given).numpy())
+                except (tf.errors.OpError, ValueError, NotImplementedError) as error:
+                    _LOG.info("XLA does not compile gradients of this model: %s", first_line(error))
+                    self._compiles = False
+            return np.asarray(variants[False](*given).numpy())
 
 
-def _of_sums(sums: FloatArray, weights: FloatArray) -> ExpectedGradients:
-    values, weighted, squares, design = sums
-    n = len(weights)
-    spread = squares - 2.0 * values * weighted + values**2 * np.sum(weights**2)
-    factor = n / (n - 1) if n > 1 else 0.0
-    return ExpectedGradients(values, design, np.maximum(spread, 0.0) * factor)
+def _columns(outputs: IntArray) -> list[IntArray]:
+    """The outputs asked of each row, as many at a time as a call has backward passes."""
+    return [outputs[:, start : start + _MAX_COLUMNS] for start in range(0, outputs.shape[1], _MAX_COLUMNS)]

@@ -21,12 +21,10 @@ from tfx_explain.models.call_bytes import small_rows
 from tfx_explain.models.features import Array, FeatureSpec, Inputs, Ragged, concat_rows
 from tfx_explain.models.graph import FrozenGraph, Port
 from tfx_explain.models.ports import PortValue, feed_tensors, n_rows_of, port_values
+from tfx_explain.models.side_by_side import Owner, lay_side_by_side
 from tfx_explain.models.tracing import traced
 
-Owner = int | None
 _PROBE_ROWS = 8
-_UNARY = {"Identity", "Cast", "Neg", "Relu", "Tanh", "Log", "Log1p", "Exp", "Sqrt", "Square", "Abs", "StopGradient"}
-_BINARY = {"AddV2", "Add", "Sub", "Mul", "RealDiv", "DivNoNan", "Maximum", "Minimum", "BiasAdd", "Pow", "FloorDiv"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ def hoist(graph: FrozenGraph, owners: Mapping[str, int], background: Inputs) -> 
     except (tf.errors.OpError, ValueError):
         return plain
     layout: dict[str, tuple[Owner, ...]] = {name: (next(iter(players[name])),) for name in columns}
-    _lay_side_by_side(graph, imported, columns, layout, used)
+    lay_side_by_side(graph, imported, columns, layout, used)
     frontier = frontier_of(imported, graph.output, set(layout), set(entries))
     return rebuild(graph, imported, frontier, columns, layout, owners)
 
@@ -166,53 +164,6 @@ def _same(expected: Array, got: Array, rounding: float) -> bool:
         scale = np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected))
         return bool(np.allclose(got, expected, rtol=0.0, atol=rounding * scale, equal_nan=True))
     return bool(np.array_equal(expected, got, equal_nan=expected.dtype.kind == "f"))
-
-
-def _lay_side_by_side(
-    graph: FrozenGraph,
-    imported: tf.Graph,
-    shapes: dict[str, tuple[int, ...]],
-    layout: dict[str, tuple[Owner, ...]],
-    used: set[str],
-) -> None:
-    """Adds the tensors (n, width) whose columns belong to one player each, in `shapes` and `layout`."""
-    for op in imported.get_operations():
-        if len(op.outputs) != 1 or op.outputs[0].name in layout or op.outputs[0].name not in used:
-            continue
-        known = [tensor.name for tensor in op.inputs if tensor.name in layout]
-        owners: tuple[Owner, ...] | None = None
-        if op.type == "ConcatV2" and len(known) == len(op.inputs) - 1 and _axis(op.inputs[-1]) in (1, -1):
-            if all(len(shapes[name]) == 1 for name in known):
-                owners = tuple(owner for name in known for owner in _per_column(name, shapes, layout))
-        elif op.type == "Pack" and known and len(known) == len(op.inputs) and op.get_attr("axis") in (1, -1):
-            if all(shapes[name] == () for name in known):
-                owners = tuple(layout[name][0] for name in known)
-        elif known and len(shapes[known[0]]) == 1 and _keeps_columns(op, known[0], shapes[known[0]][0]):
-            owners = _per_column(known[0], shapes, layout)
-        if owners is not None:
-            shapes[op.outputs[0].name], layout[op.outputs[0].name] = (len(owners),), owners
-
-
-def _per_column(
-    name: str, shapes: Mapping[str, tuple[int, ...]], layout: Mapping[str, tuple[Owner, ...]]
-) -> tuple[Owner, ...]:
-    return layout[name] if len(layout[name]) == shapes[name][0] else layout[name] * shapes[name][0]
-
-
-def _axis(tensor: tf.Tensor) -> int | None:
-    value = tf.get_static_value(tensor)
-    return None if value is None else int(value)
-
-
-def _keeps_columns(op: tf.Operation, name: str, width: int) -> bool:
-    """Whether an op works column by column: alone, or with a constant that has one value or one per column."""
-    if op.type in _UNARY:
-        return True
-    others = [tensor for tensor in op.inputs if tensor.name != name]
-    if op.type not in _BINARY or len(others) != 1 or len(op.inputs) != 2:
-        return False
-    value = tf.get_static_value(others[0])
-    return value is not None and np.shape(value) in ((), (1,), (width,), (1, 1), (1, width))
 
 
 def frontier_of(graph: tf.Graph, output: str, known: set[str], entries: set[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from tfx_explain.models.graph import FrozenGraph
 from tfx_explain.models.ports import PortValue, forward_function
-from tfx_explain.models.tracing import traced
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,11 @@ class Moving:
     players: tuple[int, ...]
     widths: tuple[int, ...]
     n_players: int
+
+    @property
+    def columns(self) -> list[tuple[int, int]]:
+        """Per port, its number and how many columns it has."""
+        return list(zip(self.ports, self.widths, strict=True))
 
     @classmethod
     def of(cls, graph: FrozenGraph, players: Mapping[int, int], n_players: int) -> Moving:
@@ -66,107 +70,98 @@ class Moving:
 
 
 class PathCalls:
-    """Functions of fixed numbers of points, traced for each.
+    """What is traced, for fixed numbers of points.
+
+    Starts and ends are (p, width), alphas (p, s), outputs (p, c); `fixed` are the fixed ports' values of p rows.
 
     Args:
       graph: the graph past the cut.
       moving: what moves at its ports.
-
-    Attributes:
-      values: (p, s, c) outputs at s points of each of p paths, from starts (p, width), ends (p, width), the fixed
-        ports' values of p rows, alphas (p, s), outputs (p, c).
-      along: (p, n_players, c) weighted sums of contributions, from the same with weights (p, s) after the alphas.
-      expected: (4, p, n_players, c): sums over q references, of w y, w^2 y, w^2 y^2 and w^2 v / s (see
-        `Paths.expected`), from references (q, width), ends (p, width), the fixed ports' values of p rows, weights
-        (q,), alphas (p, q, s), outputs (p, c).
+      n_outputs: values its output has per row.
     """
 
-    def __init__(self, graph: FrozenGraph, moving: Moving) -> None:
-        self._ports, self._moving = graph.ports, moving
+    def __init__(self, graph: FrozenGraph, moving: Moving, n_outputs: int) -> None:
+        self._ports, self._moving, self._n_outputs = graph.ports, moving, n_outputs
         self._forward = forward_function(graph)
 
-    def functions(self, *, jit_compile: bool | None) -> tuple[Callable[..., tf.Tensor], ...]:
-        """`values`, `along` and `expected`, compiled by XLA or not."""
-        made = (self.values, self.along, self.expected)
-        return tuple(traced(function, jit_compile=jit_compile) for function in made)
-
     def values(
-        self,
-        starts: tf.Tensor,
-        ends: tf.Tensor,
-        fixed: Sequence[PortValue],
-        alphas: tf.Tensor,
-        outputs: tf.Tensor,
+        self, starts: tf.Tensor, ends: tf.Tensor, fixed: Sequence[PortValue], outputs: tf.Tensor, alphas: tf.Tensor
     ) -> tf.Tensor:
-        """Outputs at points; see the class."""
+        """(p, s, c) outputs at s points of each of p paths."""
         p, s = alphas.shape
         points = _between(starts[:, None], ends[:, None], alphas[:, :, None])
-        made = self._outputs(tf.reshape(points, [p * s, points.shape[-1]]), _repeated(fixed, p, s))
-        return tf.gather(tf.reshape(tf.cast(made, tf.float64), [p, s, -1]), _repeated_rows(outputs, s), batch_dims=2)
+        made = self._outputs(tf.reshape(points, [p * s, starts.shape[1]]), _repeated(fixed, p, s))
+        made = tf.reshape(tf.cast(made, tf.float64), [p, s, self._n_outputs])
+        return tf.gather(made, _repeated_rows(outputs, s), batch_dims=2)
+
+    def steps(
+        self, starts: tf.Tensor, ends: tf.Tensor, fixed: Sequence[PortValue], outputs: tf.Tensor, alphas: tf.Tensor
+    ) -> tf.Tensor:
+        """(p, s, n_players, c) contributions at each point."""
+        p, s = alphas.shape
+        moves = _moves(starts, ends)[:, None]
+        points = _inside(starts[:, None], moves, alphas[:, :, None])
+        gradients = self._gradients(points, _repeated(fixed, p, s), outputs)
+        # Where nothing moves, a gradient counts for nothing even if it is no number.
+        made = [self._moving.by_player(tf.math.multiply_no_nan(gradient, moves)) for gradient in gradients]
+        return tf.cast(tf.stack(made, axis=-1), tf.float64)
 
     def along(
         self,
         starts: tf.Tensor,
         ends: tf.Tensor,
         fixed: Sequence[PortValue],
+        outputs: tf.Tensor,
         alphas: tf.Tensor,
         weights: tf.Tensor,
-        outputs: tf.Tensor,
     ) -> tf.Tensor:
-        """Weighted sums of contributions; see the class."""
+        """(p, n_players, c) sums of contributions, weighted with (p, s)."""
         p, s = alphas.shape
-        points = _between(starts[:, None], ends[:, None], alphas[:, :, None])
-        steps = self._contributions(points, starts[:, None], ends[:, None], _repeated(fixed, p, s), outputs)
-        return tf.stack(
-            [self._moving.by_player(tf.reduce_sum(step * weights[:, :, None], axis=1)) for step in steps], axis=-1
-        )
+        moves = _moves(starts, ends)
+        points = _inside(starts[:, None], moves[:, None], alphas[:, :, None])
+        shares = tf.cast(weights, starts.dtype)[:, None]
+        made = []
+        for gradient in self._gradients(points, _repeated(fixed, p, s), outputs):
+            moved = tf.math.multiply_no_nan(tf.matmul(shares, gradient)[:, 0], moves)
+            made.append(self._moving.by_player(tf.cast(moved, tf.float64)))
+        return tf.stack(made, axis=-1)
 
     def expected(
         self,
         references: tf.Tensor,
         ends: tf.Tensor,
         fixed: Sequence[PortValue],
-        weights: tf.Tensor,
-        alphas: tf.Tensor,
         outputs: tf.Tensor,
+        alphas: tf.Tensor,
+        weights: tf.Tensor,
     ) -> tf.Tensor:
-        """Sums over references; see the class."""
+        """(4, p, n_players, c) sums over q references (see `path_sums`), at points of alphas (p, q, s)."""
         p, q, s = alphas.shape
-        starts, stops = references[None, :, None], ends[:, None, None]
-        points = _between(starts, stops, alphas[:, :, :, None])
-        steps = self._contributions(points, starts, stops, _repeated(fixed, p, q * s), outputs)
+        moves = _moves(references[None], ends[:, None])[:, :, None]
+        points = _inside(references[None, :, None], moves, alphas[:, :, :, None])
         made = []
-        for step in steps:
-            of_players = self._moving.by_player(step)
-            mean = tf.reduce_mean(of_players, axis=2)
+        for gradient in self._gradients(points, _repeated(fixed, p, q * s), outputs):
+            of_players = self._moving.by_player(tf.math.multiply_no_nan(gradient, moves))
+            mean = tf.cast(tf.reduce_mean(of_players, axis=2), tf.float64)
             bends = of_players[:, :, :-2] - 2.0 * of_players[:, :, 1:-1] + of_players[:, :, 2:]
-            spread = tf.reduce_mean(tf.square(bends), axis=2) / (6.0 * s)
+            spread = tf.cast(tf.reduce_mean(tf.square(bends), axis=2), tf.float64) / (6.0 * s)
             w = weights[None, :, None]
             terms = (w * mean, w * w * mean, w * w * mean * mean, w * w * spread)
             made.append(tf.stack([tf.reduce_sum(term, axis=1) for term in terms]))
         return tf.stack(made, axis=-1)
 
-    def _contributions(
-        self,
-        points: tf.Tensor,
-        starts: tf.Tensor,
-        ends: tf.Tensor,
-        fixed: Sequence[PortValue],
-        outputs: tf.Tensor,
-    ) -> list[tf.Tensor]:
-        """Per column of `outputs`, gradient x (end - start), (p, ..., width), at points of that shape."""
-        flat = tf.reshape(points, [math.prod(points.shape[:-1]), points.shape[-1]])
+    def _gradients(self, points: tf.Tensor, fixed: Sequence[PortValue], outputs: tf.Tensor) -> list[tf.Tensor]:
+        """Per column of `outputs`, its gradient (p, ..., width) by points of that shape."""
+        n_points = math.prod(points.shape[:-1])
+        flat = tf.reshape(points, [n_points, points.shape[-1]])
         made = self._outputs(flat, fixed)
-        rows = _repeated_rows(outputs, flat.shape[0] // outputs.shape[0])
-        moves = tf.cast(ends, tf.float64) - tf.cast(starts, tf.float64)
-        still = tf.equal(starts, ends)
-        contributions = []
+        rows = tf.reshape(_repeated_rows(outputs, n_points // outputs.shape[0]), [n_points, outputs.shape[1]])
+        gradients = []
         for k in range(outputs.shape[1]):
-            chosen = tf.gather(made, tf.reshape(rows[:, :, k], [-1, 1]), batch_dims=1)
+            chosen = made if self._n_outputs == 1 else tf.gather(made, rows[:, k, None], batch_dims=1)
             (gradient,) = tf.gradients(tf.reduce_sum(chosen), [flat], unconnected_gradients="zero")
-            product = tf.reshape(gradient, points.shape) * moves
-            contributions.append(tf.where(still, tf.zeros([], tf.float64), product))
-        return contributions
+            gradients.append(tf.reshape(gradient, points.shape))
+        return gradients
 
     def _outputs(self, points: tf.Tensor, fixed: Sequence[PortValue]) -> tf.Tensor:
         """(n, K) outputs at n points (n, width)."""
@@ -178,13 +173,26 @@ class PathCalls:
             feeds[port] = tf.cast(tf.reshape(part, [n_rows, *spec.shape]), tf.dtypes.as_dtype(spec.dtype))
         others = [port for port in range(len(self._ports)) if port not in feeds]
         feeds.update(zip(others, fixed, strict=True))
-        return tf.reshape(self._forward([feeds[port] for port in range(len(self._ports))])[0], [n_rows, -1])
+        return tf.reshape(
+            self._forward([feeds[port] for port in range(len(self._ports))])[0], [n_rows, self._n_outputs]
+        )
 
 
 def _between(starts: tf.Tensor, ends: tf.Tensor, alphas: tf.Tensor) -> tf.Tensor:
-    """Float64 points on lines: exactly an end where alpha is 0 or 1, and exactly both where they are the same."""
+    """Points on lines, exactly an end where alpha is 0 or 1."""
     first, last = tf.cast(starts, tf.float64), tf.cast(ends, tf.float64)
-    return tf.where(tf.equal(starts, ends), first, first * (1.0 - alphas) + last * alphas)
+    points = tf.where(tf.equal(starts, ends), first, first * (1.0 - alphas) + last * alphas)
+    return tf.cast(points, starts.dtype)
+
+
+def _inside(starts: tf.Tensor, moves: tf.Tensor, alphas: tf.Tensor) -> tf.Tensor:
+    """The same to rounding, in fewer operations; exactly both ends where they are the same."""
+    return starts + tf.cast(alphas, starts.dtype) * moves
+
+
+def _moves(starts: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
+    """From start to end; 0 where both are the same, infinity included."""
+    return tf.where(tf.equal(starts, ends), tf.zeros([], starts.dtype), ends - starts)
 
 
 def _repeated(fixed: Sequence[PortValue], n_rows: int, times: int) -> list[PortValue]:

@@ -11,13 +11,14 @@ import tensorflow as tf
 from tfx_explain.errors import ModelError
 from tfx_explain.models.features import Inputs
 from tfx_explain.models.graph import FrozenGraph, Port
-from tfx_explain.models.hoist import Hoisted, Owner, frontier_of, players_of, rebuild, whole_tensors
+from tfx_explain.models.hoist import Hoisted, frontier_of, players_of, rebuild, whole_tensors
 from tfx_explain.models.messages import first_line
 from tfx_explain.models.path_choice import OneOwner, choose_tensors, named_tensors
 from tfx_explain.models.path_ops import OpGradients
 from tfx_explain.models.path_refusals import FeatureCut, note_on, rough_way
 from tfx_explain.models.path_ways import Beyond, follow
 from tfx_explain.models.ports import PortValue, forward_function, port_values
+from tfx_explain.models.side_by_side import Owner
 from tfx_explain.models.tracing import traced
 
 # Calls of different numbers of rows round differently; paths are made of calls of one.
