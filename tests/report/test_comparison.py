@@ -8,6 +8,7 @@ import pytest
 
 from tfx_explain.report.comparison import MAX_PLAYERS, compare_methods
 from tfx_explain.report.data import ReportData
+from tfx_explain.report.render import render_report
 
 
 def importance(values: dict[str, float], **more: object) -> pd.DataFrame:
@@ -72,3 +73,20 @@ def test_a_baseline_model_is_marked_on_the_scale_of_each_method() -> None:
     assert alone is not None
     assert not alone.has_baseline
     assert all(cell.baseline_at is None for cells in dict(alone.rows).values() for cell in cells)
+
+
+def test_methods_that_attribute_are_told_apart_in_whole_sentences() -> None:
+    """Long sentences are no names, which a page shortens."""
+    values, metric = {"a": 2.0, "b": 1.0}, "mean_abs_attribution"
+    ours = importance(values, method="shapley", metric=metric)
+    others = importance(values, method="integrated_gradients", metric=metric)
+    manifest = {
+        "method": {"shapley": {}, "integrated_gradients": {}},
+        "attribution_methods": ["shapley", "integrated_gradients"],
+        "outputs": ["score"],
+    }
+    page = render_report(ReportData(manifest, ours, other_importance=others))
+    assert "follow the straight line between the two. Both add up to" in page
+    assert "and they agree where effects are sums or products" in page
+    assert "what the model does off that line they do not see." in page
+    assert "SAGE" not in page

@@ -59,12 +59,14 @@ class Comparison:
       rows: (player, a cell for each column), in the order of the first method.
       n_hidden: players left out.
       has_baseline: whether any cell has one.
+      has_losses: whether any method is about losses, or about what scores tell apart.
     """
 
     headings: tuple[tuple[str, str], ...]
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
     n_hidden: int
     has_baseline: bool
+    has_losses: bool
 
     @property
     def longest_name(self) -> int:
@@ -105,6 +107,7 @@ def compare_methods(data: ReportData, unit: str) -> Comparison | None:
         headings=tuple((heading, unit) for heading, unit, _ in columns),
         rows=tuple((player, tuple(column.get(player, blank) for column in cells)) for player in shown),
         n_hidden=len(players) - len(shown),
+        has_losses=any(_metric_of(rows) != tables.MEAN_ABS_ATTRIBUTION for _, _, rows in columns),
         has_baseline=any(cell.baseline_at is not None for column in cells for cell in column.values()),
     )
 
