@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,7 @@ import worlds
 from tfx_explain.config import ValidationConfig
 from tfx_explain.explanation_validator.judge import judge
 from tfx_explain.reader import ExplanationReader
+from tfx_explain.report import render_explanation
 
 METHODS: list[Any] = [
     "shapley",
@@ -114,6 +118,51 @@ def test_rules_judge_them(explained: ExplanationReader) -> None:
     ]
     verdict = judge(explained, ValidationConfig(rules=rules, min_slice_examples=5))
     assert verdict.blessed, [finding.message for finding in verdict.findings]
+
+
+def test_drift_is_judged_by_the_method_that_a_rule_names(explained: ExplanationReader) -> None:
+    """The baseline model is three times the model: shares are the same, sizes are not."""
+    rules: list[Any] = [
+        {"drift": {"measure": "total_variation", "max": 0.05, "method": method}} for method in explained.methods
+    ]
+    rules.append({"drift": {"measure": "importance_ratio", "max": 1.1, "method": "integrated_gradients"}})
+    rules.append({"attribution_drift": {"measure": "wasserstein", "max": 50.0, "method": "expected_gradients"}})
+    findings = judge(explained, ValidationConfig(rules=rules, min_slice_examples=5)).findings
+    outcomes = [(one.settings["method"], one.rule, one.outcome) for one in findings if one.output == "score[1]"]
+    assert [outcome for *_, outcome in outcomes] == ["pass", "pass", "pass", "fail", "pass"], outcomes
+    with pytest.raises(
+        tfx_explain.ConfigError, match=r"needs attributions by `sage`, but .* there are those by shapley"
+    ):
+        judge(
+            explained,
+            ValidationConfig(rules=[{"sign": {"players": ["race"], "direction": "positive", "method": "sage"}}]),
+        )
+
+
+def test_other_references_are_not_compared(explained: ExplanationReader, tmp_path: Path) -> None:
+    shutil.copytree(explained.uri, tmp_path / "other")
+    manifest = json.loads((tmp_path / "other/manifest.json").read_text())
+    manifest["method"]["integrated_gradients"]["references_digest"] = "0123456789"
+    (tmp_path / "other/manifest.json").write_text(json.dumps(manifest))
+    other = tfx_explain.load(str(tmp_path / "other"))
+    rule = {"measure": "ndcg", "max": 0.1, "against": "explanation"}
+    for method, message in (
+        ("integrated_gradients", r"differ in references of integrated_gradients \(\w{8} against 01234567\); explain"),
+        ("expected_gradients", "is not what was written"),
+    ):
+        with pytest.raises(tfx_explain.InputError, match=message):
+            judge(explained, ValidationConfig(rules=[{"drift": {**rule, "method": method}}]), other)
+
+
+def test_report_says_what_the_base_value_is(explained: ExplanationReader) -> None:
+    own = {name: dict(entry) for name, entry in explained.manifest["method"].items()}
+    assert own["integrated_gradients"]["base_values"] == pytest.approx(list(explained.manifest["base_values"].values()))
+    own["integrated_gradients"]["base_values"] = [123.25, 456.5]
+    manifest = {**explained.manifest, "method": own, "attribution_methods": ["integrated_gradients"]}
+    page = render_explanation(explained.uri, manifest)
+    assert "from the base value, the output at the method&#39;s reference rows, to the prediction" in page
+    assert "score[0] 123.2" in page
+    assert "the mean over the background, to the prediction" in explained.report()
 
 
 MISTAKES = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tfx_explain.errors import InputError
@@ -28,6 +28,11 @@ def check_comparable(explanation: ExplanationReader, baseline: ExplanationReader
     ours, theirs = explanation.manifest, baseline.manifest
     told = [
         *(_told("method", method, method if method in baseline.methods else f"no {method}") for method in methods),
+        *(
+            _told(f"references of {method}", *map(_references(method), (ours, theirs)))
+            for method in methods
+            if method in baseline.methods
+        ),
         _told("model output", ours["outputs"], theirs["outputs"], show=", ".join),
         _told("output space", ours["model"]["output_space"], theirs["model"]["output_space"]),
         _told("players", _players(ours), _players(theirs), show=lambda players: ", ".join(players)),
@@ -45,6 +50,11 @@ def check_comparable(explanation: ExplanationReader, baseline: ExplanationReader
 def _told(what: str, ours: Any, theirs: Any, show: Any = str) -> str:
     """The difference in words; empty where there is none."""
     return "" if ours == theirs else f"{what} ({show(ours)} against {show(theirs)})"
+
+
+def _references(method: str) -> Callable[[dict[str, Any]], str]:
+    """What tells a method's references apart in a manifest; of methods that have none, or are missing, nothing."""
+    return lambda manifest: manifest["method"].get(method, {}).get("references_digest", "")[:8]
 
 
 def _players(manifest: dict[str, Any]) -> dict[str, tuple[str, ...]]:

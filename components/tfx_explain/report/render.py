@@ -104,6 +104,7 @@ def render_report(data: ReportData) -> str:
             headline=story.headline(first.ranking, first.output if len(data.outputs) > 1 else None),
             n_players=len(first.ranking.bars if first.ranking else story.at(manifest, "players") or ()),
             attributes=first.ranking is not None,
+            base_value_is=story.base_value_is(manifest),
             differences=story.differences(manifest),
             caveats=story.caveats(manifest),
             panels=panels[:MAX_PANELS],

@@ -166,6 +166,17 @@ def differences(manifest: Mapping[str, Any]) -> str:
     return _DIFFERENCE if len(methods) > 1 else ""
 
 
+def main_method(manifest: Mapping[str, Any]) -> str:
+    """The first method that attributes; empty where none does."""
+    return next(iter(attributing_methods(manifest)), "")
+
+
+def base_value_is(manifest: Mapping[str, Any]) -> str:
+    """What the base value of the main method is, in words."""
+    references = at(manifest, "method", main_method(manifest), "references")
+    return "the mean over the background" if references is None else "the output at the method's reference rows"
+
+
 def caveats(manifest: Mapping[str, Any]) -> list[str]:
     """What the attributions of each method do not say."""
     said = {SHAPLEY: _OF_SHAPLEY, **{name: caveat for name, (_, caveat) in _PATH_METHODS.items()}}
@@ -199,6 +210,9 @@ def _background(manifest: Mapping[str, Any]) -> str:
 
 def _base_values(manifest: Mapping[str, Any]) -> str:
     values, outputs = at(manifest, "base_values"), at(manifest, "outputs") or ()
+    own = at(manifest, "method", main_method(manifest), "base_values")
+    if own is not None and isinstance(values, Mapping) and len(own) == len(values):
+        values = dict(zip(values, own, strict=True))
     pairs = list(values.items()) if isinstance(values, Mapping) else list(zip(outputs, values or (), strict=False))
     if len(pairs) == 1:
         return number(float(pairs[0][1]))

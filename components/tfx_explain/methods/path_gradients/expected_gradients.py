@@ -62,11 +62,11 @@ class ExpectedGradients(PathMethod):
         strata = choose_strata(self.settings.num_samples, plan.background.weights)
         found = {
             **self.settings.model_dump(mode="json"),
-            "num_references": len(strata.references),
+            **references.describe(),
             "steps_per_reference": strata.n_strata,
             "model_rows_per_example": len(strata.references) * strata.n_strata,
         }
-        return {KEY: {**found, "note": references.note} if references.note else found}
+        return {KEY: found}
 
 
 @dataclasses.dataclass(frozen=True)

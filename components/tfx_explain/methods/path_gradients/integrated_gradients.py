@@ -74,14 +74,11 @@ class IntegratedGradients(PathMethod):
     def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, Any]]:
         """The references, and how accurate integrals are asked to be."""
         references: References = plan.per_method[KEY]
-        settings = self.settings.model_dump(mode="json")
         found = {
-            **settings,
-            "num_references": len(references.rows.weights),
             "background_rows": references.numbers.tolist(),
             "reference_weights": references.rows.weights.tolist(),
         }
-        return {KEY: {**found, "note": references.note} if references.note else found}
+        return {KEY: {**self.settings.model_dump(mode="json"), **references.describe(), **found}}
 
 
 class IntegratedGradientsExplainer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +49,15 @@ class References:
     def side(self, index: int) -> SideBackground:
         """The references as a model sees them."""
         return SideBackground(**vars(self.rows), predictions=self.predictions[index], outputs=self.outputs)
+
+    def describe(self) -> dict[str, Any]:
+        """What the manifest says of them: how many, which, and the model's mean outputs there."""
+        found = {
+            "num_references": len(self.rows.weights),
+            "references_digest": self.rows.digest,
+            "base_values": self.side(0).base_values.tolist(),
+        }
+        return {**found, "note": self.note} if self.note else found
 
     @property
     def note(self) -> str:
