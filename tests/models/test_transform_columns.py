@@ -55,7 +55,7 @@ def test_rows_that_the_graph_cannot_take_have_no_value_and_leave_others_theirs(t
     assert TransformedColumn(graph, "age").of(batch).to_pylist() == [[2.0], [4.0], None, [8.0], None]
     assert TransformedColumn(graph, "age").of(batch.slice(2, 1)).to_pylist() == [None]
     with pytest.raises(ModelCallError, match=r"Running column `race_name` of the transform graph at .* failed"):
-        TransformedColumn(graph, "race_name").of(batch.slice(1, 1))
+        TransformedColumn(graph, "race_name").of(batch.take(pa.array([1, 1])))
 
 
 def test_columns_come_from_the_features_whose_values_they_have(transform_graph: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,25 +109,30 @@ def test_integers_are_cast_as_in_training_but_floats_never() -> None:
     assert all((fault(tf.float32, "int64"), fault(tf.string, "int64"), fault(tf.int64, "string")))
 
 
-def test_a_model_with_the_transformation_inside_is_loaded_as_it_is(graph: str, tmp_path: Path, tools: Any) -> None:
-    """Also where all raw features and columns have the same names, and one parsing serves both."""
-    transform = TransformGraph(graph)
+def save_raw_model(directory: Path, graph: str, names: Sequence[str], *, has_layer: bool) -> str:
+    """A model of raw features that columns are called like, with the transformation inside or without any."""
     layer = tft.TFTransformOutput(graph).transform_features_layer()
-    spec = {name: transforming.RAW[name] for name in ("income", "age")}
+    spec = {name: transforming.RAW[name] for name in names}
 
     def serve(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        made = layer(tf.io.parse_example(examples, spec))
-        return {"p": tf.sigmoid(made["income"] + made["age"])[:, None]}
+        parsed = tf.io.parse_example(examples, spec)
+        made = layer(parsed) if has_layer else {name: transforming._filled(x, 0.0) for name, x in parsed.items()}
+        return {"p": tf.sigmoid(tf.add_n([made[name] for name in names]))[:, None]}
 
     module = tf.Module()
     module.layer = layer
     module.serve = tf.function(serve, input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
-    tf.saved_model.save(module, str(tmp_path / "model"), signatures={"serving_default": module.serve})
-    # As if the graph made of lists what it made of them: nothing but what is inside the model tells them apart.
-    transform.columns = {**transform.columns, "income": tf.io.VarLenFeature(tf.float32)}
-    model = load_model(str(tmp_path / "model"), transform=transform)
-    assert not model.is_joined
-    assert [spec.name for spec in model.features] == ["age", "income"]
+    tf.saved_model.save(module, str(directory), signatures={"serving_default": module.serve})
+    return str(directory)
+
+
+def test_a_model_of_raw_features_is_loaded_as_it_is_where_columns_have_their_names(graph: str, tmp_path: Path) -> None:
+    """The layer inside tells a model of one number that is one number behind the graph, too; else how it is parsed."""
+    for names, has_layer in ((["age"], True), (["income"], False)):
+        model_dir = save_raw_model(tmp_path / names[0], graph, names, has_layer=has_layer)
+        model = load_model(model_dir, transform=TransformGraph(graph))
+        assert not model.is_joined
+        assert [spec.name for spec in model.features] == names
 
 
 def test_what_is_no_transform_graph_is_said(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def preprocessing_fn(inputs: dict[str, Any]) -> dict[str, Any]:
         "words_xf": tft.compute_and_apply_vocabulary(inputs["words"], vocab_filename="words"),
         "tips_xf": tf.cast(tips > 0.2 * income, tf.int64),
         "race_name": _filled(inputs["race"], ""),
-        "ones": tf.ones_like(inputs["age"]),
+        "ones": tf.ones_like(inputs["age"]) + tf.zeros([inputs["words"].dense_shape[0]]),
     }
 
 

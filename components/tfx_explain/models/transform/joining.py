@@ -15,16 +15,15 @@ from tfx_explain.errors import SignatureError
 from tfx_explain.models.access import takes_examples, with_tensors
 from tfx_explain.models.features import Inputs
 from tfx_explain.models.freezing import freeze
-from tfx_explain.models.graph import FrozenGraph
+from tfx_explain.models.graph import FrozenGraph, Port
 from tfx_explain.models.parsing import cut_after_parsing, parsed_features
 from tfx_explain.models.ports import forward_function
 from tfx_explain.models.signature import Feeds, examples_feeds, tensors_feeds
-from tfx_explain.models.transform.graph import SERIALIZED, TransformGraph, as_column, misfit, port_value_of
+from tfx_explain.models.transform.graph import SERIALIZED, TransformGraph, as_column, is_fixed, misfit, port_value_of
 
 Outputs = Mapping[str, tf.Tensor]
 
 _LAYER = "transform_features_layer"
-_SILENT = ("Const", "Identity", "Placeholder", "NoOp")
 
 
 @dataclass(frozen=True)
@@ -109,21 +108,23 @@ def _takes_raw(graph: FrozenGraph, reads: Sequence[str], transform: TransformGra
         return False
     if not set(reads) <= set(transform.columns):
         return True
-    return any(misfit(port, transform.columns[port.spec.name]) for port in graph.ports) or _holds(graph, transform)
+    for port in graph.ports:
+        made = transform.columns[port.spec.name]
+        if misfit(port, made) or (_is_like(port, transform.raw[port.spec.name]) and not _is_like(port, made)):
+            return True
+    return _holds_layer(graph)
 
 
-def _holds(graph: FrozenGraph, transform: TransformGraph) -> bool:
-    """Whether a graph has Transform's layer in it, or nodes of this transform graph.
+def _is_like(port: Port, specification: object) -> bool:
+    """Whether a port takes a feature as this specification parses it."""
+    dtype = getattr(specification, "dtype", None)
+    return is_fixed(specification) == (port.encoding == "dense") and dtype == tf.dtypes.as_dtype(port.spec.dtype)
 
-    A layer's nodes keep their names beneath that of the layer, whatever is put around it.
-    """
+
+def _holds_layer(graph: FrozenGraph) -> bool:
+    """Whether a graph has Transform's layer in it, whatever is put around that."""
     nodes = [*graph.graph_def.node, *(node for f in graph.graph_def.library.function for node in f.node_def)]
-    parts = [node.name.split("/") for node in nodes]
-    if any(part.startswith(_LAYER) for path in parts for part in path[:-1]):
-        return True
-    inside = transform.function.graph.as_graph_def().library.function
-    computing = {n.name for f in inside for n in f.node_def if n.op not in _SILENT and n.name.count("/") > 1}
-    return any("/".join(path[start:]) in computing for path in parts for start in range(len(path)))
+    return any(part.startswith(_LAYER) for node in nodes for part in node.name.split("/")[:-1])
 
 
 def _check_columns(ported: FrozenGraph, transform: TransformGraph, where: str) -> None:
