@@ -102,13 +102,14 @@ def integrated_rows(
 
 
 def _take_over(estimates: PathEstimates, rows: IntArray, found: Integrals, weights: FloatArray) -> None:
-    """Writes what the paths of some rows come to.
+    """Writes what the paths of some rows come to; not finite where some output on the way is not.
 
     How references differ shows the error of these as a sample, and that of the integrals with it.
     """
     n_references = len(weights)
     shape = (len(rows), n_references, *found.contributions.shape[1:])
-    each, variance = found.contributions.reshape(shape), found.variance.reshape(shape)
+    contributions = np.where(np.isfinite(found.gap)[:, None], found.contributions, np.nan)
+    each, variance = contributions.reshape(shape), found.variance.reshape(shape)
     values, design = np.einsum("r,nrdc->ndc", weights, each), np.einsum("r,nrdc->ndc", weights**2, variance)
     spread = np.einsum("r,nrdc->ndc", weights**2, np.square(each - values[:, None]))
     spread *= n_references / (n_references - 1) if n_references > 1 else 0.0
