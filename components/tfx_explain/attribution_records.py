@@ -33,6 +33,7 @@ from tfx_explain.tables import (
     REST,
     STD_ERROR_PREFIX,
 )
+from tfx_explain.tables.manifest import Manifest
 
 CI_LOW_PREFIX, CI_HIGH_PREFIX = "ci_low_", "ci_high_"  # of what readers add
 
@@ -78,7 +79,7 @@ class RecordLayout:
     has_baseline: bool = False
 
     @classmethod
-    def of(cls, manifest: Mapping[str, Any]) -> Self:
+    def of(cls, manifest: Manifest) -> Self:
         """That of a written explanation."""
         return cls(
             tuple(manifest["players"]),

@@ -7,8 +7,7 @@ of the manifest's slices, outputs and players, once, and that figures which foll
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ import pandas as pd
 from tfx_explain import tables
 from tfx_explain.errors import InputError
 from tfx_explain.tables import Table
+from tfx_explain.tables.manifest import Manifest
 
 _CLOSE = 1e-7
 """Relative: tables hold all digits, and sums in another order differ by far less than this."""
@@ -26,7 +26,7 @@ _MOST_NOISE = 4.0
 `summary.sizes` moves a size by 2.1 of its noise at most, which is 1 to 1.3 times the design error."""
 
 
-def required_tables(manifest: Mapping[str, Any]) -> list[str]:
+def required_tables(manifest: Manifest) -> list[str]:
     """The files that an explanation as the manifest describes it has."""
     names, has_baseline = [tables.BACKGROUND.file, tables.ATTRIBUTION_STATS], manifest["baseline_model"] is not None
     if tables.attributing_methods(manifest):
@@ -48,7 +48,7 @@ class Consistency:
     """
 
     uri: str
-    manifest: Mapping[str, Any]
+    manifest: Manifest
 
     @property
     def players(self) -> list[str]:

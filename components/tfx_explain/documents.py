@@ -13,7 +13,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal
+from typing import Literal, NoReturn
 
 import yaml
 
@@ -26,7 +26,7 @@ MAX_DEPTH = 50
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MERGE = "<<"
 _MAX_DIRECTIVES = 10
-_PLAIN: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
+_PLAIN: tuple[tuple[re.Pattern[str], Callable[[str], object]], ...] = (
     (re.compile(r"~|null|Null|NULL|"), lambda text: None),
     (re.compile(r"true|True|TRUE|false|False|FALSE"), lambda text: text[0] in "tT"),
     (re.compile(r"[-+]?0[_0-9]+"), lambda text: _ambiguous(text)),
@@ -63,7 +63,7 @@ def decode(content: bytes) -> str:
         raise DocumentError("is not text in UTF-8; save it in that encoding") from None
 
 
-def parse_json(text: str | bytes, *, max_values: int | None = MAX_VALUES) -> Any:
+def parse_json(text: str | bytes, *, max_values: int | None = MAX_VALUES) -> object:
     """One JSON value.
 
     Raises:
@@ -84,7 +84,7 @@ def parse_json(text: str | bytes, *, max_values: int | None = MAX_VALUES) -> Any
     return data
 
 
-def parse_yaml(text: str) -> Any:
+def parse_yaml(text: str) -> object:
     """One YAML document, or JSON; None where it is empty.
 
     Raises:
@@ -120,7 +120,7 @@ def _check_size(text: str) -> None:
         )
 
 
-def _check_shape(data: Any, max_values: int | None) -> None:
+def _check_shape(data: object, max_values: int | None) -> None:
     """Refuses what is too large or too deep, without recursion."""
     level, n_values = [data], 0
     for _ in range(MAX_DEPTH + 1):
@@ -133,7 +133,7 @@ def _check_shape(data: Any, max_values: int | None) -> None:
     raise DocumentError(_TOO_DEEP)
 
 
-def _children(values: Iterable[Any]) -> Iterator[Any]:
+def _children(values: Iterable[object]) -> Iterator[object]:
     for value in values:
         if isinstance(value, dict):
             yield from value.values()
@@ -141,8 +141,8 @@ def _children(values: Iterable[Any]) -> Iterator[Any]:
             yield from value
 
 
-def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+def _unique(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
+    made: dict[str, object] = {}
     for key, value in pairs:
         if key in made:
             raise DocumentError(f"has the key {shown(key)} twice in one mapping; keep one of them")
@@ -150,7 +150,7 @@ def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _refuse_constant(name: str) -> Any:
+def _refuse_constant(name: str) -> NoReturn:
     raise DocumentError(f"holds {name}, which is no number in JSON; write a finite number")
 
 
@@ -168,7 +168,7 @@ def _whole(digits: str) -> int:
         raise DocumentError(f"holds a whole number of {len(digits):,} digits; write a smaller one") from None
 
 
-def _ambiguous(digits: str) -> Any:
+def _ambiguous(digits: str) -> NoReturn:
     raise DocumentError(
         f"holds {shown(digits)} without quotes, octal to some programs; quote it if it is text, or omit the 0"
     )
@@ -178,12 +178,12 @@ class _Builder:
     """Plain data from the events of a YAML parser; keeps its own stack, so that no depth can exhaust Python's."""
 
     def __init__(self) -> None:
-        self._anchors: dict[str, tuple[Any, int]] = {}  # complete values, and how many values are in each
+        self._anchors: dict[str, tuple[object, int]] = {}  # complete values, and how many values are in each
         self._open_anchors: set[str] = set()
         self._stack: list[_Open] = []
-        self._result: Any = None
+        self._result: object = None
 
-    def build(self, events: Iterable[Any]) -> Any:
+    def build(self, events: Iterable[yaml.Event]) -> object:
         n_documents = 0
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
@@ -202,7 +202,7 @@ class _Builder:
                 self._add(done.finished(), done.anchor, done.n_values, event)
         return self._result
 
-    def _open(self, event: Any) -> None:
+    def _open(self, event: yaml.CollectionStartEvent) -> None:
         if event.tag not in (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
             raise DocumentError(f"has the tag {shown(event.tag)}{_where(event)}; write plain mappings and lists")
         if len(self._stack) >= MAX_DEPTH:
@@ -212,7 +212,7 @@ class _Builder:
         kind: Literal["mapping", "list"] = "mapping" if isinstance(event, yaml.MappingStartEvent) else "list"
         self._stack.append(_Open(kind, event.anchor))
 
-    def _alias(self, event: Any) -> None:
+    def _alias(self, event: yaml.AliasEvent) -> None:
         if event.anchor in self._open_anchors:
             raise DocumentError(f"contains itself: `*{event.anchor}`{_where(event)} is inside of `&{event.anchor}`")
         if event.anchor not in self._anchors:
@@ -220,7 +220,7 @@ class _Builder:
         value, n_values = self._anchors[event.anchor]
         self._add(value, None, n_values, event)
 
-    def _add(self, value: Any, anchor: str | None, n_values: int, event: Any) -> None:
+    def _add(self, value: object, anchor: str | None, n_values: int, event: yaml.Event) -> None:
         """A complete value, into what is open."""
         if anchor:
             self._anchors[anchor] = value, n_values
@@ -238,13 +238,13 @@ class _Open:
         self.kind = kind
         self.anchor = anchor
         self.n_values = 1
-        self._items: list[Any] = []
-        self._mapping: dict[Any, Any] = {}
-        self._merged: dict[Any, Any] = {}
+        self._items: list[object] = []
+        self._mapping: dict[object, object] = {}
+        self._merged: dict[object, object] = {}
         self._merges = False
-        self._key: Any = _NO_KEY
+        self._key: object = _NO_KEY
 
-    def add(self, value: Any, n_values: int, event: Any) -> None:
+    def add(self, value: object, n_values: int, event: yaml.Event) -> None:
         self.n_values += n_values
         if self.n_values > MAX_VALUES:
             raise DocumentError(_TOO_MANY)
@@ -263,7 +263,7 @@ class _Open:
             else:
                 self._mapping[key] = value
 
-    def _merge(self, value: Any, event: Any) -> None:
+    def _merge(self, value: object, event: yaml.Event) -> None:
         """`<<: *other` or a list of those: their keys, where the mapping has none of its own; the first one wins."""
         self._merges = True
         for other in value if isinstance(value, list) else [value]:
@@ -272,14 +272,14 @@ class _Open:
             for key, merged in other.items():
                 self._merged.setdefault(key, merged)
 
-    def finished(self) -> Any:
+    def finished(self) -> object:
         return self._items if self.kind == "list" else {**self._merged, **self._mapping}
 
 
 _NO_KEY = object()
 
 
-def _scalar(event: Any) -> Any:
+def _scalar(event: yaml.ScalarEvent) -> object:
     if (event.tag is None and not event.implicit[0]) or event.tag in ("!", "tag:yaml.org,2002:str"):
         return event.value
     if event.tag is not None and event.tag not in _TAGS:
@@ -290,5 +290,5 @@ def _scalar(event: Any) -> Any:
     return event.value
 
 
-def _where(event: Any) -> str:
-    return f" (line {event.start_mark.line + 1})"
+def _where(event: yaml.Event) -> str:
+    return f" (line {event.start_mark.line + 1})" if event.start_mark else ""

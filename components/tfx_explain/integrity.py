@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from tfx_explain import storage, tables
@@ -25,13 +25,14 @@ from tfx_explain.tables.manifest import (
     ENTRIES,
     FILES,
     SELF_DIGEST,
+    Manifest,
     attributing_methods,
 )
 
 _NOT_LISTED = frozenset({tables.MANIFEST, tables.REPORT, tables.RUN, tables.CLAIM})
 
 
-def with_digests(manifest: Mapping[str, Any], explanation_dir: str, attributions_dir: str) -> dict[str, Any]:
+def with_digests(manifest: Manifest, explanation_dir: str, attributions_dir: str) -> dict[str, Any]:
     """The manifest of a finished run with the digests of everything it wrote.
 
     Args:
@@ -49,12 +50,12 @@ def with_digests(manifest: Mapping[str, Any], explanation_dir: str, attributions
     return {**whole, SELF_DIGEST: self_digest(whole)}
 
 
-def without_digests(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def without_digests(manifest: Manifest) -> dict[str, Any]:
     """The entries that were there before `with_digests`."""
     return {name: value for name, value in manifest.items() if name not in (FILES, ATTRIBUTION_FILES, SELF_DIGEST)}
 
 
-def self_digest(manifest: Mapping[str, Any]) -> str:
+def self_digest(manifest: Manifest) -> str:
     """SHA-256 of all entries but the digest itself, whatever their order."""
     entries = {name: value for name, value in manifest.items() if name != SELF_DIGEST}
     return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
@@ -108,7 +109,7 @@ def changed(uri: str) -> InputError:
     return InputError(f"{uri} is not the file that was written (its SHA-256 differs); explain the model again.")
 
 
-def check_manifest(uri: str, manifest: Mapping[str, Any]) -> None:
+def check_manifest(uri: str, manifest: Manifest) -> None:
     """Whether the entries that others rely on are there and of their kinds.
 
     Raises:
@@ -162,13 +163,13 @@ def _unusable(uri: str, why: str) -> InputError:
     return InputError(f"{uri} is damaged: {why}; explain the model again.")
 
 
-def _are_names(values: list[Any]) -> bool:
+def _are_names(values: Sequence[object]) -> bool:
     return all(isinstance(value, str) for value in values) and len(set(values)) == len(values)
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _is_finite(value: Any) -> bool:
+def _is_finite(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import pandas as pd
 import pyarrow as pa
@@ -17,7 +16,7 @@ from tfx_explain.attribution_records import CI_HIGH_PREFIX, CI_LOW_PREFIX, Recor
 from tfx_explain.consistency import Consistency, required_tables
 from tfx_explain.errors import InputError
 from tfx_explain.rows import concat_alike, concat_rows
-from tfx_explain.tables.manifest import ATTRIBUTION_FILES, FILES, SELF_DIGEST
+from tfx_explain.tables.manifest import ATTRIBUTION_FILES, FILES, SELF_DIGEST, Manifest
 
 _MAX_LISTED = 20
 
@@ -402,7 +401,7 @@ class ExplanationReader:
         return output
 
 
-def attributions_root(uri: str, manifest: Mapping[str, Any]) -> str:
+def attributions_root(uri: str, manifest: Manifest) -> str:
     """Where the attributions of an explanation are: beneath it, or elsewhere on the same storage.
 
     A manifest may come from anybody. It cannot lead to other hosts, buckets or protocols than whoever opened the

@@ -11,7 +11,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import google_crc32c
 
@@ -108,7 +108,7 @@ class _Unzipped(io.RawIOBase):
     Python's own reader raises instead, and what it had read of the last block is lost.
     """
 
-    def __init__(self, raw: Any) -> None:
+    def __init__(self, raw: BinaryIO) -> None:
         self.fault = ""
         self._raw = raw
         self._member = self._new_member()
@@ -171,7 +171,9 @@ class _Unzipped(io.RawIOBase):
         return b"".join(made)
 
 
-def _frames(uri: str, source: Any, stream: io.BufferedReader, report: Callable[[Fault], None]) -> Iterator[bytes]:
+def _frames(
+    uri: str, source: BinaryIO | io.RawIOBase, stream: io.BufferedReader, report: Callable[[Fault], None]
+) -> Iterator[bytes]:
     checksum, unpack, read, start = google_crc32c.value, _CHECKSUM.unpack, stream.read, 0
     lengths: dict[bytes, int] = {}
     wrong = ""

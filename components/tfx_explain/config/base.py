@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -43,7 +44,7 @@ class Part(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _plain(cls, value: Any, info: ValidationInfo) -> Any:
+    def _plain(cls, value: object, info: ValidationInfo) -> object:
         types = set(_leaves(cls.model_fields[str(info.field_name)].annotation))
         if any(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in types):
             if isinstance(value, list | tuple) and len(value) > MAX_SECTIONS:
@@ -54,7 +55,7 @@ class Part(BaseModel):
         return value
 
 
-def _check_number(value: Any, types: set[Any]) -> None:
+def _check_number(value: object, types: set[object]) -> None:
     """Refuses what Python takes for a number, or JSON for no number, though whoever wrote it meant something else."""
     if isinstance(value, bool) and bool not in types:
         raise ValueError(f"{'text or a number is' if str in types else 'a number is'} needed here, not true or false")
@@ -71,7 +72,7 @@ class OneOf(Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _bare_name(cls, data: Any) -> Any:
+    def _bare_name(cls, data: object) -> object:
         return {data: {}} if isinstance(data, str) else data
 
     @model_validator(mode="after")
@@ -82,7 +83,7 @@ class OneOf(Part):
         return self
 
     @model_serializer(mode="wrap")
-    def _only_the_one(self, handler: Any) -> dict[str, Any]:
+    def _only_the_one(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
         return {self.name: handler(self)[self.name]}
 
     @classmethod
@@ -127,8 +128,8 @@ class Config(Part):
             raise ConfigError(_sentence(type(self), error)) from None
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Builds the configuration from plain data, as YAML or JSON gives it."""
+    def from_dict(cls, data: object) -> Self:
+        """Builds the configuration from plain data, as YAML or JSON gives it: a mapping with text as keys."""
         if not isinstance(data, Mapping):
             raise ConfigError(f"{cls.__name__} must be a mapping of keys to values, got {type(data).__name__}.")
         for key in data:
@@ -218,13 +219,13 @@ def _known_keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     return list(model.model_fields)
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def _models_in(annotation: object) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for argument in get_args(annotation) for model in _models_in(argument)]
 
 
-def _leaves(annotation: Any) -> Iterator[Any]:
+def _leaves(annotation: object) -> Iterator[object]:
     """The types and literal values that an annotation is made of."""
     arguments = get_args(annotation)
     if get_origin(annotation) is Literal or not arguments:
@@ -233,7 +234,7 @@ def _leaves(annotation: Any) -> Iterator[Any]:
         yield from _leaves(argument)
 
 
-def _singles(value: Any) -> Iterator[Any]:
+def _singles(value: object) -> Iterator[object]:
     """What a value is made of, one or two containers deep, which is as deep as numbers lie in a section."""
     for outer in (
         value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else [value]

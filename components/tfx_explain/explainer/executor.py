@@ -18,6 +18,7 @@ from tfx_explain.errors import InputError
 from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.job.request import ExplainRequest
 from tfx_explain.models.transform.handle import TransformHandle
+from tfx_explain.tables.manifest import Manifest
 from tfx_explain.transforms.job import run_explanation
 from tfx_explain.transforms.runner import pipeline_args
 
@@ -106,7 +107,7 @@ def split_pattern(examples: list[types.Artifact], split: str, key: str) -> str:
     return str(io_utils.all_files_pattern(artifact_utils.get_split_uri(examples, split)))
 
 
-def describe_explanation(manifest: dict[str, Any]) -> dict[str, str | int | float]:
+def describe_explanation(manifest: Manifest) -> dict[str, str | int | float]:
     """What ML Metadata says of an explanation: the custom properties that `artifacts.Explanation` reads."""
     return {
         "methods": ",".join(manifest["method"]),

@@ -7,6 +7,7 @@ from typing import Any
 
 from tfx_explain.errors import InputError
 from tfx_explain.reader import ExplanationReader
+from tfx_explain.tables.manifest import Manifest
 
 NO_BASELINE = "there is no baseline yet, as on the first run"
 
@@ -52,15 +53,15 @@ def _told(what: str, ours: Any, theirs: Any, show: Any = str) -> str:
     return "" if ours == theirs else f"{what} ({show(ours)} against {show(theirs)})"
 
 
-def _references(method: str) -> Callable[[dict[str, Any]], str]:
+def _references(method: str) -> Callable[[Manifest], str]:
     """What tells a method's references apart in a manifest; of methods that have none, or are missing, nothing."""
     return lambda manifest: manifest["method"].get(method, {}).get("references_digest", "")[:8]
 
 
-def _players(manifest: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+def _players(manifest: Manifest) -> dict[str, tuple[str, ...]]:
     return {name: tuple(sorted(features)) for name, features in manifest["players"].items()}
 
 
-def _weight(manifest: dict[str, Any]) -> str | None:
+def _weight(manifest: Manifest) -> str | None:
     key: str | None = manifest["config"]["example_weight_key"]
     return key

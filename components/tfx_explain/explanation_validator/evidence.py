@@ -18,6 +18,7 @@ from tfx_explain.judgement import Evidence, RuleDescription
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.slicing import OVERALL, in_spec, spec_name, value_text
 from tfx_explain.summary.ratio import Array
+from tfx_explain.tables.manifest import Manifest
 
 
 def evidence_in(
@@ -122,7 +123,7 @@ class _Tables:
         return None
 
 
-def _largest_gap(manifest: Mapping[str, Any], method: str) -> float:
+def _largest_gap(manifest: Manifest, method: str) -> float:
     """The largest relative completeness gap of a method; of the main one in explanations of earlier versions."""
     gaps = manifest.get("completeness_gaps", {})
     return float(gaps.get(method, manifest["completeness_gap"])["max_relative"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 from typing_extensions import Self
@@ -13,6 +12,7 @@ from tfx_explain import records, storage, tables
 from tfx_explain.attribution_records import RecordLayout, attribution_frames
 from tfx_explain.errors import InputError
 from tfx_explain.judgement import Finding
+from tfx_explain.tables.manifest import Manifest
 
 _REQUIRED = ("slice", "output", "player", "value", "rank")
 _OPTIONAL_TABLES = (
@@ -46,7 +46,7 @@ class ReportData:
       title: of the page.
     """
 
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     importance: pd.DataFrame
     examples: Mapping[str, pd.DataFrame] = dataclasses.field(default_factory=dict)
     baseline_importance: pd.DataFrame | None = None
@@ -74,7 +74,7 @@ class ReportData:
             object.__setattr__(self, "baseline_importance", _complete(self.baseline_importance, "baseline_importance"))
 
     @classmethod
-    def read(cls, explanation_dir: str, manifest: Mapping[str, Any] | None = None) -> Self:
+    def read(cls, explanation_dir: str, manifest: Manifest | None = None) -> Self:
         """Reads what an explanation directory holds.
 
         Args:

@@ -31,6 +31,7 @@ from tfx_explain.report.surfaces import SurfaceSection, make_surfaces
 from tfx_explain.report.swarm import LABEL_WIDTH, WIDTH, Swarm, make_swarm
 from tfx_explain.report.waterfall import Waterfall, make_waterfalls
 from tfx_explain.slicing import OVERALL
+from tfx_explain.tables.manifest import Manifest
 
 GENERATOR = "tfx-explain"
 _MAX_NAME = 200
@@ -73,7 +74,7 @@ class _Judged:
     gauge: tuple[float, float, float, float] | None
 
 
-def render_explanation(explanation_dir: str, manifest: Mapping[str, Any] | None = None) -> str:
+def render_explanation(explanation_dir: str, manifest: Manifest | None = None) -> str:
     """The report of a written explanation.
 
     Args:
@@ -195,7 +196,7 @@ def _long(text: str) -> Markup:
     return Markup.escape(shortened(printable(words), MAX_SENTENCE))
 
 
-def _json(manifest: Mapping[str, Any]) -> Markup:
+def _json(manifest: Manifest) -> Markup:
     """The manifest as people read it; long values are cut, since all of it is in the file."""
     return Markup.escape(json.dumps(_cut(manifest), indent=1, ensure_ascii=False, default=str))
 
@@ -258,7 +259,7 @@ def _heading(slice_key: str, output: str, data: ReportData, *, several_slices: b
     return ", ".join([*[output] * (len(data.outputs) > 1), *[slice_key] * several_slices])
 
 
-def _unit(manifest: Mapping[str, Any]) -> str:
+def _unit(manifest: Manifest) -> str:
     space = story.at(manifest, "model", "output_space")
     return {"logit": "log-odds", "probability": "probability"}.get(str(space), "units of the output")
 

@@ -12,6 +12,7 @@ from tfx_explain.printable import shortened
 from tfx_explain.report.ranking import Bar, Ranking
 from tfx_explain.report.text import count, number, percent
 from tfx_explain.tables import SHAPLEY, attributing_methods
+from tfx_explain.tables.manifest import Manifest
 
 _MAX_NAME = 100
 _ESTIMATORS = {
@@ -52,7 +53,7 @@ _DIFFERENCE = (
 """Of products: each factor is linear along the line, so that both share a product out alike."""
 
 
-def at(manifest: Mapping[str, Any], *path: str) -> Any:
+def at(manifest: Manifest, *path: str) -> Any:
     """The entry at a path of keys; None where any of them is missing."""
     entry: Any = manifest
     for key in path:
@@ -109,7 +110,7 @@ def _lead(bars: Sequence[Bar]) -> list[Markup]:
     return [Markup("Its lead over <b>{}</b> is not certain: their intervals overlap.").format(second)]
 
 
-def row_totals(manifest: Mapping[str, Any]) -> dict[str, int]:
+def row_totals(manifest: Manifest) -> dict[str, int]:
     """Rows over all explained splits: `read`, `explained` (where known) and `failed`."""
     splits = at(manifest, "counts") or {}
     totals = {
@@ -120,7 +121,7 @@ def row_totals(manifest: Mapping[str, Any]) -> dict[str, int]:
     return {**totals, "failed": sum(n for reasons in failures(manifest).values() for n in reasons.values())}
 
 
-def failures(manifest: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+def failures(manifest: Manifest) -> dict[str, dict[str, int]]:
     """Split -> reason -> rows that could not be explained."""
     found = at(manifest, "failures") or {}
     nested = {str(split): dict(reasons) for split, reasons in found.items() if isinstance(reasons, Mapping)}
@@ -128,7 +129,7 @@ def failures(manifest: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     return {**nested, **({"all": flat} if flat else {})}
 
 
-def facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+def facts(manifest: Manifest) -> list[tuple[str, str]]:
     """How the explanation was made: (label, text), as far as the manifest says."""
     found = [
         ("Method", "; ".join(filter(None, map(str, (_method(manifest), *_path_methods(manifest)))))),
@@ -149,46 +150,46 @@ def facts(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(label, str(text)) for label, text in found if text not in (None, "")]
 
 
-def _method(manifest: Mapping[str, Any]) -> str:
+def _method(manifest: Manifest) -> str:
     estimator = at(manifest, "method", "shapley", "estimator")
     detail = _ESTIMATORS.get(str(estimator), str(estimator)) if estimator else ""
     return f"Interventional Shapley values{': ' if detail else ''}{detail}" if at(manifest, "method", "shapley") else ""
 
 
-def _path_methods(manifest: Mapping[str, Any]) -> list[str]:
+def _path_methods(manifest: Manifest) -> list[str]:
     """Methods of gradients, each in a few words."""
     return [text for name, (text, _) in _PATH_METHODS.items() if at(manifest, "method", name)]
 
 
-def differences(manifest: Mapping[str, Any]) -> str:
+def differences(manifest: Manifest) -> str:
     """How methods that attribute differ where there are several, in a sentence; else empty."""
     methods = [name for name in attributing_methods(manifest) if name == SHAPLEY or name in _PATH_METHODS]
     return _DIFFERENCE if len(methods) > 1 else ""
 
 
-def main_method(manifest: Mapping[str, Any]) -> str:
+def main_method(manifest: Manifest) -> str:
     """The first method that attributes; empty where none does."""
     return next(iter(attributing_methods(manifest)), "")
 
 
-def base_value_is(manifest: Mapping[str, Any]) -> str:
+def base_value_is(manifest: Manifest) -> str:
     """What the base value of the main method is, in words."""
     references = at(manifest, "method", main_method(manifest), "references")
     return "the mean over the background" if references is None else "the output at the method's reference rows"
 
 
-def caveats(manifest: Mapping[str, Any]) -> list[str]:
+def caveats(manifest: Manifest) -> list[str]:
     """What the attributions of each method do not say."""
     said = {SHAPLEY: _OF_SHAPLEY, **{name: caveat for name, (_, caveat) in _PATH_METHODS.items()}}
     return [said[name] for name in attributing_methods(manifest) if name in said]
 
 
-def _unit(manifest: Mapping[str, Any]) -> str:
+def _unit(manifest: Manifest) -> str:
     space, note = at(manifest, "model", "output_space"), at(manifest, "model", "output_space_note")
     return "; ".join(str(part) for part in (_SPACES.get(str(space), space), note) if part)
 
 
-def _cost(manifest: Mapping[str, Any]) -> str:
+def _cost(manifest: Manifest) -> str:
     shapley = at(manifest, "method", "shapley")
     parts = [
         (at(shapley, "coalitions_per_background_row"), "coalitions per background row"),
@@ -198,7 +199,7 @@ def _cost(manifest: Mapping[str, Any]) -> str:
     return ", ".join(f"{count(value)} {label}" for value, label in parts if value is not None)
 
 
-def _background(manifest: Mapping[str, Any]) -> str:
+def _background(manifest: Manifest) -> str:
     background = at(manifest, "background") or {}
     if not background.get("num_rows"):
         return ""
@@ -208,7 +209,7 @@ def _background(manifest: Mapping[str, Any]) -> str:
     return f"{count(background['num_rows'])} rows{split}{how}{digest}"
 
 
-def _base_values(manifest: Mapping[str, Any]) -> str:
+def _base_values(manifest: Manifest) -> str:
     values, outputs = at(manifest, "base_values"), at(manifest, "outputs") or ()
     own = at(manifest, "method", main_method(manifest), "base_values")
     if own is not None and isinstance(values, Mapping) and len(own) == len(values):
@@ -223,7 +224,7 @@ def _base_values(manifest: Mapping[str, Any]) -> str:
     return whose + ", ".join(named)
 
 
-def _completeness(manifest: Mapping[str, Any]) -> str:
+def _completeness(manifest: Manifest) -> str:
     gap = at(manifest, "completeness_gap", "max_abs")
     if gap is None:
         return ""
@@ -236,12 +237,12 @@ def _pairs(entries: Any) -> str:
     return ", ".join(f"{k} {v}" for k, v in entries.items() if v) if isinstance(entries, Mapping) else ""
 
 
-def _versions(manifest: Mapping[str, Any]) -> str:
+def _versions(manifest: Manifest) -> str:
     own = at(manifest, "tfx_explain_version")
     return ", ".join(filter(None, [f"tfx-explain {own}" if own else "", _pairs(at(manifest, "versions"))]))
 
 
-def _time(manifest: Mapping[str, Any]) -> str:
+def _time(manifest: Manifest) -> str:
     total, created = at(manifest, "timings_seconds", "total"), at(manifest, "created")
     return ", ".join(
         filter(None, [f"{float(total):,.1f} s" if total is not None else "", f"made {created}" if created else ""])

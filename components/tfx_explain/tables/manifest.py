@@ -10,6 +10,9 @@ from tfx_explain.tables.columns import SHAPLEY
 
 Kinds = tuple[type, ...]
 
+Manifest = Mapping[str, Any]
+"""A manifest as JSON has it; `ENTRIES` says what is in it."""
+
 FILES = "files"
 ATTRIBUTION_FILES = "attribution_files"
 ATTRIBUTION_METHODS = "attribution_methods"
@@ -220,7 +223,7 @@ ENTRIES = (
 )
 
 
-def attributing_methods(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+def attributing_methods(manifest: Manifest) -> tuple[str, ...]:
     """The methods whose attributions the records of an explanation hold, the main one first."""
     earlier = [name for name in (SHAPLEY,) if name in manifest.get("method", {})]
     return tuple(manifest.get(ATTRIBUTION_METHODS, earlier))
