@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfx_explain.errors import InputError, ModelError
 from tfx_explain.models import load_model
 from tfx_explain.models.features import Inputs
+from tfx_explain.models.path_pieces import Pieces
 
 FEATURES = ("u", "v", "w")
 PLAYERS = [["u"], ["v"], ["w"]]
@@ -117,3 +118,130 @@ def test_python_models_have_no_gradients(tmp_path):
     model = load_model("nowhere", module_file=str(module_file))
     with pytest.raises(ModelError, match="has no gradients; use `shapley`"):
         model.paths(rows(2, 0, ("u",)), [["u"]])
+
+
+def test_outputs_beyond_the_last_are_refused(tmp_path):
+    paths = tensors_model(tmp_path, FORMULAS["linear"][0]).paths(rows(2, 0), PLAYERS)
+    points = paths.enter(rows(2, 0))
+    with pytest.raises(InputError, match="Output 1 was asked for, but the model has 1"):
+        paths.values(points, points, np.zeros((2, 1)), np.ones((2, 1), np.int64))
+
+
+def dense_score(u, v, w):
+    rng = np.random.default_rng(3)
+    kernels = [tf.constant(rng.normal(size=shape).astype(np.float32)) for shape in ((3, 16), (16, 16), (16, 10))]
+    hidden = tf.tanh(tf.tanh(tf.stack([u, v, w], axis=1) @ kernels[0]) @ kernels[1])
+    return tf.nn.softmax(hidden @ kernels[2])
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory):
+    """A small network of ten outputs."""
+    model = tensors_model(tmp_path_factory.mktemp("dense"), dense_score)
+    return model, model.paths(rows(9, 2), PLAYERS)
+
+
+def test_each_row_is_asked_for_outputs_of_its_own(dense):
+    model, paths = dense
+    x, b = rows(3, 1), rows(3, 2)
+    # More than fit one call, in any order.
+    outputs = np.stack([np.random.default_rng(row).permutation(10) for row in range(3)])
+    made = integrated(paths, paths.enter(b), paths.enter(x), 256, outputs)
+    difference = np.take_along_axis(model.predict(x) - model.predict(b), outputs, axis=1)
+    np.testing.assert_allclose(made.sum(axis=1), difference, atol=1e-4)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_row_has_the_same_bits_alone_and_among_others(dense, compiled, monkeypatch):
+    _, paths = dense
+    monkeypatch.setattr(paths, "_compiles", compiled)
+    ends, starts, rng = paths.enter(rows(9, 1)), paths.enter(rows(9, 2)), np.random.default_rng(0)
+    outputs, alphas, weights = rng.integers(0, 10, (9, 2)), rng.random((9, 21)), rng.random((9, 21))
+    strata = np.sort(rng.random((9, 9, 50)), axis=2)
+
+    def all_of(chosen):
+        row = np.array(chosen)
+        given = starts.take(row), ends.take(row), alphas[row]
+        estimates = paths.expected(starts, ends.take(row), np.full(9, 1 / 9), strata[row], outputs[row])
+        return [
+            paths.values(*given, outputs[row]),
+            paths.along(*given, weights[row], outputs[row]),
+            estimates.values,
+            estimates.design_variance,
+            estimates.background_variance,
+        ]
+
+    together = all_of([4, 8, 0, 1, 2, 3, 7, 6, 5])
+    for place, row in ((0, 4), (1, 8), (8, 5)):
+        for alone, among in zip(all_of([row]), together, strict=True):
+            np.testing.assert_array_equal(alone[0], among[place])
+
+
+def test_compiled_or_not_contributions_are_the_same(dense, monkeypatch):
+    _, paths = dense
+    assert paths._compiles
+    ends, starts, outputs = paths.enter(rows(4, 1)), paths.enter(rows(4, 2)), np.ones((4, 1), np.int64)
+    compiled = integrated(paths, starts, ends, 16, outputs)
+    assert paths._compiles, "XLA refused"
+    monkeypatch.setattr(paths, "_compiles", False)
+    np.testing.assert_allclose(compiled, integrated(paths, starts, ends, 16, outputs), rtol=1e-4, atol=1e-6)
+
+
+def test_many_steps_from_one_reference_are_more_than_one_call(dense, monkeypatch):
+    _, paths = dense
+    ends, starts, rng = paths.enter(rows(3, 1)), paths.enter(rows(2, 2)), np.random.default_rng(0)
+    given = starts, ends, np.array([0.3, 0.7]), np.sort(rng.random((3, 2, 40)), axis=2), np.ones((3, 1), np.int64)
+    whole = paths.expected(*given)
+    monkeypatch.setattr(paths, "rows_per_call", 32)
+    in_parts = paths.expected(*given)
+    for name in ("values", "design_variance", "background_variance"):
+        np.testing.assert_allclose(getattr(in_parts, name), getattr(whole, name), rtol=1e-3, atol=1e-9)
+
+
+def test_only_rows_that_are_no_numbers_are_no_numbers(dense):
+    _, paths = dense
+    x = rows(3, 1)
+    x.columns["v"][1] = np.nan
+    made = integrated(paths, paths.enter(rows(3, 2)), paths.enter(x), 16, np.zeros((3, 1), np.int64))
+    assert np.isnan(made).any(axis=(1, 2)).tolist() == [False, True, False]
+
+
+def test_what_does_not_move_contributes_nothing_even_where_its_gradient_is_infinite(tmp_path):
+    model = tensors_model(tmp_path, lambda u, v, w: tf.sqrt(u) + v + w)
+    x, b = rows(2, 1), rows(2, 2)
+    x.columns["u"][:] = b.columns["u"][:] = 0.0
+    paths = model.paths(b, PLAYERS)
+    made = integrated(paths, paths.enter(b), paths.enter(x), 4, np.zeros((2, 1), np.int64))
+    assert not made[:, 0].any()
+    np.testing.assert_allclose(made.sum(axis=1), model.predict(x) - model.predict(b), rtol=1e-4, atol=1e-6)
+
+
+def test_features_of_no_player_stay_those_of_the_end(tmp_path):
+    model, x, b = tensors_model(tmp_path, FORMULAS["multilinear"][0]), rows(4, 1), rows(4, 2)
+    paths = model.paths(b, [["u", "v"], ["unheard of"]])
+    made = integrated(paths, paths.enter(b), paths.enter(x), 64, np.zeros((4, 1), np.int64))
+    assert not made[:, 1].any()
+    mixed = Inputs(4, {**b.columns, "w": x.columns["w"]})
+    np.testing.assert_allclose(made.sum(axis=1), model.predict(x) - model.predict(mixed), atol=1e-3)
+    nobody = model.paths(b, [["unheard of"]])
+    assert not integrated(nobody, nobody.enter(b), nobody.enter(x), 4, np.zeros((4, 1), np.int64)).any()
+
+
+@pytest.mark.parametrize("n_points", [1, 2, 3, 5, 16, 21, 24, 100])
+def test_pieces_hold_each_point_once(n_points):
+    alphas = np.random.default_rng(n_points).random((3, n_points))
+    pieces = Pieces.of(alphas, np.ones_like(alphas))
+    kept = pieces.steps[1] > 0
+    np.testing.assert_array_equal(pieces.steps[0][kept], alphas.ravel())
+    np.testing.assert_array_equal(pieces.paths, np.repeat(np.arange(3), pieces.per_path))
+    assert pieces.steps[1].sum() == alphas.size
+
+
+def test_no_rows(dense):
+    _, paths = dense
+    nobody = paths.enter(rows(3, 1)).take(np.arange(0))
+    outputs = np.zeros((0, 2), np.int64)
+    assert paths.values(nobody, nobody, np.zeros((0, 5)), outputs).shape == (0, 5, 2)
+    assert paths.along(nobody, nobody, np.zeros((0, 5)), np.zeros((0, 5)), outputs).shape == (0, 3, 2)
+    some = paths.enter(rows(2, 1))
+    assert paths.expected(some, nobody, np.ones(2) / 2, np.zeros((0, 2, 3)), outputs).values.shape == (0, 3, 2)

@@ -97,3 +97,16 @@ def test_preprocessing_is_done_before_rows_are_mixed(transform_model_dir, tools)
     assert [port.encoding for port in stage._ports] == ["dense"]
     values = model.block_values(background, background, players, tools.random_blocks(3, 20))
     assert np.isfinite(values).all()
+
+
+def test_paths_lead_through_what_transform_makes_of_features(transform_model_dir, tools):
+    model, data = load_model(transform_model_dir), tools.Data(SCHEMA)
+    x, b = (model.inputs(data.batch(data.rows(9, seed))) for seed in (1, 2))
+    paths = model.paths(b, [["income"], ["race"], ["dependents"]])
+    alphas = np.tile((np.arange(256) + 0.5) / 256, (9, 1))
+    weights, outputs = np.full_like(alphas, 1 / 256), np.zeros((9, 1), np.int64)
+    made = paths.along(paths.enter(b), paths.enter(x), alphas, weights, outputs)
+    difference = model.predict(x) - model.predict(b)
+    np.testing.assert_allclose(made.sum(axis=1), difference, atol=0.01 * abs(difference).max())
+    assert (abs(made).max(axis=(0, 2)) > 0).all()
+    assert paths.note == ""

@@ -86,15 +86,19 @@ class GraphPaths:
     def values(self, starts: Points, ends: Points, alphas: FloatArray, outputs: IntArray) -> FloatArray:
         """(P, e, c) outputs at points of paths."""
         n_paths, n_points = alphas.shape
-        made = self._in_pieces(self._values, starts, ends, outputs, Pieces.of(alphas))
-        return made.reshape(n_paths, -1, outputs.shape[1])[:, :n_points]
+        pieces = Pieces.of(alphas)
+        made = self._in_pieces(self._values, starts, ends, outputs, pieces, (pieces.size, outputs.shape[1]))
+        return made.reshape(n_paths, pieces.per_path * pieces.size, outputs.shape[1])[:, :n_points]
 
     def along(
         self, starts: Points, ends: Points, alphas: FloatArray, weights: FloatArray, outputs: IntArray
     ) -> FloatArray:
         """(P, n_players, c) weighted sums of contributions."""
         pieces = Pieces.of(alphas, weights)
-        parts = [self._in_pieces(self._along, starts, ends, part, pieces) for part in _columns(outputs)]
+        parts = [
+            self._in_pieces(self._along, starts, ends, part, pieces, (self.n_players, part.shape[1]))
+            for part in _columns(outputs)
+        ]
         made = np.concatenate(parts, axis=-1)
         return np.asarray(made.reshape(len(alphas), pieces.per_path, *made.shape[1:]).sum(axis=1))
 
@@ -136,28 +140,34 @@ class GraphPaths:
         for row, steps in enumerate(alphas):
             copies = np.full(len(references), row)
             pieces = Pieces.of(steps)
-            made = self._in_pieces(self._steps, references, examples.take(copies), outputs[copies], pieces)
-            by_step = made.reshape(len(references), -1, *made.shape[2:])[:, : steps.shape[1]]
-            sums[:, row] = ReferenceSums.of_steps(by_step, weights).sums
+            ends, shape = examples.take(copies), (pieces.size, *sums.shape[2:])
+            made = self._in_pieces(self._steps, references, ends, outputs[copies], pieces, shape)
+            by_step = made.reshape(len(references), -1, *sums.shape[2:])[:, : steps.shape[1]]
+            sums[:, row] = ReferenceSums.of_steps(by_step, weights).sums[:, 0]
         return sums
 
     def _in_pieces(
-        self, variants: Variants, starts: Points, ends: Points, outputs: IntArray, pieces: Pieces
+        self,
+        variants: Variants,
+        starts: Points,
+        ends: Points,
+        outputs: IntArray,
+        pieces: Pieces,
+        shape: tuple[int, ...],
     ) -> FloatArray:
-        """(n_pieces, ...) what a function makes of each piece of the paths."""
+        """(n_pieces, *shape) what a function makes of each piece of the paths."""
         check_outputs(outputs, self._n_outputs)
         finite = (finite_rows(starts) & finite_rows(ends))[pieces.paths]
         n_bytes = self._bytes(ends, pieces.size)
         if n_bytes is not None:
             n_bytes = n_bytes[pieces.paths]
-        made: FloatArray | None = None
+        made = np.empty((len(pieces.paths), *shape))
         for call in self._calls(finite, n_bytes, max(self.rows_per_call // pieces.size, 1)):
             rows = pieces.paths[call.items]
             steps = tuple(step[call.items] for step in pieces.steps)
             part = self._run(variants, call.compiled, starts.take(rows), ends.take(rows), outputs[rows], steps)
-            made = np.empty((len(finite), *part.shape[1:])) if made is None else made
             made[call.items[: call.n]] = part[: call.n]
-        return np.zeros((0, 0)) if made is None else made
+        return made
 
     def _calls(self, finite: BoolArray, n_bytes: FloatArray | None, size: int) -> Iterator[Call]:
         return calls(finite & self._compiles, n_bytes, size, self._what)

@@ -137,17 +137,18 @@ class PathCalls:
     ) -> tf.Tensor:
         """(4, p, n_players, c) sums over q references (see `path_sums`), at points of alphas (p, q, s)."""
         p, q, s = alphas.shape
+        squares = tf.square(weights)
         moves = _moves(references[None], ends[:, None])[:, :, None]
         points = _inside(references[None, :, None], moves, alphas[:, :, :, None])
         made = []
         for gradient in self._gradients(points, _repeated(fixed, p, q * s), outputs):
             of_players = self._moving.by_player(tf.math.multiply_no_nan(gradient, moves))
-            mean = tf.cast(tf.reduce_mean(of_players, axis=2), tf.float64)
+            mean = tf.cast(_mean_of_steps(of_players), tf.float64)
             bends = of_players[:, :, :-2] - 2.0 * of_players[:, :, 1:-1] + of_players[:, :, 2:]
-            spread = tf.cast(tf.reduce_mean(tf.square(bends), axis=2), tf.float64) / (6.0 * s)
-            w = weights[None, :, None]
-            terms = (w * mean, w * w * mean, w * w * mean * mean, w * w * spread)
-            made.append(tf.stack([tf.reduce_sum(term, axis=1) for term in terms]))
+            spread = tf.cast(_mean_of_steps(tf.square(bends)), tf.float64) / (6.0 * s)
+            first = tf.matmul(tf.stack([weights, squares])[None], mean)
+            second = tf.matmul(squares[None, None], tf.concat([tf.square(mean), spread], axis=2))
+            made.append(tf.stack([first[:, 0], first[:, 1], *tf.split(second[:, 0], 2, axis=1)]))
         return tf.stack(made, axis=-1)
 
     def _gradients(self, points: tf.Tensor, fixed: Sequence[PortValue], outputs: tf.Tensor) -> list[tf.Tensor]:
@@ -193,6 +194,15 @@ def _inside(starts: tf.Tensor, moves: tf.Tensor, alphas: tf.Tensor) -> tf.Tensor
 def _moves(starts: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
     """From start to end; 0 where both are the same, infinity included."""
     return tf.where(tf.equal(starts, ends), tf.zeros([], starts.dtype), ends - starts)
+
+
+def _mean_of_steps(values: tf.Tensor) -> tf.Tensor:
+    """(p, q, n) means of (p, q, s, n).
+
+    Products of matrices round alike in all rows; TensorFlow's sums over an axis between others do not.
+    """
+    n_steps = values.shape[2]
+    return tf.matmul(tf.fill([1, 1, 1, n_steps], tf.constant(1.0 / n_steps, values.dtype)), values)[:, :, 0]
 
 
 def _repeated(fixed: Sequence[PortValue], n_rows: int, times: int) -> list[PortValue]:

@@ -90,15 +90,20 @@ def _refuse(of: FeatureCut, name: str, beyond: Beyond, graph: tf.Graph, what: st
             f"The output of {what} has no gradient by feature {of.feature}, as {_where(name, beyond, graph)} has none; "
             "use `shapley`."
         )
-    dtype = graph.get_tensor_by_name(name).dtype.name
     if name in beyond.meetings:
+        meeting = graph.get_operation_by_name(beyond.meetings[name][0])
+        if any(out.dtype.is_floating for out in meeting.outputs):
+            raise ModelError(
+                f"{what} has no float tensor of feature {of.feature} alone, with one row for each example, before "
+                f"{_op(graph, meeting.name)}, where it meets others, so no path leads through it; use `shapley`."
+            )
         raise ModelError(
-            f"{what} combines feature {of.feature} as {dtype} with others, in {_where(name, beyond, graph)}, before it "
-            "becomes a float of its own, so no path leads through it; use `shapley`."
+            f"{what} combines feature {of.feature} with others in {_op(graph, meeting.name)} before it becomes a float "
+            "of its own, so no path leads through it; use `shapley`."
         )
     raise ModelError(
-        f"{what} reads feature {of.feature} as {dtype} up to {_where(name, beyond, graph)} and has no float of its own "
-        "for it, so no path leads through it; use `shapley`."
+        f"{what} has no float tensor of feature {of.feature} for a path to lead through, as of "
+        f"{_where(name, beyond, graph)}; use `shapley`."
     )
 
 

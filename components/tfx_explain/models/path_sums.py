@@ -23,7 +23,7 @@ class ReferenceSums:
 
     @classmethod
     def of_steps(cls, contributions: FloatArray, weights: FloatArray) -> ReferenceSums:
-        """Of one row.
+        """Of one row, n = 1.
 
         Args:
           contributions: (B, S, n_players, c) of each step.
