@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from tfx_explain.attribution import Design, PooledRegression, Surrogate, fit_surrogate, make_design
 from tfx_explain.methods.shapley.row_explainer import design_count
-from tfx_explain.summary import ImportanceAccumulator
+from tfx_explain.summary import ImportanceAccumulator, Noise
 
 Array = npt.NDArray[np.float64]
 
@@ -126,8 +126,8 @@ def summarised(game: Game, rows: Array, background: Array, estimator: str, budge
             np.where(np.abs(x[..., 0]) < 1e-12, 0.0, x[..., 0]) for x in (found.values, found.design_std_error)
         )
         none, zeros = np.zeros_like(phi), np.zeros(len(own))
-        noise, design_ids = error * found.noise_ratio, np.full(len(own), number)
-        accumulator.add(phi, error, none, zeros, zeros, noise=noise, design_ids=design_ids)
+        noise = Noise(error * found.noise_ratio, np.full(len(own), number))
+        accumulator.add(phi, error, none, zeros, zeros, noise=noise)
         sizes += np.abs(phi).sum(axis=0) / n
     return accumulator.result(), sizes
 

@@ -10,7 +10,7 @@ import pytest
 from tfx_explain.judgement import Evidence, apply_rule
 from tfx_explain.judgement.details import Interactions, SliceContrast
 from tfx_explain.judgement.drift.comparison import Comparison, Moments
-from tfx_explain.summary import ImportanceAccumulator
+from tfx_explain.summary import ImportanceAccumulator, Noise
 
 RUNS = 300
 OFTEN = RUNS * 0.05 + 3 * math.sqrt(RUNS * 0.05 * 0.95)
@@ -27,7 +27,7 @@ def explanation(rng, means=TRUTH, noise=0.15):
     errors = noise * (math.sqrt(0.9) * common + math.sqrt(0.1) * rng.normal(size=shape))
     accumulator, zeros = ImportanceAccumulator(len(means)), np.zeros(N)
     phi = means * (1 + 0.3 * rng.normal(size=shape)) + errors
-    accumulator.add(phi, np.full(shape, noise), np.zeros(shape), zeros, zeros, design_ids=ids)
+    accumulator.add(phi, np.full(shape, noise), np.zeros(shape), zeros, zeros, noise=Noise(design_ids=ids))
     return accumulator.result()
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfx_explain.errors import ConfigError, InputError
-from tfx_explain.summary import ImportanceAccumulator
+from tfx_explain.summary import ImportanceAccumulator, Noise
 
 D = 4
 
@@ -32,9 +32,14 @@ def _take(batch, rows):
     return {name: values[rows] for name, values in batch.items()}
 
 
+def _arguments(batch):
+    figures = {name: values for name, values in batch.items() if name not in ("noise", "design_ids")}
+    return {**figures, "noise": Noise(batch["noise"], batch["design_ids"])}
+
+
 def _accumulate(batch):
     accumulator = ImportanceAccumulator(batch["attributions"].shape[1])
-    accumulator.add(**batch)
+    accumulator.add(**_arguments(batch))
     return accumulator
 
 
@@ -86,7 +91,7 @@ def test_unweighted_figures_equal_numpy_on_the_whole_data():
     phi, size = batch["attributions"], np.abs(batch["attributions"])
     error_squared = batch["design_std_error"] ** 2 + batch["background_std_error"] ** 2
     accumulator = ImportanceAccumulator(D)
-    accumulator.add(**{name: values for name, values in batch.items() if name != "weights"})
+    accumulator.add(**{name: values for name, values in _arguments(batch).items() if name != "weights"})
     summary = accumulator.result()
     assert summary.n_examples == summary.n_effective == 500
     np.testing.assert_allclose(summary.mean_abs, size.mean(0), rtol=1e-12)
@@ -246,7 +251,7 @@ def test_unusable_batches_are_refused_in_one_sentence(change, words):
 
 
 def _accumulate_as(batch):
-    ImportanceAccumulator(D).add(**batch)
+    ImportanceAccumulator(D).add(**_arguments(batch))
 
 
 def test_other_players_and_other_confidences_are_refused():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfx_explain.judgement import Evidence, apply_rule
-from tfx_explain.summary import ImportanceAccumulator
+from tfx_explain.summary import ImportanceAccumulator, Noise
 from tfx_explain.summary.ratio import parts_of
 from tfx_explain.summary.sizes import NoisyMoments, debiased_sizes
 from tfx_explain.summary.slices import compare_with_rest
@@ -62,7 +62,7 @@ def explanation(rng, n=N, scales=SCALES, noise=NOISE, shared=0.3, n_designs=4, o
     errors = noise * (np.sqrt(shared) * common + np.sqrt(1 - shared) * rng.normal(size=phi.shape))
     accumulator = ImportanceAccumulator(len(scales))
     known, none = np.full(phi.shape, noise), np.zeros(n)
-    accumulator.add(phi + errors, known, np.zeros_like(phi), none, none, design_ids=design_ids)
+    accumulator.add(phi + errors, known, np.zeros_like(phi), none, none, noise=Noise(design_ids=design_ids))
     return accumulator
 
 
@@ -190,7 +190,7 @@ def test_noise_that_is_cut_off_at_0_in_many_players_does_not_move_the_shares_of_
         errors = 0.06 * np.sqrt(0.5) * (common + rng.normal(size=(300, 60)))
         accumulator = ImportanceAccumulator(60)
         known, none = np.full((300, 60), 0.06), np.zeros(300)
-        accumulator.add(truth + errors, known, np.zeros((300, 60)), none, none, design_ids=ids)
+        accumulator.add(truth + errors, known, np.zeros((300, 60)), none, none, noise=Noise(design_ids=ids))
         found = accumulator.result()
         middle = (found.share_ci_low + found.share_ci_high)[:7] / 2
         off.append([middle.sum(), found.share[:7].sum(), parts_of(found.mean_abs, found.uncut.sum())[:7].sum()])

@@ -23,7 +23,7 @@ from tfx_explain.methods.outputs import looks_like_probabilities
 from tfx_explain.methods.registry import methods_of
 from tfx_explain.slicing import OVERALL, SliceKey, in_spec, slice_name, spec_name
 from tfx_explain.summary.counts import RowCount
-from tfx_explain.summary.importance import ImportanceSummary
+from tfx_explain.summary.importance_summary import ImportanceSummary
 
 _N_TOP = 10
 _MAX_REASONS = 50

@@ -14,7 +14,7 @@ from typing_extensions import Self
 from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.judgement.details import Interactions, SignedMeans, SliceContrast, Steps
 from tfx_explain.judgement.wording import count, joined
-from tfx_explain.summary.importance import ImportanceSummary
+from tfx_explain.summary.importance_summary import ImportanceSummary
 from tfx_explain.summary.ratio import Array
 
 ONLY_NOISE = (

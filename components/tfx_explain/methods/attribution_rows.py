@@ -13,7 +13,7 @@ import numpy.typing as npt
 from tfx_explain.attribution.result import population_dof
 from tfx_explain.methods.attribution_tables import INTERACTIONS, SIZES
 from tfx_explain.methods.method import Contributed, SliceRows
-from tfx_explain.summary.importance import ImportanceAccumulator
+from tfx_explain.summary.importance import ImportanceAccumulator, Noise
 from tfx_explain.summary.interactions import InteractionAccumulator
 from tfx_explain.summary.ratio import Array
 from tfx_explain.summary.sizes import NoisyMoments, debiased_sizes
@@ -77,7 +77,7 @@ class AttributionRows:
         """What `ImportanceAccumulator.add` takes of some rows for one output."""
         names = ("attributions", "design_std_error", "background_std_error", "completeness_gap", "prediction")
         figures = tuple(getattr(self, name)[..., index][rows] for name in names)
-        return (*figures, weights, self.noise(index, rows), self.design_ids[rows])
+        return (*figures, weights, Noise(self.noise(index, rows), self.design_ids[rows]))
 
 
 def change_of_sizes(

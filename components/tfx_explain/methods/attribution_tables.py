@@ -13,7 +13,8 @@ import pandas as pd
 from tfx_explain import tables
 from tfx_explain.methods.method import BASELINE, CANDIDATE, DIFFERENCE, Accumulated
 from tfx_explain.slicing import OVERALL
-from tfx_explain.summary.importance import ImportanceAccumulator, ImportanceSummary
+from tfx_explain.summary.importance import ImportanceAccumulator
+from tfx_explain.summary.importance_summary import ImportanceSummary
 from tfx_explain.summary.interactions import InteractionSummary
 from tfx_explain.summary.ratio import t_quantile
 from tfx_explain.summary.sizes import NoisyMoments

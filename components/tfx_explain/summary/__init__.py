@@ -1,7 +1,8 @@
 """Pure, mergeable summaries of attributions."""
 
 from tfx_explain.summary.grids import Bins, Grid, choose_bins, choose_grid
-from tfx_explain.summary.importance import ImportanceAccumulator, ImportanceSummary
+from tfx_explain.summary.importance import ImportanceAccumulator, Noise
+from tfx_explain.summary.importance_summary import ImportanceSummary
 from tfx_explain.summary.profiles import (
     AccumulatedLocalEffectsAccumulator,
     Curve,
@@ -17,6 +18,7 @@ __all__ = [
     "IceCurves",
     "ImportanceAccumulator",
     "ImportanceSummary",
+    "Noise",
     "PartialDependenceAccumulator",
     "choose_bins",
     "choose_grid",

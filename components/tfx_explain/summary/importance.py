@@ -12,85 +12,24 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.errors import ConfigError, InputError
+from tfx_explain.summary.importance_summary import ImportanceSummary
 from tfx_explain.summary.moments import ThirdMoments
 from tfx_explain.summary.ratio import Array, share_interval, t_quantile
 from tfx_explain.summary.sizes import NoisyMoments, debiased_sizes
 
 
 @dataclasses.dataclass(frozen=True)
-class ImportanceSummary:
-    """What a set of attributions says about each player; d players, all in units of the model's output.
-
-    Intervals use Student's t with n - 1 degrees of freedom (n_effective - 1 for weighted examples) and say how far the
-    figures may be from those of exact attributions of all examples of the same kind, given this background: they count
-    the spread over examples and the noise of sampled coalitions, also as far as examples share it (see `sizes`). The
-    background's own error does not shrink with more examples; `mean_background_std_error` bounds what it adds.
+class Noise:
+    """What is known of the errors that n examples' attributions have from the coalitions that were drawn.
 
     Attributes:
-      n_examples: examples of positive weight.
-      n_effective: (sum w)^2 / sum w^2; equals n_examples without weights.
-      mean_abs: (d,) mean |attribution| without the bias that noise of the attributions gives it, not below 0.
-      cut_off: (d,) that mean where it is below 0 by chance, and was cut off there; else 0. Sums over players are of
-        `uncut`, since what is cut off in many players would make them too large.
-      mean_abs_covariance: (d, d) covariance of the errors of those means; NaN below two examples, and where the noise
-        of an attribution is unknown.
-      mean_signed: (d,) mean attribution.
-      mean_signed_std_error: (d,) its standard error.
-      rms: (d,) root mean square attribution.
-      rms_debiased: (d,) sqrt(mean(attribution^2 - std_error^2)), clipped at 0: noise in the attributions makes
-        `rms` too large, not this. NaN where a standard error of an attribution is unknown.
-      std_error: (d,) standard error of `mean_abs`.
-      skewness: (d,) of sizes of attributions over examples; NaN below three, and for players of less than a millionth
-        of all importance, whose attributions may be nothing but rounding.
-      signed_skewness: (d,) of attributions, likewise.
-      ci_low: (d,) lower end of the interval of `mean_abs`, not below 0.
-      ci_high: (d,) upper end.
-      rank: (d,) 1 = most important; equal importances share the best rank.
-      share: (d,) mean_abs / sum of mean_abs; 0 where everything is 0. Too small where much was cut off.
-      share_std_error: (d,) its standard error (delta method).
-      share_ci_low: (d,) lower end of Fieller's interval of the part of the sum of `uncut`; not above `share`.
-      share_ci_high: (d,) upper end; not below `share`.
-      mean_design_std_error: (d,) mean over examples of the error from sampling coalitions.
-      mean_background_std_error: (d,) mean over examples of the error from sampling background rows.
-      max_completeness_gap: largest |completeness gap| of any example.
-      max_relative_completeness_gap: largest |completeness gap| / (1 + |prediction|) of any example.
+      std: (n, d) standard deviations, as near as can be; None = `design_std_error`, which may be on the safe side.
+      design_ids: (n,) numbers, below `sizes.MAX_DESIGNS`, of the coalitions that an example shares with others; None =
+        one for all.
     """
 
-    n_examples: int
-    n_effective: float
-    mean_abs: Array
-    cut_off: Array
-    mean_abs_covariance: Array
-    mean_signed: Array
-    mean_signed_std_error: Array
-    rms: Array
-    rms_debiased: Array
-    std_error: Array
-    skewness: Array
-    signed_skewness: Array
-    ci_low: Array
-    ci_high: Array
-    rank: npt.NDArray[np.int64]
-    share: Array
-    share_std_error: Array
-    share_ci_low: Array
-    share_ci_high: Array
-    mean_design_std_error: Array
-    mean_background_std_error: Array
-    max_completeness_gap: float
-    max_relative_completeness_gap: float
-
-    @property
-    def uncut(self) -> Array:
-        """(d,) the means before they were cut off at 0."""
-        return self.mean_abs + self.cut_off
-
-    def columns(self) -> dict[str, npt.NDArray[np.generic]]:
-        """The per-player figures as table columns, (d,) each; `mean_abs` is called `value`."""
-        skipped = {"n_examples", "n_effective", "mean_abs_covariance", "mean_abs"}
-        skipped |= {"max_completeness_gap", "max_relative_completeness_gap"}
-        names = [field.name for field in dataclasses.fields(self) if field.name not in skipped]
-        return {"value": self.mean_abs, **{name: getattr(self, name) for name in names}}
+    std: npt.ArrayLike | None = None
+    design_ids: npt.NDArray[np.int64] | None = None
 
 
 class ImportanceAccumulator:
@@ -133,8 +72,7 @@ class ImportanceAccumulator:
         completeness_gap: npt.ArrayLike,
         prediction: npt.ArrayLike,
         weights: npt.ArrayLike | None = None,
-        noise: npt.ArrayLike | None = None,
-        design_ids: npt.NDArray[np.int64] | None = None,
+        noise: Noise | None = None,
     ) -> None:
         """Adds a batch of n examples.
 
@@ -145,10 +83,7 @@ class ImportanceAccumulator:
           completeness_gap: (n,) sum of attributions - (prediction - base value).
           prediction: (n,) in the same units.
           weights: (n,) example weights >= 0; None = all 1. An example of weight 0 counts only for the completeness gap.
-          noise: (n, d) standard deviations of the estimates' errors, as near as can be; None = `design_std_error`,
-            which may be on the safe side.
-          design_ids: (n,) numbers, below `sizes.MAX_DESIGNS`, of the coalitions that an example shares with others;
-            None = one for all.
+          noise: what more is known of the estimates' errors; None = nothing.
 
         Raises:
           InputError: shapes do not fit, an attribution, gap or prediction is not finite, or a weight is unusable.
@@ -165,8 +100,9 @@ class ImportanceAccumulator:
         if n:
             self._max_gap = max(self._max_gap, float(gap.max()))
             self._max_relative_gap = max(self._max_relative_gap, float((gap / scale).max()))
-        errors = design_error if noise is None else self._checked("noise", noise, n=n, wide=True)
-        shared = np.zeros(n, np.int64) if design_ids is None else design_ids
+        known = Noise() if noise is None else noise
+        errors = design_error if known.std is None else self._checked("noise", known.std, n=n, wide=True)
+        shared = np.zeros(n, np.int64) if known.design_ids is None else known.design_ids
         kept = w > 0
         phi, design_error, background_error, w = phi[kept], design_error[kept], background_error[kept], w[kept]
         errors, shared = errors[kept], shared[kept]
@@ -225,10 +161,7 @@ class ImportanceAccumulator:
         mean_signed, signed_variance = self._signed.mean_or_nan(), self._signed.covariance_of_mean()
         counted, matters = (self._absolute.weight, n_effective), mean_abs > _ROUNDING * mean_abs.sum()
         share, share_std_error = _shares(mean_abs, covariance)
-        # Noise that is cut off at 0 in many players would make their total too large.
-        share_low, share_high = share_interval(
-            mean_abs, float(unbounded.sum()), np.diag(covariance), covariance.sum(1), float(covariance.sum()), quantile
-        )
+        share_low, share_high = _share_bounds(mean_abs, float(unbounded.sum()), covariance, quantile)
         squares, error_squares, design_error, background_error = self._sums / (self._absolute.weight or np.nan)
         return ImportanceSummary(
             n_examples=self.n_examples,
@@ -285,6 +218,14 @@ def _shares(mean_abs: Array, covariance: Array) -> tuple[Array, Array]:
     contrast = np.eye(len(share)) - share[:, None]
     variance = np.einsum("ij,jk,ik->i", contrast, covariance, contrast, optimize=True)
     return share, np.sqrt(np.maximum(variance, 0.0)) / total
+
+
+def _share_bounds(mean_abs: Array, total: float, covariance: Array, quantile: float) -> tuple[Array, Array]:
+    """Ends of the interval of each player's part of a total, (d,) each.
+
+    The total is that of `uncut`: noise that is cut off at 0 in many players would make the sum of `mean_abs` too large.
+    """
+    return share_interval(mean_abs, total, np.diag(covariance), covariance.sum(1), float(covariance.sum()), quantile)
 
 
 def _ranks(mean_abs: Array) -> npt.NDArray[np.int64]:
