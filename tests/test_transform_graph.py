@@ -14,8 +14,12 @@ import tensorflow_transform as tft
 import transforming
 import worlds
 from tfx_explain import ExplainConfig, errors, explain, records
+from tfx_explain.config import ModelConfig
 from tfx_explain.job.labels import choose_labels
-from tfx_explain.job.transforming import are_raw_examples
+from tfx_explain.job.model_handle import ModelHandle
+from tfx_explain.job.request import ExplainRequest
+from tfx_explain.job.transforming import are_raw_examples, graphs_of
+from tfx_explain.models import load_model
 from tfx_explain.models.transform.handle import TransformHandle
 from tfx_explain.reader import ExplanationReader
 
@@ -260,3 +264,40 @@ def test_a_model_of_raw_examples_is_not_given_transformed_ones(
             config=SETTINGS,
             transform_graph=graph,
         )
+
+
+def test_a_baseline_model_stands_behind_the_graph_that_it_was_trained_with(
+    model: str, examples: str, transformed_examples: str, graph: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another vocabulary, in which words have other numbers."""
+    words = [
+        {"income": [1.0], "race": [word], "age": 1.0, "words": [word] * (i + 1), "tips": []}
+        for i, word in enumerate(transforming.WORDS)
+    ]
+    earlier = transforming.write_transform_graph(tmp_path / "earlier", rows=[*words, *words[2:]])
+    handles = {name: TransformHandle(path).identified() for name, path in (("now", graph), ("earlier", earlier))}
+
+    def request(of_baseline: TransformHandle, pattern: str) -> ExplainRequest:
+        return ExplainRequest.build(
+            config=ExplainConfig(**SETTINGS),
+            models=[ModelHandle(model, ModelConfig(), transform=it) for it in graphs_of(handles["now"], of_baseline)],
+            example_patterns={"eval": f"{pattern}/Split-eval/*"},
+            background_pattern=f"{pattern}/Split-train/*",
+            explanation_dir=str(tmp_path / "out"),
+            attributions_dir=str(tmp_path / "out"),
+        )
+
+    batch = records.decode_examples([worlds.to_example(row) for row in transforming.make_rows(20, 4)])[0][0]
+    ours, theirs = (it.predict(it.inputs(batch)) for it in request(handles["earlier"], examples).loaded)
+    for made, name in ((ours, "now"), (theirs, "earlier")):
+        alone = load_model(model, transform=handles[name].acquire())
+        np.testing.assert_array_equal(made, alone.predict(alone.inputs(batch)))
+    assert abs(ours - theirs).max() > 0.1
+    assert "baseline_transform_graph" not in caplog.text
+    assert graphs_of(handles["now"], None) == [handles["now"], handles["now"]]
+    request(handles["now"], examples)
+    assert "give `baseline_transform_graph` where that was another one" in caplog.text
+    with pytest.raises(errors.ConfigError, match="which models of two transform graphs cannot share"):
+        request(handles["earlier"], transformed_examples)
+    with pytest.raises(errors.ConfigError, match="`baseline_transform_graph` says what the baseline model"):
+        graphs_of(None, handles["earlier"])

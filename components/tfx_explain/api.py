@@ -12,6 +12,7 @@ from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError
 from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.job.request import ExplainRequest
+from tfx_explain.job.transforming import graphs_of
 from tfx_explain.models.transform.handle import TransformHandle
 from tfx_explain.reader import ExplanationReader, load
 from tfx_explain.transforms.job import run_explanation
@@ -28,6 +29,7 @@ def explain(
     baseline_model: str | None = None,
     schema: str | None = None,
     transform_graph: str | None = None,
+    baseline_transform_graph: str | None = None,
     beam_args: Sequence[str] = (),
 ) -> ExplanationReader:
     """Explains a model on examples, as the Explainer component does.
@@ -43,6 +45,7 @@ def explain(
       schema: path of a TFDV schema (text), which tells of features that the first rows lack.
       transform_graph: what the Transform component wrote: goes before a model of transformed features, and makes labels
         that raw examples lack.
+      baseline_transform_graph: what the baseline model was trained with; default: `transform_graph`.
       beam_args: Apache Beam's pipeline options; default: in this process.
 
     Returns:
@@ -61,7 +64,11 @@ def explain(
     output_dir = storage.absolute(output_dir)
     made = storage.claim(output_dir, tables.CLAIM)
     try:
-        models = _handles([model, baseline_model], settings, transform_graph)
+        graphs = graphs_of(_transform(transform_graph), _transform(baseline_transform_graph))
+        paths = zip((model, baseline_model), graphs, strict=True)
+        models = [
+            ModelHandle(storage.absolute(p), settings.model, transform=graph) for p, graph in paths if p is not None
+        ]
         request = _request(settings, output_dir, models, examples, background, schema)
         args = pipeline_args(beam_args)
         run_explanation(request, lambda: beam.Pipeline(argv=args))
@@ -72,11 +79,8 @@ def explain(
     return load(output_dir)
 
 
-def _handles(paths: Sequence[str | None], config: ExplainConfig, transform_graph: str | None) -> list[ModelHandle]:
-    transform = None if transform_graph is None else TransformHandle(storage.absolute(transform_graph))
-    return [
-        ModelHandle(storage.absolute(path), config.model, transform=transform) for path in paths if path is not None
-    ]
+def _transform(directory: str | None) -> TransformHandle | None:
+    return None if directory is None else TransformHandle(storage.absolute(directory))
 
 
 def _request(

@@ -115,6 +115,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="what the Transform component wrote, for models of transformed features and labels made in Transform",
     )
+    explain.add_argument(
+        "--baseline-transform-graph",
+        metavar="DIR",
+        help="the same of the baseline model (default: --transform-graph)",
+    )
     explain.epilog = "Apache Beam's options follow `--`, for instance `-- --direct_num_workers=4`."
     explain.set_defaults(run=_explain)
 
@@ -148,6 +153,7 @@ def _explain(options: argparse.Namespace) -> int:
         baseline_model=options.baseline_model,
         schema=options.schema,
         transform_graph=options.transform_graph,
+        baseline_transform_graph=options.baseline_transform_graph,
         beam_args=options.beam_args,
     )
     _say(*_summary(explanation))

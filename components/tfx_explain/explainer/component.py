@@ -29,6 +29,9 @@ class ExplainerSpec(component_spec.ComponentSpec):
         "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema, optional=True),
         "background_examples": component_spec.ChannelParameter(type=standard_artifacts.Examples, optional=True),
         "transform_graph": component_spec.ChannelParameter(type=standard_artifacts.TransformGraph, optional=True),
+        "baseline_transform_graph": component_spec.ChannelParameter(
+            type=standard_artifacts.TransformGraph, optional=True
+        ),
     }
     OUTPUTS = {
         "explanation": component_spec.ChannelParameter(type=Explanation),
@@ -64,6 +67,7 @@ class Explainer(base_beam_component.BaseBeamComponent):
         schema: types.BaseChannel | None = None,
         background_examples: types.BaseChannel | None = None,
         transform_graph: types.BaseChannel | None = None,
+        baseline_transform_graph: types.BaseChannel | None = None,
     ) -> None:
         """Checks the configuration now, while the pipeline is built.
 
@@ -76,6 +80,7 @@ class Explainer(base_beam_component.BaseBeamComponent):
           background_examples: where the background is drawn from; default: `examples`.
           transform_graph: what Transform gives: goes before a model that takes transformed features, and makes labels
             that raw examples lack.
+          baseline_transform_graph: what the baseline model was trained with; default: `transform_graph`.
 
         Raises:
           ConfigError: the configuration cannot work.
@@ -106,6 +111,7 @@ class Explainer(base_beam_component.BaseBeamComponent):
                 schema=schema,
                 background_examples=background_examples,
                 transform_graph=transform_graph,
+                baseline_transform_graph=baseline_transform_graph,
                 explanation=types.Channel(type=Explanation),
                 attributions=types.Channel(type=standard_artifacts.Examples),
             )

@@ -17,6 +17,7 @@ from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError
 from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.job.request import ExplainRequest
+from tfx_explain.job.transforming import graphs_of
 from tfx_explain.models.transform.handle import TransformHandle
 from tfx_explain.tables.manifest import Manifest
 from tfx_explain.transforms.job import run_explanation
@@ -59,10 +60,13 @@ def explain_request(
     background = input_dict.get("background_examples") or examples
     schemas = input_dict.get("schema") or []
     baselines = input_dict.get("baseline_model") or []
-    transform = _transform_handle(input_dict.get("transform_graph") or [])
+    graphs = graphs_of(
+        *(_transform_handle(input_dict.get(key) or []) for key in ("transform_graph", "baseline_transform_graph"))
+    )
+    models = zip((input_dict["model"], baselines), graphs, strict=True)
     return ExplainRequest.build(
         config=config,
-        models=[_model_handle(models, config, transform) for models in (input_dict["model"], baselines) if models],
+        models=[_model_handle(artifacts, config, graph) for artifacts, graph in models if artifacts],
         example_patterns={split: split_pattern(examples, split, "splits") for split in config.splits},
         background_pattern=split_pattern(background, config.background.split, "background.split"),
         explanation_dir=explanation_uri,

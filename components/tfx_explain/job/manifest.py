@@ -101,7 +101,11 @@ def _space_note(model: Model, config: ExplainConfig, like: str) -> str:
 def _baseline(request: ExplainRequest) -> dict[str, str] | None:
     if len(request.models) == 1:
         return None
-    return {"uri": request.models[1].model_dir, "digest": request.models[1].identity}
+    handle = request.models[1]
+    described = {"uri": handle.model_dir, "digest": handle.identity}
+    if handle.transform is not None and handle.acquire().is_joined:
+        described["transform_graph"] = handle.transform.identity
+    return described
 
 
 def _transform_graph(request: ExplainRequest) -> dict[str, str | list[str]] | None:

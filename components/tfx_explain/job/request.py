@@ -114,7 +114,7 @@ class ExplainRequest:
         """
         written = (explanation_dir, attributions_dir)
         handles = [handle.identified(written) for handle in models]
-        transform = handles[0].transform
+        given, transform = handles, handles[0].transform
         peeked = {split: peek(pattern, split) for split, pattern in example_patterns.items()}
         background = peek(background_pattern, config.background.split)
         _warn_of_empty_files({background_pattern, *example_patterns.values()})
@@ -131,7 +131,7 @@ class ExplainRequest:
         if are_raw or transform is None:
             players = choose_players(read, config.features)
         else:
-            players = choose_players_by_origin(read, column_origins(transform, loaded), config.features)
+            players = choose_players_by_origin(read, column_origins(transform, given, loaded), config.features)
         request = cls(
             config=config,
             models=tuple(handles),

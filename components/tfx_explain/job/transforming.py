@@ -87,12 +87,23 @@ def _of_dtype(name: str) -> str:
     return name.rstrip("0123456789")
 
 
-def column_origins(transform: TransformHandle, models: Sequence[Model]) -> Mapping[str, tuple[str, ...]]:
+def column_origins(
+    transform: TransformHandle, handles: Sequence[ModelHandle], models: Sequence[Model]
+) -> Mapping[str, tuple[str, ...]]:
     """Column -> the raw features that it comes from, for models that are to be fed transformed examples.
 
+    Args:
+      transform: what made the examples.
+      handles: of the models, with the transform graph of each.
+      models: loaded without them.
+
     Raises:
-      ConfigError: a model reads something that the graph does not make.
+      ConfigError: a model reads something that the graph does not make, or was trained with another graph.
     """
+    if len({handle.transform.identity for handle in handles if handle.transform is not None}) > 1:
+        raise ConfigError(
+            "the examples are transformed ones, which models of two transform graphs cannot share; give raw examples."
+        )
     graph = transform.acquire()
     for name in (feature.name for model in models for feature in model.features):
         if name not in graph.columns:
@@ -101,6 +112,20 @@ def column_origins(transform: TransformHandle, models: Sequence[Model]) -> Mappi
                 f"{transform.directory} does not make; give raw examples, or a model that takes transformed ones."
             )
     return origins_of(graph)
+
+
+def graphs_of(transform: TransformHandle | None, baseline: TransformHandle | None) -> list[TransformHandle | None]:
+    """The transform graph of the model, and that of the baseline model, which is the same where nothing else is given.
+
+    Raises:
+      ConfigError: only the baseline model has one.
+    """
+    if transform is None and baseline is not None:
+        raise ConfigError(
+            "`baseline_transform_graph` says what the baseline model was trained with where that is not the model's "
+            "`transform_graph`; give that, too."
+        )
+    return [transform, baseline or transform]
 
 
 def check_use(handles: Sequence[ModelHandle], models: Sequence[Model], labels: Labels | None) -> None:
@@ -123,10 +148,10 @@ def check_use(handles: Sequence[ModelHandle], models: Sequence[Model], labels: L
             "does whose serving graph holds Transform's layer, and no label is made of them; leave it out."
         )
     for handle, model in zip(handles[1:], models[1:], strict=True):
-        if model.is_joined:
+        if model.is_joined and handle.transform == transform:
             _LOG.warning(
-                "The baseline model at %s is taken to be trained with the transform graph at %s, too: with the one of "
-                "an earlier run its figures mean nothing.",
+                "The baseline model at %s is taken to be trained with the transform graph at %s, too; give "
+                "`baseline_transform_graph` where that was another one, as of an earlier run.",
                 handle.model_dir,
                 transform.directory,
             )

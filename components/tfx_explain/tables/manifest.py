@@ -82,7 +82,8 @@ ENTRIES = (
     Entry(
         "baseline_model",
         (dict, _NOTHING),
-        "`uri` and `digest` of the model that this one is compared with; null where there was none.",
+        "`uri` and `digest` of the model that this one is compared with, and the digest of the `transform_graph` that "
+        "was put before it, if one was; null where there was none.",
     ),
     Entry(
         "transform_graph",
