@@ -15,7 +15,7 @@ from tfx_explain import tables
 from tfx_explain.tables import IMPORTANCE, Column, Kind, Table
 from tfx_explain.tables.manifest import ENTRIES
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 OLD = ROOT / "tests/fixtures/explanation_format_2/explanation"
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tfx_explain import ConfigError, ExplainConfig, ValidationConfig, documents
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 VALIDATORS = {
     kind: jsonschema.Draft202012Validator(kind.json_schema(), format_checker=None)
     for kind in (ExplainConfig, ValidationConfig)

@@ -19,7 +19,7 @@ from tfx_explain.cli import main
 from tfx_explain.explanation_validator.judge import judge
 from tfx_explain.reader import ExplanationReader
 
-FIXTURE = Path(__file__).parent / "fixtures/explanation_format_2"
+FIXTURE = Path(__file__).parents[1] / "fixtures/explanation_format_2"
 PLAYERS = ("age", "debt", "income", "race")
 TABLES = [
     "importance",
