@@ -16,7 +16,8 @@ from tfx_explain.models.compilation import can_compile_gradients
 from tfx_explain.models.features import Column, Inputs, Ragged
 from tfx_explain.models.graph import values_per_row
 from tfx_explain.models.messages import first_line
-from tfx_explain.models.path_calls import Moving, PathCalls
+from tfx_explain.models.path_calls import PathCalls
+from tfx_explain.models.path_columns import Moving
 from tfx_explain.models.path_cut import Cut
 from tfx_explain.models.path_gradients import ExpectedGradients, FloatArray, IntArray, Points
 from tfx_explain.models.path_pieces import BoolArray, Call, Pieces, calls, check_outputs, finite_rows

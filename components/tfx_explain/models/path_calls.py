@@ -2,71 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from tfx_explain.models.graph import FrozenGraph
+from tfx_explain.models.path_columns import Moving
 from tfx_explain.models.ports import PortValue, forward_function
-
-
-@dataclass(frozen=True)
-class Moving:
-    """What moves along a path: which ports, and where their values stand in a row.
-
-    Attributes:
-      ports: numbers of the ports, in the order of their columns; the ports of a player stand together.
-      players: per port, whose it is.
-      widths: per port, how many columns it has.
-      n_players: how many players there are.
-    """
-
-    ports: tuple[int, ...]
-    players: tuple[int, ...]
-    widths: tuple[int, ...]
-    n_players: int
-
-    @property
-    def columns(self) -> list[tuple[int, int]]:
-        """Per port, its number and how many columns it has."""
-        return list(zip(self.ports, self.widths, strict=True))
-
-    @classmethod
-    def of(cls, graph: FrozenGraph, players: Mapping[int, int], n_players: int) -> Moving:
-        """Players of the same width beside each other, so that few operations add up many players.
-
-        Args:
-          graph: the graph past the cut.
-          players: number of a port that moves -> whose it is.
-          n_players: how many players there are.
-        """
-        widths = {port: int(np.prod(graph.ports[port].spec.shape)) for port in players}
-        totals = np.zeros(n_players, np.int64)
-        for port, player in players.items():
-            totals[player] += widths[port]
-        order = tuple(sorted(players, key=lambda port: (totals[players[port]], players[port], port)))
-        return cls(order, tuple(players[port] for port in order), tuple(widths[port] for port in order), n_players)
-
-    def by_player(self, columns: tf.Tensor) -> tf.Tensor:
-        """(..., n_players) sums of the columns (..., width) of each player."""
-        totals = [
-            (player, sum(width for _, width in group))
-            for player, group in itertools.groupby(zip(self.players, self.widths, strict=True), lambda pair: pair[0])
-        ]
-        sums, start = [], 0
-        for width, alike in itertools.groupby(totals, lambda total: total[1]):
-            n_alike = len(list(alike))
-            part = columns[..., start : start + n_alike * width]
-            shape = [*columns.shape[:-1], n_alike, width]
-            sums.append(tf.reduce_sum(tf.reshape(part, shape), axis=-1) if width > 1 else part)
-            start += n_alike * width
-        places = {player: place for place, (player, _) in enumerate(totals)}
-        sums.append(tf.zeros([*columns.shape[:-1], 1], columns.dtype))
-        return tf.gather(tf.concat(sums, axis=-1), [places.get(p, len(totals)) for p in range(self.n_players)], axis=-1)
 
 
 class PathCalls:
@@ -89,6 +33,7 @@ class PathCalls:
     ) -> tf.Tensor:
         """(p, s, c) outputs at s points of each of p paths."""
         p, s = alphas.shape
+        starts = self._moving.with_still(starts, ends)
         points = _between(starts[:, None], ends[:, None], alphas[:, :, None])
         made = self._outputs(tf.reshape(points, [p * s, starts.shape[1]]), _repeated(fixed, p, s))
         made = tf.reshape(tf.cast(made, tf.float64), [p, s, self._n_outputs])
@@ -99,6 +44,7 @@ class PathCalls:
     ) -> tf.Tensor:
         """(p, s, n_players, c) contributions at each point."""
         p, s = alphas.shape
+        starts = self._moving.with_still(starts, ends)
         moves = _moves(starts, ends)[:, None]
         points = _inside(starts[:, None], moves, alphas[:, :, None])
         gradients = self._gradients(points, _repeated(fixed, p, s), outputs)
@@ -117,6 +63,7 @@ class PathCalls:
     ) -> tf.Tensor:
         """(p, n_players, c) sums of contributions, weighted with (p, s)."""
         p, s = alphas.shape
+        starts = self._moving.with_still(starts, ends)
         moves = _moves(starts, ends)
         points = _inside(starts[:, None], moves[:, None], alphas[:, :, None])
         shares = tf.cast(weights, starts.dtype)[:, None]
@@ -138,8 +85,9 @@ class PathCalls:
         """(4, p, n_players, c) sums over q references (see `path_sums`), at points of alphas (p, q, s)."""
         p, q, s = alphas.shape
         squares = tf.square(weights)
-        moves = _moves(references[None], ends[:, None])[:, :, None]
-        points = _inside(references[None, :, None], moves, alphas[:, :, :, None])
+        starts = self._moving.with_still(references[None], ends[:, None])
+        moves = _moves(starts, ends[:, None])[:, :, None]
+        points = _inside(starts[:, :, None], moves, alphas[:, :, :, None])
         made = []
         for gradient in self._gradients(points, _repeated(fixed, p, q * s), outputs):
             of_players = self._moving.by_player(tf.math.multiply_no_nan(gradient, moves))

@@ -16,6 +16,7 @@ from tfx_explain.models.messages import first_line
 from tfx_explain.models.path_choice import OneOwner, choose_tensors, named_tensors
 from tfx_explain.models.path_ops import OpGradients
 from tfx_explain.models.path_refusals import FeatureCut, note_on, rough_way
+from tfx_explain.models.path_slide import slide
 from tfx_explain.models.path_ways import Beyond, follow
 from tfx_explain.models.ports import PortValue, forward_function, port_values
 from tfx_explain.models.side_by_side import Owner
@@ -35,7 +36,8 @@ class Cut:
       entry_ports: where features enter the whole graph.
       kept: which of those are ports still; they come first.
       enter: from the values of the entry ports to those of the new ports that come after; None where there are none.
-      moving: number of a port that moves -> the player whose it is.
+      moving: number of a port that moves -> the player of each of its columns, or the one of all; None is nobody, whose
+        columns stay as they are at a path's end.
       note: empty, or one sentence: what reaches the output past an op without a gradient.
     """
 
@@ -43,7 +45,7 @@ class Cut:
     entry_ports: tuple[Port, ...]
     kept: tuple[int, ...]
     enter: Callable[[Sequence[PortValue]], list[tf.Tensor]] | None
-    moving: Mapping[int, int]
+    moving: Mapping[int, tuple[Owner, ...]]
     note: str = ""
 
 
@@ -154,15 +156,23 @@ class _Trial:
             way = rough_way(feature, self.beyond, self.named, self.imported, what)
             if way:
                 rough[feature.feature] = way
-        layout = {name: (self._player(name),) for name in self.names if name in self.shapes}
-        hoisted = rebuild(self.graph, self.imported, self.names, self.shapes, layout, self.owners)
+        owners = {name: (self._player(name),) for name in self.names if name in self.shapes}
+        hoisted = rebuild(self.graph, self.imported, self.names, self.shapes, owners, self.owners)
+        smooth = [i for i, port in enumerate(hoisted.graph.ports) if port.tensors[0] in self.beyond.output.smooth]
+        _differentiate(hoisted, smooth, self.graph.ports, self.probe, what)
+        floats: dict[str, tuple[Owner, ...]] = {
+            name: owner for name, owner in owners.items() if _can_move(self.imported, name, self.shapes)
+        }
+        shapes = dict(self.shapes)
+        slide(self.graph, self.imported, shapes, floats, self.tensors)
+        entries = {name for port in self.graph.ports for name in port.tensors}
+        last = frontier_of(self.imported, self.graph.output, {*floats, *self.names}, entries)
+        hoisted = rebuild(self.graph, self.imported, last or self.names, shapes, {**owners, **floats}, self.owners)
         moving = {
             number: owner
-            for number, (port, (owner,)) in enumerate(zip(hoisted.graph.ports, hoisted.owners, strict=True))
-            if owner is not None and _can_move(self.imported, port.tensors[0], self.shapes)
+            for number, (port, owner) in enumerate(zip(hoisted.graph.ports, hoisted.owners, strict=True))
+            if port.tensors[0] in floats
         }
-        smooth = [number for number in moving if hoisted.graph.ports[number].tensors[0] in self.beyond.output.smooth]
-        _differentiate(hoisted, smooth, self.graph.ports, self.probe, what)
         return Cut(hoisted.graph, self.graph.ports, hoisted.kept, hoisted.enter, moving, note_on(rough, what))
 
     def _player(self, name: str) -> Owner:
