@@ -98,7 +98,26 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--verbose", action="store_true", help="logs of the libraries, and tracebacks")
 
-    explain = commands.add_parser("explain", parents=[common], help="explain a model on examples")
+    _add_explain(commands.add_parser("explain", parents=[common], help="explain a model on examples"))
+    validate = commands.add_parser("validate", parents=[common], help="judge an explanation by a policy")
+    validate.add_argument("--explanation", required=True, metavar="DIR", help="what `explain` or Explainer wrote")
+    validate.add_argument("--config", required=True, metavar="FILE", help="a ValidationConfig in YAML or JSON")
+    validate.add_argument("--baseline", metavar="DIR", help="an explanation that rules about drift compare with")
+    validate.add_argument("--output", metavar="DIR", help="a new directory for the findings, the page and the verdict")
+    validate.add_argument(
+        "--allow-skipped", action="store_true", help="bless where every rule was skipped, as on a first run"
+    )
+    validate.set_defaults(run=_validate)
+
+    report = commands.add_parser("report", parents=[common], help="write an explanation's report again")
+    report.add_argument("explanation", metavar="DIR", help="what `explain` or Explainer wrote")
+    report.add_argument("--output", metavar="FILE", help="where to write it (default: report.html in the explanation)")
+    report.add_argument("--open", action="store_true", help="show it in the browser")
+    report.set_defaults(run=_report)
+    return parser
+
+
+def _add_explain(explain: argparse.ArgumentParser) -> None:
     explain.add_argument("--model", required=True, metavar="DIR", help="a SavedModel, or a TFX Model artifact")
     explain.add_argument(
         "--examples", required=True, metavar="GLOB", help="TFRecords of tf.Examples, or their directory"
@@ -122,23 +141,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     explain.epilog = "Apache Beam's options follow `--`, for instance `-- --direct_num_workers=4`."
     explain.set_defaults(run=_explain)
-
-    validate = commands.add_parser("validate", parents=[common], help="judge an explanation by a policy")
-    validate.add_argument("--explanation", required=True, metavar="DIR", help="what `explain` or Explainer wrote")
-    validate.add_argument("--config", required=True, metavar="FILE", help="a ValidationConfig in YAML or JSON")
-    validate.add_argument("--baseline", metavar="DIR", help="an explanation that rules about drift compare with")
-    validate.add_argument("--output", metavar="DIR", help="a new directory for the findings, the page and the verdict")
-    validate.add_argument(
-        "--allow-skipped", action="store_true", help="bless where every rule was skipped, as on a first run"
-    )
-    validate.set_defaults(run=_validate)
-
-    report = commands.add_parser("report", parents=[common], help="write an explanation's report again")
-    report.add_argument("explanation", metavar="DIR", help="what `explain` or Explainer wrote")
-    report.add_argument("--output", metavar="FILE", help="where to write it (default: report.html in the explanation)")
-    report.add_argument("--open", action="store_true", help="show it in the browser")
-    report.set_defaults(run=_report)
-    return parser
 
 
 def _explain(options: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from tfx_explain.models.access import examples_access, takes_examples, tensors_a
 from tfx_explain.models.freezing import freeze
 from tfx_explain.models.graph import Change
 from tfx_explain.models.messages import first_line
-from tfx_explain.models.model import Model, ModelOutput
+from tfx_explain.models.model import Model, ModelOutput, Origin
 from tfx_explain.models.module_file import load_module
 from tfx_explain.models.outputs import check_output_space, choose_output, in_output_space
 from tfx_explain.models.probe import BLANK, Probe
@@ -103,7 +103,7 @@ def _module_model(module_file: str, model_dir: str, output_space: str, output_is
     reader = Reader(specs, casts_integers=True)
     n_outputs = probe.width(reader, engine.outputs, f"the model of {module_file}")
     output = ModelOutput("output", n_outputs, space, note, "softmax" if space == "logit" else "")
-    return Model(engine, reader, output, access="module", sources=sources)
+    return Model(engine, reader, output, Origin("module", sources=sources))
 
 
 def _saved_model_dir(model_dir: str) -> str:
@@ -165,8 +165,10 @@ def _signature_model(
         engine,
         access.reader,
         ModelOutput(key, access.n_outputs, explained.space, explained.note, explained.link),
-        access=access.name,
-        keep_alive=served.keep_alive,
-        own=OwnOutputs(Signature(served.own, key, access.feeds), before_output_space),
-        is_joined=served.is_joined,
+        Origin(
+            access.name,
+            OwnOutputs(Signature(served.own, key, access.feeds), before_output_space),
+            is_joined=served.is_joined,
+            keep_alive=served.keep_alive,
+        ),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,25 @@ class ModelOutput:
     link: str = ""
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where a model comes from.
+
+    Attributes:
+      access: how it is called; see `Model`.
+      own: its own signature; see `Model`.
+      is_joined: whether a transform graph was put before it.
+      sources: of a Python model; see `Model`.
+      keep_alive: what has its tables and variables, which live as long as it does.
+    """
+
+    access: str
+    own: OwnOutputs | None = None
+    is_joined: bool = False
+    sources: Mapping[str, bytes] = field(default_factory=dict)
+    keep_alive: object = None
+
+
 class Model:
     """A model that can be asked what it predicts, with any features taken from background rows instead.
 
@@ -62,23 +81,11 @@ class Model:
       sources: of a Python model, the files that were imported from beside its module file: path -> SHA-256.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        reader: Reader,
-        output: ModelOutput,
-        *,
-        access: str,
-        own: OwnOutputs | None = None,
-        sources: Mapping[str, bytes] | None = None,
-        keep_alive: object = None,
-        is_joined: bool = False,
-    ) -> None:
+    def __init__(self, engine: Engine, reader: Reader, output: ModelOutput, origin: Origin) -> None:
         self._engine = engine
         self._reader = reader
-        # A SavedModel's tables and variables live as long as it does.
-        self._keep_alive = keep_alive
-        self.own = own
+        self._keep_alive = origin.keep_alive
+        self.own = origin.own
         self.what = engine.what
         self.rows_per_call = engine.rows_per_call
         self.is_thread_safe = engine.is_thread_safe
@@ -88,9 +95,9 @@ class Model:
         self.output_space = output.space
         self.output_space_note = output.note
         self.link = output.link
-        self.access = access
-        self.sources = dict(sources or {})
-        self.is_joined = is_joined
+        self.access = origin.access
+        self.sources = dict(origin.sources)
+        self.is_joined = origin.is_joined
 
     @property
     def loss_space(self) -> str:
