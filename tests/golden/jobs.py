@@ -181,10 +181,14 @@ def load(place: Path) -> dict[str, pd.DataFrame | dict[str, Any] | list[Any]]:
     found = {path.stem: json.loads(path.read_text()) for path in place.glob("*.json")}
     for name in found:
         if name.endswith("-manifest"):
-            # A setting that is null is one that nobody made, in configurations from before there was such a setting.
-            settings = found[name]["config"].items()
-            found[name]["config"] = {key: value for key, value in settings if value is not None}
+            found[name]["config"] = _made_settings(found[name]["config"])
     return frames | found
+
+
+def _made_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """A setting that is null is one that nobody made, in configurations from before there was such a setting."""
+    made = {key: value for key, value in config.items() if value is not None}
+    return {key: _made_settings(value) if isinstance(value, dict) else value for key, value in made.items()}
 
 
 def differences(before: Path, after: Path) -> list[str]:

@@ -328,7 +328,11 @@ def test_a_model_of_transformed_features_is_explained_by_raw_ones(tmp_path: Path
 def test_configurations_that_cannot_work_are_refused_when_the_pipeline_is_built() -> None:
     examples = tfx.dsl.Channel(type=standard_artifacts.Examples)
     model = tfx.dsl.Channel(type=standard_artifacts.Model)
-    for settings in ({"label_key": "y", "label_from": "transform"}, {"examples_are": "raw"}):
+    for settings in (
+        {"label_key": "y", "label_from": "transform"},
+        {"examples_are": "raw"},
+        {"model": {"takes": "raw"}},
+    ):
         with pytest.raises(tfx_explain.ConfigError, match="about Transform's graph; give `transform_graph`"):
             Explainer(examples=examples, model=model, explain_config=ExplainConfig(**settings))
     with pytest.raises(tfx_explain.ConfigError, match="unknown key `splts`"):

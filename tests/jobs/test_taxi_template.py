@@ -20,6 +20,7 @@ import worlds
 from tfx_explain import explain, records
 from tfx_explain.models import load_model
 from tfx_explain.models.transform.graph import TransformGraph
+from tfx_explain.models.transform.joining import Front
 
 RAW = {
     **dict.fromkeys(("trip_miles", "pickup_latitude", "fare", "tips"), tf.io.VarLenFeature(tf.float32)),
@@ -98,7 +99,7 @@ def test_methods_that_need_labels_use_the_one_that_transform_makes(taxi: Taxi, t
 
 def test_the_keras_model_alone_is_the_serving_model_behind_the_transform_graph(taxi: Taxi) -> None:
     """Its inputs are int32, where Transform makes int64, as in training."""
-    joined = load_model(taxi.model, signature="columns", transform=TransformGraph(taxi.graph))
+    joined = load_model(taxi.model, signature="columns", transform=Front(TransformGraph(taxi.graph)))
     assert [feature.name for feature in joined.features] == READ
     rows = make_rows(30, 3)
     ((batch, _),) = records.decode_records([worlds.to_example(row) for row in rows])[0]

@@ -21,6 +21,7 @@ from tfx_explain.job.request import ExplainRequest
 from tfx_explain.job.transforming import are_raw_examples, graphs_of
 from tfx_explain.models import load_model
 from tfx_explain.models.transform.handle import TransformHandle
+from tfx_explain.models.transform.joining import Front
 from tfx_explain.reader import ExplanationReader
 
 SETTINGS: dict[str, Any] = {"background": {"num_rows": 8}, "id_key": "id", "seed": 3}
@@ -248,6 +249,8 @@ def test_which_side_of_the_graph_examples_are_on(graph: str) -> None:
         told(made, raw)
     with pytest.raises(errors.ConfigError, match="give `transform_graph`, or remove it"):
         are_raw_examples(ExplainConfig(examples_are="raw"), None, {}, None)
+    with pytest.raises(errors.ConfigError, match=r"`model.takes` says what is on which side"):
+        are_raw_examples(ExplainConfig(model={"takes": "raw"}), None, {}, None)
 
 
 def test_a_model_of_raw_examples_is_not_given_transformed_ones(
@@ -290,7 +293,7 @@ def test_a_baseline_model_stands_behind_the_graph_that_it_was_trained_with(
     batch = records.decode_examples([worlds.to_example(row) for row in transforming.make_rows(20, 4)])[0][0]
     ours, theirs = (it.predict(it.inputs(batch)) for it in request(handles["earlier"], examples).loaded)
     for made, name in ((ours, "now"), (theirs, "earlier")):
-        alone = load_model(model, transform=handles[name].acquire())
+        alone = load_model(model, transform=Front(handles[name].acquire()))
         np.testing.assert_array_equal(made, alone.predict(alone.inputs(batch)))
     assert abs(ours - theirs).max() > 0.1
     assert "baseline_transform_graph" not in caplog.text

@@ -44,6 +44,15 @@ def test_text_without_names_of_classes_is_refused() -> None:
     Labels("species", NAMES).check_known(batch, "eval")
 
 
+def test_lists_are_no_labels_but_some_rows_may_have_them() -> None:
+    """One-hot labels, for instance."""
+    one_hot = rows([[0, 1, 0], [], [1, 0, 0]], pa.int64())
+    with pytest.raises(InputError, match="needs one label for each row, but `species` of split `eval` has 3 values"):
+        Labels("species").check(one_hot, "method `sage`", "eval")
+    for batch in (rows([[0, 1], [1]], pa.int64()), rows([None, []], pa.int64())):
+        Labels("species").check(batch, "method `sage`", "eval")
+
+
 def test_a_name_that_is_no_class_is_said() -> None:
     batch = rows([[b"setosa"], [b"rubra"]], pa.large_binary())
     with pytest.raises(InputError, match="label `species` is `rubra` in split `eval`, which is none of the 3"):

@@ -12,11 +12,12 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 import transforming
-from tfx_explain.errors import ModelError, SignatureError
-from tfx_explain.models import load_model
+from tfx_explain.errors import ConfigError, ModelError, SignatureError
+from tfx_explain.models import Model, load_model
 from tfx_explain.models.features import FeatureSpec
 from tfx_explain.models.graph import Port
 from tfx_explain.models.transform.graph import TransformGraph, misfit
+from tfx_explain.models.transform.joining import Front
 from tfx_explain.models.trust import check_rows
 
 Rows = list[dict[str, Any]]
@@ -62,7 +63,7 @@ def test_a_joined_model_gives_what_the_two_give_one_after_the_other(
         ]
         return np.asarray(function(examples=tf.constant(list(map(tools.to_example, one_by_one))))["p"], np.float64)
 
-    model = load_model(model_dir, signature=signature, transform=TransformGraph(any_graph))
+    model = load_model(model_dir, signature=signature, transform=Front(TransformGraph(any_graph)))
     assert (model.access, model.output_space, model.is_joined) == ("parse_cut", "logit", True)
     assert tuple(spec.name for spec in model.features) == READ
     data = tools.Data(transforming.SCHEMA)
@@ -73,7 +74,7 @@ def test_a_joined_model_gives_what_the_two_give_one_after_the_other(
 def test_the_judge_is_the_signature_itself(graph: str, model_dir: str, tools: Any) -> None:
     data = tools.Data(transforming.SCHEMA)
     for signature in ("serving_default", "tensors"):
-        model = load_model(model_dir, signature=signature, transform=TransformGraph(graph))
+        model = load_model(model_dir, signature=signature, transform=Front(TransformGraph(graph)))
         inputs = model.inputs(data.batch(data.rows(30, 3)))
         assert model.own is not None
         np.testing.assert_allclose(model.own.signature.outputs(inputs), model.own.ours(inputs), rtol=1e-5)
@@ -94,10 +95,10 @@ def test_a_column_that_the_graph_does_not_make_as_the_model_takes_it_is_said(gra
     for name, (made, why) in UNFIT.items():
         transform.columns = {**whole, name: made}
         with pytest.raises(SignatureError, match=rf"column '{name}' of the transform graph at .* {why}"):
-            load_model(model_dir, transform=transform)
+            load_model(model_dir, transform=Front(transform))
     transform.columns = {name: made for name, made in whole.items() if name != "cross"}
     with pytest.raises(SignatureError, match=r"takes feature 'cross', which the transform graph .* does not make; it"):
-        load_model(model_dir, transform=transform)
+        load_model(model_dir, transform=Front(transform))
 
 
 def test_integers_are_cast_as_in_training_but_floats_never() -> None:
@@ -130,9 +131,27 @@ def test_a_model_of_raw_features_is_loaded_as_it_is_where_columns_have_their_nam
     """The layer inside tells a model of one number that is one number behind the graph, too; else how it is parsed."""
     for names, has_layer in ((["age"], True), (["income"], False)):
         model_dir = save_raw_model(tmp_path / names[0], graph, names, has_layer=has_layer)
-        model = load_model(model_dir, transform=TransformGraph(graph))
+        model = load_model(model_dir, transform=Front(TransformGraph(graph)))
         assert not model.is_joined
         assert [spec.name for spec in model.features] == names
+
+
+def test_a_model_that_may_take_either_is_not_guessed_about(graph: str, tmp_path: Path, tools: Any) -> None:
+    """One number with the same name before and behind the graph: its double is made there."""
+    module = tf.Module()
+    module.take = tf.function(lambda age: {"y": 3.0 * age}, input_signature=[tf.TensorSpec([None, 1], name="age")])
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures={"serving_default": module.take})
+
+    def load(takes: str | None) -> Model:
+        front = Front(TransformGraph(graph), takes)
+        return load_model(str(tmp_path / "model"), output_space="raw", transform=front)
+
+    with pytest.raises(ConfigError, match=r"nothing tells whether .* set `model.takes` to `raw` or `transformed`"):
+        load(None)
+    batch = tools.Data(transforming.SCHEMA).batch([{"age": [2.0]}])
+    for takes, expected in (("raw", 6.0), ("transformed", 12.0)):
+        model = load(takes)
+        assert model.predict(model.inputs(batch)) == expected
 
 
 def test_what_is_no_transform_graph_is_said(tmp_path: Path) -> None:

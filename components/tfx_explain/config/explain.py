@@ -62,6 +62,11 @@ class ModelConfig(Part):
     )
     classes: tuple[int, ...] | Literal["predicted", "label"] | None = None
     module_file: str | None = None
+    takes: Literal["raw", "transformed"] | None = Field(
+        None,
+        description="with a transform graph, whether the model takes what goes into it or what comes out; null = as "
+        "the model's features and graph tell",
+    )
 
     @field_validator("classes")
     @classmethod

@@ -90,10 +90,11 @@ class Explainer(base_beam_component.BaseBeamComponent):
         if isinstance(explain_config, str):
             explain_config = ExplainConfig.from_json(explain_config)
         if isinstance(explain_config, ExplainConfig):
-            needs_graph = explain_config.label_from == "transform" or explain_config.examples_are is not None
-            if needs_graph and transform_graph is None:
+            sides = explain_config.examples_are, explain_config.model.takes
+            if transform_graph is None and (explain_config.label_from == "transform" or sides != (None, None)):
                 raise ConfigError(
-                    "`label_from: transform` and `examples_are` are about Transform's graph; give `transform_graph`."
+                    "`label_from: transform`, `examples_are` and `model.takes` are about Transform's graph; give "
+                    "`transform_graph`."
                 )
             explain_config = explain_config.to_json()
         elif not isinstance(explain_config, data_types.RuntimeParameter):

@@ -15,6 +15,7 @@ from tfx_explain.models import Model, load_model
 from tfx_explain.models.identity import EMPTY, directory_digest, file_digest, model_identity
 from tfx_explain.models.probe import Probe
 from tfx_explain.models.transform.handle import TransformHandle
+from tfx_explain.models.transform.joining import Front
 
 _LOADED: weakref.WeakValueDictionary[ModelHandle, Model] = weakref.WeakValueDictionary()
 _LOCK = threading.Lock()
@@ -69,10 +70,13 @@ class ModelHandle:
                     module_file=self.config.module_file,
                     output_is=self.config.output_is,
                     probe=Probe(self.n_outputs, tuple(batches)),
-                    transform=None if self.transform is None else self.transform.acquire(),
+                    transform=self._front(),
                 )
                 _LOADED[self] = model
         return model
+
+    def _front(self) -> Front | None:
+        return None if self.transform is None else Front(self.transform.acquire(), self.config.takes)
 
     def check(self, model: Model) -> None:
         """Refuses a loaded model whose files, or whose transform graph's, have changed since this handle was bound.

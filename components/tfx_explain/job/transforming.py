@@ -39,11 +39,11 @@ def are_raw_examples(
       InputError: some are, and some are not.
     """
     if transform is None:
-        if config.examples_are is not None:
-            raise ConfigError(
-                "`examples_are` says on which side of the transform graph the examples are; give `transform_graph`, or "
-                "remove it."
-            )
+        for key, value in (("examples_are", config.examples_are), ("model.takes", config.model.takes)):
+            if value is not None:
+                raise ConfigError(
+                    f"`{key}` says what is on which side of the transform graph; give `transform_graph`, or remove it."
+                )
         return True
     if config.examples_are is not None:
         return config.examples_are == "raw"

@@ -48,7 +48,7 @@ class Labels:
         return numbers_of(pa.LargeListArray.from_arrays(_offsets(column), classes.cast(pa.float64()).fill_null(np.nan)))
 
     def check(self, rows: pa.RecordBatch, why: str, split: str) -> None:
-        """Refuses labels that are text where nothing says which class each is.
+        """Refuses labels that are lists, and text where nothing says which class each is.
 
         Args:
           rows: the first ones of a split.
@@ -58,6 +58,12 @@ class Labels:
         Raises:
           InputError: they are.
         """
+        lengths = list_lengths(self.column(rows))
+        if lengths.any() and not (lengths == 1).any():
+            raise InputError(
+                f"{why} needs one label for each row, but `{self.key}` of split `{split}` has {lengths.max()} values; "
+                "give the index of the class."
+            )
         if not self.class_names and len(self._unknown(rows)):
             raise InputError(
                 f"{why} needs labels that are numbers, but `{self.key}` of split `{split}` is text; give the index of "

@@ -21,8 +21,7 @@ from tfx_explain.models.outputs import check_output_space, choose_output, in_out
 from tfx_explain.models.probe import BLANK, Probe
 from tfx_explain.models.reading import Reader
 from tfx_explain.models.signature import OwnOutputs, Signature
-from tfx_explain.models.transform.graph import TransformGraph
-from tfx_explain.models.transform.joining import join
+from tfx_explain.models.transform.joining import Front, join
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ def load_model(
     module_file: str | None = None,
     output_is: str | None = None,
     probe: Probe = BLANK,
-    transform: TransformGraph | None = None,
+    transform: Front | None = None,
 ) -> Model:
     """Loads a model to explain.
 
@@ -55,7 +54,7 @@ def load_model(
       output_is: "logits" or "probabilities" where the user knows; the former makes a "logit" of the output as it is,
         the latter a "probability" where no sigmoid or softmax is seen.
       probe: rows to ask the model with how many outputs it has, where its graph does not say.
-      transform: goes before a model that takes what it makes; models that take raw examples are loaded as they are.
+      transform: a graph that goes before a model that takes what it makes; models of raw examples stay as they are.
 
     Raises:
       ConfigError: `output_space` is unknown or `module_file` cannot be used.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from tfx_explain.errors import SignatureError
+from tfx_explain.errors import ConfigError, SignatureError
 from tfx_explain.models.access import takes_examples, with_tensors
 from tfx_explain.models.features import Inputs
 from tfx_explain.models.freezing import freeze
@@ -27,6 +27,19 @@ _LAYER = "transform_features_layer"
 
 
 @dataclass(frozen=True)
+class Front:
+    """A transform graph that may go before a model.
+
+    Attributes:
+      graph: the graph.
+      takes: whether the model takes "raw" examples, and stays as it is, or "transformed" ones; None = as can be seen.
+    """
+
+    graph: TransformGraph
+    takes: str | None = None
+
+
+@dataclass(frozen=True)
 class Joined:
     """A transform graph and a model as one.
 
@@ -39,27 +52,29 @@ class Joined:
     own: Callable[..., Outputs]
 
 
-def join(
-    function: tf.types.experimental.ConcreteFunction, key: str, transform: TransformGraph, where: str
-) -> Joined | None:
+def join(function: tf.types.experimental.ConcreteFunction, key: str, front: Front, where: str) -> Joined | None:
     """Puts a transform graph before a model; None where the model takes raw examples already.
 
     Args:
       function: a signature of the model.
       key: of the output that is explained.
-      transform: the graph.
+      front: the graph, and what is known of the model.
       where: the signature and model, for messages.
 
     Raises:
+      ConfigError: nothing tells whether the model takes raw examples or transformed ones.
       SignatureError: the model takes a column that the graph does not make, or not as it makes it.
     """
+    if front.takes == "raw":
+        return None
+    transform = front.graph
     graph, names = freeze(function, key)
     arguments = function.structured_input_signature[1]
     if takes_examples(graph, arguments):
         ((argument, serialized),) = names.items()
         cut = cut_after_parsing(graph, serialized)
         reads = [spec.name for spec in parsed_features(graph)] if cut is None else _ported_names(cut)
-        if _takes_raw(cut or graph, reads, transform):
+        if _takes_raw(cut or graph, reads, front, where):
             return None
         if cut is None:
             raise SignatureError(
@@ -69,7 +84,7 @@ def join(
         ported, feeds = cut, examples_feeds(argument, cut.unread)
     else:
         ported = with_tensors(graph, arguments, names, where)
-        if _takes_raw(ported, _ported_names(ported), transform):
+        if _takes_raw(ported, _ported_names(ported), front, where):
             return None
         feeds = tensors_feeds(ported, arguments)
     _check_columns(ported, transform, where)
@@ -102,17 +117,26 @@ def _ported_names(graph: FrozenGraph) -> list[str]:
     return sorted({port.spec.name for port in graph.ports})
 
 
-def _takes_raw(graph: FrozenGraph, reads: Sequence[str], transform: TransformGraph) -> bool:
-    """Whether a model takes raw examples: it reads raw features, and where columns have their names, not these."""
-    if not reads or not set(reads) <= set(transform.raw):
+def _takes_raw(graph: FrozenGraph, reads: Sequence[str], front: Front, where: str) -> bool:
+    """Whether a model takes raw examples: it reads raw features, and where columns have their names, not these.
+
+    Raises:
+      ConfigError: nothing tells.
+    """
+    raw, columns = front.graph.raw, front.graph.columns
+    if front.takes is not None or not reads or not set(reads) <= set(raw):
         return False
-    if not set(reads) <= set(transform.columns):
+    if not set(reads) <= set(columns) or _holds_layer(graph):
         return True
-    for port in graph.ports:
-        made = transform.columns[port.spec.name]
-        if misfit(port, made) or (_is_like(port, transform.raw[port.spec.name]) and not _is_like(port, made)):
-            return True
-    return _holds_layer(graph)
+    likes = [(_is_like(port, raw[port.spec.name]), _is_like(port, columns[port.spec.name])) for port in graph.ports]
+    if any(misfit(port, columns[port.spec.name]) for port in graph.ports) or (True, False) in likes:
+        return True
+    if (False, True) in likes:
+        return False
+    raise ConfigError(
+        f"nothing tells whether {where} takes raw features or what the transform graph at {front.graph.directory} "
+        "makes: both have the same names and types; set `model.takes` to `raw` or `transformed`."
+    )
 
 
 def _is_like(port: Port, specification: object) -> bool:
