@@ -55,10 +55,10 @@ def explain(
       TfxExplainError: configuration, model or examples cannot be used; `output_dir` is then left as it was.
 
     Example:
-      ```python
-      e = tfx_explain.explain(model="serving/1", examples="data/eval-*.gz", output_dir="explanation")
-      e.importance
-      ```
+      >>> few = {"max_examples": 20, "background": {"num_rows": 10}}
+      >>> explanation = explain(model=model_dir, examples=examples_dir, output_dir=output_dir, config=few)
+      >>> explanation.importance.sort_values("rank")["player"].tolist()
+      ['income', 'race', 'debt', 'age']
     """
     settings = _config(config)
     output_dir = storage.absolute(output_dir)

@@ -433,5 +433,13 @@ def load(uri: str) -> ExplanationReader:
 
     Raises:
       InputError: there is no explanation, or one of another format.
+
+    Example:
+      >>> explanation = load(explanation_dir)
+      >>> explanation.manifest["outputs"]
+      ['score']
+      >>> importance = explanation.importance.query("slice == 'overall'").sort_values("rank")
+      >>> importance["player"].tolist()
+      ['income', 'race', 'age', 'debt']
     """
     return ExplanationReader(uri)

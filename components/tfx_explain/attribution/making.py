@@ -72,6 +72,15 @@ def make_design(
 
     Raises:
       EstimationError: the budget is below `minimum_budget`, the players are too many, or the weights are no weights.
+
+    Example:
+      Of a + 2 b + a b where a and b are 1, and 0 in the only background row:
+
+      >>> design = make_design("exact", n_players=2, budget=2, background_weights=[1.0], seed=0)
+      >>> a, b = np.moveaxis(design.coalitions.astype(float), -1, 0)
+      >>> found = design.solve((a + 2 * b + a * b)[None, ..., None], prediction=[[4.0]], background_predictions=[[0.0]])
+      >>> found.values.ravel().tolist()
+      [1.5, 2.5]
     """
     if estimator in ESTIMATORS and n_players >= 1 and budget >= n_inner_coalitions(n_players):
         estimator = "exact"

@@ -206,7 +206,15 @@ _LATER_METHODS = ("xrai",)
 
 
 class ExplainConfig(Config):
-    """What Explainer computes, on which rows, against which background."""
+    """What Explainer computes, on which rows, against which background.
+
+    Example:
+      >>> config = ExplainConfig(max_examples=1_000, methods=["shapley", {"partial_dependence": {"grid_size": 10}}])
+      >>> [method.name for method in config.methods]
+      ['shapley', 'partial_dependence']
+      >>> ExplainConfig.from_json(config.to_json()) == config
+      True
+    """
 
     splits: tuple[str, ...] = ("eval",)
     max_examples: int | None = Field(

@@ -58,7 +58,14 @@ def _with_default_drift(schema: JsonSchemaValue) -> None:
 
 
 class ValidationConfig(Config):
-    """The policy that ExplanationValidator enforces."""
+    """The policy that ExplanationValidator enforces.
+
+    Example:
+      >>> share = {"max_share": {"players": ["race"], "value": 0.05}}
+      >>> policy = ValidationConfig(rules=[share, {"min_examples": {"value": 500}}])
+      >>> [rule.name for rule in policy.rules]
+      ['max_share', 'min_examples']
+    """
 
     confidence: float = Field(0.95, gt=0.5, lt=1)
     multiplicity: Literal["holm", "none"] = Field(

@@ -46,13 +46,11 @@ class Explainer(base_beam_component.BaseBeamComponent):
     a record per explained row, same splits, which StatisticsGen, Evaluator and BulkInferrer read as they are).
 
     Example:
-      ```python
-      explainer = Explainer(
-          examples=example_gen.outputs["examples"],
-          model=trainer.outputs["model"],
-          explain_config=ExplainConfig(splits=["eval"], max_examples=5_000),
-      )
-      ```
+      >>> inputs = {"examples": standard_artifacts.Examples, "model": standard_artifacts.Model}
+      >>> channels = {name: types.Channel(type=kind) for name, kind in inputs.items()}  # of ExampleGen and Trainer
+      >>> explainer = Explainer(**channels, explain_config=ExplainConfig(splits=["eval"], max_examples=5_000))
+      >>> sorted(explainer.outputs)
+      ['attributions', 'explanation']
     """
 
     SPEC_CLASS = ExplainerSpec

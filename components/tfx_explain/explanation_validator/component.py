@@ -45,15 +45,13 @@ class ExplanationValidator(base_component.BaseComponent):
     ModelBlessing that Pusher and LatestBlessedModelStrategy read) and `anomalies` (what failed, for TFDV's viewer).
 
     Example:
-      ```python
-      validator = ExplanationValidator(
-          explanation=explainer.outputs["explanation"],
-          model=trainer.outputs["model"],
-          validation_config=ValidationConfig(rules=[{"max_share": {"players": ["race"], "value": 0.05}}]),
-      )
-      with tfx.dsl.Cond(validator.outputs["validation"].future()[0].custom_property("blessed") == 1):
-          pusher = Pusher(model=trainer.outputs["model"], model_blessing=validator.outputs["blessing"], ...)
-      ```
+      >>> inputs = {"explanation": Explanation, "model": standard_artifacts.Model}
+      >>> channels = {name: types.Channel(type=kind) for name, kind in inputs.items()}  # of Explainer and Trainer
+      >>> policy = ValidationConfig(rules=[{"max_share": {"players": ["race"], "value": 0.05}}])
+      >>> validator = ExplanationValidator(**channels, validation_config=policy)
+      >>> sorted(validator.outputs)
+      ['anomalies', 'blessing', 'validation']
+      >>> accepted = validator.outputs["validation"].future()[0].custom_property("blessed") == 1  # for tfx.dsl.Cond
     """
 
     SPEC_CLASS = ExplanationValidatorSpec

@@ -106,6 +106,14 @@ def judge(
       InputError: explanation or baseline are not what was written, or cannot be compared.
       ConfigError: a rule names a player that neither the explanation nor the examples have, or needs tables that the
         explanation does not have, or the policy asks for slices that were not explained.
+
+    Example:
+      >>> policy = ValidationConfig(rules=[{"max_share": {"players": ["age"], "value": 0.9}}], min_slice_examples=20)
+      >>> verdict = judge(ExplanationReader(explanation_dir), policy)
+      >>> verdict.blessed
+      True
+      >>> [(finding.rule, finding.outcome) for finding in verdict.findings]
+      [('max_share', 'pass')]
     """
     explanation.verify()
     judgements = _standing_judgements(explanation, config)
