@@ -1,5 +1,6 @@
 """Models and examples that several tests read; made once."""
 
+import logging
 from typing import Any
 
 import pytest
@@ -8,6 +9,12 @@ from hypothesis import settings
 # How long an example may take is no test: machines differ.
 settings.register_profile("tfx-explain", deadline=None)
 settings.load_profile("tfx-explain")
+
+
+@pytest.fixture(autouse=True)
+def _log_level() -> None:
+    """The command line silences the log of its process, which here is that of later tests as well."""
+    logging.getLogger().setLevel(logging.WARNING)
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,9 @@
 import asyncio
 import io
 import json
-import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +16,6 @@ from tfx_explain import cli
 from tfx_explain.cli import main
 
 POLICY = "rules: [max_share: {players: [race], value: %s}, max_completeness_gap: {value: 1.0e-6}]\n"
-
-
-@pytest.fixture(autouse=True)
-def _log_level() -> Iterator[None]:
-    level = logging.getLogger().level
-    yield
-    logging.getLogger().setLevel(level)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from tfx_explain import ConfigError, records
 from tfx_explain.content_sample import copy_keys, draws_of, stream_of
 from tfx_explain.methods.attribution_tables import SIZES
 from tfx_explain.methods.interaction_strength.strengths import choose_pairs
-from tfx_explain.methods.method import CANDIDATE
+from tfx_explain.methods.method import CANDIDATE, Key
 from tfx_explain.rows import row_hashes
 from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.friedman import friedman_h
@@ -60,11 +60,14 @@ def test_players_that_are_noise_for_many_outputs_do_not_come_before_one_that_mat
     sums = np.array([[2.0, 0.0, 1.0], [-2.0, 0.5, 0.0]])
     found = [types.SimpleNamespace(uncut=row, mean_abs=np.maximum(row, 0.0)) for row in sums]
     accumulated = {
-        (SHAPLEY, CANDIDATE, SIZES, OVERALL, str(i)): types.SimpleNamespace(result=lambda one=one: one)
+        Key(SHAPLEY, CANDIDATE, SIZES, OVERALL, str(i)): types.SimpleNamespace(result=lambda one=one: one)
         for i, one in enumerate(found)
     }
     settings = types.SimpleNamespace(players=None, top_k=2)
-    config = types.SimpleNamespace(method=lambda _: settings, shapley=types.SimpleNamespace(interactions=0))
+    methods = (types.SimpleNamespace(name=SHAPLEY),)
+    config = types.SimpleNamespace(
+        method=lambda _: settings, methods=methods, shapley=types.SimpleNamespace(interactions=0)
+    )
     context: Any = types.SimpleNamespace(config=config, players=("a", "b", "c"), rest=None)
     assert choose_pairs(accumulated, context) == [(1, 2)]
 
