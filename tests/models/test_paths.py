@@ -10,6 +10,7 @@ from tfx_explain.errors import InputError, ModelError
 from tfx_explain.models import load_model
 from tfx_explain.models.features import Inputs
 from tfx_explain.models.path_pieces import Pieces
+from tfx_explain.models.path_sums import OF_BENDS
 
 FEATURES = ("u", "v", "w")
 PLAYERS = [["u"], ["v"], ["w"]]
@@ -89,11 +90,13 @@ def test_expected_gradients_are_what_their_definition_says(tmp_path):
     made = paths.expected(starts, ends, weights, alphas, outputs)
     y, w = one.mean(axis=2), weights[:, None, None]
     values = (w * y).sum(axis=1)
-    bends = one[:, :, :-2] - 2 * one[:, :, 1:-1] + one[:, :, 2:]
+    places = alphas[..., None, None]
+    slope = (one[:, :, 2:] - one[:, :, :-2]) / (places[:, :, 2:] - places[:, :, :-2])
+    bend = one[:, :, 1:-1] - one[:, :, :-2] - slope * (places[:, :, 1:-1] - places[:, :, :-2])
     np.testing.assert_allclose(made.values, values, rtol=1e-6, atol=1e-7)
     spread = (w**2 * (y - values[:, None]) ** 2).sum(axis=1) * 4 / 3
     np.testing.assert_allclose(made.background_variance, spread, rtol=1e-6)
-    design = (w**2 * (bends**2 / 6).mean(axis=2)).sum(axis=1) / 5
+    design = (w**2 * ((slope / 5) ** 2 / 12 + OF_BENDS * bend**2).mean(axis=2)).sum(axis=1) / 5
     np.testing.assert_allclose(made.design_variance, design, rtol=1e-5)
 
 

@@ -144,7 +144,7 @@ class GraphPaths:
             ends, shape = examples.take(copies), (pieces.size, *sums.shape[2:])
             made = self._in_pieces(self._steps, references, ends, outputs[copies], pieces, shape)
             by_step = made.reshape(len(references), -1, *sums.shape[2:])[:, : steps.shape[1]]
-            sums[:, row] = ReferenceSums.of_steps(by_step, weights).sums[:, 0]
+            sums[:, row] = ReferenceSums.of_steps(by_step, steps, weights).sums[:, 0]
         return sums
 
     def _in_pieces(

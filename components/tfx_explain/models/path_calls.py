@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfx_explain.models.graph import FrozenGraph
 from tfx_explain.models.path_columns import Moving
+from tfx_explain.models.path_sums import OF_BENDS
 from tfx_explain.models.ports import PortValue, forward_function
 
 
@@ -92,8 +93,8 @@ class PathCalls:
         for gradient in self._gradients(points, _repeated(fixed, p, q * s), outputs):
             of_players = self._moving.by_player(tf.math.multiply_no_nan(gradient, moves))
             mean = tf.cast(_mean_of_steps(of_players), tf.float64)
-            bends = of_players[:, :, :-2] - 2.0 * of_players[:, :, 1:-1] + of_players[:, :, 2:]
-            spread = tf.cast(_mean_of_steps(tf.square(bends)), tf.float64) / (6.0 * s)
+            of_step = _mean_of_steps(_step_variances(of_players, tf.cast(alphas, of_players.dtype)[..., None]))
+            spread = tf.cast(of_step, tf.float64) / s
             first = tf.matmul(tf.stack([weights, squares])[None], mean)
             second = tf.matmul(squares[None, None], tf.concat([tf.square(mean), spread], axis=2))
             made.append(tf.stack([first[:, 0], first[:, 1], *tf.split(second[:, 0], 2, axis=1)]))
@@ -151,6 +152,14 @@ def _mean_of_steps(values: tf.Tensor) -> tf.Tensor:
     """
     n_steps = values.shape[2]
     return tf.matmul(tf.fill([1, 1, 1, n_steps], tf.constant(1.0 / n_steps, values.dtype)), values)[:, :, 0]
+
+
+def _step_variances(values: tf.Tensor, alphas: tf.Tensor) -> tf.Tensor:
+    """(p, q, s - 2, n) variances of the inner ones of values (p, q, s, n) at alphas (p, q, s, 1); see `path_sums`."""
+    width = alphas[:, :, 2:] - alphas[:, :, :-2]
+    slope = (values[:, :, 2:] - values[:, :, :-2]) / width
+    bend = values[:, :, 1:-1] - values[:, :, :-2] - slope * (alphas[:, :, 1:-1] - alphas[:, :, :-2])
+    return tf.square(slope) / (12.0 * alphas.shape[2] ** 2) + OF_BENDS * tf.square(bend)
 
 
 def _repeated(fixed: Sequence[PortValue], n_rows: int, times: int) -> list[PortValue]:

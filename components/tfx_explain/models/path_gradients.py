@@ -117,8 +117,8 @@ class Paths(Protocol):
 
         Write c_s for a player's contribution at one step, as in `along` with weight 1, and y_b for the mean of the c_s
         of reference b. The values are sum_b w_b y_b. Their background variance is sum_b w_b^2 (y_b - values)^2 B / (B -
-        1), and 0 for one reference; their design variance is sum_b w_b^2 v_b / S, where v_b is the mean of
-        (c_{s-1} - 2 c_s + c_{s+1})^2 / 6 over inner steps: second differences take out the trend along the path.
+        1), and 0 for one reference; their design variance is sum_b w_b^2 v_b / S, where v_b is the mean variance of
+        the c_s at inner steps, as their neighbours show it (`path_sums`).
 
         Args:
           references: B rows, the paths' starts.

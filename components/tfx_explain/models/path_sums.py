@@ -1,4 +1,11 @@
-"""From sums over references to expected gradients and the variances of these estimates."""
+"""From sums over references to expected gradients and the variances of these estimates.
+
+A step is drawn at random in a stratum of width 1 / S, where the contribution c goes its way. The variance that this
+gives it is estimated from both neighbours, whose places are known: with the slope m between them, and the bend r, what
+c differs by from the line through them, v = (m / S)^2 / 12 + `OF_BENDS` r^2. That is right where c changes evenly, and,
+on average over where they are, where it jumps, as at kinks of the model: a jump of 1 has variance 1 / 6, and over the
+strata near it (m / S)^2 adds up to 0.523 and r^2 to 0.435. Second differences alone make it twice as large.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfx_explain.models.path_gradients import ExpectedGradients, FloatArray
+
+OF_BENDS = 0.283
+"""(1 / 6 - 0.523 / 12) / 0.435."""
 
 
 @dataclass(frozen=True)
@@ -22,17 +32,21 @@ class ReferenceSums:
     weights: FloatArray
 
     @classmethod
-    def of_steps(cls, contributions: FloatArray, weights: FloatArray) -> ReferenceSums:
+    def of_steps(cls, contributions: FloatArray, alphas: FloatArray, weights: FloatArray) -> ReferenceSums:
         """Of one row, n = 1.
 
         Args:
           contributions: (B, S, n_players, c) of each step.
+          alphas: (B, S) where the steps are.
           weights: (B,).
         """
         n_steps = contributions.shape[1]
         mean, w = contributions.mean(axis=1), weights[:, None, None]
-        bends = contributions[:, :-2] - 2.0 * contributions[:, 1:-1] + contributions[:, 2:]
-        spread = (bends**2).mean(axis=1) / (6.0 * n_steps)
+        places = alphas[:, :, None, None]
+        slope = (contributions[:, 2:] - contributions[:, :-2]) / (places[:, 2:] - places[:, :-2])
+        line = contributions[:, :-2] + slope * (places[:, 1:-1] - places[:, :-2])
+        variances = slope**2 / (12.0 * n_steps**2) + OF_BENDS * (contributions[:, 1:-1] - line) ** 2
+        spread = variances.mean(axis=1) / n_steps
         terms = (w * mean, w**2 * mean, w**2 * mean**2, w**2 * spread)
         return cls(np.stack([term.sum(axis=0) for term in terms])[:, None], weights)
 

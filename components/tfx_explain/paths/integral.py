@@ -1,9 +1,10 @@
 """Integrals along many paths at once, each as accurate as was asked for.
 
 Paths are cut into segments with a Gauss-Legendre rule of few nodes on each. Completeness gives every segment a gap of
-its own: the difference of the outputs at its ends less what its nodes add up to. Segments with too much of a path's gap
-are halved, so a kink (of a ReLU, or of a layer norm near a reference of zeros) is bracketed and the smooth rest of the
-path stays as it is. Work goes by rounds, over the segments of all paths together.
+its own: the difference of the outputs at its ends less what its nodes add up to. What cutting a segment changed gives
+it an error for each player, which may be large where the gap is small, as errors of players cancel in it. Segments with
+too much of a path's gap or error are cut up, so a kink (of a ReLU, or of a layer norm near a reference of zeros) is
+bracketed and the smooth rest of the path stays as it is. Work goes by rounds, over the segments of all paths together.
 
 Source: M. Sundararajan, A. Taly, Q. Yan, "Axiomatic attribution for deep networks", ICML 2017, for the integral; the
 choice of steps is ours. Elsewhere one number of steps serves all rows, and nothing says where they are too few.
@@ -33,10 +34,10 @@ _MOST_PIECES = 8
 
 @dataclasses.dataclass(frozen=True)
 class Accuracy:
-    """When a path is done.
+    """When a path is done: its gap, and the error of its contributions, are small, or its steps are used up.
 
     Attributes:
-      max_gap: its gap is this part of its unit, and of the sum of the sizes of its contributions, or less.
+      max_gap: both are this part of its unit, and of the sum of the sizes of its contributions, or less.
       max_steps: most points per path that gradients are taken at, at least 3.
       unit: (P, c) of each path's outputs.
       floor: (P, c) gaps that are rounding.
@@ -77,7 +78,7 @@ class Integrals:
       dof: (P,) degrees of freedom of `variance`; infinite where it is 0.
       gap: (P, c) sum of the contributions less the difference of the outputs at both ends.
       at_start: (P, c) outputs at the start.
-      is_done: (P,) whether they are as accurate as asked for.
+      is_complete: (P,) whether the gaps are as small as asked for.
       n_steps: (P,) points that gradients were taken at.
       n_values: (P,) points where outputs were asked for.
     """
@@ -87,7 +88,7 @@ class Integrals:
     dof: FloatArray
     gap: FloatArray
     at_start: FloatArray
-    is_done: npt.NDArray[np.bool_]
+    is_complete: npt.NDArray[np.bool_]
     n_steps: IntArray
     n_values: IntArray
 
@@ -97,17 +98,16 @@ def integrate(function: PathFunction, accuracy: Accuracy) -> Integrals:
 
     Args:
       function: of the paths.
-      accuracy: when they are done; paths that do not get there within `max_steps` are given as they are.
+      accuracy: when they are done.
     """
     n_paths, n_nodes = len(accuracy.unit), accuracy.n_nodes
     first = whole_paths(function, n_paths, n_nodes, accuracy.n_segments)
     active = pieces(function, first, np.full(len(first.path), 2), n_nodes)
     n_steps = np.full(n_paths, 3 * accuracy.n_segments * n_nodes)
     n_values = np.full(n_paths, 2 * accuracy.n_segments + 1)
-    is_done, finished = np.zeros(n_paths, np.bool_), []
+    finished: list[Segments] = []
     while True:
-        done, counts = _next(active, accuracy, (accuracy.max_steps - n_steps) // n_nodes)
-        is_done |= done
+        counts = _next(active, accuracy, (accuracy.max_steps - n_steps) // n_nodes)
         split = counts > 0
         spent = np.bincount(active.path, counts, minlength=n_paths).astype(np.int64)
         n_steps, n_values = n_steps + n_nodes * spent, n_values + spent
@@ -118,11 +118,11 @@ def integrate(function: PathFunction, accuracy: Accuracy) -> Integrals:
             break
         active = active.take(stays & ~split).and_these(pieces(function, active.take(split), counts[split], n_nodes))
     at_start = first.at_low[:: accuracy.n_segments]
-    return _gathered(functools.reduce(Segments.and_these, finished), at_start, is_done, n_steps, n_values)
+    return _gathered(functools.reduce(Segments.and_these, finished), at_start, accuracy, n_steps, n_values)
 
 
-def _next(segments: Segments, accuracy: Accuracy, room: IntArray) -> tuple[npt.NDArray[np.bool_], IntArray]:
-    """(P,) which of the paths of these segments are done; (s,) how many pieces to make of each segment; 0 = none.
+def _next(segments: Segments, accuracy: Accuracy, room: IntArray) -> IntArray:
+    """(s,) how many pieces to make of each segment; 0 = none.
 
     The root of the sum of squares of the gaps is held as well as their sum, in which they may cancel by chance.
 
@@ -136,16 +136,18 @@ def _next(segments: Segments, accuracy: Accuracy, room: IntArray) -> tuple[npt.N
     bound = accuracy.bound(np.arange(n_paths), contributions)
     n_segments = np.bincount(path, minlength=n_paths)
     known = np.isfinite(contributions).all(axis=(1, 2)) & np.isfinite(together).all(axis=1)
+    # The sum of the contributions is as far off as its gap; single ones may be further.
+    off = np.sqrt(np.maximum(np.square(gap), segments.variance.sum(axis=1)))
     with np.errstate(divide="ignore", invalid="ignore"):
-        scattered = np.sqrt(segments.sums(np.square(gap), n_paths)) > bound
-        done = (n_segments > 0) & known & ~(scattered | (np.abs(together) > bound)).any(axis=1)
+        scattered = np.sqrt(segments.sums(np.square(off), n_paths)) > bound
+        is_open = known & (scattered | (np.abs(together) > bound)).any(axis=1)
         # How many times too large each gap is, so that as many of its size have a sum, or a root of squares, too large.
         many = np.where(scattered.any(axis=1), np.sqrt(n_segments), n_segments)
-        excess = np.nan_to_num(many[path, None] * np.abs(gap) / bound[path], nan=0.0).max(axis=1, initial=0.0)
-    wanted = (excess > 1) & (known & ~done)[path] & (segments.high - segments.low > _NARROWEST)
+        excess = np.nan_to_num(many[path, None] * off / bound[path], nan=0.0).max(axis=1, initial=0.0)
+    wanted = (excess > 1) & is_open[path] & (segments.high - segments.low > _NARROWEST)
     counts = np.where(wanted, np.ceil(np.clip(excess, 2, _MOST_PIECES)), 0).astype(np.int64)
     counts = np.minimum(counts, room[path])
-    return done, np.where((counts > 1) & (_running(path, excess, counts) <= room[path]), counts, 0)
+    return np.where((counts > 1) & (_running(path, excess, counts) <= room[path]), counts, 0)
 
 
 def _running(group: IntArray, values: FloatArray, counts: IntArray) -> IntArray:
@@ -159,18 +161,19 @@ def _running(group: IntArray, values: FloatArray, counts: IntArray) -> IntArray:
 
 
 def _gathered(
-    leaves: Segments, at_start: FloatArray, is_done: npt.NDArray[np.bool_], n_steps: IntArray, n_values: IntArray
+    leaves: Segments, at_start: FloatArray, accuracy: Accuracy, n_steps: IntArray, n_values: IntArray
 ) -> Integrals:
     """Sums over the segments of each path."""
     n_paths = len(n_steps)
     of_segments = leaves.variance.sum(axis=(1, 2))
+    contributions, gap = leaves.sums(leaves.contributions, n_paths), leaves.sums(leaves.gap, n_paths)
     return Integrals(
-        contributions=leaves.sums(leaves.contributions, n_paths),
+        contributions=contributions,
         variance=leaves.sums(leaves.variance, n_paths),
         dof=satterthwaite_dof(leaves.sums(of_segments, n_paths), leaves.sums(np.square(of_segments), n_paths)),
-        gap=leaves.sums(leaves.gap, n_paths),
+        gap=gap,
         at_start=at_start,
-        is_done=is_done,
+        is_complete=(np.abs(gap) <= accuracy.bound(np.arange(n_paths), contributions)).all(axis=1),
         n_steps=n_steps,
         n_values=n_values,
     )

@@ -32,7 +32,8 @@ class Segments:
       low, high: (s,) where it starts and ends.
       at_low, at_high: (s, c) outputs there.
       contributions: (s, d, c) integrals over it.
-      variance: (s, d, c) of their errors, as far as known.
+      unrest: (s, d, c) how far both halves of its points are apart in what they add to the integral.
+      variance: (s, d, c) of the errors of the integrals, as far as known.
     """
 
     path: IntArray
@@ -41,6 +42,7 @@ class Segments:
     at_low: FloatArray
     at_high: FloatArray
     contributions: FloatArray
+    unrest: FloatArray
     variance: FloatArray
 
     @property
@@ -70,22 +72,16 @@ def whole_paths(function: PathFunction, n_paths: int, n_nodes: int, n_segments: 
     path = np.repeat(np.arange(n_paths), n_segments)
     low, high = np.tile(edges[:-1], n_paths), np.tile(edges[1:], n_paths)
     flat = (n_paths * n_segments, outputs.shape[2])
-    contributions = _quadrature(function, path, low, high, n_nodes)
-    return Segments(
-        path,
-        low,
-        high,
-        outputs[:, :-1].reshape(flat),
-        outputs[:, 1:].reshape(flat),
-        contributions,
-        np.full_like(contributions, np.nan),
-    )
+    at_low, at_high = outputs[:, :-1].reshape(flat), outputs[:, 1:].reshape(flat)
+    integrals = _quadrature(function, path, low, high, n_nodes)
+    return Segments(path, low, high, at_low, at_high, *integrals, np.full_like(integrals[0], np.nan))
 
 
 def pieces(function: PathFunction, segments: Segments, counts: IntArray, n_nodes: int) -> Segments:
     """Each segment in so many equal pieces, counts (s,) >= 2, and errors: from what these differ by from the whole.
 
-    Which piece the error is of, the gaps say, of each output: with a kink in one, the others have none.
+    Which piece the error is of, its own points say, of each player and output: a kink sets them apart. The gap does
+    not, since players' errors may cancel in it.
     """
     parent = np.repeat(np.arange(len(counts)), counts)
     number = np.arange(len(parent)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -96,21 +92,31 @@ def pieces(function: PathFunction, segments: Segments, counts: IntArray, n_nodes
     at_low, at_high = segments.at_low[parent], segments.at_high[parent]
     at_low[~is_first] = function.values(path[~is_first], low[~is_first, None])[:, 0]
     at_high[:-1][~is_first[1:]] = at_low[1:][~is_first[1:]]
-    contributions = _quadrature(function, path, low, high, n_nodes)
-    made = Segments(path, low, high, at_low, at_high, contributions, contributions)
+    contributions, unrest = _quadrature(function, path, low, high, n_nodes)
     starts = np.flatnonzero(is_first)
     difference = np.add.reduceat(contributions, starts) - segments.contributions
     # A kink costs a whole segment `counts` times the error that it costs a piece; the difference has both.
     variance = np.square(difference) / (1.0 + np.square(counts.astype(np.float64)))[:, None, None]
-    squares = np.square(made.gap)
+    squares = np.square(unrest)
     total = np.add.reduceat(squares, starts)[parent]
-    even = np.broadcast_to(1 / counts[parent, None], squares.shape)
+    even = np.broadcast_to(1 / counts[parent, None, None], squares.shape)
     shares = np.divide(squares, total, out=even.copy(), where=total > 0)
-    return dataclasses.replace(made, variance=shares[:, None] * variance[parent])
+    return Segments(path, low, high, at_low, at_high, contributions, unrest, shares * variance[parent])
 
 
-def _quadrature(function: PathFunction, path: IntArray, low: FloatArray, high: FloatArray, n_nodes: int) -> FloatArray:
-    """(s, d, c) integrals by Gauss-Legendre rules, exact for gradients that are polynomials up to 2 n_nodes - 1."""
+def _quadrature(
+    function: PathFunction, path: IntArray, low: FloatArray, high: FloatArray, n_nodes: int
+) -> tuple[FloatArray, FloatArray]:
+    """(s, d, c) integrals, and how far the first points and the last ones are apart in what they add to them.
+
+    By Gauss-Legendre rules, exact for gradients that are polynomials up to degree 2 n_nodes - 1.
+    """
     nodes, weights = special.roots_legendre(n_nodes)
     width = (high - low)[:, None]
-    return function.along(path, low[:, None] + width * (nodes + 1) / 2, width * weights / 2)
+    alphas, shares = low[:, None] + width * (nodes + 1) / 2, width * weights / 2
+    if n_nodes == 1:
+        only = function.along(path, alphas, shares)
+        return only, only
+    half = n_nodes // 2
+    first, last = (function.along(path, alphas[:, part], shares[:, part]) for part in (slice(half), slice(half, None)))
+    return first + last, last - first

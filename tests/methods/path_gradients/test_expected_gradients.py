@@ -12,10 +12,11 @@ from scipy.special import stdtrit
 
 from attributing import Attributing, floats, model_of
 from tfx_explain.methods.path_gradients.draws import stratified_alphas
+from tfx_explain.methods.path_gradients.rows import AskedSide, PathEstimates
 from tfx_explain.summary import ImportanceAccumulator
-from tfx_explain.summary.sizes import MAX_DESIGNS
 
 NAMES = tuple("abcdefghijklmn")
+EXACT = {"integrated_gradients": {"max_completeness_gap": 1e-4, "max_steps": 4_096}}
 
 
 def rows_of(n: int, seed: int) -> dict[str, Any]:
@@ -63,7 +64,7 @@ def test_intervals_of_the_steps_hold_what_more_steps_find(model, num_samples):
     half_width = stdtrit(rows.design_dof, 0.975)[:, None, None] * rows.design_std_error
     held = np.abs(rows.attributions - truth(model)) <= half_width
     # Of 420 figures, nearly independent, 95 % hold; three standard errors of that are 3 %, what steps see is a trend.
-    assert held.mean() >= 0.9
+    assert 0.9 <= held.mean() <= 0.99
 
 
 def test_the_background_is_a_sample_and_its_error_is_without_that_of_the_steps(model):
@@ -73,7 +74,7 @@ def test_the_background_is_a_sample_and_its_error_is_without_that_of_the_steps(m
         for steps in (3, 96)
     )
     # The same error of the same background, however noisy the steps are.
-    assert np.sqrt(np.square(few).mean()) == pytest.approx(np.sqrt(np.square(many).mean()), rel=0.1)
+    assert np.sqrt(np.square(few).mean()) == pytest.approx(np.sqrt(np.square(many).mean()), rel=0.04)
     # It is how far backgrounds are from a larger one.
     others = [
         expected(model, rows_of(40, 10 + i), num_samples=640).explain(rows).sides[0].attributions for i in range(6)
@@ -127,7 +128,7 @@ def test_few_samples_take_few_references(model):
 def test_one_reference_is_no_sample(model):
     (rows,) = expected(model, rows_of(1, 8), num_samples=200).explain(rows_of(5, 9)).sides
     assert not rows.background_std_error.any()
-    (integrated,) = Attributing([model], rows_of(1, 8), "integrated_gradients").explain(rows_of(5, 9)).sides
+    (integrated,) = Attributing([model], rows_of(1, 8), EXACT).explain(rows_of(5, 9)).sides
     error = np.hypot(rows.design_std_error, integrated.design_std_error)
     assert np.mean(np.abs(rows.attributions - integrated.attributions) <= 4 * error) > 0.95
 
@@ -157,20 +158,22 @@ def test_steps_follow_from_seed_and_row_and_are_one_to_a_stratum():
 
 
 def test_importance_holds_what_exact_attributions_would_say():
-    """Noise that is independent between rows, in rows told apart by their numbers as the method does."""
-    rng = np.random.default_rng(0)
-    typical = np.abs(rng.normal(size=(200_000, 1)) * [1.0, 0.3, 0.1, 1.0] + [0.0, 0.2, 0.0, 1.0]).mean(axis=0)
+    """Noise that is independent between rows, which rows of one number share no more of than others."""
+    rng, n = np.random.default_rng(0), 200
+    scale, shift, noise = np.array([[1.0, 0.3, 0.1, 1.0], [0.0, 0.2, 0.0, 1.0], [0.1, 0.1, 0.1, 0.3]])
+    typical = np.abs(rng.normal(size=(200_000, 1)) * scale + shift).mean(axis=0)
+    ones, everything = np.ones((n, 1)), np.ones(n, np.bool_)
+    asked = AskedSide(np.zeros((n, 1), np.int64), ones, ones, 1e-7 * ones)
     held = []
     for _ in range(300):
-        phi = rng.normal(size=(200, 4)) * [1.0, 0.3, 0.1, 1.0] + [0.0, 0.2, 0.0, 1.0]
-        noise = np.broadcast_to([0.1, 0.1, 0.1, 0.3], phi.shape)
+        values = rng.normal(size=(n, 4)) * scale + shift + noise * rng.normal(size=(n, 4))
+        variances = np.broadcast_to(np.square(noise), (n, 4))
+        estimates = PathEstimates(values[..., None], variances[..., None], 0 * values[..., None], ones[:, 0], 1.0)
+        rows = estimates.rows(asked, rng.integers(0, 2**63, n).astype(np.uint64), everything)
         accumulator = ImportanceAccumulator(4)
-        estimates = phi + noise * rng.normal(size=phi.shape)
-        zeros, ids = np.zeros(200), rng.integers(0, MAX_DESIGNS, 200)
-        accumulator.add(estimates, noise, np.zeros_like(phi), zeros, zeros, None, noise, ids)
+        accumulator.add(*rows.importance(0, np.arange(n), np.ones(n)))
         found = accumulator.result()
         held.append((found.ci_low <= typical) & (typical <= found.ci_high))
     # 300 intervals of 95 %, two standard errors of 1.3 % to either side; allowing for bias makes the noisy ones wider.
-    print(np.mean(held, axis=0))
     assert np.mean(held, axis=0).min() >= 0.925
-    assert np.mean(held, axis=0)[[0, 3]].max() <= 0.975
+    assert np.mean(held, axis=0)[[0, 3]].max() <= 0.98

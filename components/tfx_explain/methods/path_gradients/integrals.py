@@ -28,13 +28,13 @@ class IntegratedRows(NamedTuple):
 
     Attributes:
       estimates: their attributions.
-      is_done: (n,) whether they are as accurate as asked for.
+      is_complete: (n,) whether they add up as accurately as asked for.
       n_steps: points that gradients were taken at.
       n_values: points where outputs were asked for.
     """
 
     estimates: PathEstimates
-    is_done: npt.NDArray[np.bool_]
+    is_complete: npt.NDArray[np.bool_]
     n_steps: int
     n_values: int
 
@@ -85,7 +85,7 @@ def integrated_rows(
     """
     (n, c), n_references = asked.outputs.shape, len(weights)
     estimates = PathEstimates.empty((n, paths.n_players, c), weights)
-    is_done, n_steps, n_values = np.ones(n, np.bool_), 0, 0
+    is_complete, n_steps, n_values = np.ones(n, np.bool_), 0, 0
     at_once = max(_FIGURES // (n_references * _SEGMENTS * max(paths.n_players * c, 1)), 1)
     for rows in np.split(np.arange(n), range(at_once, n, at_once)) if n else []:
         part = asked.take(rows)
@@ -96,9 +96,9 @@ def integrated_rows(
         _take_over(estimates, rows, found, weights)
         gap = estimates.values[rows].sum(axis=1) - (part.prediction - part.base_value)
         near = np.abs(gap) <= settings.max_completeness_gap * unit + floor
-        is_done[rows] = found.is_done.reshape(-1, n_references).all(axis=1) & near.all(axis=1)
+        is_complete[rows] = found.is_complete.reshape(-1, n_references).all(axis=1) & near.all(axis=1)
         n_steps, n_values = n_steps + int(found.n_steps.sum()), n_values + int(found.n_values.sum())
-    return IntegratedRows(estimates, is_done, n_steps, n_values)
+    return IntegratedRows(estimates, is_complete, n_steps, n_values)
 
 
 def _take_over(estimates: PathEstimates, rows: IntArray, found: Integrals, weights: FloatArray) -> None:

@@ -110,7 +110,7 @@ class IntegratedGradientsExplainer:
         counts = {
             f"{KEY}_model_rows": n_steps + sum(one.n_values for one in found),
             f"{KEY}_gradient_rows": n_steps,
-            "above_max_completeness_gap": sum(int((~one.is_done & finite).sum()) for one in found),
+            "above_max_completeness_gap": sum(int((~one.is_complete & finite).sum()) for one in found),
         }
         sides = (one.estimates.rows(of_side, batch.hashes, finite) for of_side, one in zip(asked, found, strict=True))
         return Result(tuple(sides), errors, counts)
