@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env demo test lint types layers wheel unit format-page golden fuzz test-tfx-latest test-without-avx512 lock
+.PHONY: help env demo test lint types layers wheel unit format-page fuzz test-tfx-latest test-without-avx512 lock
 # The environment decides what is imported, not the caller's shell.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 # TensorFlow's greetings, twenty lines for each process, go unsaid; its errors do not.
@@ -53,10 +53,6 @@ unit: env
 
 format-page: env  ## write docs/format.md from the descriptions of tables
 	@PYTHONPATH=$(CURDIR)/components $(bin)/python tools/format_page.py
-
-golden: env  ## figures of three jobs against those from before the house was rebuilt, to the bit of one processor kind
-	$(heading) "Golden figures"
-	@PYTHONPATH=$(CURDIR)/components $(bin)/python -W ignore tests/golden/jobs.py compare tests/golden/before
 
 FUZZ_SEED ?= 0
 FUZZ_SIZE ?= 1
