@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfx_explain.errors import ModelError
 from tfx_explain.models import load_model
+from tfx_explain.models.features import Inputs
 from worlds import save_serving_model
 
 SCHEMAS = {
@@ -115,6 +116,47 @@ def test_gradients_are_derivatives_whatever_stands_in_the_graph(tmp_path, tools)
     made = paths.along(paths.enter(b), paths.enter(x), alphas, np.ones((5, 1)), np.zeros((5, 1), np.int64))
     np.testing.assert_allclose(made.sum(axis=1), model.predict(x) - model.predict(b), rtol=1e-4, atol=1e-5)
     assert paths.note == ""
+
+
+def test_shapes_are_no_ways(tmp_path, tools):
+    """What an op reads the shape of alone, it does not depend on."""
+
+    def score(i, x, y):
+        count = tf.reshape(tf.cast(i, tf.float32), tf.stack([tf.shape(i)[0], 1]))
+        return tf.reshape(count * x * y, tf.shape(x)) + tf.zeros_like(x * y)
+
+    model, players = load(score, tmp_path)
+    assert model.paths(model.inputs(rows(tools, players)), players).note == ""
+
+
+def test_what_is_rounded_side_by_side_is_so_at_every_point(tmp_path, tools):
+    def score(x, y):
+        rounded = tf.cast(tf.cast(10.0 * tf.concat([x, y], axis=1), tf.int32), tf.float32)
+        return x * y + tf.reduce_sum(rounded, axis=1, keepdims=True)
+
+    model, players = load(score, tmp_path)
+    x, b = (model.inputs(rows(tools, players, seed)) for seed in (1, 2))
+    paths = model.paths(b, players)
+    assert "past Cast" in paths.note
+    middle = Inputs(5, {name: (column + b.columns[name]) / 2 for name, column in x.columns.items()})
+    made = paths.values(paths.enter(b), paths.enter(x), np.full((5, 1), 0.5), np.zeros((5, 1), np.int64))
+    np.testing.assert_allclose(made[:, 0], model.predict(middle), rtol=1e-5, atol=1e-5)
+
+
+def test_ids_looked_up_are_no_quantity(tmp_path, tools):
+    module = tf.Module()
+    ids = tf.constant([3, 1, 2], tf.int64)
+    module.table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(ids, tf.range(3, dtype=tf.int64)), -1)
+
+    def serve(examples):
+        columns = tf.io.parse_example(examples, {name: SPECS[name] for name in "ix"})
+        return {"score": tf.cast(module.table.lookup(columns["i"]), tf.float32) * columns["x"]}
+
+    module.serve = tf.function(serve, input_signature=[tf.TensorSpec([None], tf.string)])
+    tf.saved_model.save(module, str(tmp_path), signatures={"serving_default": module.serve})
+    model, players = load_model(str(tmp_path), output_space="raw"), [["i"], ["x"]]
+    with pytest.raises(ModelError, match=r"takes feature 'i' for a quantity.*LookupTableFindV2"):
+        model.paths(model.inputs(rows(tools, players)), players)
 
 
 def test_models_of_serialised_examples_have_no_gradients(mixed_model_dir, mixed_data):

@@ -180,6 +180,17 @@ def test_a_row_has_the_same_bits_alone_and_among_others(dense, compiled, monkeyp
             np.testing.assert_array_equal(alone[0], among[place])
 
 
+@pytest.mark.parametrize("compiled", [True, False])
+def test_equal_rows_have_the_same_bits_wherever_they_stand(dense, compiled, monkeypatch):
+    _, paths = dense
+    monkeypatch.setattr(paths, "_compiles", compiled)
+    starts, ends = paths.enter(rows(1, 2)), paths.enter(rows(1, 1)).take(np.zeros(67, np.intp))
+    strata = np.tile((np.arange(50) + 0.3) / 50, (67, 1, 1))
+    made = paths.expected(starts, ends, np.ones(1), strata, np.ones((67, 1), np.int64))
+    for estimate in (made.values, made.design_variance):
+        assert len(np.unique(estimate, axis=0)) == 1
+
+
 def test_compiled_or_not_contributions_are_the_same(dense, monkeypatch):
     _, paths = dense
     assert paths._compiles
@@ -199,6 +210,28 @@ def test_many_steps_from_one_reference_are_more_than_one_call(dense, monkeypatch
     in_parts = paths.expected(*given)
     for name in ("values", "design_variance", "background_variance"):
         np.testing.assert_allclose(getattr(in_parts, name), getattr(whole, name), rtol=1e-3, atol=1e-9)
+
+
+def test_references_that_do_not_fit_one_call_count_once(dense, monkeypatch):
+    _, paths = dense
+    ends, starts, rng = paths.enter(rows(3, 1)), paths.enter(rows(7, 2)), np.random.default_rng(0)
+    given = starts, ends, np.full(7, 1 / 7), np.sort(rng.random((3, 7, 4)), axis=2), np.ones((3, 1), np.int64)
+    whole = paths.expected(*given)
+    monkeypatch.setattr(paths, "rows_per_call", 20)
+    in_parts = paths.expected(*given)
+    for name in ("values", "design_variance", "background_variance"):
+        np.testing.assert_allclose(getattr(in_parts, name), getattr(whole, name), rtol=1e-3, atol=1e-9)
+
+
+def test_what_the_model_makes_no_number_of_stays_none(tmp_path):
+    """Compiled by XLA, relu6(1 / sqrt(-1)) would be a harmless 0."""
+    model = tensors_model(tmp_path, lambda u, v, w: tf.nn.relu6(tf.math.rsqrt(u + v)) + w)
+    x, b = rows(3, 1), rows(3, 2)
+    for of in (x, b):
+        of.columns["u"][:], of.columns["v"][:] = -1.0, -1.0
+    paths = model.paths(b, PLAYERS)
+    made = paths.values(paths.enter(b), paths.enter(x), np.full((3, 1), 0.5), np.zeros((3, 1), np.int64))
+    assert np.isnan(made).all()
 
 
 def test_only_rows_that_are_no_numbers_are_no_numbers(dense):

@@ -140,20 +140,6 @@ def coarsest_rounding(graph: FrozenGraph) -> float:
     return max((error for kind, error in _ROUNDING.items() if kind in kinds), default=_ROUNDING[tf.float32])
 
 
-def values_per_row(graph: FrozenGraph) -> int:
-    """How many floats the ops between the ports and the output make of a row; what has no known shape is left out."""
-    feeds = {name for port in graph.ports for name in port.tensors}
-    used = graph.reachable([graph.output], stops=feeds) - feeds
-    total, varying = 0, set(feeds)
-    for op in graph.import_graph().get_operations():
-        if any(tensor.name in varying for tensor in op.inputs):
-            made = [tensor for tensor in op.outputs if tensor.name in used]
-            varying.update(tensor.name for tensor in made)
-            shapes = (tensor.shape.as_list() for tensor in made if tensor.dtype.is_floating and tensor.shape.rank)
-            total += sum(int(np.prod([size or 1 for size in shape[1:]])) for shape in shapes)
-    return total
-
-
 @dataclass(frozen=True)
 class Change:
     """How to get back to what a graph was before it was changed.

@@ -14,7 +14,6 @@ from tfx_explain.models.calls import in_chunks, model_errors
 from tfx_explain.models.chunks import rows_per_call
 from tfx_explain.models.compilation import can_compile_gradients
 from tfx_explain.models.features import Column, Inputs, Ragged
-from tfx_explain.models.graph import values_per_row
 from tfx_explain.models.messages import first_line
 from tfx_explain.models.path_calls import PathCalls
 from tfx_explain.models.path_columns import Moving
@@ -23,6 +22,7 @@ from tfx_explain.models.path_gradients import ExpectedGradients, FloatArray, Int
 from tfx_explain.models.path_pieces import BoolArray, Call, Pieces, calls, check_outputs, finite_rows
 from tfx_explain.models.path_sums import ReferenceSums
 from tfx_explain.models.ports import port_value
+from tfx_explain.models.row_values import values_per_row
 from tfx_explain.models.tracing import traced
 
 _LOG = logging.getLogger(__name__)
