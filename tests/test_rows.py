@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 import worlds
 from tfx_explain import records
 from tfx_explain.rows import (
+    alike,
     as_written,
     concat_alike,
     concat_rows,
@@ -68,10 +70,28 @@ def test_concat_of_mixed_types_loses_no_value_and_says_so() -> None:
     assert both.to_pydict() == {"a": [[1.5], [3.0], None], "b": [[str(2**60).encode()], [b"0.5"], []]}
     assert set(mixed_types(take_rows(both, np.array([1])))) == {"a", "b"}
     assert as_written(both).column(0).type == pa.large_list(pa.float32())
-    assert [part.num_rows for part in concat_alike(parts)] == [1, 2]
+    # The last one has no value of `b`, so that its type is none.
+    assert [part.num_rows for part in concat_alike(parts)] == [2, 1]
 
 
 def test_lengths_and_taking() -> None:
     batch = decode(ROWS)
     assert list_lengths(batch.column(batch.schema.get_field_index("c"))).tolist() == [1, 2, 2, 0, 1, 0]
     assert take_rows(batch, np.array([5, 0])).to_pydict()["a"] == [[2.0], [1.0]]
+
+
+@pytest.mark.parametrize("kind", [pa.float32(), pa.large_binary(), pa.int64()])
+def test_lists_without_values_have_no_type_that_others_must_share(kind: pa.DataType) -> None:
+    """Some writers give every feature a kind, whatever it is of rows that have none of it."""
+    whole = pa.RecordBatch.from_arrays([pa.array([[7], [8]], pa.large_list(pa.int64()))], names=["a"])
+    empty = pa.RecordBatch.from_arrays([pa.array([[], None], pa.large_list(kind))], names=["a"])
+    absent = pa.RecordBatch.from_arrays([pa.nulls(1)], names=["a"])
+    for batches in ([whole, empty, absent], [absent, empty, whole], [empty, whole]):
+        assert alike(batches) == [list(range(len(batches)))]
+        together = concat_rows(batches)
+        assert not mixed_types(together)
+        assert together.column(0).type == pa.large_list(pa.int64())
+        assert list_lengths(together.column(0)).sum() == 2
+        assert sorted(together.column(0).flatten().to_pylist()) == [7, 8]
+    alone = concat_rows([empty, empty])
+    assert list_lengths(alone.column(0)).tolist() == [0, 0, 0, 0]

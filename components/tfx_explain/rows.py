@@ -109,10 +109,10 @@ def example_weights(batch: pa.RecordBatch, name: str) -> npt.NDArray[np.float64]
 
 
 def alike(batches: Sequence[pa.RecordBatch]) -> list[list[int]]:
-    """Groups of batches, by position, in which each feature has one type."""
+    """Groups of batches, by position, in which each feature has one type; a type without values says nothing."""
     groups: list[tuple[dict[str, pa.DataType], list[int]]] = []
     for number, batch in enumerate(batches):
-        types = {field.name: field.type for field in batch.schema if not pa.types.is_null(field.type)}
+        types = {field.name: field.type for field in batch.schema if _has_values(batch, field.name)}
         for known, group in groups:
             if all(known.get(name, dtype) == dtype for name, dtype in types.items()):
                 known.update(types)
@@ -135,19 +135,23 @@ def concat_rows(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     text, and its field says so (`mixed_types`): of use to those who look at it, not to a model.
     """
     types: dict[str, list[pa.DataType]] = {}
-    for field in (field for batch in batches for field in batch.schema):
-        known = types.setdefault(field.name, [])
-        if not pa.types.is_null(field.type) and field.type not in known:
-            known.append(field.type)
+    of_nothing: dict[str, pa.DataType] = {}
+    for batch in batches:
+        for field in batch.schema:
+            known = types.setdefault(field.name, [])
+            if not _has_values(batch, field.name):
+                of_nothing.setdefault(field.name, field.type)
+            elif field.type not in known:
+                known.append(field.type)
     fields = {}
     for name, known in types.items():
         if len(known) > 1:
-            columns = [column_or_nulls(batch, name) for batch in batches if has_type(batch, name)]
+            columns = [column_or_nulls(batch, name) for batch in batches if _has_values(batch, name)]
             values = pa.float64() if all(map(_fits_float64, columns)) else pa.large_binary()
             metadata = {_MIXED: " and ".join(sorted(str(dtype.value_type) for dtype in known))}
             fields[name] = pa.field(name, pa.large_list(values), metadata=metadata)
         else:
-            fields[name] = pa.field(name, known[0] if known else pa.null())
+            fields[name] = pa.field(name, known[0] if known else of_nothing[name])
     schema = pa.schema([fields[name] for name in sorted(fields)])
     tables = [pa.Table.from_batches([_conform(batch, schema)]) for batch in batches]
     table = pa.concat_tables(tables).combine_chunks() if tables else schema.empty_table()
@@ -159,6 +163,11 @@ def mixed_types(batch: pa.RecordBatch) -> dict[str, str]:
     """Feature -> the types it had before `concat_rows` made them one; of those of which that is so."""
     fields = (field for field in batch.schema if field.metadata and _MIXED in field.metadata)
     return {field.name: field.metadata[_MIXED].decode() for field in fields}
+
+
+def _has_values(batch: pa.RecordBatch, name: str) -> bool:
+    """Whether a row has a value: writers give lists without any another type than those with some."""
+    return has_type(batch, name) and bool(len(batch.column(batch.schema.get_field_index(name)).flatten()))
 
 
 def _fits_float64(column: pa.Array) -> bool:
@@ -173,6 +182,8 @@ def _as_type(column: pa.Array, dtype: pa.DataType) -> pa.Array:
     if pa.types.is_null(column.type) or column.type == dtype:
         return column if column.type == dtype else pa.nulls(len(column), dtype)
     values = pc.list_flatten(column)
+    if not len(values):
+        values = pa.array([], dtype.value_type)
     to_text = pa.types.is_large_binary(dtype.value_type) and not pa.types.is_large_binary(values.type)
     cast = (
         values.cast(pa.string()).cast(pa.large_string()).cast(dtype.value_type)
