@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from judging import evidence_of
 from tfx_explain.errors import ConfigError
 from tfx_explain.judgement import Evidence, Finding, apply_rule, describe, findings_of, promise
 from tfx_explain.judgement.details import Interactions, SignedMeans, SliceContrast, Steps
@@ -115,7 +116,7 @@ def test_the_canary_is_compared_row_by_row():
     phi = np.abs(np.random.default_rng(0).lognormal(size=(200, 1))) * [1.02, 1.0]
     accumulator = ImportanceAccumulator(2)
     accumulator.add(phi, phi * 0, phi * 0, phi[:, 0] * 0, phi[:, 0] * 0)
-    found = Evidence.from_summary(accumulator.result(), ["income", "noise"])
+    found = evidence_of(accumulator.result(), ["income", "noise"])
     assert judged("canary", found, feature="noise").outcome == "pass"
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import special
 
+from judging import evidence_of
 from tfx_explain.judgement import Evidence, apply_rule, findings_of
 from tfx_explain.judgement.details import Interactions, SignedMeans, SliceContrast, Steps
 from tfx_explain.summary import ImportanceAccumulator
@@ -117,7 +118,7 @@ def sliced(rng, runs, n, scale, shape="normal"):
         total_error = math.sqrt(overall.mean_abs_covariance.sum())
         total = overall.mean_abs.sum(), total_error
         contrast = SliceContrast(found.difference, error, found.degrees_of_freedom[0], *total)
-        evidence = Evidence.from_summary(part.result(), ["p0", "p1"], slice_key="s")
+        evidence = evidence_of(part.result(), ["p0", "p1"], slice_key="s")
         yield dataclasses.replace(evidence, contrast=contrast)
 
 
@@ -157,7 +158,7 @@ def outcomes(rule, *, n, truth, runs, seed, shape="normal", **limits):
 @pytest.mark.parametrize("shape", SIZES)
 def test_the_figures_of_many_explanations_are_those_that_accumulators_give(shape):
     phi = centred(np.random.default_rng(0), 2, 50, 3, shape)
-    expected = Evidence.from_summary(accumulated(phi[1]).result(), ["p0", "p1", "p2"])
+    expected = evidence_of(accumulated(phi[1]).result(), ["p0", "p1", "p2"])
     found = evidences(phi)[1]
     curves = PartialDependenceAccumulator(np.full(4, 0.25))
     curves.add(np.cumsum(np.insert(phi[1], 0, 0.0, axis=1), axis=1))

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from judging import evidence_of
 from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.judgement import RULES, Evidence, Finding, apply_rule, describe, is_blessed
 from tfx_explain.summary import ImportanceAccumulator
@@ -34,7 +35,7 @@ def _evidence(phi, players=None, gap=1e-9, **kwargs):
     n, d = phi.shape
     accumulator = ImportanceAccumulator(d)
     accumulator.add(phi, np.zeros((n, d)), np.zeros((n, d)), np.full(n, gap), np.zeros(n))
-    return Evidence.from_summary(accumulator.result(), players or [f"p{i}" for i in range(d)], **kwargs)
+    return evidence_of(accumulator.result(), players or [f"p{i}" for i in range(d)], **kwargs)
 
 
 def _normal(scales, n=500, seed=0):

@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from judging import evidence_of
 from tfx_explain.judgement import Evidence, apply_rule
 from tfx_explain.judgement.details import Interactions, SliceContrast
 from tfx_explain.judgement.drift.comparison import Comparison, Moments
@@ -34,7 +35,7 @@ def explanation(rng, means=TRUTH, noise=0.15):
 @pytest.fixture(scope="module")
 def evidences():
     rng = np.random.default_rng(1)
-    return [Evidence.from_summary(explanation(rng), PLAYERS) for _ in range(RUNS)]
+    return [evidence_of(explanation(rng), PLAYERS) for _ in range(RUNS)]
 
 
 # Rule, settings with the true figure at the limit, a limit that is far from it, and what follows there.

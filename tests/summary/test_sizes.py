@@ -5,7 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tfx_explain.judgement import Evidence, apply_rule
+from judging import evidence_of
+from tfx_explain.judgement import apply_rule
 from tfx_explain.summary import ImportanceAccumulator, Noise
 from tfx_explain.summary.ratio import parts_of
 from tfx_explain.summary.sizes import NoisyMoments, debiased_sizes
@@ -114,8 +115,7 @@ def test_rules_on_players_without_effect_are_seldom_wrong_and_decide_where_they_
     rng, runs = np.random.default_rng(2), 200
     players = [f"p{i}" for i in range(D)]
     found = Counter(
-        apply_rule(rule, settings, Evidence.from_summary(explanation(rng).result(), players)).outcome
-        for _ in range(runs)
+        apply_rule(rule, settings, evidence_of(explanation(rng).result(), players)).outcome for _ in range(runs)
     )
     often = runs * 0.05 + 3 * np.sqrt(runs * 0.05 * 0.95)
     assert sum(found[outcome] for outcome in wrong) <= often, found
@@ -128,7 +128,7 @@ def test_rules_do_not_decide_where_noise_is_unknown(rule, settings, wrong):
     unknown = zeros.copy()
     unknown[:, 5:] = np.nan
     accumulator.add(rng.normal(size=(N, D)) * (SCALES + NOISE), unknown, zeros, np.zeros(N), np.zeros(N))
-    evidence = Evidence.from_summary(accumulator.result(), [f"p{i}" for i in range(D)])
+    evidence = evidence_of(accumulator.result(), [f"p{i}" for i in range(D)])
     assert apply_rule(rule, settings, evidence).outcome == "insufficient_evidence"
 
 

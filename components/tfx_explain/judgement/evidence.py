@@ -9,12 +9,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import Self
 
 from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.judgement.details import Interactions, SignedMeans, SliceContrast, Steps
 from tfx_explain.judgement.wording import count, joined
-from tfx_explain.summary.importance_summary import ImportanceSummary
 from tfx_explain.summary.ratio import Array
 
 ONLY_NOISE = (
@@ -106,30 +104,6 @@ class Evidence:
             )
         if len(set(self.players)) < d:
             raise InputError(f"evidence names a player twice: {', '.join(self.players)}.")
-
-    @classmethod
-    def from_summary(
-        cls, summary: ImportanceSummary, players: Sequence[str], *, slice_key: str = "overall", output: str = ""
-    ) -> Self:
-        """The evidence in a summary; `players` in the order in which attributions were added."""
-        return cls(
-            tuple(players),
-            summary.n_examples,
-            summary.mean_abs,
-            summary.mean_abs_covariance,
-            summary.max_relative_completeness_gap,
-            slice_key,
-            output,
-            summary.n_effective,
-            skewness=summary.skewness,
-            signed=SignedMeans(
-                summary.mean_signed,
-                summary.mean_signed_std_error,
-                summary.mean_design_std_error,
-                summary.signed_skewness,
-            ),
-            cut_off=summary.cut_off,
-        )
 
     @property
     def weighed_examples(self) -> float:

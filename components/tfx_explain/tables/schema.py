@@ -11,7 +11,6 @@ import enum
 from collections.abc import Callable, Iterator, Sequence
 
 import pandas as pd
-import pyarrow as pa
 
 PLAYER = "<player>"
 """In the name of a column: there is one for each player."""
@@ -33,10 +32,6 @@ class Kind(enum.Enum):
     WHOLES = "whole numbers"
     BYTES = "bytes"
 
-    def is_stored_in(self, dtype: pa.DataType) -> bool:
-        """Whether a Parquet file holds such cells in a column of an Arrow type."""
-        return bool(_ARROW[self](dtype))
-
     def is_read_as(self, values: pd.Series) -> bool:
         """Whether a column in memory holds such cells, gaps aside."""
         if self is Kind.TEXT:
@@ -44,19 +39,6 @@ class Kind(enum.Enum):
         return bool(_PANDAS[self](values.dtype))
 
 
-def _is_list_of(dtype: pa.DataType, *values: pa.DataType) -> bool:
-    return (pa.types.is_list(dtype) or pa.types.is_large_list(dtype)) and dtype.value_type in values
-
-
-_ARROW: dict[Kind, Callable[[pa.DataType], bool]] = {
-    Kind.TEXT: lambda dtype: dtype in (pa.string(), pa.large_string()),
-    Kind.NUMBER: lambda dtype: dtype == pa.float64(),
-    Kind.WHOLE: lambda dtype: dtype == pa.int64(),
-    Kind.FLAG: lambda dtype: dtype == pa.bool_(),
-    Kind.NUMBERS: lambda dtype: _is_list_of(dtype, pa.float32()),
-    Kind.WHOLES: lambda dtype: _is_list_of(dtype, pa.int64()),
-    Kind.BYTES: lambda dtype: _is_list_of(dtype, pa.binary(), pa.large_binary()),
-}
 _PANDAS: dict[Kind, Callable[[object], bool]] = {
     Kind.NUMBER: pd.api.types.is_numeric_dtype,
     Kind.WHOLE: pd.api.types.is_integer_dtype,
