@@ -11,7 +11,8 @@ What lies where, from a model's files to the outputs of mixed rows:
     graph_mixing, hoist         mixing rows in the graph, as late as can be (tensor_mixing, side_by_side, compilation)
     mixing, lattice, blocks     which mixtures are asked for, in which calls (pieces, chunks, call_bytes, repeats)
     path_gradients              THE PROTOCOL of outputs and gradients along paths; graph_paths implements it
-    path_cut, path_choice       where a graph is cut for paths (path_ops, path_ways, path_refusals; path_slide)
+    path_cut, path_choice       where a graph is cut for paths (path_ops, path_ways, path_refusals, path_slide,
+                                path_derivatives)
     path_calls, path_pieces     points of paths inside TensorFlow, in calls of fixed shape (path_columns, path_sums,
                                 row_values)
     model                       the facade that all of this stands behind

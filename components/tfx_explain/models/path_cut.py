@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +14,7 @@ from tfx_explain.models.graph import FrozenGraph, Port
 from tfx_explain.models.hoist import Hoisted, frontier_of, players_of, rebuild, whole_tensors
 from tfx_explain.models.messages import first_line
 from tfx_explain.models.path_choice import OneOwner, choose_tensors, named_tensors
+from tfx_explain.models.path_derivatives import with_derivatives
 from tfx_explain.models.path_ops import OpGradients
 from tfx_explain.models.path_refusals import FeatureCut, note_on, rough_way
 from tfx_explain.models.path_slide import slide
@@ -24,7 +25,6 @@ from tfx_explain.models.tracing import traced
 
 # Calls of different numbers of rows round differently; paths are made of calls of one.
 _ROUNDING = 1e-5
-_PASSING = ("StopGradient", "PreventGradient")
 
 
 @dataclass(frozen=True)
@@ -70,19 +70,6 @@ def find_cut(graph: FrozenGraph, players: Sequence[Sequence[str]], background: I
         if not meeting:
             return trial.cut(what)
         joined |= meeting
-
-
-def with_derivatives(graph: FrozenGraph) -> FrozenGraph:
-    """The graph without what makes TensorFlow's gradients other than its derivatives."""
-    graph_def = tf.compat.v1.GraphDef()
-    graph_def.CopyFrom(graph.graph_def)
-    for nodes in (graph_def.node, *(function.node_def for function in graph_def.library.function)):
-        for node in nodes:
-            node.attr.pop("_gradient_op_type", None)
-            if node.op in _PASSING:
-                node.op = "Identity"
-                node.attr.pop("message", None)
-    return replace(graph, graph_def=graph_def)
 
 
 @dataclass(frozen=True)

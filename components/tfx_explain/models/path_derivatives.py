@@ -1,0 +1,57 @@
+"""Takes out of a graph what makes TensorFlow's gradients other than its derivatives.
+
+Training stops gradients and puts others in their place. Along a path only derivatives add up to a difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import tensorflow as tf
+
+from tfx_explain.models.graph import FrozenGraph
+
+_PASSING = ("StopGradient", "PreventGradient")
+_SUFFIX = "_with_derivatives"
+
+
+def with_derivatives(graph: FrozenGraph) -> FrozenGraph:
+    """The graph, and the functions that it calls, with gradients that are derivatives."""
+    graph_def = tf.compat.v1.GraphDef()
+    graph_def.CopyFrom(graph.graph_def)
+    _clear(graph_def.node)
+    functions = graph_def.library.function
+    changed = [_clear(function.node_def) for function in functions]
+    if any(changed):
+        # TensorFlow knows functions by their names, so others need other names.
+        names = {function.signature.name for function in functions}
+        for function in functions:
+            function.signature.name += _SUFFIX
+        for nodes in (graph_def.node, *(function.node_def for function in functions)):
+            _rename_calls(nodes, names)
+        for gradient in graph_def.library.gradient:
+            gradient.function_name += _SUFFIX if gradient.function_name in names else ""
+            gradient.gradient_func += _SUFFIX if gradient.gradient_func in names else ""
+    return replace(graph, graph_def=graph_def)
+
+
+def _clear(nodes: Iterable[tf.compat.v1.NodeDef]) -> bool:
+    """Changes what is to be changed; whether there was anything."""
+    changed = False
+    for node in nodes:
+        changed |= node.op in _PASSING or "_gradient_op_type" in node.attr
+        node.attr.pop("_gradient_op_type", None)
+        if node.op in _PASSING:
+            node.op = "Identity"
+            node.attr.pop("message", None)
+    return changed
+
+
+def _rename_calls(nodes: Iterable[tf.compat.v1.NodeDef], names: set[str]) -> None:
+    for node in nodes:
+        node.op += _SUFFIX if node.op in names else ""
+        for attribute in node.attr.values():
+            called = [attribute.func] if attribute.HasField("func") else attribute.list.func
+            for function in called:
+                function.name += _SUFFIX if function.name in names else ""
