@@ -93,11 +93,11 @@ def calls(finite: BoolArray, n_bytes: FloatArray | None, size: int, what: str) -
 
 def finite_rows(points: Points) -> BoolArray:
     """(n,) whether all floats of a row are finite."""
-    finite = np.isfinite(points.moving).all(axis=1)
+    finite = np.asarray(np.isfinite(points.moving).all(axis=1))
     for column in points.fixed:
         if not isinstance(column, Ragged) and column.dtype.kind == "f":
             finite &= np.isfinite(column).reshape(len(finite), -1).all(axis=1)
-    return np.asarray(finite)
+    return finite
 
 
 def check_outputs(outputs: IntArray, n_outputs: int) -> None:

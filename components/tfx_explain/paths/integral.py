@@ -140,7 +140,7 @@ def _next(segments: Segments, accuracy: Accuracy, room: IntArray) -> IntArray:
     off = np.sqrt(np.maximum(np.square(gap), segments.variance.sum(axis=1)))
     with np.errstate(divide="ignore", invalid="ignore"):
         scattered = np.sqrt(segments.sums(np.square(off), n_paths)) > bound
-        is_open = known & (scattered | (np.abs(together) > bound)).any(axis=1)
+        is_open = np.asarray(known & (scattered | (np.abs(together) > bound)).any(axis=1))
         # How many times too large each gap is, so that as many of its size have a sum, or a root of squares, too large.
         many = np.where(scattered.any(axis=1), np.sqrt(n_segments), n_segments)
         excess = np.nan_to_num(many[path, None] * off / bound[path], nan=0.0).max(axis=1, initial=0.0)
@@ -173,7 +173,7 @@ def _gathered(
         dof=satterthwaite_dof(leaves.sums(of_segments, n_paths), leaves.sums(np.square(of_segments), n_paths)),
         gap=gap,
         at_start=at_start,
-        is_complete=(np.abs(gap) <= accuracy.bound(np.arange(n_paths), contributions)).all(axis=1),
+        is_complete=np.asarray((np.abs(gap) <= accuracy.bound(np.arange(n_paths), contributions)).all(axis=1)),
         n_steps=n_steps,
         n_values=n_values,
     )

@@ -91,7 +91,7 @@ class TransformedColumn:
         found = []
         for half in np.array_split(np.arange(len(inputs)), 2):
             with contextlib.suppress(ModelCallError):
-                found += [(half[places], *made) for places, *made in self._made(inputs.take(half))]
+                found += [(half[places], values, n) for places, values, n in self._made(inputs.take(half))]
         if not found:
             raise failed
         return found
