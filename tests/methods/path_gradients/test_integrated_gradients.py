@@ -153,13 +153,18 @@ def test_a_list_may_be_missing_in_a_reference(tmp_path):
         return tf.linalg.matvec(bag, weights) * u
 
     spec = {"words": tf.io.RaggedFeature(tf.string), "u": tf.io.FixedLenFeature([], tf.float32)}
-    path = worlds.save_serving_model(tmp_path, lambda row: score(row["words"].to_tensor(""), row["u"]), spec)
+
+    def serve(row: Any) -> Any:
+        # How many words there are shows a list of one empty text, too.
+        return score(row["words"].to_tensor(""), row["u"]) + tf.cast(row["words"].row_lengths(), tf.float32)
+
+    path = worlds.save_serving_model(tmp_path, serve, spec)
     model = load_model(path, output_space="raw")
     background = {"words": [[b"a"], [b"b", b"b"]], "u": [1.0, 2.0]}
     rows = {"words": [[b"c", b"a"], [b"b"], []], "u": [2.0, 1.0, 3.0]}
     result = integrated(model, background, references={"words": None}).explain(rows)
     np.testing.assert_allclose(result.sides[0].base_value, 0.0)
-    np.testing.assert_allclose(checked(result).sum(axis=1)[:, 0], [10.0, 2.0, 0.0], atol=1e-5)
+    np.testing.assert_allclose(checked(result).sum(axis=1)[:, 0], [12.0, 3.0, 0.0], atol=1e-5)
     whole = integrated(model, background, references="zero").explain(rows)
     np.testing.assert_allclose(whole.sides[0].base_value, 0.0)
 
@@ -287,3 +292,24 @@ def test_a_model_without_gradients_is_refused_before_the_job(tmp_path):
     model = model_of(tmp_path, lambda u, v, w: tf.floor(u + v) + w, U_V_W)
     with pytest.raises(ModelError, match="`shapley`"):
         integrated(model, rows_of(3, 14))
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", {"expected_gradients": {"num_samples": 12}}])
+def test_each_row_has_the_outputs_that_it_asks_for(tmp_path, method):
+    weights = tf.random.stateless_normal([3, 4], [15, 16])
+    model = model_of(tmp_path, lambda *columns: tf.tanh(tf.stack(columns, 1)) @ weights, U_V_W)
+    background, rows = rows_of(4, 15), rows_of(12, 16)
+
+    def found(classes: Any) -> Any:
+        config = {"model": {"output_space": "raw", "classes": classes}}
+        (side,) = Attributing([model], background, method, config).explain(rows).sides
+        return side
+
+    every, some, best = found(None), found([3, 1]), found("predicted")
+    predicted = every.prediction.argmax(axis=1)
+    assert len(set(predicted)) > 1
+    for name in ("attributions", "prediction", "base_value", "completeness_gap"):
+        values = getattr(every, name)
+        np.testing.assert_allclose(getattr(some, name), values[..., [3, 1]], rtol=1e-5, atol=1e-6)
+        asked = values[np.arange(12), ..., predicted]
+        np.testing.assert_allclose(getattr(best, name)[..., 0], asked, rtol=1e-5, atol=1e-6)
