@@ -48,6 +48,18 @@ class ExplainedExamples:
     base_value: FloatArray
     found: Mapping[str, tuple[Any, ...]]
 
+    def take(self, kept: IntArray) -> ExplainedExamples:
+        """The given rows, (k,) integers."""
+        return ExplainedExamples(
+            self.split,
+            take_rows(self.rows, kept),
+            self.draws[kept],
+            [self.ids[row] for row in kept.tolist()],
+            tuple(values[kept] for values in self.predictions),
+            self.base_value[kept],
+            {method: tuple(side.take(kept) for side in sides) for method, sides in self.found.items()},
+        )
+
 
 Explained = tuple[ExplainedExamples, list[tuple[bytes, str]], dict[str, int]]
 """The explained rows, (record, reason) of those that could not be, and what was done how often."""

@@ -12,7 +12,7 @@ from tfx_explain import storage
 from tfx_explain.attribution_records import MethodFigures, RecordLayout, attribution_batch
 from tfx_explain.job.explained import ExplainedExamples
 from tfx_explain.methods.attribution_rows import AttributionRows
-from tfx_explain.rows import HashArray, take_rows
+from tfx_explain.rows import HashArray
 from tfx_explain.transforms.combine import SmallestDrawsFn
 
 N_REPORT_EXAMPLES = 400
@@ -71,4 +71,4 @@ class SampleForReport(beam.PTransform):
 def report_rows(explained: ExplainedExamples, layout: RecordLayout) -> tuple[pa.RecordBatch, HashArray]:
     """Those rows of a batch that may be in the report, and their draws."""
     order = np.argsort(explained.draws, kind="stable")[:N_REPORT_EXAMPLES]
-    return take_rows(attribution_rows(explained, layout), order), explained.draws[order]
+    return attribution_rows(explained.take(order), layout), explained.draws[order]

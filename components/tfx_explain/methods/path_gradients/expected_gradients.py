@@ -18,7 +18,7 @@ from tfx_explain.methods.context import JobContext, Sample
 from tfx_explain.methods.method import Accumulated, Result
 from tfx_explain.methods.path_gradients.base import PathMethod
 from tfx_explain.methods.path_gradients.draws import stratified_alphas
-from tfx_explain.methods.path_gradients.model_paths import paths_of
+from tfx_explain.methods.path_gradients.model_paths import paths_of, starts_of
 from tfx_explain.methods.path_gradients.references import References, of_background
 from tfx_explain.methods.path_gradients.rows import AskedSide, PathEstimates
 from tfx_explain.models import Inputs, Model
@@ -110,7 +110,7 @@ class ExpectedGradientsExplainer:
             of_side = references.side(index)
             asked.append(AskedSide.of(side, of_side, batch.chosen))
             paths = paths_of(model, self._players, plan.background)
-            starts = paths.enter(model.inputs(of_side.rows))
+            starts = starts_of(paths, model, of_side)
             this = _Side(paths, starts, side.inputs, batch.hashes, asked[index].outputs)
             estimates, spent, again = self._estimate(this, references, n_strata)
             found.append(estimates)

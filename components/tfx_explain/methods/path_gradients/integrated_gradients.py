@@ -17,7 +17,7 @@ from tfx_explain.methods.context import FirstRows, JobContext, Sample
 from tfx_explain.methods.method import Accumulated, Result
 from tfx_explain.methods.path_gradients.base import PathMethod
 from tfx_explain.methods.path_gradients.integrals import integrated_rows
-from tfx_explain.methods.path_gradients.model_paths import paths_of
+from tfx_explain.methods.path_gradients.model_paths import paths_of, starts_of
 from tfx_explain.methods.path_gradients.reference_values import check_values, with_values, zero_row
 from tfx_explain.methods.path_gradients.references import (
     References,
@@ -100,7 +100,7 @@ class IntegratedGradientsExplainer:
             references = plan.per_method[KEY].side(index)
             asked.append(AskedSide.of(side, references, batch.chosen))
             paths = paths_of(model, self._players, plan.background)
-            starts = paths.enter(model.inputs(references.rows))
+            starts = starts_of(paths, model, references)
             found.append(integrated_rows(paths, side.inputs, starts, references.weights, asked[index], self._settings))
         errors: dict[int, str] = {}
         for one in found:

@@ -9,10 +9,22 @@ from collections.abc import Mapping, Sequence
 from tfx_explain.methods.background import Background
 from tfx_explain.methods.context import features_of
 from tfx_explain.models import Model
-from tfx_explain.models.path_gradients import Paths
+from tfx_explain.models.path_gradients import Paths, Points
 
 _LOCK = threading.Lock()
 _CUT: weakref.WeakKeyDictionary[Model, dict[tuple[object, ...], Paths]] = weakref.WeakKeyDictionary()
+
+
+_STARTS: weakref.WeakKeyDictionary[Paths, dict[str, Points]] = weakref.WeakKeyDictionary()
+
+
+def starts_of(paths: Paths, model: Model, references: Background) -> Points:
+    """The references at the cut, made once for all batches."""
+    with _LOCK:
+        made = _STARTS.setdefault(paths, {})
+        if references.digest not in made:
+            made[references.digest] = paths.enter(model.inputs(references.rows))
+        return made[references.digest]
 
 
 def paths_of(model: Model, players: Mapping[str, Sequence[str]], background: Background) -> Paths:
