@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from tfx_explain import records, storage, tables
 from tfx_explain.attribution_records import RecordLayout
-from tfx_explain.config import ExplainConfig
+from tfx_explain.config import ExplainConfig, FeaturesConfig
 from tfx_explain.errors import ConfigError, EmptySplitError, InputError, MissingFeatureError, ModelError
 from tfx_explain.job.labels import choose_labels
 from tfx_explain.job.model_handle import ModelHandle
@@ -121,17 +121,12 @@ class ExplainRequest:
         are_raw = are_raw_examples(config, transform, peeked, background)
         if not are_raw:
             handles = [dataclasses.replace(handle, transform=None) for handle in handles]
-        loaded = [handle.acquire([background, *peeked.values()]) for handle in handles]
-        _check_comparable(loaded, config)
-        handles = [dataclasses.replace(h, n_outputs=m.n_outputs) for h, m in zip(handles, loaded, strict=True)]
+        handles, loaded = _load(handles, config, [background, *peeked.values()])
         keys = {config.label_key, config.id_key, config.example_weight_key}
         columns = {name for rows in [*peeked.values(), background] for name in rows.schema.names}
         seen = columns | set(schema_features or ())
         read = features_read(loaded, seen - keys)
-        if are_raw or transform is None:
-            players = choose_players(read, config.features)
-        else:
-            players = choose_players_by_origin(read, column_origins(transform, given, loaded), config.features)
+        players = _players(read, config.features, None if are_raw else transform, given, loaded)
         request = cls(
             config=config,
             models=tuple(handles),
@@ -151,6 +146,29 @@ class ExplainRequest:
         first_rows = FirstRows(peeked, frozenset((seen - keys).union(read)))
         _check_rows(request, first_rows, background, schema_features or ())
         return request
+
+
+def _load(
+    handles: Sequence[ModelHandle], config: ExplainConfig, rows: Sequence[pa.RecordBatch]
+) -> tuple[list[ModelHandle], list[Model]]:
+    """The models, and handles that know how many outputs they have; rows are there to ask them with."""
+    loaded = [handle.acquire(rows) for handle in handles]
+    _check_comparable(loaded, config)
+    known = [dataclasses.replace(h, n_outputs=m.n_outputs) for h, m in zip(handles, loaded, strict=True)]
+    return known, loaded
+
+
+def _players(
+    read: Sequence[str],
+    features: FeaturesConfig,
+    transform: TransformHandle | None,
+    handles: Sequence[ModelHandle],
+    models: Sequence[Model],
+) -> dict[str, tuple[str, ...]]:
+    """The players, by the raw features that columns come from where a transform graph made the examples."""
+    if transform is None:
+        return choose_players(read, features)
+    return choose_players_by_origin(read, column_origins(transform, handles, models), features)
 
 
 def peek(pattern: str, split: str) -> pa.RecordBatch:
