@@ -25,7 +25,7 @@ def test_what_was_read_is_taken_once_and_by_its_own_job(tmp_path: Path) -> None:
     assert kept.take("job", "file") is None
 
 
-def test_large_files_and_the_oldest_ones_are_not_kept(tmp_path: Path) -> None:
+def test_large_files_and_those_without_room_are_not_kept(tmp_path: Path) -> None:
     elements = elements_of(tmp_path)
     size = sum(read._n_bytes(element) for element in elements)
     assert size > 50 * len(worlds.to_example(worlds.make_rows(1, 0)[0])) / 2
@@ -35,9 +35,19 @@ def test_large_files_and_the_oldest_ones_are_not_kept(tmp_path: Path) -> None:
     room_for_two = KeptFiles(2 * size)
     for name in ("first", "second", "third"):
         list(room_for_two.keep("job", name, elements))
-    assert room_for_two.take("job", "first") is None
+    assert room_for_two.take("job", "first") == elements
     assert room_for_two.take("job", "second") == elements
-    assert room_for_two.take("job", "third") == elements
+    assert room_for_two.take("job", "third") is None
+
+
+def test_what_another_job_left_makes_room(tmp_path: Path) -> None:
+    elements = elements_of(tmp_path)
+    kept = KeptFiles(2 * sum(read._n_bytes(element) for element in elements))
+    for job, name in (("old", "first"), ("old", "second"), ("new", "first")):
+        list(kept.keep(job, name, elements))
+    assert kept.take("old", "first") is None
+    assert kept.take("old", "second") == elements
+    assert kept.take("new", "first") == elements
 
 
 def test_a_file_that_was_not_read_to_its_end_is_not_kept(tmp_path: Path) -> None:

@@ -101,7 +101,8 @@ class KeptFiles:
     The second reading may come in another process, which reads the file itself; what is left behind is bounded.
 
     Args:
-      most_bytes: of rows and records that are kept together; what was kept first goes first.
+      most_bytes: of rows and records that are kept together. What other jobs left goes to make room; files of the
+        same job stay, since they are read again in the order of the first reading.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -126,8 +127,9 @@ class KeptFiles:
         if n_bytes <= self._most_bytes:
             with self._lock:
                 self._kept[job, uri] = n_bytes, kept
+                others = [key for key in self._kept if key[0] != job]
                 while sum(size for size, _ in self._kept.values()) > self._most_bytes:
-                    del self._kept[next(iter(self._kept))]
+                    del self._kept[others.pop(0) if others else (job, uri)]
 
     def take(self, job: str, uri: str) -> list[Element] | None:
         """What was kept of a file, once; None where nothing is."""
@@ -141,7 +143,7 @@ def _n_bytes(element: Element) -> int:
     return int(element.rows.nbytes + element.hashes.nbytes) + sum(map(len, element.records or ()))
 
 
-_KEPT = KeptFiles(32 * 2**20)
+_KEPT = KeptFiles(64 * 2**20)
 
 
 def count_file(uri: str, job: str, split: str) -> Iterator[tuple[int, FileContents]]:
