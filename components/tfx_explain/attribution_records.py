@@ -19,6 +19,7 @@ from typing_extensions import Self
 from tfx_explain import rests, tables
 from tfx_explain.attribution.result import student_limits
 from tfx_explain.errors import InputError
+from tfx_explain.part_records import PartRows, PartsOf, part_columns, part_faults, part_names
 from tfx_explain.records import lists_of, rows_to_frame
 from tfx_explain.rows import column_or_nulls, list_lengths, name_errors
 from tfx_explain.tables import (
@@ -33,7 +34,7 @@ from tfx_explain.tables import (
     REST,
     STD_ERROR_PREFIX,
 )
-from tfx_explain.tables.manifest import Manifest
+from tfx_explain.tables.manifest import PARTS, Manifest
 
 CI_LOW_PREFIX, CI_HIGH_PREFIX = "ci_low_", "ci_high_"  # of what readers add
 
@@ -52,6 +53,7 @@ class MethodFigures:
       completeness_gap: (n, K).
       degrees_of_freedom: of `std_errors`, of the same shape; None = not known.
       baseline_attributions: as `attributions`, of the baseline model; None where there is none.
+      parts: feature -> what is inside it, where the method looks there.
     """
 
     base_value: FloatArray
@@ -60,6 +62,7 @@ class MethodFigures:
     completeness_gap: FloatArray
     degrees_of_freedom: FloatArray | None = None
     baseline_attributions: FloatArray | None = None
+    parts: Mapping[str, PartRows] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,12 +74,14 @@ class RecordLayout:
       n_outputs: values in each column of figures.
       methods: those that attribute; where there is none, records hold predictions and base values alone.
       has_baseline: whether there is a baseline model.
+      parts: method -> feature -> what its parts are, where the method looks inside features.
     """
 
     players: tuple[str, ...]
     n_outputs: int
     methods: tuple[str, ...] = (tables.SHAPLEY,)
     has_baseline: bool = False
+    parts: Mapping[str, Mapping[str, PartsOf]] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, manifest: Manifest) -> Self:
@@ -86,12 +91,20 @@ class RecordLayout:
             len(manifest["outputs"]),
             tables.attributing_methods(manifest),
             manifest.get("baseline_model") is not None,
+            parts_of(manifest),
         )
 
     @property
     def names(self) -> frozenset[str]:
         """What records add to the examples' features, whose names they must not be."""
-        return frozenset(ATTRIBUTION_RECORDS.names(self.players, baseline=self.has_baseline, methods=self.methods))
+        of_parts = [
+            self.prefix(method) + name
+            for method, features in self.parts.items()
+            for feature, of in features.items()
+            for name in part_names(feature, of)
+        ]
+        every = ATTRIBUTION_RECORDS.names(self.players, baseline=self.has_baseline, methods=self.methods)
+        return frozenset([*every, *of_parts])
 
     def prefix(self, method: str | None) -> str:
         """What the columns of a method begin with; of the first one where it is None.
@@ -132,7 +145,17 @@ class RecordLayout:
             ]
             longest = list_lengths(column_or_nulls(batch, prefix + REST)).max(initial=0)
             faults += [prefix + REST] if longest > len(figures) * self.n_outputs else []
+            for feature, of in self.parts.get(method or "", {}).items():
+                faults += part_faults(batch, prefix, feature, of, self.n_outputs)
         return faults
+
+
+def parts_of(manifest: Manifest) -> dict[str, dict[str, PartsOf]]:
+    """Method -> feature -> what its parts are, of a written explanation."""
+    return {
+        method: {feature: PartsOf.read(entry) for feature, entry in features.items()}
+        for method, features in manifest.get(PARTS, {}).items()
+    }
 
 
 def attribution_batch(
@@ -173,6 +196,9 @@ def attribution_batch(
             columns[prefix + COMPLETENESS_GAP] = lists_of(figures.completeness_gap, pa.float32())
         if figures.degrees_of_freedom is not None:
             columns[prefix + DEGREES_OF_FREEDOM] = _few(figures.degrees_of_freedom.reshape(rows.num_rows, -1))
+        for feature, of in layout.parts.get(method or "", {}).items():
+            inside = part_columns(feature, of, figures.parts[feature])
+            columns |= {prefix + name: column for name, column in inside.items()}
     names = sorted(columns)
     return pa.RecordBatch.from_arrays([columns[name] for name in names], names=names)
 

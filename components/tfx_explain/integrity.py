@@ -24,6 +24,7 @@ from tfx_explain.tables.manifest import (
     ATTRIBUTION_METHODS,
     ENTRIES,
     FILES,
+    PARTS,
     SELF_DIGEST,
     Manifest,
     attributing_methods,
@@ -138,6 +139,8 @@ def check_manifest(uri: str, manifest: Manifest) -> None:
     methods = list(attributing_methods(manifest))
     if (methods and not _are_names(methods)) or not set(methods) <= set(manifest["method"]):
         raise _unusable(uri, f"`{ATTRIBUTION_METHODS}` must name methods that were computed, each once")
+    if not _are_parts(manifest.get(PARTS, {}), set(methods), set(players)):
+        raise _unusable(uri, f"`{PARTS}` must say of methods that attribute, and of players, what parts are")
     if not all(_is_finite(manifest["completeness_gap"].get(name)) for name in ("max_abs", "max_relative")):
         raise _unusable(uri, "`completeness_gap` must hold numbers")
     slices = [one for part in ("included", "too_small") for one in manifest["slices"][part]]
@@ -165,6 +168,22 @@ def _unusable(uri: str, why: str) -> InputError:
 
 def _are_names(values: Sequence[object]) -> bool:
     return all(isinstance(value, str) for value in values) and len(set(values)) == len(values)
+
+
+def _are_parts(entry: object, methods: Collection[str], players: Collection[str]) -> bool:
+    """Whether it says, by method and feature, what parts are."""
+    if not isinstance(entry, Mapping) or not set(entry) <= set(methods):
+        return False
+    for features in entry.values():
+        if not isinstance(features, Mapping) or not set(features) <= set(players):
+            return False
+        for of in features.values():
+            columns = of.get("columns") if isinstance(of, Mapping) else None
+            if not isinstance(columns, list) or not columns or not _are_names(columns):
+                return False
+            if not isinstance(of.get("kind"), str) or not isinstance(of.get("has_maps"), bool):
+                return False
+    return True
 
 
 def _is_count(value: object) -> bool:

@@ -15,6 +15,7 @@ from tfx_explain import integrity, records, storage, tables
 from tfx_explain.attribution_records import CI_HIGH_PREFIX, CI_LOW_PREFIX, RecordLayout, attribution_frames
 from tfx_explain.consistency import Consistency, required_tables
 from tfx_explain.errors import InputError
+from tfx_explain.part_records import PartsOf, part_frame
 from tfx_explain.rows import concat_alike, concat_rows
 from tfx_explain.tables.manifest import ATTRIBUTION_FILES, FILES, SELF_DIGEST, Manifest
 
@@ -370,6 +371,43 @@ class ExplanationReader:
             for batch in batches
         ]
         return pd.concat(frames, ignore_index=True) if len(frames) > 1 else (frames or [pd.DataFrame()])[0]
+
+    def parts(
+        self, feature: str, *, method: str | None = None, split: str | None = None, output: str | None = None
+    ) -> pd.DataFrame:
+        """What is inside a feature of each explained row: regions of an image, spans of a text, windows of a series.
+
+        Args:
+          feature: that the method looked inside.
+          method: one of `methods`; None = the first one.
+          split: one of the explained splits; all of them when None.
+          output: one of `outputs`; may be left out when there is one.
+
+        Returns:
+          A row per part: `example_id`, `part` (its place in the row), where it is (`start` and `stop` of a span, in
+          bytes; the manifest's `parts` names these columns), `attribution` and `std_error`, as 32-bit floats have them.
+          Attributions of a row's parts add up to `attribution_<feature>` of `attributions`.
+
+        Raises:
+          InputError: the method did not look inside the feature; also as of `attributions`.
+        """
+        prefix, of = self._parts_of(feature, method)
+        output = self._one_output(output)
+        frames = [
+            part_frame(batch, prefix, feature, of, self.outputs, output) for batch in self.attribution_batches(split)
+        ]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+    def _parts_of(self, feature: str, method: str | None) -> tuple[str, PartsOf]:
+        """What a method's columns begin with, and what the parts are that it looked at inside a feature."""
+        layout = RecordLayout.of(self.manifest)
+        prefix = layout.prefix(method)
+        inside = layout.parts.get(method or next(iter(layout.methods), ""), {})
+        if feature not in inside:
+            there = [f"`{name}` by {of_method}" for of_method, of in layout.parts.items() for name in of]
+            cure = f"it does of {', '.join(there)}" if there else "use a method that looks inside features"
+            raise InputError(f"{self.uri} does not say what is inside `{feature}`; {cure}.")
+        return prefix, inside[feature]
 
     def dead_letters(self) -> pd.DataFrame:
         """The rows that could not be explained: `reason`, `split` and `record`; see `tables.OTHER_FILES`."""

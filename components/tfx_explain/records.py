@@ -136,6 +136,14 @@ def lists_of(values: npt.NDArray[Any], dtype: pa.DataType) -> pa.Array:
     )
 
 
+def ragged_lists(values: npt.NDArray[Any], lengths: npt.NDArray[np.int64]) -> pa.Array:
+    """A list column of rows of `lengths` of the values' rows: numbers as they are, objects as bytes."""
+    n_values = int(np.prod(values.shape[1:]))
+    offsets = pa.array(np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths * n_values)]))
+    dtype = pa.large_binary() if values.dtype == object else None
+    return pa.LargeListArray.from_arrays(offsets, pa.array(values.reshape(-1), dtype))
+
+
 def dead_letter_examples(split: str, failures: Sequence[tuple[bytes, str]]) -> list[bytes]:
     """Serialized tf.Examples with `record`, `reason` and `split`, one for each row that could not be explained."""
     if not failures:

@@ -24,6 +24,7 @@ from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, JobContext, Sample, features_of
 from tfx_explain.methods.method import Accumulated, Contributed, Result, SliceRows
 from tfx_explain.models import Model, SingleRowBlocks
+from tfx_explain.part_records import PartsOf
 from tfx_explain.summary import ImportanceAccumulator
 from tfx_explain.summary.sizes import NoisyMoments
 
@@ -49,6 +50,11 @@ class Occlusion:
     n_sample: int = 1
     needs_row_count: bool = False
     attributes: bool = False
+
+    @property
+    def parts(self) -> Mapping[str, PartsOf]:
+        """None."""
+        return {}
 
     def check(self, rows: FirstRows, models: Sequence[Model]) -> None:
         assert rows.splits["eval"].num_rows

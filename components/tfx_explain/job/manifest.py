@@ -15,6 +15,7 @@ from tfx_explain.job.request import ExplainRequest
 from tfx_explain.job.results import JobResults
 from tfx_explain.methods.outputs import names_of
 from tfx_explain.models import Model
+from tfx_explain.tables.manifest import PARTS
 from tfx_explain.version import __version__
 
 _LOG = logging.getLogger(__name__)
@@ -38,6 +39,10 @@ def describe_run(request: ExplainRequest, run: JobResults, seconds: float) -> di
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "method": run.methods,
         tables.ATTRIBUTION_METHODS: list(run.gaps),
+        PARTS: {
+            method: {feature: of.describe() for feature, of in features.items()}
+            for method, features in request.layout.parts.items()
+        },
         "config": json.loads(config.to_json()),
         "model": _model(request, model, run.looks_like_probabilities),
         "baseline_model": _baseline(request),

@@ -91,7 +91,8 @@ class ExplainRequest:
     def layout(self) -> RecordLayout:
         """What attribution records hold."""
         methods = attributing_methods_of(self.context)
-        return RecordLayout(tuple(self.players), len(self.outputs), methods, has_baseline=len(self.models) > 1)
+        parts = {method.key: dict(method.parts) for method in methods_of(self.context) if method.parts}
+        return RecordLayout(tuple(self.players), len(self.outputs), methods, len(self.models) > 1, parts)
 
     @classmethod
     def build(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tfx_explain.attribution.result import population_dof
 from tfx_explain.methods.attribution_tables import INTERACTIONS, SIZES
 from tfx_explain.methods.method import Contributed, SliceRows
+from tfx_explain.part_records import PartRows
 from tfx_explain.summary.importance import ImportanceAccumulator, Noise
 from tfx_explain.summary.interactions import InteractionAccumulator
 from tfx_explain.summary.ratio import Array
@@ -37,6 +38,7 @@ class AttributionRows:
       noise_ratio: (n_examples,) of the actual error, as near as can be, to `design_std_error`.
       design_dof, background_dof: (n_examples,) degrees of freedom of the errors.
       design_ids: (n_examples,) number of each example's design; those of one share what the estimate's noise is from.
+      parts: feature -> what is inside it, where the method looks there.
     """
 
     attributions: FloatArray
@@ -50,6 +52,7 @@ class AttributionRows:
     design_dof: FloatArray
     background_dof: FloatArray
     design_ids: IntArray
+    parts: Mapping[str, PartRows] = dataclasses.field(default_factory=dict)
 
     @property
     def std_error(self) -> FloatArray:
@@ -67,7 +70,8 @@ class AttributionRows:
 
     def take(self, rows: IntArray) -> AttributionRows:
         """The given rows, (k,) integers."""
-        return AttributionRows(**{name: array[rows] for name, array in vars(self).items()})
+        taken = {name: array[rows] for name, array in vars(self).items() if name != "parts"}
+        return AttributionRows(**taken, parts={feature: parts.take(rows) for feature, parts in self.parts.items()})
 
     def noise(self, index: int, rows: IntArray) -> Array:
         """(k, n_players) standard deviations of some rows' errors for one output."""

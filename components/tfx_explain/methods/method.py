@@ -16,6 +16,7 @@ from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, Sample
 from tfx_explain.models import Model
+from tfx_explain.part_records import PartsOf
 from tfx_explain.rows import HashArray
 
 FloatArray = npt.NDArray[np.float64]
@@ -126,6 +127,7 @@ class Method(Protocol[Plan, Rows]):
       n_sample: how many rows of the background split it is planned from, background rows among them.
       needs_row_count: whether its plan waits for the number of rows to explain, as `for_rows` takes it.
       attributes: whether its rows are `AttributionRows`, which records, report and statistics then hold.
+      parts: features that it looks inside -> what their parts are; its rows then have them.
     """
 
     @property
@@ -142,6 +144,10 @@ class Method(Protocol[Plan, Rows]):
 
     @property
     def attributes(self) -> bool:
+        """See above."""
+
+    @property
+    def parts(self) -> Mapping[str, PartsOf]:
         """See above."""
 
     def check(self, rows: FirstRows, models: Sequence[Model]) -> None:

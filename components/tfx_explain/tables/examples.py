@@ -9,7 +9,7 @@ from tfx_explain.tables.columns import (
     PART,
 )
 from tfx_explain.tables.files import ATTRIBUTIONS
-from tfx_explain.tables.schema import PLAYER, Column, Kind, Table
+from tfx_explain.tables.schema import FEATURE, PLAYER, Column, Kind, Table
 
 ATTRIBUTION_PREFIX = "attribution_"
 STD_ERROR_PREFIX = "std_error_"
@@ -23,6 +23,9 @@ REST = "__rest__"
 DEGREES_OF_FREEDOM = "__degrees_of_freedom__"
 """Of the standard errors of a row: one for each player and output, or one for all of them."""
 BACKGROUND_WEIGHT = "__weight__"
+PARTS_SUFFIX = "/parts"
+WHERE_PREFIX = "where_"
+MAP_PREFIX = "map_"
 
 BACKGROUND = Table(
     file="background.parquet",
@@ -41,6 +44,11 @@ def _of_output(name: str, about: str, *, of_baseline: bool = False) -> Column:
 
 def _of_method(name: str, about: str, *, of_baseline: bool = False) -> Column:
     return dataclasses.replace(_of_output(name, about, of_baseline=of_baseline), of_attributions=True, per_method=True)
+
+
+def _of_part(prefix: str, kind: Kind, about: str, when: str = "the insides of the feature are explained") -> Column:
+    name = prefix + FEATURE + PARTS_SUFFIX
+    return Column(name, kind, about, of_attributions=True, per_method=True, when=when, since="2026-11-29")
 
 
 ATTRIBUTION_RECORDS = Table(
@@ -94,6 +102,23 @@ ATTRIBUTION_RECORDS = Table(
             of_attributions=True,
             per_method=True,
             since="2026-11-25",
+        ),
+        _of_part(
+            ATTRIBUTION_PREFIX,
+            Kind.NUMBERS,
+            "What each part of the feature (region of an image, span of a text, window of a series) adds to "
+            "`attribution_<feature>`, one part after the other, each with its outputs; the manifest's `parts` says "
+            "what parts are.",
+        ),
+        _of_part(STD_ERROR_PREFIX, Kind.NUMBERS, "Standard errors of these, in the same order."),
+        _of_part(
+            WHERE_PREFIX, Kind.WHOLES, "Where each part is, one part after the other: the manifest's `parts.columns`."
+        ),
+        _of_part(
+            MAP_PREFIX,
+            Kind.BYTES,
+            "Which pixels are of which region: a PNG file of 16-bit grey, whose values are places among the regions.",
+            when="regions have label maps",
         ),
     ),
     own="The row's own features.",

@@ -16,6 +16,7 @@ Manifest = Mapping[str, Any]
 FILES = "files"
 ATTRIBUTION_FILES = "attribution_files"
 ATTRIBUTION_METHODS = "attribution_methods"
+PARTS = "parts"
 SELF_DIGEST = "self_digest"
 
 _NOTHING = type(None)
@@ -64,6 +65,15 @@ ENTRIES = (
         "The methods whose attributions the records hold, in the order of the configuration; the first one's columns "
         "have no prefix. Where it is missing there is `shapley` alone.",
         since="2026-11-28",
+    ),
+    Entry(
+        PARTS,
+        _OBJECT,
+        "Method that attributes -> feature -> what the parts are that it looks at inside: `kind` (`regions`, `spans`, "
+        "`windows`), `columns` (names of the whole numbers that say where a part is; a span is `start` and `stop` in "
+        "bytes), `has_maps` (whether each row has a label map of its regions). Methods that look inside nothing are "
+        "left out.",
+        since="2026-11-29",
     ),
     Entry("config", _OBJECT, "The ExplainConfig as given, with defaults."),
     Entry("config.slicing_specs", _LIST, "Which slices were asked for."),

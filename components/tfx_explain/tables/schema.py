@@ -15,6 +15,9 @@ import pandas as pd
 PLAYER = "<player>"
 """In the name of a column: there is one for each player."""
 
+FEATURE = "<feature>"
+"""The same for each feature whose parts are explained, which the manifest names by method."""
+
 
 def method_prefix(method: str) -> str:
     """What columns of attribution records begin with that are of a further method."""
@@ -84,7 +87,7 @@ class Column:
     def names(self, players: Sequence[str], methods: Sequence[str] = ("",)) -> tuple[str, ...]:
         """Its names: one for each player and method where it differs by them, of no method for the first one."""
         prefixes = ["", *map(method_prefix, methods[1:])] if methods and self.per_method else [""]
-        if self.of_attributions and not methods:
+        if (self.of_attributions and not methods) or FEATURE in self.name:
             return ()
         named = [self.name.replace(PLAYER, player) for player in players] if PLAYER in self.name else [self.name]
         return tuple(prefix + name for prefix in prefixes for name in named)

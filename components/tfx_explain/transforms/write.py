@@ -37,6 +37,7 @@ def method_figures(sides: Sequence[AttributionRows]) -> MethodFigures:
         completeness_gap=ours.completeness_gap,
         degrees_of_freedom=ours.degrees_of_freedom,
         baseline_attributions=others[0].attributions if others else None,
+        parts=ours.parts,
     )
 
 

@@ -22,6 +22,7 @@ from tfx_explain.methods.losses.tables import describe_losses, loss_table
 from tfx_explain.methods.method import Accumulated, Contributed, Result, SliceRows
 from tfx_explain.methods.profiles.plan import N_SAMPLE
 from tfx_explain.models import Model
+from tfx_explain.part_records import PartsOf
 from tfx_explain.rows import take_rows
 
 KEY = "losses"
@@ -36,6 +37,11 @@ class Losses:
     n_sample: int = N_SAMPLE
     needs_row_count: bool = True
     attributes: bool = False
+
+    @property
+    def parts(self) -> Mapping[str, PartsOf]:
+        """None: it does not look inside features."""
+        return {}
 
     def check(self, rows: FirstRows, models: Sequence[Model]) -> None:
         """Raises an error where a loss does not fit the output, a player is not there, or a label is none."""

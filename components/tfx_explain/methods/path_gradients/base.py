@@ -15,6 +15,7 @@ from tfx_explain.methods.context import FirstRows, JobContext, features_of
 from tfx_explain.methods.method import Accumulated, Contributed, SliceRows
 from tfx_explain.methods.path_gradients.references import References
 from tfx_explain.models import Model
+from tfx_explain.part_records import PartsOf
 from tfx_explain.rows import take_rows
 
 _N_TRIED = 32
@@ -33,6 +34,11 @@ class PathMethod:
     key: str
     needs_row_count: bool = False
     attributes: bool = True
+
+    @property
+    def parts(self) -> Mapping[str, PartsOf]:
+        """None: it does not look inside features."""
+        return {}
 
     @property
     def n_sample(self) -> int:

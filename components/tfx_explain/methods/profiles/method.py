@@ -33,6 +33,7 @@ from tfx_explain.methods.profiles.rows import (
 )
 from tfx_explain.methods.rounding import rounding_floor
 from tfx_explain.models import Model
+from tfx_explain.part_records import PartsOf
 
 KEY = "profiles"
 _CURVES = "curves"
@@ -47,6 +48,11 @@ class Profiles:
     n_sample: int = N_SAMPLE
     needs_row_count: bool = False
     attributes: bool = False
+
+    @property
+    def parts(self) -> Mapping[str, PartsOf]:
+        """None: it does not look inside features."""
+        return {}
 
     def check(self, rows: FirstRows, models: Sequence[Model]) -> None:
         """Raises a ConfigError where a feature is named that there is not."""

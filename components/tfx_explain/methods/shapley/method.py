@@ -25,6 +25,7 @@ from tfx_explain.methods.shapley.row_explainer import RowExplainer
 from tfx_explain.methods.shapley.rows import output_errors, shapley_rows
 from tfx_explain.methods.shapley.surrogates import fit_to_model
 from tfx_explain.models import Model
+from tfx_explain.part_records import PartsOf
 from tfx_explain.rows import row_hashes, take_rows
 
 KEY = tables.SHAPLEY
@@ -44,6 +45,11 @@ class Shapley:
     key: str = KEY
     needs_row_count: bool = False
     attributes: bool = True
+
+    @property
+    def parts(self) -> Mapping[str, PartsOf]:
+        """None: it does not look inside features."""
+        return {}
 
     @property
     def n_sample(self) -> int:
