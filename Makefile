@@ -13,7 +13,7 @@ bin := .venv/bin
 sources := $(wildcard components tests pipelines benchmarks setup.py tools/*.py)
 site := .cache/wheel/site
 # Tests that know neither TensorFlow nor Beam nor TFX: `make test` has run them where a second TFX is tested as well.
-numerics := tests/attribution tests/paths tests/summary tests/judgement
+numerics := tests/attribution tests/paths tests/regions tests/summary tests/judgement
 heading = @printf '\n== %s\n'
 
 help:  ## this list

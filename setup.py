@@ -58,6 +58,7 @@ setup(
         ],
         "notebook": ["ipython", "nbconvert", "nbformat"],
         "gcs": ["gcsfs"],
+        "images": ["pillow", "scikit-image>=0.25"],
         "s3": ["s3fs"],
         "shap": ["shap"],
     },

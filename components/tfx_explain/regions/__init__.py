@@ -1,0 +1,17 @@
+"""Regions of one image: where they are, and which of them an attribution of its pixels is about. NumPy and SciPy only.
+
+`find_segments` cuts an image into overlapping regions at several scales, `own_segments` takes those of a user's label
+map; `rank_regions` makes of them, with an attribution of each pixel, a partition of the image, the region with the
+highest mean first. What needs scikit-image or Pillow imports it when it is called: both come with the extra `images`.
+"""
+
+from tfx_explain.regions.segments import Segments, find_segments, own_segments
+from tfx_explain.regions.xrai import RankedRegions, rank_regions
+
+__all__ = [
+    "RankedRegions",
+    "Segments",
+    "find_segments",
+    "own_segments",
+    "rank_regions",
+]
