@@ -315,3 +315,13 @@ def test_fillers_do_not_hide_noise():
     infinite = np.where(outputs < 0, -np.inf, outputs)
     assert not closeness.differing(infinite, infinite).any()
     assert closeness.differing(infinite, outputs)[:20].all()
+
+
+def test_classes_that_are_sure_of_most_rows_may_round():
+    """Logits of some ten, rounded by layers in between, move probabilities by more than what most rows lie within."""
+    probabilities = np.full((48, 10), 1e-8)
+    probabilities[np.arange(48), np.arange(48) % 10] = 1 - 9e-8
+    probabilities[::12, :2] = 0.3, 0.7
+    closeness = Closeness.of(probabilities, 2.0**-23)
+    assert not closeness.differing(probabilities, probabilities * (1 + 1e-5)).any()
+    assert closeness.differing(probabilities, probabilities * 1.001).all()

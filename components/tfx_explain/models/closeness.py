@@ -68,11 +68,14 @@ class Closeness:
 def _spread(values: FloatArray) -> float:
     """The shortest interval that holds more than half of the values: fillers such as -1e9 do not count.
 
-    Where that is a point, a hundredth of the standard deviation.
+    Where that is a point, a hundredth of the standard deviation. Values from 0 to 1 have no fillers among them, and may
+    be next to 0 in most rows, as the probability of one of ten classes is: the standard deviation where it is larger.
     """
     if len(values) < 2:
         return 0.0
     ordered = np.sort(values)
     half = len(values) // 2
     shortest = float((ordered[half:] - ordered[: len(ordered) - half]).min())
+    if ordered[0] >= 0 and ordered[-1] <= 1:
+        return max(shortest, float(values.std()))
     return shortest or float(_LEAST_SHARE_OF_STD * values.std())
