@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env demo test lint types layers wheel unit format-page fuzz test-tfx-latest test-without-avx512 lock
+.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit format-page fuzz test-tfx-latest test-without-avx512 lock
 # The environment decides what is imported, not the caller's shell.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 # TensorFlow's greetings, twenty lines for each process, go unsaid; its errors do not.
@@ -24,6 +24,12 @@ env:  ## build .venv/: TFX 1.21 where glibc >= 2.39 and Python 3.11-3.13 are the
 
 demo: env  ## train, explain, validate and push a model of loan approvals, and say where the report is
 	@$(bin)/python pipelines/loan_approval/local_runner.py
+
+demo-images: env  ## the same of a model that reads handwritten digits
+	@$(bin)/python pipelines/digits/local_runner.py
+
+demo-texts: env  ## the same of a model that judges film reviews
+	@$(bin)/python pipelines/reviews/local_runner.py
 
 test: env  ## every check and test, against the built wheel; stops at the first that fails
 	@$(MAKE) lint types layers wheel unit
