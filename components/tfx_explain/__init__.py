@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         SignatureError,
         TfxExplainError,
         TooManyFailedRowsError,
+        UnreadableImageError,
     )
     from tfx_explain.explainer.component import Explainer
     from tfx_explain.explanation_validator.component import ExplanationValidator
@@ -47,6 +48,7 @@ _HOME = {
     "EmptySplitError": "errors",
     "MissingFeatureError": "errors",
     "TooManyFailedRowsError": "errors",
+    "UnreadableImageError": "errors",
     "ModelError": "errors",
     "SignatureError": "errors",
     "EstimationError": "errors",
@@ -68,6 +70,7 @@ __all__ = [
     "SignatureError",
     "TfxExplainError",
     "TooManyFailedRowsError",
+    "UnreadableImageError",
     "ValidationConfig",
     "__version__",
     "explain",

@@ -6,6 +6,7 @@
         ├── InputError                  examples, files or artifacts that cannot be used
         │   ├── EmptySplitError         a split that is named but holds no rows
         │   ├── MissingFeatureError     a feature, label or key that the data does not have
+        │   ├── UnreadableImageError    bytes that are no whole picture of a kind that is read
         │   └── TooManyFailedRowsError  more rows were dead-lettered than `max_failed_fraction` allows
         ├── ModelError                  a model that cannot be loaded or called
         │   ├── ModelCallError          a model that fails on rows that it is given
@@ -42,6 +43,10 @@ class EmptySplitError(InputError):
 
 class MissingFeatureError(InputError):
     """A feature, label, id or weight key that the examples do not have."""
+
+
+class UnreadableImageError(InputError):
+    """Bytes that are no whole picture of a kind that is read, or one that is too large."""
 
 
 class TooManyFailedRowsError(InputError):

@@ -2,16 +2,25 @@
 
 `find_segments` cuts an image into overlapping regions at several scales, `own_segments` takes those of a user's label
 map; `rank_regions` makes of them, with an attribution of each pixel, a partition of the image, the region with the
-highest mean first. What needs scikit-image or Pillow imports it when it is called: both come with the extra `images`.
+highest mean first. `decode_image` reads pictures, `encode_labels` writes label maps, `overlay` draws maps on images.
+What needs scikit-image or Pillow imports it when it is called: both come with the extra `images`.
 """
 
+from tfx_explain.regions.images import decode_image, decode_labels, encode_labels
+from tfx_explain.regions.overlays import overlay
 from tfx_explain.regions.segments import Segments, find_segments, own_segments
+from tfx_explain.regions.sizes import nearest
 from tfx_explain.regions.xrai import RankedRegions, rank_regions
 
 __all__ = [
     "RankedRegions",
     "Segments",
+    "decode_image",
+    "decode_labels",
+    "encode_labels",
     "find_segments",
+    "nearest",
+    "overlay",
     "own_segments",
     "rank_regions",
 ]

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib
 import math
 import warnings
-from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from tfx_explain.errors import ConfigError, InputError
+from tfx_explain.errors import InputError
+from tfx_explain.regions.optional import optional
+from tfx_explain.regions.sizes import nearest
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -162,7 +162,7 @@ def _at_scale(pixels: FloatArray) -> FloatArray:
         return pixels
     factor = math.sqrt(_N_PIXELS / (height * width))
     shape = (max(1, round(height * factor)), max(1, round(width * factor)), n_channels)
-    resized = _scikit_image("transform").resize(
+    resized = optional("skimage.transform").resize(
         pixels, shape, order=3, mode="edge", preserve_range=True, anti_aliasing=True
     )
     return np.asarray(resized, np.float64)
@@ -170,7 +170,7 @@ def _at_scale(pixels: FloatArray) -> FloatArray:
 
 def _felzenszwalb(pixels: FloatArray) -> list[LabelMap]:
     """One label map for each scale."""
-    segmentation = _scikit_image("segmentation")
+    segmentation = optional("skimage.segmentation")
     with warnings.catch_warnings():
         # That more than three channels may not be meant as colours.
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -182,16 +182,5 @@ def _felzenszwalb(pixels: FloatArray) -> list[LabelMap]:
 
 def _brought_back(labels: LabelMap, shape: tuple[int, int]) -> LabelMap:
     """The label map at the size of the image, each pixel with the label of where its centre is."""
-    rows, columns = ((2 * np.arange(n) + 1) * m // (2 * n) for n, m in zip(shape, labels.shape, strict=True))
-    _, compact = np.unique(labels[np.ix_(rows, columns)], return_inverse=True)
+    _, compact = np.unique(nearest(labels, shape), return_inverse=True)
     return compact.reshape(shape).astype(np.int32)
-
-
-def _scikit_image(module: str) -> ModuleType:
-    """One of its modules."""
-    try:
-        return importlib.import_module(f"skimage.{module}")
-    except ImportError as error:
-        raise ConfigError(
-            "Regions of images need scikit-image, which is not installed: pip install 'tfx-explain[images]'."
-        ) from error
