@@ -78,24 +78,47 @@ def test_data_and_module_agree():
 
 
 @pytest.fixture(scope="module")
-def trained(rows, tmp_path_factory):
-    """A directory with a `model`, trained as the pipeline trains it, and examples of two splits."""
+def examples(rows, tmp_path_factory):
+    """A directory with the examples of two splits, and the rows of the training split."""
     root = tmp_path_factory.mktemp("reviews")
     order = np.random.default_rng(0).permutation(len(rows))
     splits = {"eval": order[: len(rows) // 3], "train": order[len(rows) // 3 :]}
     for split, of_split in splits.items():
         records = [tf_examples.example(rows[row]).SerializeToString() for row in of_split]
-        worlds.write_records(root / "examples" / f"Split-{split}", records)
-    train = [rows[row] for row in splits["train"]]
-    texts = np.array([row[data.REVIEW] for row in train], dtype=object)
-    model, words = module.train_model(texts, np.array([row[data.LABEL] for row in train]))
-    module.export(model, words, str(root / "model"))
-    return root
+        worlds.write_records(root / f"Split-{split}", records)
+    return root, [rows[row] for row in splits["train"]]
 
 
-def test_the_exported_graph_judges_texts_as_the_network_judges_their_words(trained, rows):
+def train(examples, directory, permute=False):
+    """A model trained as the pipeline does it, or on labels of other reviews."""
+    _, rows = examples
+    labels = np.array([row[data.LABEL] for row in rows])
+    texts = np.array([row[data.REVIEW] for row in rows], dtype=object)
+    model, words = module.train_model(texts, np.random.default_rng(0).permutation(labels) if permute else labels)
+    module.export(model, words, str(directory))
+    return str(directory)
+
+
+@pytest.fixture(scope="module")
+def model(examples, tmp_path_factory):
+    return train(examples, tmp_path_factory.mktemp("trained") / "model")
+
+
+def verdict(model, examples, directory, **changes):
+    """By the pipeline's policy, on fewer rows than there."""
+    config = yaml.safe_load((local_runner.HERE / "explain.yaml").read_text("utf-8"))
+    explanation = tfx_explain.explain(
+        model=model,
+        examples=str(examples[0]),
+        output_dir=str(directory),
+        config={**config, "max_examples": 400, **changes},
+    )
+    return tfx_explain.judge(explanation, ValidationConfig.from_file(local_runner.HERE / "policy.yaml"))
+
+
+def test_the_exported_graph_judges_texts_as_the_network_judges_their_words(model, rows):
     examples = [tf_examples.example(row).SerializeToString() for row in rows[:2000]]
-    serve = tf.saved_model.load(str(trained / "model")).signatures["serving_default"]
+    serve = tf.saved_model.load(model).signatures["serving_default"]
     together = serve(examples=tf.constant(examples))["fresh_probability"].numpy()
     alone = serve(examples=tf.constant(examples[:1]))["fresh_probability"].numpy()
     np.testing.assert_allclose(together[:1], alone, rtol=1e-5)
@@ -103,13 +126,12 @@ def test_the_exported_graph_judges_texts_as_the_network_judges_their_words(train
     assert np.mean(said == [row[data.LABEL] for row in rows[:2000]]) > 0.7
 
 
-def test_the_policy_blesses_the_model(trained):
-    config = yaml.safe_load((local_runner.HERE / "explain.yaml").read_text("utf-8"))
-    explanation = tfx_explain.explain(
-        model=str(trained / "model"),
-        examples=str(trained / "examples"),
-        output_dir=str(trained / "explanation"),
-        config={**config, "max_examples": 400},
-    )
-    verdict = tfx_explain.judge(explanation, ValidationConfig.from_file(local_runner.HERE / "policy.yaml"))
-    assert verdict.blessed, verdict.findings
+def test_the_policy_blesses_the_model(model, examples, tmp_path):
+    judged = verdict(model, examples, tmp_path)
+    assert judged.blessed, judged.findings
+
+
+def test_the_policy_refuses_a_model_that_learned_from_permuted_labels(examples, tmp_path):
+    untaught = train(examples, tmp_path / "model", permute=True)
+    judged = verdict(untaught, examples, tmp_path / "explanation", slicing_specs=[])
+    assert [finding.rule for finding in judged.findings if finding.outcome != "pass"] == ["min_importance"]
