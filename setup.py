@@ -45,6 +45,7 @@ setup(
         "pyarrow",
         "pydantic>=2",
         "pyyaml",
+        "regex",
         "scipy",
         "threadpoolctl",
         "typing-extensions",

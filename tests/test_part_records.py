@@ -61,7 +61,7 @@ def test_records_give_back_what_was_written() -> None:
     assert layout.faults(batch) == []
     for place, output in enumerate(("no", "yes")):
         frame = part_frame(batch, "", "text", SPANS, ("no", "yes"), output)
-        assert frame["example_id"].tolist() == [b"row 0"] * 2 + [b"row 2"] * 3 + [b"row 3"]
+        assert frame["example_id"].tolist() == ["row 0"] * 2 + ["row 2"] * 3 + ["row 3"]
         assert frame["part"].tolist() == [0, 1, 0, 1, 2, 0]
         assert np.array_equal(frame[["start", "stop"]], rows.where)
         assert np.array_equal(frame["attribution"], rows.attributions[:, place])

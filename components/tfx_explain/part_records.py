@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 from typing_extensions import Self
 
-from tfx_explain.records import ragged_lists
+from tfx_explain.records import ragged_lists, text
 from tfx_explain.rows import column_or_nulls, list_lengths
 from tfx_explain.tables import ATTRIBUTION_PREFIX, EXAMPLE_ID, MAP_PREFIX, PARTS_SUFFIX, STD_ERROR_PREFIX, WHERE_PREFIX
 
@@ -117,7 +117,7 @@ def part_frame(
     flat = [column_or_nulls(batch, name).flatten().to_numpy(zero_copy_only=False) for name in names[:3]]
     place, where = list(outputs).index(output), flat[2].reshape(-1, len(of.columns))
     n_parts = list_lengths(column_or_nulls(batch, names[2])) // len(of.columns)
-    ids = np.array(batch.column(EXAMPLE_ID).flatten().to_pylist(), object)
+    ids = np.array([text(value) for value in batch.column(EXAMPLE_ID).flatten().to_pylist()], object)
     attributions, errors = (values.reshape(-1, len(outputs))[:, place].astype(np.float64) for values in flat[:2])
     return pd.DataFrame(
         {

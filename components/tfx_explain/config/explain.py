@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
 from tfx_explain.config.base import Config, OneOf, Part, SlicingSpec
+from tfx_explain.config.parts import TextPartsConfig
 from tfx_explain.config.path_methods import ExpectedGradientsConfig, IntegratedGradientsConfig
 
 OutputSpace = Literal["logit", "probability", "raw"]
@@ -96,6 +97,9 @@ class ShapleyConfig(Part):
     )
     max_relative_error: float | None = Field(None, gt=0, lt=1)
     interactions: Literal[0, 2] = 0
+    parts: dict[str, TextPartsConfig] = Field(
+        default_factory=dict, description="features that are texts -> how their words, or other spans, are explained"
+    )
 
     @field_validator("budget")
     @classmethod
@@ -275,6 +279,18 @@ class ExplainConfig(Config):
                 "method `interaction_strength` takes the most important players of a method that attributes; list "
                 "`shapley` too, or name `players`"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _parts_of_players(self) -> Self:
+        features = self.features
+        for name in self.shapley.parts:
+            grouped = [group for group, members in features.groups.items() if name in members]
+            if grouped or name in features.exclude or (features.include is not None and name not in features.include):
+                where = f"in group `{grouped[0]}`" if grouped else "left out by `features`"
+                raise ValueError(
+                    f"`parts` of `shapley` looks inside `{name}`, which is {where}; let it be a player of its own"
+                )
         return self
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from tfx_explain import records
 from tfx_explain.attribution import medoids, row_distances
-from tfx_explain.config import BackgroundConfig, ModelConfig
+from tfx_explain.config import BackgroundConfig, ExplainConfig, ModelConfig
 from tfx_explain.errors import ModelError
 from tfx_explain.methods.outputs import check_space, explained_outputs
 from tfx_explain.models import Model
@@ -86,6 +86,18 @@ class JobPlan:
     def side(self, index: int) -> SideBackground:
         """The background as a model sees it: 0 for the one that is explained, 1 for the baseline model."""
         return SideBackground(**vars(self.background), predictions=self.predictions[index], outputs=self.outputs)
+
+
+def with_absent_texts(rows: pa.RecordBatch, config: ExplainConfig) -> pa.RecordBatch:
+    """The rows with what absent means, instead of their own, for each text that is looked into.
+
+    A text is absent where all its spans are, so that what these add up to is what the text adds.
+    """
+    for feature, parts in config.shapley.parts.items():
+        texts = pa.array([[parts.absent_text]] * rows.num_rows, pa.large_list(pa.large_binary()))
+        columns = {**dict(zip(rows.schema.names, rows.columns, strict=True)), feature: texts}
+        rows = pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+    return rows
 
 
 def pool_size(config: BackgroundConfig) -> int:

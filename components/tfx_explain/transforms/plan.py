@@ -13,7 +13,7 @@ from tfx_explain.content_sample import SampledRows
 from tfx_explain.errors import EmptySplitError, ModelCallError
 from tfx_explain.job.explained import set_aside
 from tfx_explain.job.request import ExplainRequest
-from tfx_explain.methods.background import JobPlan, choose_background, pool_size
+from tfx_explain.methods.background import JobPlan, choose_background, pool_size, with_absent_texts
 from tfx_explain.methods.context import Sample
 from tfx_explain.methods.refusals import GROUP, refused_rows, said
 from tfx_explain.methods.registry import methods_of
@@ -88,7 +88,8 @@ def plan(sampled: SampledRows, request: ExplainRequest) -> JobPlan:
     models = [handle.acquire() for handle in request.models]
     features = sorted(name for names in request.players.values() for name in names)
     size = pool_size(config.background)
-    made = choose_background(models, rows.slice(0, size), config.background, features, config.model)
+    pool = with_absent_texts(rows.slice(0, size), config)
+    made = choose_background(models, pool, config.background, features, config.model)
     spent = {"prediction": min(rows.num_rows, size) * len(models)}
     for method in methods_of(request.context):
         of_method, asked = method.plan(Sample(rows, sampled.draws), models, made)

@@ -20,6 +20,7 @@ from tfx_explain.methods.context import FirstRows, JobContext, Sample, features_
 from tfx_explain.methods.method import Accumulated, Contributed, Result, SliceRows
 from tfx_explain.methods.shapley.background import ShapleyPlan
 from tfx_explain.methods.shapley.designs import shapley_design, uses_surrogate
+from tfx_explain.methods.shapley.parts.inside import Insides, check_texts, parts_of
 from tfx_explain.methods.shapley.pilot import N_PILOT, pilot_budget
 from tfx_explain.methods.shapley.row_explainer import RowExplainer
 from tfx_explain.methods.shapley.rows import output_errors, shapley_rows
@@ -48,8 +49,8 @@ class Shapley:
 
     @property
     def parts(self) -> Mapping[str, PartsOf]:
-        """None: it does not look inside features."""
-        return {}
+        """Spans of the texts that the configuration names."""
+        return parts_of(self.context.config)
 
     @property
     def n_sample(self) -> int:
@@ -58,7 +59,8 @@ class Shapley:
         return pool_size(config.background) + (N_PILOT if config.shapley.max_relative_error is not None else 0)
 
     def check(self, rows: FirstRows, models: Sequence[Model]) -> None:
-        """Raises an EstimationError where the estimator cannot work with this budget and these players."""
+        """Refuses estimators that cannot work with this budget and these players, and parts of what is no text."""
+        check_texts(self.context, rows, models)
         n_background = self.context.config.background.num_rows
         shapley_design(self.context.config, len(self.context.players), np.full(n_background, 1 / n_background))
 
@@ -103,7 +105,8 @@ class Shapley:
         """One of each model."""
         config, players = self.context.config, self.context.players
         keeps = self.lends_coalitions
-        return _Explainer([RowExplainer(model, players, config, keep_coalitions=keeps) for model in models], config)
+        explainers = [RowExplainer(model, players, config, keep_coalitions=keeps) for model in models]
+        return _Explainer(explainers, config, Insides(models, players, config) if config.shapley.parts else None)
 
     def contributions(self, rows: AttributionRows, side: str, part: SliceRows) -> Iterator[Contributed]:
         """Importance and interactions of each output."""
@@ -130,8 +133,13 @@ class Shapley:
                 "background_blocks": design.n_blocks,
                 "model_rows_per_example": design.n_model_rows,
                 "interaction_index": design.interaction_index,
+                **({"parts": self._described_parts()} if self.parts else {}),
             }
         }
+
+    def _described_parts(self) -> dict[str, Any]:
+        """Feature -> what its spans are, and what absent means."""
+        return {feature: settings.model_dump() for feature, settings in self.context.config.shapley.parts.items()}
 
     def _design(self, plan: JobPlan) -> Design:
         budget = plan.per_method[KEY].budget
@@ -145,11 +153,15 @@ class _Explainer:
     Args:
       explainers: one per side.
       config: of the job.
+      insides: of texts; None where no texts are looked into.
     """
 
-    def __init__(self, explainers: Sequence[RowExplainer], config: ExplainConfig) -> None:
+    def __init__(
+        self, explainers: Sequence[RowExplainer], config: ExplainConfig, insides: Insides | None = None
+    ) -> None:
         self.explainers = tuple(explainers)
         self.config = config
+        self.insides = insides
 
     def explain(self, batch: Batch, plan: JobPlan, earlier: Mapping[str, tuple[Any, ...]]) -> Result[AttributionRows]:
         """Attributions of each row; errors where those that it asks for are not finite or too large."""
@@ -171,9 +183,10 @@ class _Explainer:
             counts["refined"] = sum(one.n_refined for one in estimates)
             counts["above_max_relative_error"] = sum(one.n_imprecise for one in estimates)
         coalitions = [one.coalition_values for one in estimates]
-        return Result(
+        found = Result(
             tuple(shapley_rows(*pair, finite, batch.chosen[finite]) for pair in pairs),
             errors,
             counts,
             tuple(None if values is None else values.take(finite) for values in coalitions),
         )
+        return found if self.insides is None else self.insides.added(found, batch, backgrounds)

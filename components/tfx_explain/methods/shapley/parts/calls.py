@@ -1,0 +1,115 @@
+"""Asking a model about the games of many rows at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tfx_explain.methods.shapley.parts.jobs import SpanGame
+from tfx_explain.models import Inputs, Model
+from tfx_explain.models.features import Column, Ragged, concat_rows, take_rows
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+_ROWS_PER_CALL = 8_192
+_BYTES_PER_CALL = 2**24
+
+
+class _Stretch(NamedTuple):
+    game: SpanGame
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, eq=False)
+class TextCalls:
+    """Rows whose text, and other features, are present or absent as games ask for.
+
+    Attributes:
+      model: that is asked.
+      feature: the text.
+      others: features of each other player that the model reads.
+      rows: n rows, then those of the background.
+      n_rows: n.
+    """
+
+    model: Model
+    feature: str
+    others: Sequence[Sequence[str]]
+    rows: Inputs
+    n_rows: int
+
+    @classmethod
+    def of(
+        cls, model: Model, feature: str, others: Sequence[Sequence[str]], rows: Inputs, background: Inputs
+    ) -> TextCalls:
+        """The same, from rows and background."""
+        columns = {name: concat_rows(column, background.columns[name]) for name, column in rows.columns.items()}
+        both = Inputs(len(rows) + len(background), columns)
+        return cls(model, feature, others, both, len(rows))
+
+    def values(self, games: Sequence[SpanGame], outputs: IntArray) -> FloatArray:
+        """(N, c) outputs of all model rows of all games, one game after the other.
+
+        Args:
+          games: of these rows.
+          outputs: (n, c) which outputs of the model each row asks for.
+        """
+        found = []
+        for stretches in _in_calls(games):
+            rows = np.repeat([part.game.row for part in stretches], [part.stop - part.start for part in stretches])
+            predicted = self.model.predict(self._inputs(stretches, rows))
+            found.append(np.take_along_axis(predicted, outputs[rows], axis=1))
+        return np.concatenate(found)
+
+    def _inputs(self, stretches: Sequence[_Stretch], rows: IntArray) -> Inputs:
+        texts = [part.game.texts.texts(part.game.coalitions(part.start, part.stop)) for part in stretches]
+        contexts = [_contexts(part) for part in stretches]
+        present = np.concatenate([part.game.contexts.present[of] for part, of in zip(stretches, contexts, strict=True)])
+        absent = [part.game.contexts.background[of] for part, of in zip(stretches, contexts, strict=True)]
+        absent_rows = self.n_rows + np.concatenate(absent)
+        columns = {name: take_rows(column, rows) for name, column in self.rows.columns.items() if name != self.feature}
+        for player, names in enumerate(self.others):
+            taken = np.where(present[:, player], rows, absent_rows)
+            columns |= {name: take_rows(self.rows.columns[name], taken) for name in names}
+        columns[self.feature] = _as(self.rows.columns[self.feature], np.concatenate(texts))
+        return Inputs(len(rows), columns)
+
+
+def _contexts(part: _Stretch) -> IntArray:
+    """(stop - start,) the context of each model row."""
+    return part.game.context_of_block[np.arange(part.start, part.stop) // part.game.n_per_context]
+
+
+def _as(column: Column, texts: npt.NDArray[np.object_]) -> Column:
+    """Single texts as a column of this kind has them."""
+    if isinstance(column, Ragged):
+        return Ragged.from_lengths(texts, np.ones(len(texts), np.int64))
+    return texts.reshape(len(texts), *column.shape[1:])
+
+
+def _in_calls(games: Sequence[SpanGame]) -> Iterator[list[_Stretch]]:
+    """All model rows in calls of bounded size."""
+    waiting: list[_Stretch] = []
+    n_rows = n_bytes = 0
+    for part in _stretches(games):
+        waiting.append(part)
+        n_rows += part.stop - part.start
+        n_bytes += (part.stop - part.start) * part.game.texts.size
+        if n_rows >= _ROWS_PER_CALL or n_bytes >= _BYTES_PER_CALL:
+            yield waiting
+            waiting, n_rows, n_bytes = [], 0, 0
+    if waiting:
+        yield waiting
+
+
+def _stretches(games: Sequence[SpanGame]) -> Iterator[_Stretch]:
+    for game in games:
+        step = max(1, min(_ROWS_PER_CALL, _BYTES_PER_CALL // game.texts.size))
+        for start in range(0, game.n_model_rows, step):
+            yield _Stretch(game, start, min(start + step, game.n_model_rows))

@@ -1,0 +1,61 @@
+"""Of what else a row has, what is present while the spans of its text come and go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tfx_explain.attribution.sampling import RandomWords
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+_STREAM = 2**62
+_RESOLUTION = 2.0**64
+
+
+@dataclass(frozen=True)
+class Contexts:
+    """C contexts of one row: the inside of a text is explained in each of them, and the mean over them is taken.
+
+    Attributes:
+      present: (C, m) which of the other players have the row's values.
+      background: (C,) the row of the background that the others have theirs from.
+    """
+
+    present: npt.NDArray[np.bool_]
+    background: IntArray
+
+    def __len__(self) -> int:
+        return len(self.background)
+
+    @classmethod
+    def draw(cls, seed: int, row_hash: int, n_others: int, weights: FloatArray, n: int) -> Contexts:
+        """Contexts as the Shapley value of the text weighs them; the same wherever the row is.
+
+        The number of players that are present is uniform on 0 .. m, and which they are is uniform given the number.
+        Context p + n / 2 has the background row of context p, and present what is absent there. Numbers and background
+        rows are spread evenly over the pairs.
+
+        Args:
+          seed: of the job.
+          row_hash: of the row's content.
+          n_others: m players beside the text; with none there is a single context.
+          weights: (B,) of the background rows, sum 1.
+          n: C, even.
+
+        Source: Owen 1977, values of games with a priori unions: the text is a union of its spans.
+        """
+        if not n_others:
+            return cls(np.zeros((1, 0), bool), np.zeros(1, np.int64))
+        n_pairs = n // 2
+        random = RandomWords(seed, n_others, n, _STREAM, row_hash)
+        ranks = random.orders(n_pairs, n_others)
+        within, along = random.words(2, n_pairs) / _RESOLUTION
+        sizes = np.floor((np.arange(n_pairs) + within) / n_pairs * (n_others + 1))
+        places = (random.orders(1, n_pairs)[0] + along) / n_pairs
+        rows = np.minimum(np.searchsorted(np.cumsum(weights), places, side="right"), np.flatnonzero(weights)[-1])
+        present = ranks < np.minimum(sizes, n_others)[:, None]
+        return cls(np.concatenate([present, ~present]), np.tile(rows, 2))

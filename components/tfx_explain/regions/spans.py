@@ -1,0 +1,119 @@
+"""Pieces of a text: spans of its bytes that cover it, each of which starts with a word, a sentence or a paragraph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import regex
+
+from tfx_explain.errors import InputError
+
+IntArray = npt.NDArray[np.int64]
+
+Unit = Literal["word", "sentence", "paragraph", "pattern"]
+
+_SECONDS_PER_PATTERN = 5.0
+_TELLING = regex.compile(r"[^\s\p{Z}\p{P}\p{Cc}\p{Cf}]+", regex.V1)
+# `(?w)` makes `\b` the default word boundary of Unicode (UAX 29), which keeps joined emoji and `can't` whole.
+_BREAKS = {
+    "word": regex.compile(r"(?w)\b", regex.V1),
+    # Looking behind, and never back, keeps long runs of one character from being tried from each of its places.
+    # After "." a small letter goes on with the sentence, as in "e.g. this" (UAX 29, rule SB8).
+    "sentence": regex.compile(
+        r"""(?<![!?‼-⁉…؟])[!?‼-⁉…؟]++[\p{Pe}\p{Pf}"']*+\s++"""
+        r"""|[。！？｡।॥]++[\p{Pe}\p{Pf}"']*+\s*+"""
+        r"""|(?<!\.)\.++[\p{Pe}\p{Pf}"']*+\s++(?!\p{Ll})"""
+        r"""|[\r\n\x85\u2028\u2029]\s*+""",
+        regex.V1,
+    ),
+    "paragraph": regex.compile(
+        r"(?:\r\n|[\r\n])(?:[^\S\r\n]*+(?:\r\n|[\r\n]))++\s*+|\u2029\s*+",
+        regex.V1,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Splitter:
+    """How texts are cut into spans.
+
+    Attributes:
+      unit: what a span starts with: a word by the default boundaries of Unicode, where scripts without spaces have one
+        per character or syllable; a sentence; a paragraph; or a match of `pattern`.
+      pattern: a regular expression, as the package `regex` reads it.
+      max_parts: a text of more has neighbours taken together, as evenly as can be.
+    """
+
+    unit: Unit = "word"
+    pattern: str | None = None
+    max_parts: int = 128
+
+    def split(self, text: bytes) -> IntArray:
+        """The spans of a text.
+
+        Punctuation and spaces belong to the span before them, those at the start to the first one. Bytes that are no
+        UTF-8 are kept: a run of them is a word.
+
+        Args:
+          text: in UTF-8.
+
+        Returns:
+          (k, 2) first byte, and the byte after the last one, of each. They cover the text without a gap; an empty text
+          has none, any other one at least one.
+
+        Raises:
+          InputError: the pattern takes too long.
+        """
+        decoded = text.decode("utf-8", "surrogateescape")
+        if not decoded:
+            return np.zeros((0, 2), np.int64)
+        codes = np.frombuffer(decoded.encode("utf-32-le", "surrogatepass"), np.uint32)
+        starts = self._matches(decoded) if self.pattern is not None else _telling_starts(decoded, codes, self.unit)
+        kept = starts[np.arange(min(self.max_parts, len(starts))) * len(starts) // min(self.max_parts, len(starts))]
+        kept[0] = 0
+        bounds = np.append(_first_bytes(codes)[kept], len(text))
+        return np.stack([bounds[:-1], bounds[1:]], axis=1)
+
+    def _matches(self, decoded: str) -> IntArray:
+        """Where the matches of the pattern start; where there is none, the whole is one."""
+        found = regex.finditer(self.pattern, decoded, regex.V1, timeout=_SECONDS_PER_PATTERN)
+        try:
+            starts = [match.start() for match in found if match.end() > match.start()]
+        except TimeoutError as error:
+            raise InputError(
+                f"the pattern {self.pattern!r} of `parts` takes more than {_SECONDS_PER_PATTERN:g} s for a text of "
+                f"{len(decoded)} characters; write one that does not try so many ways."
+            ) from error
+        return np.array(starts or [0], np.int64)
+
+
+def _telling_starts(decoded: str, codes: npt.NDArray[np.uint32], unit: Unit) -> IntArray:
+    """Where pieces start that hold more than punctuation and spaces; where there is none, the whole is one."""
+    ends = np.array([match.end() for match in _BREAKS[unit].finditer(decoded)], np.int64)
+    starts = np.unique(np.concatenate([[0], ends[ends < len(decoded)]]))
+    invalid = _is_escaped(codes)
+    if unit == "word":
+        inside = (starts > 0) & invalid[starts] & invalid[starts - 1]
+        starts = starts[~inside]
+    tells = np.array([match.start() for match in _TELLING.finditer(decoded)], np.int64)
+    runs_end = np.array([match.end() for match in _TELLING.finditer(decoded)], np.int64)
+    stops = np.append(starts[1:], len(decoded))
+    # The first run that ends behind a piece's start begins before the piece's end.
+    run = np.searchsorted(runs_end, starts, side="right")
+    telling = np.append(tells, len(decoded))[run] < stops
+    return starts[telling] if telling.any() else starts[:1]
+
+
+def _is_escaped(codes: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
+    """Which characters stand for a byte that is no UTF-8 (PEP 383)."""
+    return np.asarray((codes >= 0xDC80) & (codes <= 0xDCFF))
+
+
+def _first_bytes(codes: npt.NDArray[np.uint32]) -> IntArray:
+    """(n,) where each character starts."""
+    sizes = 1 + (codes >= 0x80).astype(np.int64) + (codes >= 0x800) + (codes >= 0x10000)
+    sizes[_is_escaped(codes)] = 1
+    return np.cumsum(sizes) - sizes
