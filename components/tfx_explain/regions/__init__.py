@@ -1,9 +1,11 @@
-"""Regions of one image: where they are, and which of them an attribution of its pixels is about. NumPy and SciPy only.
+"""Parts of one value: regions of an image, spans of a text. NumPy and SciPy only, for texts Arrow too.
 
 `find_segments` cuts an image into overlapping regions at several scales, `own_segments` takes those of a user's label
 map; `rank_regions` makes of them, with an attribution of each pixel, a partition of the image, the region with the
 highest mean first. `decode_image` reads pictures, `encode_labels` writes label maps, `overlay` draws maps on images.
 What needs scikit-image or Pillow imports it when it is called: both come with the extra `images`.
+
+`spans` cuts texts into words, sentences or paragraphs, and `texts` makes texts of some of them; these need Arrow.
 """
 
 from tfx_explain.regions.images import decode_image, decode_labels, encode_labels

@@ -138,8 +138,8 @@ def test_bits_do_not_depend_on_the_batch(model):
     together = at_work.explain(rows).sides[0]
     for part in ([4], [29, 3], list(range(17))):
         alone = at_work.explain(rows, part).sides[0]
-        for name, values in vars(alone).items():
-            np.testing.assert_array_equal(values, getattr(together, name)[part], err_msg=name)
+        for name in vars(alone).keys() - {"parts"}:
+            np.testing.assert_array_equal(getattr(alone, name), getattr(together, name)[part], err_msg=name)
 
 
 def test_steps_follow_from_seed_and_row_and_are_one_to_a_stratum():

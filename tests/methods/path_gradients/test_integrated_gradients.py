@@ -276,8 +276,8 @@ def test_bits_do_not_depend_on_the_batch(tmp_path):
     together = at_work.explain(rows).sides[0]
     for part in ([4], [29, 3], list(range(17))):
         alone = at_work.explain(rows, part).sides[0]
-        for name, values in vars(alone).items():
-            np.testing.assert_array_equal(values, getattr(together, name)[part], err_msg=name)
+        for name in vars(alone).keys() - {"parts"}:
+            np.testing.assert_array_equal(getattr(alone, name), getattr(together, name)[part], err_msg=name)
 
 
 def test_what_a_model_does_not_use_is_exactly_0(tmp_path):
