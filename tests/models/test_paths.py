@@ -197,10 +197,17 @@ def test_compiled_or_not_contributions_are_the_same(dense, monkeypatch):
     _, paths = dense
     assert paths._compiles
     ends, starts, outputs = paths.enter(rows(4, 1)), paths.enter(rows(4, 2)), np.ones((4, 1), np.int64)
-    compiled = integrated(paths, starts, ends, 16, outputs)
+    strata = np.sort(np.random.default_rng(0).random((4, 4, 16)), axis=2)
+
+    def both():
+        estimates = paths.expected(starts, ends, np.array([0.1, 0.2, 0.3, 0.4]), strata, outputs)
+        return [integrated(paths, starts, ends, 16, outputs), *vars(estimates).values()]
+
+    compiled = both()
     assert paths._compiles, "XLA refused"
     monkeypatch.setattr(paths, "_compiles", False)
-    np.testing.assert_allclose(compiled, integrated(paths, starts, ends, 16, outputs), rtol=1e-4, atol=1e-6)
+    for ours, theirs in zip(compiled, both(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-6)
 
 
 def test_many_steps_from_one_reference_are_more_than_one_call(dense, monkeypatch):

@@ -28,7 +28,9 @@ from tfx_explain.models.tracing import traced
 _LOG = logging.getLogger(__name__)
 
 # Measured on two cores, small networks: larger calls gain little, and more of them is filled up.
-_MAX_ROWS = 2**14
+_MAX_ROWS = 2**15
+# The same where paths are refined in rounds: late ones have few points, and fill larger calls up with copies.
+_MAX_ROWS_OF_PIECES = 2**12
 # What the ops of a call make is to stay in the caches.
 _MAX_VALUES = 2**25
 # Outputs of a call: a backward pass each, after one forward pass.
@@ -59,10 +61,10 @@ class GraphPaths:
         most = min(rows_per_call(width, cut.graph.n_weights()), _MAX_VALUES // max(values_per_row(cut.graph), 1))
         self.rows_per_call = 1 << (max(min(most, _MAX_ROWS), 16).bit_length() - 1)
         self._compiles = can_compile_gradients(cut.graph)
-        made = PathCalls(cut.graph, self._moving, n_outputs)
+        made = {compiled: PathCalls(cut.graph, self._moving, n_outputs, compiled) for compiled in (False, True)}
         self._values, self._steps, self._along, self._expected = (
-            {compiled: traced(run, jit_compile=compiled or None) for compiled in (False, True)}
-            for run in (made.values, made.steps, made.along, made.expected)
+            {compiled: traced(getattr(run, name), jit_compile=compiled or None) for compiled, run in made.items()}
+            for name in ("values", "steps", "along", "expected")
         )
 
     def enter(self, inputs: Inputs) -> Points:
@@ -163,7 +165,8 @@ class GraphPaths:
         if n_bytes is not None:
             n_bytes = n_bytes[pieces.paths]
         made = np.empty((len(pieces.paths), *shape))
-        for call in self._calls(finite, n_bytes, max(self.rows_per_call // pieces.size, 1)):
+        n_rows = min(self.rows_per_call, _MAX_ROWS_OF_PIECES)
+        for call in self._calls(finite, n_bytes, max(n_rows // pieces.size, 1)):
             rows = pieces.paths[call.items]
             steps = tuple(step[call.items] for step in pieces.steps)
             part = self._run(variants, call.compiled, starts.take(rows), ends.take(rows), outputs[rows], steps)

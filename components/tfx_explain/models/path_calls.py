@@ -23,10 +23,12 @@ class PathCalls:
       graph: the graph past the cut.
       moving: what moves at its ports.
       n_outputs: values its output has per row.
+      compiled: whether XLA compiles what is traced.
     """
 
-    def __init__(self, graph: FrozenGraph, moving: Moving, n_outputs: int) -> None:
+    def __init__(self, graph: FrozenGraph, moving: Moving, n_outputs: int, compiled: bool) -> None:
         self._ports, self._moving, self._n_outputs = graph.ports, moving, n_outputs
+        self._sum = _sum_by_loop if compiled else _sum_by_product
         self._forward = forward_function(graph)
 
     def values(
@@ -85,20 +87,22 @@ class PathCalls:
     ) -> tf.Tensor:
         """(4, p, n_players, c) sums over q references (see `path_sums`), at points of alphas (p, q, s)."""
         p, q, s = alphas.shape
-        squares = tf.square(weights)
         starts = self._moving.with_still(references[None], ends[:, None])
         moves = _moves(starts, ends[:, None])[:, :, None]
         points = _inside(starts[:, :, None], moves, alphas[:, :, :, None])
-        made = []
+        squares, made = tf.square(weights), []
         for gradient in self._gradients(points, _repeated(fixed, p, q * s), outputs):
             of_players = self._moving.by_player(tf.math.multiply_no_nan(gradient, moves))
-            mean = tf.cast(_mean_of_steps(of_players), tf.float64)
-            of_step = _mean_of_steps(_step_variances(of_players, tf.cast(alphas, of_players.dtype)[..., None]))
-            spread = tf.cast(of_step, tf.float64) / s
-            first = tf.matmul(tf.stack([weights, squares])[None], mean)
-            second = tf.matmul(squares[None, None], tf.concat([tf.square(mean), spread], axis=2))
-            made.append(tf.stack([first[:, 0], first[:, 1], *tf.split(second[:, 0], 2, axis=1)]))
+            mean = self._mean_of_steps(of_players)
+            spread = self._mean_of_steps(_step_variances(of_players, tf.cast(alphas, of_players.dtype)[..., None])) / s
+            terms = ((weights, mean), (squares, mean), (squares, tf.square(mean)), (squares, spread))
+            made.append(tf.stack([self._sum(*term) for term in terms]))
         return tf.stack(made, axis=-1)
+
+    def _mean_of_steps(self, values: tf.Tensor) -> tf.Tensor:
+        """(p, q, n) means of (p, q, s, n)."""
+        n_steps = values.shape[2]
+        return tf.cast(self._sum(tf.ones([n_steps], values.dtype), values) / n_steps, tf.float64)
 
     def _gradients(self, points: tf.Tensor, fixed: Sequence[PortValue], outputs: tf.Tensor) -> list[tf.Tensor]:
         """Per column of `outputs`, its gradient (p, ..., width) by points of that shape."""
@@ -145,13 +149,17 @@ def _moves(starts: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
     return tf.where(tf.equal(starts, ends), tf.zeros([], starts.dtype), ends - starts)
 
 
-def _mean_of_steps(values: tf.Tensor) -> tf.Tensor:
-    """(p, q, n) means of (p, q, s, n).
+def _sum_by_loop(weights: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """(..., n) sums of values (..., m, n) of weights (m,): XLA makes one loop of this and what makes the values."""
+    return tf.reduce_sum(weights[:, None] * values, axis=-2)
 
-    Products of matrices round alike in all rows; TensorFlow's sums over an axis between others do not.
+
+def _sum_by_product(weights: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """The same without XLA: products of matrices round alike in all rows.
+
+    TensorFlow's own sums over an axis between others do not.
     """
-    n_steps = values.shape[2]
-    return tf.matmul(tf.fill([1, 1, 1, n_steps], tf.constant(1.0 / n_steps, values.dtype)), values)[:, :, 0]
+    return tf.matmul(weights[None], values)[..., 0, :]
 
 
 def _step_variances(values: tf.Tensor, alphas: tf.Tensor) -> tf.Tensor:

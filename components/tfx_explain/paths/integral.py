@@ -13,7 +13,6 @@ choice of steps is ours. Elsewhere one number of steps serves all rows, and noth
 from __future__ import annotations
 
 import dataclasses
-import functools
 
 import numpy as np
 import numpy.typing as npt
@@ -50,8 +49,9 @@ class Accuracy:
 
     @property
     def n_nodes(self) -> int:
-        """Points of each segment."""
-        return min(_N_NODES, self.max_steps // 3)
+        """Points of each segment: an even number, as their halves are compared, but for paths of very few steps."""
+        most = min(_N_NODES, self.max_steps // 3)
+        return most - most % 2 if most > 1 else most
 
     @property
     def n_segments(self) -> int:
@@ -116,9 +116,10 @@ def integrate(function: PathFunction, accuracy: Accuracy) -> Integrals:
         finished.append(active.take(~stays))
         if not split.any():
             break
-        active = active.take(stays & ~split).and_these(pieces(function, active.take(split), counts[split], n_nodes))
+        cut_up = pieces(function, active.take(split), counts[split], n_nodes)
+        active = Segments.joined([active.take(stays & ~split), cut_up])
     at_start = first.at_low[:: accuracy.n_segments]
-    return _gathered(functools.reduce(Segments.and_these, finished), at_start, accuracy, n_steps, n_values)
+    return _gathered(Segments.joined(finished), at_start, accuracy, n_steps, n_values)
 
 
 def _next(segments: Segments, accuracy: Accuracy, room: IntArray) -> IntArray:

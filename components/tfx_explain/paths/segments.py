@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -54,9 +55,11 @@ class Segments:
         """Some of them, (k,) integers or (s,) booleans."""
         return Segments(**{name: values[rows] for name, values in vars(self).items()})
 
-    def and_these(self, others: Segments) -> Segments:
-        """These and others."""
-        return Segments(**{n: np.concatenate([values, getattr(others, n)]) for n, values in vars(self).items()})
+    @classmethod
+    def joined(cls, parts: Sequence[Segments]) -> Segments:
+        """All segments of some parts, in order."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
     def sums(self, values: FloatArray, n_paths: int) -> FloatArray:
         """(n_paths, ...) sums over the segments of each path of values (s, ...)."""
@@ -117,6 +120,7 @@ def _quadrature(
     if n_nodes == 1:
         only = function.along(path, alphas, shares)
         return only, only
-    half = n_nodes // 2
-    first, last = (function.along(path, alphas[:, part], shares[:, part]) for part in (slice(half), slice(half, None)))
+    # Both halves in one call.
+    places, parts = (np.concatenate(np.split(values, 2, axis=1)) for values in (alphas, shares))
+    first, last = np.split(function.along(np.tile(path, 2), places, parts), 2)
     return first + last, last - first

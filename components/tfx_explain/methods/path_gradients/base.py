@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from tfx_explain.methods.attribution_rows import AttributionRows, attribution_contributions, attribution_differences
 from tfx_explain.methods.attribution_tables import AttributionTables
 from tfx_explain.methods.background import JobPlan, pool_size
+from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, JobContext, features_of
-from tfx_explain.methods.method import Accumulated, Contributed, SliceRows
+from tfx_explain.methods.method import Accumulated, Contributed, Result, SliceRows
+from tfx_explain.methods.path_gradients.model_paths import paths_of, starts_of
 from tfx_explain.methods.path_gradients.references import References
-from tfx_explain.models import Model
+from tfx_explain.methods.path_gradients.rows import AskedSide, PathEstimates
+from tfx_explain.models import Inputs, Model
+from tfx_explain.models.path_gradients import Paths, Points
 from tfx_explain.part_records import PartsOf
-from tfx_explain.rows import take_rows
+from tfx_explain.rows import HashArray, take_rows
 
 _N_TRIED = 32
 
@@ -68,3 +75,79 @@ class PathMethod:
     def tables(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, pd.DataFrame]:
         """Importance and covariance, of the baseline model too, and differences of slices."""
         return AttributionTables(self.key, tuple(self.context.players)).all(accumulated)
+
+
+@dataclasses.dataclass(frozen=True)
+class PathSide:
+    """What one model needs to explain n rows.
+
+    Attributes:
+      paths: of the model.
+      starts: B references.
+      weights: (B,) of sum 1.
+      inputs: n rows.
+      hashes: (n,) of the rows' contents.
+      asked: what the model says of the rows.
+    """
+
+    paths: Paths
+    starts: Points
+    weights: npt.NDArray[np.float64]
+    inputs: Inputs
+    hashes: HashArray
+    asked: AskedSide
+
+
+class Found(Protocol):
+    """What the rows of one side come to."""
+
+    @property
+    def estimates(self) -> PathEstimates:
+        """Their attributions."""
+
+
+FoundT = TypeVar("FoundT", bound=Found)
+
+
+class PathExplainer(abc.ABC, Generic[FoundT]):
+    """At work with all models.
+
+    Args:
+      models: what is explained, and the baseline model if there is one.
+      context: of the job.
+      key: name of the method.
+    """
+
+    def __init__(self, models: Sequence[Model], context: JobContext, key: str) -> None:
+        self._models, self._players, self._key = tuple(models), context.players, key
+
+    def explain(self, batch: Batch, plan: JobPlan, earlier: Mapping[str, tuple[Any, ...]]) -> Result[AttributionRows]:
+        """Attributions of each row; errors where they are not finite or too large."""
+        sides = [self._side(index, batch, plan) for index in range(len(self._models))]
+        found = [self._explain_side(side, plan) for side in sides]
+        errors: dict[int, str] = {}
+        for one in found:
+            errors = {**one.estimates.errors(), **errors}
+        finite = np.isin(np.arange(batch.rows.num_rows), list(errors), invert=True)
+        rows = (one.estimates.rows(side.asked, batch.hashes, finite) for side, one in zip(sides, found, strict=True))
+        return Result(tuple(rows), errors, self._counts(found, finite))
+
+    def _side(self, index: int, batch: Batch, plan: JobPlan) -> PathSide:
+        model, side, references = self._models[index], batch.sides[index], plan.per_method[self._key].side(index)
+        paths = paths_of(model, self._players, plan.background)
+        asked = AskedSide.of(side, references, batch.chosen)
+        starts = starts_of(paths, model, references)
+        return PathSide(paths, starts, references.weights, side.inputs, batch.hashes, asked)
+
+    @abc.abstractmethod
+    def _explain_side(self, side: PathSide, plan: JobPlan) -> FoundT:
+        """What one model's rows come to."""
+
+    @abc.abstractmethod
+    def _counts(self, found: Sequence[FoundT], finite: npt.NDArray[np.bool_]) -> Mapping[str, int]:
+        """Numbers for the manifest.
+
+        Args:
+          found: of all sides.
+          finite: (n,) which rows have attributions.
+        """

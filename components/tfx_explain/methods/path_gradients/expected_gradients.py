@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from tfx_explain import tables
 from tfx_explain.config.path_methods import ExpectedGradientsConfig
-from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import JobPlan
-from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import JobContext, Sample
-from tfx_explain.methods.method import Accumulated, Result
-from tfx_explain.methods.path_gradients.base import PathMethod
+from tfx_explain.methods.method import Accumulated
+from tfx_explain.methods.path_gradients.base import PathExplainer, PathMethod, PathSide
 from tfx_explain.methods.path_gradients.draws import stratified_alphas
-from tfx_explain.methods.path_gradients.model_paths import paths_of, starts_of
 from tfx_explain.methods.path_gradients.references import References, of_background
-from tfx_explain.methods.path_gradients.rows import AskedSide, PathEstimates
-from tfx_explain.models import Inputs, Model
-from tfx_explain.models.path_gradients import Paths, Points
+from tfx_explain.methods.path_gradients.rows import PathEstimates
+from tfx_explain.models import Model
 from tfx_explain.paths import choose_strata, second_difference_dof
-from tfx_explain.rows import HashArray
 
 KEY = tables.EXPECTED_GRADIENTS
 FloatArray = npt.NDArray[np.float64]
@@ -69,26 +64,21 @@ class ExpectedGradients(PathMethod):
         return {KEY: found}
 
 
-@dataclasses.dataclass(frozen=True)
-class _Side:
-    """What one model needs to explain n rows.
+class RefinedRows(NamedTuple):
+    """What n rows come to.
 
     Attributes:
-      paths: of the model.
-      starts: B references.
-      inputs: n rows.
-      hashes: (n,) of the rows' contents.
-      outputs: (n, c) which outputs each row asks for.
+      estimates: their attributions.
+      n_steps: points that gradients were taken at.
+      n_refined: how many rows were done again.
     """
 
-    paths: Paths
-    starts: Points
-    inputs: Inputs
-    hashes: HashArray
-    outputs: IntArray
+    estimates: PathEstimates
+    n_steps: int
+    n_refined: int
 
 
-class ExpectedGradientsExplainer:
+class ExpectedGradientsExplainer(PathExplainer[RefinedRows]):
     """At work with all models.
 
     Args:
@@ -98,68 +88,48 @@ class ExpectedGradientsExplainer:
     """
 
     def __init__(self, models: Sequence[Model], context: JobContext, settings: ExpectedGradientsConfig) -> None:
-        self._models, self._players, self._settings = tuple(models), context.players, settings
-        self._seed = context.config.seed
+        super().__init__(models, context, KEY)
+        self._settings, self._seed = settings, context.config.seed
 
-    def explain(self, batch: Batch, plan: JobPlan, earlier: Mapping[str, tuple[Any, ...]]) -> Result[AttributionRows]:
-        """Attributions of each row; errors where they are not finite or too large."""
-        references: References = plan.per_method[KEY]
+    def _explain_side(self, side: PathSide, plan: JobPlan) -> RefinedRows:
+        """Attributions, with twice the steps over and over for rows that miss the asked-for error."""
+        n, c = side.asked.outputs.shape
+        references, limit = plan.per_method[KEY], self._settings.max_relative_error
         n_strata = choose_strata(self._settings.num_samples, plan.background.weights).n_strata
-        asked, found, n_rows, refined = [], [], 0, 0
-        for index, (model, side) in enumerate(zip(self._models, batch.sides, strict=True)):
-            of_side = references.side(index)
-            asked.append(AskedSide.of(side, of_side, batch.chosen))
-            paths = paths_of(model, self._players, plan.background)
-            starts = starts_of(paths, model, of_side)
-            this = _Side(paths, starts, side.inputs, batch.hashes, asked[index].outputs)
-            estimates, spent, again = self._estimate(this, references, n_strata)
-            found.append(estimates)
-            n_rows, refined = n_rows + spent, refined + again
-        errors: dict[int, str] = {}
-        for one in found:
-            errors = {**one.errors(), **errors}
-        finite = np.isin(np.arange(batch.rows.num_rows), list(errors), invert=True)
-        counts = {f"{KEY}_model_rows": n_rows, f"{KEY}_gradient_rows": n_rows}
-        limit = self._settings.max_relative_error
-        if limit is not None:
-            counts[f"{KEY}_refined"] = refined
-            above = (int((~(one.relative_error() <= limit) & finite).sum()) for one in found)
-            counts[f"{KEY}_above_max_relative_error"] = sum(above)
-        sides = (one.rows(of_side, batch.hashes, finite) for of_side, one in zip(asked, found, strict=True))
-        return Result(tuple(sides), errors, counts)
-
-    def _estimate(self, side: _Side, references: References, n_strata: int) -> tuple[PathEstimates, int, int]:
-        """Attributions, with twice the steps over and over for rows that miss the asked-for error.
-
-        Also the gradients that they took, and how many rows were done again.
-        """
-        n, c = side.outputs.shape
-        weights, limit = references.rows.weights, self._settings.max_relative_error
-        estimates = PathEstimates.empty((n, side.paths.n_players, c), weights)
+        estimates = PathEstimates.empty((n, side.paths.n_players, c), side.weights)
         rows, spent, refined = np.arange(n), 0, 0
         for doubling in range(_MAX_DOUBLINGS + 1):
             self._round(estimates, rows, side, references, n_strata << doubling)
-            spent += len(rows) * len(weights) * (n_strata << doubling)
+            spent += len(rows) * len(side.weights) * (n_strata << doubling)
             refined += len(rows) if doubling == 1 else 0
             # Errors that are not known stay so.
             rows = np.flatnonzero(estimates.relative_error() > limit) if limit is not None else rows[:0]
             if not len(rows):
                 break
-        return estimates, spent, refined
+        return RefinedRows(estimates, spent, refined)
+
+    def _counts(self, found: Sequence[RefinedRows], finite: npt.NDArray[np.bool_]) -> Mapping[str, int]:
+        n_steps, limit = sum(one.n_steps for one in found), self._settings.max_relative_error
+        counts = {f"{KEY}_model_rows": n_steps, f"{KEY}_gradient_rows": n_steps}
+        if limit is not None:
+            counts[f"{KEY}_refined"] = sum(one.n_refined for one in found)
+            above = (int((~(one.estimates.relative_error() <= limit) & finite).sum()) for one in found)
+            counts[f"{KEY}_above_max_relative_error"] = sum(above)
+        return counts
 
     def _round(
-        self, estimates: PathEstimates, rows: IntArray, side: _Side, references: References, n_strata: int
+        self, estimates: PathEstimates, rows: IntArray, side: PathSide, references: References, n_strata: int
     ) -> None:
         """Explains some rows with so many steps from each reference.
 
         The spread over references shows the error of these as a sample, and the noise of the steps with it.
         """
-        weights = references.rows.weights
+        weights = side.weights
         at_once = max(_PLACES // (len(weights) * n_strata), 1)
         for some in np.split(rows, range(at_once, len(rows), at_once)) if len(rows) else []:
             alphas = stratified_alphas(side.hashes[some], references.numbers, n_strata, self._seed)
             ends = side.paths.enter(side.inputs.take(some))
-            found = side.paths.expected(side.starts, ends, weights, alphas, side.outputs[some])
+            found = side.paths.expected(side.starts, ends, weights, alphas, side.asked.outputs[some])
             estimates.values[some] = found.values
             estimates.design_variance[some] = found.design_variance
             beyond = np.maximum(found.background_variance - found.design_variance, 0.0)

@@ -7,17 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tfx_explain import tables
 from tfx_explain.config.path_methods import IntegratedGradientsConfig
-from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import Background, JobPlan, background_digest
-from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, JobContext, Sample
-from tfx_explain.methods.method import Accumulated, Result
-from tfx_explain.methods.path_gradients.base import PathMethod
-from tfx_explain.methods.path_gradients.integrals import integrated_rows
-from tfx_explain.methods.path_gradients.model_paths import paths_of, starts_of
+from tfx_explain.methods.method import Accumulated
+from tfx_explain.methods.path_gradients.base import PathExplainer, PathMethod, PathSide
+from tfx_explain.methods.path_gradients.integrals import IntegratedRows, integrated_rows
 from tfx_explain.methods.path_gradients.reference_values import check_values, with_values, zero_row
 from tfx_explain.methods.path_gradients.references import (
     References,
@@ -26,7 +24,6 @@ from tfx_explain.methods.path_gradients.references import (
     settle,
     typical_rows,
 )
-from tfx_explain.methods.path_gradients.rows import AskedSide
 from tfx_explain.models import Model
 from tfx_explain.rows import take_rows
 
@@ -81,7 +78,7 @@ class IntegratedGradients(PathMethod):
         return {KEY: {**self.settings.model_dump(mode="json"), **references.describe(), **found}}
 
 
-class IntegratedGradientsExplainer:
+class IntegratedGradientsExplainer(PathExplainer[IntegratedRows]):
     """At work with all models.
 
     Args:
@@ -91,26 +88,16 @@ class IntegratedGradientsExplainer:
     """
 
     def __init__(self, models: Sequence[Model], context: JobContext, settings: IntegratedGradientsConfig) -> None:
-        self._models, self._players, self._settings = tuple(models), context.players, settings
+        super().__init__(models, context, KEY)
+        self._settings = settings
 
-    def explain(self, batch: Batch, plan: JobPlan, earlier: Mapping[str, tuple[Any, ...]]) -> Result[AttributionRows]:
-        """Attributions of each row; errors where they are not finite or too large."""
-        asked, found = [], []
-        for index, (model, side) in enumerate(zip(self._models, batch.sides, strict=True)):
-            references = plan.per_method[KEY].side(index)
-            asked.append(AskedSide.of(side, references, batch.chosen))
-            paths = paths_of(model, self._players, plan.background)
-            starts = starts_of(paths, model, references)
-            found.append(integrated_rows(paths, side.inputs, starts, references.weights, asked[index], self._settings))
-        errors: dict[int, str] = {}
-        for one in found:
-            errors = {**one.estimates.errors(), **errors}
-        finite = np.isin(np.arange(batch.rows.num_rows), list(errors), invert=True)
+    def _explain_side(self, side: PathSide, plan: JobPlan) -> IntegratedRows:
+        return integrated_rows(side.paths, side.inputs, side.starts, side.weights, side.asked, self._settings)
+
+    def _counts(self, found: Sequence[IntegratedRows], finite: npt.NDArray[np.bool_]) -> Mapping[str, int]:
         n_steps = sum(one.n_steps for one in found)
-        counts = {
+        return {
             f"{KEY}_model_rows": n_steps + sum(one.n_values for one in found),
             f"{KEY}_gradient_rows": n_steps,
             "above_max_completeness_gap": sum(int((~one.is_complete & finite).sum()) for one in found),
         }
-        sides = (one.estimates.rows(of_side, batch.hashes, finite) for of_side, one in zip(asked, found, strict=True))
-        return Result(tuple(sides), errors, counts)
