@@ -153,3 +153,21 @@ def test_what_cannot_be_looked_into_is_refused(
 ) -> None:
     with pytest.raises(errors.ConfigError, match=message):
         explained(tmp_path, examples, crossed, **config)
+
+
+def test_spans_behind_the_place_where_the_model_cuts_are_unseen(examples: str, tmp_path: Path) -> None:
+    """Of at most four words a row; with stars of 0 or less nothing of the text shows in the row itself."""
+
+    def cut(features: dict[str, Any]) -> Any:
+        starts = tf.strings.regex_replace(features["review"], r"^((?:\S+\s+){3}\S+)[\s\S]*", r"\1")
+        return word_score(starts) * tf.nn.relu(features["stars"])
+
+    table = words_of(explained(tmp_path, examples, cut))
+    before = [
+        len(TEXTS[int(row) % len(TEXTS)][:start].split())
+        for row, start in zip(table["example_id"], table["start"], strict=True)
+    ]
+    is_seen = np.array(before) < 4
+    np.testing.assert_array_equal(table["seen"], is_seen)
+    assert (table.loc[~is_seen, ["attribution", "std_error"]] == 0).all(axis=None)
+    assert (table.loc[is_seen, "attribution"] != 0).any()

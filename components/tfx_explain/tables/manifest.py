@@ -71,7 +71,8 @@ ENTRIES = (
         _OBJECT,
         "Method that attributes -> feature -> what the parts are that it looks at inside: `kind` (`regions`, `spans`, "
         "`windows`), `columns` (names of the whole numbers that say where a part is; a span is `start` and `stop` in "
-        "bytes), `has_maps` (whether each row has a label map of its regions). Methods that look inside nothing are "
+        "bytes, and `seen`, 0 where the model cuts the text off before), `has_maps` (whether each row has a label map "
+        "of its regions). Methods that look inside nothing are "
         "left out.",
         since="2026-11-29",
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 from tfx_explain.methods.background import JobPlan, SideBackground
 from tfx_explain.methods.shapley.surrogates import ModelSurrogate
@@ -15,10 +16,12 @@ class ShapleyBackground(SideBackground):
     Attributes:
       budget: coalitions per background row that a pilot found to be needed; None = as configured.
       surrogate: of the model, where the estimator is `surrogate`.
+      probes: feature that is looked into -> words to put in the place of the end of a text.
     """
 
     budget: int | None = None
     surrogate: ModelSurrogate | None = None
+    probes: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,12 +31,14 @@ class ShapleyPlan:
     Attributes:
       budget: coalitions per background row that a pilot found to be needed; None = as configured.
       surrogates: of each model, where the estimator is `surrogate`.
+      probes: feature that is looked into -> words to put in the place of the end of a text.
     """
 
     budget: int | None = None
     surrogates: tuple[ModelSurrogate, ...] = ()
+    probes: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
 
     def background(self, plan: JobPlan, index: int) -> ShapleyBackground:
         """As a model sees it: 0 for the one that is explained, 1 for the baseline model."""
         surrogate = self.surrogates[index] if self.surrogates else None
-        return ShapleyBackground(**vars(plan.side(index)), budget=self.budget, surrogate=surrogate)
+        return ShapleyBackground(**vars(plan.side(index)), budget=self.budget, surrogate=surrogate, probes=self.probes)

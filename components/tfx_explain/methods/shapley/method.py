@@ -21,6 +21,7 @@ from tfx_explain.methods.method import Accumulated, Contributed, Result, SliceRo
 from tfx_explain.methods.shapley.background import ShapleyPlan
 from tfx_explain.methods.shapley.designs import shapley_design, uses_surrogate
 from tfx_explain.methods.shapley.parts.inside import Insides, check_texts, parts_of
+from tfx_explain.methods.shapley.parts.seen import probe_of
 from tfx_explain.methods.shapley.pilot import N_PILOT, pilot_budget
 from tfx_explain.methods.shapley.row_explainer import RowExplainer
 from tfx_explain.methods.shapley.rows import output_errors, shapley_rows
@@ -67,7 +68,8 @@ class Shapley:
     def plan(self, sample: Sample, models: Sequence[Model], plan: JobPlan) -> tuple[ShapleyPlan, Mapping[str, int]]:
         """Fits surrogates, and finds the budget that an asked-for error takes."""
         config, spent = self.context.config, dict[str, int]()
-        made = ShapleyPlan(surrogates=self._surrogates(models, plan))
+        probes = {feature: probe_of(sample.rows, feature) for feature in config.shapley.parts}
+        made = ShapleyPlan(surrogates=self._surrogates(models, plan), probes=probes)
         if made.surrogates:
             spent["surrogate"] = sum(surrogate.n_model_rows for surrogate in made.surrogates)
         if config.shapley.max_relative_error is None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tfx_explain.methods.shapley.parts.contexts import Contexts
 from tfx_explain.methods.shapley.parts.jobs import SpanGame
 from tfx_explain.models import Inputs, Model
 from tfx_explain.models.features import Column, Ragged, concat_rows, take_rows
@@ -63,22 +64,20 @@ class TextCalls:
         found = []
         for stretches in _in_calls(games):
             rows = np.repeat([part.game.row for part in stretches], [part.stop - part.start for part in stretches])
-            predicted = self.model.predict(self._inputs(stretches, rows))
+            texts = [part.game.texts.texts(part.game.coalitions(part.start, part.stop)) for part in stretches]
+            contexts = [part.game.contexts.take(_contexts(part)) for part in stretches]
+            predicted = self.predict(rows, np.concatenate(texts), Contexts.joined(contexts))
             found.append(np.take_along_axis(predicted, outputs[rows], axis=1))
         return np.concatenate(found)
 
-    def _inputs(self, stretches: Sequence[_Stretch], rows: IntArray) -> Inputs:
-        texts = [part.game.texts.texts(part.game.coalitions(part.start, part.stop)) for part in stretches]
-        contexts = [_contexts(part) for part in stretches]
-        present = np.concatenate([part.game.contexts.present[of] for part, of in zip(stretches, contexts, strict=True)])
-        absent = [part.game.contexts.background[of] for part, of in zip(stretches, contexts, strict=True)]
-        absent_rows = self.n_rows + np.concatenate(absent)
+    def predict(self, rows: IntArray, texts: npt.NDArray[np.object_], contexts: Contexts) -> FloatArray:
+        """(N, n_outputs) what the model gives for rows (N,) with other texts (N,), each in one of N contexts."""
         columns = {name: take_rows(column, rows) for name, column in self.rows.columns.items() if name != self.feature}
         for player, names in enumerate(self.others):
-            taken = np.where(present[:, player], rows, absent_rows)
+            taken = np.where(contexts.present[:, player], rows, self.n_rows + contexts.background)
             columns |= {name: take_rows(self.rows.columns[name], taken) for name in names}
-        columns[self.feature] = _as(self.rows.columns[self.feature], np.concatenate(texts))
-        return Inputs(len(rows), columns)
+        columns[self.feature] = _as(self.rows.columns[self.feature], texts)
+        return self.model.predict(Inputs(len(rows), columns))
 
 
 def _contexts(part: _Stretch) -> IntArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,17 @@ class Contexts:
 
     def __len__(self) -> int:
         return len(self.background)
+
+    def take(self, places: IntArray) -> Contexts:
+        """The given ones, (k,) integers; one may be taken more than once."""
+        return Contexts(self.present[places], self.background[places])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Contexts]) -> Contexts:
+        """Those of all parts, one after the other."""
+        return cls(
+            np.concatenate([part.present for part in parts]), np.concatenate([part.background for part in parts])
+        )
 
     @classmethod
     def draw(cls, seed: int, row_hash: int, n_others: int, weights: FloatArray, n: int) -> Contexts:

@@ -11,11 +11,11 @@ import pyarrow as pa
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import ConfigError
 from tfx_explain.methods.attribution_rows import AttributionRows
-from tfx_explain.methods.background import SideBackground
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, JobContext
 from tfx_explain.methods.method import Result
-from tfx_explain.methods.shapley.parts.texts import Texts, spans_of
+from tfx_explain.methods.shapley.background import ShapleyBackground
+from tfx_explain.methods.shapley.parts.texts import TextBatch, Texts, single_texts, spans_of
 from tfx_explain.models import Model
 from tfx_explain.part_records import PartsOf
 from tfx_explain.rows import column_or_nulls, has_type, list_lengths
@@ -39,7 +39,7 @@ class Insides:
         }
 
     def added(
-        self, found: Result[AttributionRows], batch: Batch, backgrounds: Sequence[SideBackground]
+        self, found: Result[AttributionRows], batch: Batch, backgrounds: Sequence[ShapleyBackground]
     ) -> Result[AttributionRows]:
         """What was found of a batch, with the parts of its texts; without the rows that have none."""
         good = np.setdiff1d(np.arange(batch.rows.num_rows), list(found.errors))
@@ -50,7 +50,8 @@ class Insides:
             spans, unreadable = spans_of(kept.rows, feature, self.config)
             reasons = {**unreadable, **reasons}
             for index, of_model in enumerate(texts):
-                parts, errors, n = of_model.explain(kept, kept.sides[index], backgrounds[index], sides[index], spans)
+                of = TextBatch(kept, kept.sides[index], backgrounds[index], single_texts(kept.rows, feature), spans)
+                parts, errors, n = of_model.explain(of, sides[index])
                 sides[index] = replace(sides[index], parts={**sides[index].parts, feature: parts})
                 reasons = {**errors, **reasons}
                 n_model_rows += n
@@ -65,7 +66,7 @@ class Insides:
 
 def parts_of(config: ExplainConfig) -> dict[str, PartsOf]:
     """What the parts of each text are."""
-    return {feature: PartsOf("spans", ("start", "stop")) for feature in config.shapley.parts}
+    return {feature: PartsOf("spans", ("start", "stop", "seen")) for feature in config.shapley.parts}
 
 
 def check_texts(context: JobContext, rows: FirstRows, models: Sequence[Model]) -> None:

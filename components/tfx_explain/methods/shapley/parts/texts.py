@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -11,14 +13,15 @@ import pyarrow as pa
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError
 from tfx_explain.methods.attribution_rows import AttributionRows
-from tfx_explain.methods.background import SideBackground
 from tfx_explain.methods.batch import Batch, BatchSide
 from tfx_explain.methods.context import features_of
 from tfx_explain.methods.rounding import rounding_floor
+from tfx_explain.methods.shapley.background import ShapleyBackground
 from tfx_explain.methods.shapley.parts.calls import TextCalls
 from tfx_explain.methods.shapley.parts.contexts import Contexts
 from tfx_explain.methods.shapley.parts.designs import SpanDesigns
 from tfx_explain.methods.shapley.parts.jobs import SpanGame, span_values
+from tfx_explain.methods.shapley.parts.seen import Sight
 from tfx_explain.models import Model
 from tfx_explain.part_records import PartRows
 from tfx_explain.regions.spans import Splitter
@@ -31,6 +34,37 @@ IntArray = npt.NDArray[np.int64]
 _NOT_FINITE = "the model's output is NaN or infinite for some spans of the text `{}` of this row"
 # Doubles of outputs that are held at a time.
 _MOST_VALUES = 2**20
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TextBatch:
+    """n rows with a text each, as one model sees them.
+
+    Attributes:
+      batch: the rows.
+      side: what the model is fed for them.
+      background: as the model sees it.
+      texts: n of them.
+      spans: (k, 2) of each.
+    """
+
+    batch: Batch
+    side: BatchSide
+    background: ShapleyBackground
+    texts: Sequence[bytes]
+    spans: Sequence[IntArray]
+
+    @property
+    def asked(self) -> IntArray:
+        """(n, c) the outputs of the model that each row asks for."""
+        return self.background.outputs[np.maximum(self.batch.chosen, 0)]
+
+    @functools.cached_property
+    def floor(self) -> FloatArray:
+        """(n, c) rounding of these outputs."""
+        background = self.background
+        floor = rounding_floor(background.asked(self.side.prediction), background.asked(background.predictions))
+        return np.take_along_axis(floor, np.maximum(self.batch.chosen, 0), axis=1)
 
 
 class Texts:
@@ -54,81 +88,78 @@ class Texts:
         self.seed = config.seed
         self.designs = SpanDesigns(self.settings, config.seed)
 
-    def explain(
-        self,
-        batch: Batch,
-        side: BatchSide,
-        background: SideBackground,
-        rows: AttributionRows,
-        spans: Sequence[IntArray],
-    ) -> tuple[PartRows, dict[int, str], int]:
+    def explain(self, of: TextBatch, rows: AttributionRows) -> tuple[PartRows, dict[int, str], int]:
         """The parts of n rows, row -> what is wrong with it, and the model rows that were asked about.
 
         Args:
-          batch: n rows.
-          side: what the model is fed for them.
-          background: as the model sees it.
+          of: the rows.
           rows: attributions of the features of the same rows.
-          spans: of each row.
         """
-        lengths = np.array([len(of_row) for of_row in spans], np.int64)
+        lengths = np.array([len(spans) for spans in of.spans], np.int64)
+        firsts = np.cumsum(lengths) - lengths
         values = np.zeros((int(lengths.sum()), rows.attributions.shape[2]))
         errors = np.zeros_like(values)
-        firsts = np.cumsum(lengths) - lengths
+        calls, floor = self._calls(of), of.floor
+        contexts = {row: self._contexts(of, row) for row in np.flatnonzero(lengths > 1).tolist()}
+        seen, n_model_rows = self._seen(of, calls, lengths, contexts)
         # A text of one span is that span.
-        single = np.flatnonzero(lengths == 1)
+        single = np.flatnonzero(seen == 1)
         values[firsts[single]] = rows.attributions[single, self.place]
         errors[firsts[single]] = rows.std_error[single, self.place]
         reasons: dict[int, str] = {}
-        n_model_rows = 0
-        floor = _floor(batch, side, background)
-        for games, outputs in self._answered(batch, side, background, spans):
-            for game, answers in zip(games, outputs, strict=True):
-                n_model_rows += game.n_model_rows
-                if not np.isfinite(answers).all():
-                    reasons[game.row] = _NOT_FINITE.format(self.feature)
-                    continue
-                feature = rows.attributions[game.row, self.place], rows.std_error[game.row, self.place]
-                here = slice(firsts[game.row], firsts[game.row] + lengths[game.row])
-                values[here], errors[here] = span_values(*game.solve(answers), *feature, floor[game.row])
-        where = np.concatenate([np.zeros((0, 2), np.int64), *spans])
+        for game, answers in self._answered(of, calls, seen, contexts):
+            n_model_rows += game.n_model_rows
+            if not np.isfinite(answers).all():
+                reasons[game.row] = _NOT_FINITE.format(self.feature)
+                continue
+            feature = rows.attributions[game.row, self.place], rows.std_error[game.row, self.place]
+            here = slice(firsts[game.row], firsts[game.row] + seen[game.row])
+            values[here], errors[here] = span_values(*game.solve(answers), *feature, floor[game.row])
+        places = np.arange(len(values)) - np.repeat(firsts, lengths)
+        where = np.concatenate([np.zeros((0, 2), np.int64), *of.spans])
+        where = np.column_stack([where, places < np.repeat(seen, lengths)])
         return PartRows(lengths, where, values, errors), reasons, n_model_rows
 
-    def _answered(
-        self, batch: Batch, side: BatchSide, background: SideBackground, spans: Sequence[IntArray]
-    ) -> Iterator[tuple[list[SpanGame], list[FloatArray]]]:
-        """Games of rows with several spans, and what the model gives for each, (n_model_rows, c)."""
+    def _calls(self, of: TextBatch) -> TextCalls:
+        background = self.model.inputs(of.background.rows)
+        return TextCalls.of(self.model, self.feature, self.others, of.side.inputs, background)
+
+    def _contexts(self, of: TextBatch, row: int) -> Contexts:
+        row_hash, weights = int(of.batch.hashes[row]), of.background.weights
+        return Contexts.draw(self.seed, row_hash, len(self.others), weights, self.settings.num_contexts)
+
+    def _seen(
+        self, of: TextBatch, calls: TextCalls, lengths: IntArray, contexts: Mapping[int, Contexts]
+    ) -> tuple[IntArray, int]:
+        """(n,) how many spans of each text the model sees, and the model rows that it took to find that."""
         if not self.is_read:
-            return
-        inputs = self.model.inputs(background.rows)
-        calls = TextCalls.of(self.model, self.feature, self.others, side.inputs, inputs)
-        asked = background.outputs[np.maximum(batch.chosen, 0)]
-        texts = single_texts(batch.rows, self.feature)
+            return np.zeros_like(lengths), 0
+        seen, several = lengths.copy(), np.array(list(contexts), np.int64)
+        sight = Sight(calls, of.asked, of.floor, of.background.probes[self.feature])
+        texts, spans = [of.texts[row] for row in contexts], [of.spans[row] for row in contexts]
+        seen[several], n_model_rows = sight.n_seen(several, texts, spans, list(contexts.values()))
+        return seen, n_model_rows
+
+    def _answered(
+        self, of: TextBatch, calls: TextCalls, seen: IntArray, contexts: Mapping[int, Contexts]
+    ) -> Iterator[tuple[SpanGame, FloatArray]]:
+        """The game of each row with several spans, and what the model gives for it, (n_model_rows, c)."""
         waiting: list[SpanGame] = []
-        for row in [row for row, of_row in enumerate(spans) if len(of_row) > 1]:
-            waiting.append(self._game(batch, row, texts[row], spans[row], background.weights))
-            if sum(game.n_model_rows for game in waiting) * asked.shape[1] >= _MOST_VALUES:
-                yield waiting, _answers(calls, waiting, asked)
+        for row in np.flatnonzero(seen > 1).tolist():
+            spans = of.spans[row][: seen[row]]
+            design = self.designs.design(len(spans), len(contexts[row]), int(of.batch.hashes[row]))
+            texts = SpanTexts.of(of.texts[row], spans, self.settings.absent_text)
+            waiting.append(SpanGame(row, texts, contexts[row], design))
+            if sum(game.n_model_rows for game in waiting) * of.asked.shape[1] >= _MOST_VALUES:
+                yield from zip(waiting, _answers(calls, waiting, of.asked), strict=True)
                 waiting = []
         if waiting:
-            yield waiting, _answers(calls, waiting, asked)
-
-    def _game(self, batch: Batch, row: int, text: bytes, spans: IntArray, weights: FloatArray) -> SpanGame:
-        row_hash = int(batch.hashes[row])
-        contexts = Contexts.draw(self.seed, row_hash, len(self.others), weights, self.settings.num_contexts)
-        design = self.designs.design(len(spans), len(contexts), row_hash)
-        return SpanGame(row, SpanTexts.of(text, spans, self.settings.absent_text), contexts, design)
+            yield from zip(waiting, _answers(calls, waiting, of.asked), strict=True)
 
 
 def _answers(calls: TextCalls, games: Sequence[SpanGame], asked: IntArray) -> list[FloatArray]:
     values = calls.values(games, asked)
     return np.split(values, np.cumsum([game.n_model_rows for game in games])[:-1])
-
-
-def _floor(batch: Batch, side: BatchSide, background: SideBackground) -> FloatArray:
-    """(n, c) rounding of the outputs that each row asks for."""
-    floor = rounding_floor(background.asked(side.prediction), background.asked(background.predictions))
-    return np.take_along_axis(floor, np.maximum(batch.chosen, 0), axis=1)
 
 
 def single_texts(rows: pa.RecordBatch, feature: str) -> list[bytes]:
