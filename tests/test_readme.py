@@ -86,4 +86,9 @@ def test_picture_and_links_are_there() -> None:
     links = [target for target in re.findall(r"\]\(([^)]+)\)", README) if "://" not in target]
     assert links
     for target in links:
-        assert (ROOT / target).exists(), target
+        file, _, heading = target.partition("#")
+        page = ROOT / (file or "README.md")
+        assert page.exists(), target
+        if heading:
+            headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+            assert heading in [re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in headings], target

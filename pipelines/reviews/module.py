@@ -30,7 +30,7 @@ HIDDEN_UNITS = 16
 DROPOUT = 0.5
 LEARNING_RATE = 0.002
 BATCH_SIZE = 64
-EPOCHS = 8
+EPOCHS = 5
 
 
 class Words(tf.Module):
@@ -98,15 +98,23 @@ def train_model(texts: np.ndarray, labels: np.ndarray) -> tuple[keras.Model, Wor
     return model, words
 
 
+class PaddingIsZero(keras.constraints.Constraint):
+    """Holds the embedding of the padding at zero: what stands behind a review adds nothing, whatever its length."""
+
+    def __call__(self, embeddings: tf.Tensor) -> tf.Tensor:
+        """The embeddings `(numbers, DIMENSIONS)` with one row of zeros."""
+        is_word = tf.range(tf.shape(embeddings)[0]) != PADDING
+        return embeddings * tf.cast(is_word, embeddings.dtype)[:, tf.newaxis]
+
+
 def build_model(n_numbers: int) -> keras.Model:
     """A compiled network from numbers of words `(batch, MAX_WORDS)` to the probability of a good verdict, `(batch, 1)`.
 
-    Padding is embedded like a word, and nothing but what is embedded reaches the output: all that the model knows of a
-    text has a gradient.
+    Nothing but what is embedded reaches the output, no mask either: all that the model knows of a text has a gradient.
     """
     numbers = keras.Input((MAX_WORDS,), dtype="int64")
-    embedded = keras.layers.Embedding(n_numbers, DIMENSIONS)(numbers)
-    mean = keras.layers.Dropout(DROPOUT)(keras.layers.GlobalAveragePooling1D()(embedded))
+    embedding = keras.layers.Embedding(n_numbers, DIMENSIONS, embeddings_constraint=PaddingIsZero(), name="words")
+    mean = keras.layers.Dropout(DROPOUT)(keras.layers.GlobalAveragePooling1D()(embedding(numbers)))
     hidden = keras.layers.Dense(HIDDEN_UNITS, activation="relu")(mean)
     probability = keras.layers.Dense(1, activation="sigmoid")(hidden)
     model = keras.Model(numbers, probability)

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 import yaml
@@ -79,19 +80,19 @@ def test_data_and_module_agree():
 
 @pytest.fixture(scope="module")
 def examples(rows, tmp_path_factory):
-    """A directory with the examples of two splits, and the rows of the training split."""
+    """A directory with the examples of two splits, and the rows of training and evaluation."""
     root = tmp_path_factory.mktemp("reviews")
     order = np.random.default_rng(0).permutation(len(rows))
     splits = {"eval": order[: len(rows) // 3], "train": order[len(rows) // 3 :]}
     for split, of_split in splits.items():
         records = [tf_examples.example(rows[row]).SerializeToString() for row in of_split]
         worlds.write_records(root / f"Split-{split}", records)
-    return root, [rows[row] for row in splits["train"]]
+    return root, [rows[row] for row in splits["train"]], [rows[row] for row in splits["eval"]]
 
 
 def train(examples, directory, permute=False):
     """A model trained as the pipeline does it, or on labels of other reviews."""
-    _, rows = examples
+    rows = examples[1]
     labels = np.array([row[data.LABEL] for row in rows])
     texts = np.array([row[data.REVIEW] for row in rows], dtype=object)
     model, words = module.train_model(texts, np.random.default_rng(0).permutation(labels) if permute else labels)
@@ -104,16 +105,20 @@ def model(examples, tmp_path_factory):
     return train(examples, tmp_path_factory.mktemp("trained") / "model")
 
 
-def verdict(model, examples, directory, **changes):
-    """By the pipeline's policy, on fewer rows than there."""
+def explain(model, examples, directory, **changes):
+    """As the pipeline explains, but fewer rows."""
     config = yaml.safe_load((local_runner.HERE / "explain.yaml").read_text("utf-8"))
-    explanation = tfx_explain.explain(
+    return tfx_explain.explain(
         model=model,
         examples=str(examples[0]),
         output_dir=str(directory),
         config={**config, "max_examples": 400, **changes},
     )
-    return tfx_explain.judge(explanation, ValidationConfig.from_file(local_runner.HERE / "policy.yaml"))
+
+
+@pytest.fixture(scope="module")
+def explanation(model, examples, tmp_path_factory):
+    return explain(model, examples, tmp_path_factory.mktemp("explained"))
 
 
 def test_the_exported_graph_judges_texts_as_the_network_judges_their_words(model, rows):
@@ -126,12 +131,44 @@ def test_the_exported_graph_judges_texts_as_the_network_judges_their_words(model
     assert np.mean(said == [row[data.LABEL] for row in rows[:2000]]) > 0.7
 
 
-def test_the_policy_blesses_the_model(model, examples, tmp_path):
-    judged = verdict(model, examples, tmp_path)
+def test_padding_adds_nothing():
+    model, words = module.train_model(np.array([b"good film", b"bad film"] * 3, dtype=object), np.array([1, 0] * 3))
+    padding, unknown, *_ = model.get_layer("words").get_weights()[0]
+    assert not padding.any()
+    assert unknown.any()
+    assert len(model.get_layer("words").get_weights()[0]) == 2 + words.table.size()
+
+
+def test_the_policy_blesses_the_model(explanation):
+    judged = tfx_explain.judge(explanation, ValidationConfig.from_file(local_runner.HERE / "policy.yaml"))
     assert judged.blessed, judged.findings
 
 
-def test_the_policy_refuses_a_model_that_learned_from_permuted_labels(examples, tmp_path):
+def test_words_add_up_to_their_reviews_and_mean_what_they_say(explanation):
+    reviews = explanation.attributions().set_index("example_id")
+    parts = explanation.parts("review")
+    sums = parts.groupby("example_id")["attribution"].sum()
+    np.testing.assert_allclose(sums, reviews["attribution_review"].loc[sums.index], rtol=1e-6, atol=1e-6)
+    texts = reviews["review"].loc[parts["example_id"]].str.encode("utf-8")
+    cut = [text[start:stop].decode() for text, start, stop in zip(texts, parts["start"], parts["stop"], strict=True)]
+    word = pd.Series(cut).str.lower().str.strip(" .,!?;:")
+    assert parts["attribution"][word.isin(["bad", "dull", "lacks", "too"])].mean() < 0
+    assert parts["attribution"][word.isin(["best", "enjoyable", "entertaining", "funny"])].mean() > 0
+
+
+def importance(model, rows):
+    """Mean |attribution| of reviews, which are the only feature: log-odds less those of no review."""
+    examples = [tf_examples.example({**row, data.REVIEW: text}) for row in rows for text in (row[data.REVIEW], b"")]
+    serve = tf.saved_model.load(model).signatures["serving_default"]
+    serialized = tf.constant([one.SerializeToString() for one in examples])
+    probability = serve(examples=serialized)["fresh_probability"].numpy().astype(float)
+    log_odds = np.log(probability / (1 - probability)).reshape(-1, 2)
+    return np.abs(log_odds[:, 0] - log_odds[:, 1]).mean()
+
+
+def test_the_policy_tells_a_model_that_learned_from_one_with_permuted_labels(model, examples, tmp_path):
+    eval_rows = examples[2]
     untaught = train(examples, tmp_path / "model", permute=True)
-    judged = verdict(untaught, examples, tmp_path / "explanation", slicing_specs=[])
-    assert [finding.rule for finding in judged.findings if finding.outcome != "pass"] == ["min_importance"]
+    rules = yaml.safe_load((local_runner.HERE / "policy.yaml").read_text("utf-8"))["rules"]
+    (demand,) = (rule["min_importance"]["value"] for rule in rules if "min_importance" in rule)
+    assert 1.2 * importance(untaught, eval_rows) < demand < importance(model, eval_rows) / 1.2
