@@ -15,18 +15,26 @@ ROOT = Path(__file__).resolve().parent.parent
 _ENVIRONMENT = ROOT / ".cache" / "peers"
 _UV = ROOT / ".cache" / "uv" / "bin" / "uv"
 # The newest shap for this Python, and the TensorFlow that TFX 1.16 uses, so that both sides call the same model alike.
-_PACKAGES = ("shap==0.49.1", "sage-importance==0.0.5", "tensorflow-cpu==2.16.2", "scikit-learn==1.5.1", "numpy<2")
+_PACKAGES = (
+    "shap==0.49.1",
+    "sage-importance==0.0.5",
+    "saliency==0.2.1",
+    "scikit-image==0.25.2",
+    "tensorflow-cpu==2.16.2",
+    "scikit-learn==1.5.1",
+    "numpy<2",
+)
 
 
 def _python() -> Path:
-    python = _ENVIRONMENT / "bin" / "python"
-    if not (_ENVIRONMENT / "complete").exists():
+    python, complete, packages = _ENVIRONMENT / "bin" / "python", _ENVIRONMENT / "complete", "\n".join(_PACKAGES)
+    if not complete.exists() or complete.read_text() != packages:
         print("making the environment of the peers (once) ...", file=sys.stderr)
         base = ROOT / ".venv" / "bin" / "python"
         subprocess.run([_UV, "venv", "-q", "--clear", "--python", base, _ENVIRONMENT], check=True)
         command = [_UV, "pip", "install", "-q", "--compile-bytecode", "--python", python, *_PACKAGES]
         subprocess.run(command, check=True)
-        (_ENVIRONMENT / "complete").touch()
+        complete.write_text(packages)
     return python
 
 
