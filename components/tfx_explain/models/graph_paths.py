@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Iterator, Mapping
 
@@ -66,6 +67,13 @@ class GraphPaths:
             {compiled: traced(getattr(run, name), jit_compile=compiled or None) for compiled, run in made.items()}
             for name in ("values", "steps", "along", "expected")
         )
+        self._inside = {
+            player: {
+                compiled: traced(functools.partial(made.inside, player=player), jit_compile=compiled or None)
+                for compiled in (False, True)
+            }
+            for player in cut.pictures
+        }
 
     def enter(self, inputs: Inputs) -> Points:
         """The rows at the cut."""
@@ -104,6 +112,27 @@ class GraphPaths:
         ]
         made = np.concatenate(parts, axis=-1)
         return np.asarray(made.reshape(len(alphas), pieces.per_path, *made.shape[1:]).sum(axis=1))
+
+    def inside(
+        self, starts: Points, ends: Points, alphas: FloatArray, outputs: IntArray, player: int
+    ) -> tuple[FloatArray, FloatArray]:
+        """Means over the halves of the steps, of players and of the columns of one."""
+        n_paths, n_steps = alphas.shape
+        pieces = Pieces.of(alphas)
+        width = self._moving.owners.count(player)
+        parts = [
+            self._in_pieces(
+                self._inside[player], starts, ends, part, pieces, (2, self.n_players + width, part.shape[1])
+            )
+            for part in _columns(outputs)
+        ]
+        sums = np.concatenate(parts, axis=-1).reshape(n_paths, pieces.per_path, 2, -1, outputs.shape[1]).sum(axis=1)
+        means = sums / (n_steps // 2)
+        return means[:, :, : self.n_players], means[:, :, self.n_players :]
+
+    def picture(self, player: int) -> tuple[int, ...] | None:
+        """The shape of the picture that a player's columns are."""
+        return self._cut.pictures.get(player)
 
     def expected(
         self, references: Points, examples: Points, weights: FloatArray, alphas: FloatArray, outputs: IntArray

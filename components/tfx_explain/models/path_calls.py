@@ -76,6 +76,30 @@ class PathCalls:
             made.append(self._moving.by_player(tf.cast(moved, tf.float64)))
         return tf.stack(made, axis=-1)
 
+    def inside(
+        self,
+        starts: tf.Tensor,
+        ends: tf.Tensor,
+        fixed: Sequence[PortValue],
+        outputs: tf.Tensor,
+        alphas: tf.Tensor,
+        *,
+        player: int,
+    ) -> tf.Tensor:
+        """(p, 2, n_players + width, c) sums over the even and the odd of s steps: of players, and of one's columns."""
+        p, s = alphas.shape
+        starts = self._moving.with_still(starts, ends)
+        moves = _moves(starts, ends)
+        points = _inside(starts[:, None], moves[:, None], alphas[:, :, None])
+        halves = tf.tile(tf.constant([[1.0, 0.0], [0.0, 1.0]], starts.dtype), [1, s // 2])
+        columns = [place for place, owner in enumerate(self._moving.owners) if owner == player]
+        made = []
+        for gradient in self._gradients(points, _repeated(fixed, p, s), outputs):
+            summed = tf.matmul(tf.tile(halves[None], [p, 1, 1]), gradient)
+            moved = tf.cast(tf.math.multiply_no_nan(summed, moves[:, None]), tf.float64)
+            made.append(tf.concat([self._moving.by_player(moved), tf.gather(moved, columns, axis=2)], axis=2))
+        return tf.stack(made, axis=-1)
+
     def expected(
         self,
         references: tf.Tensor,

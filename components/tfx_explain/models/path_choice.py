@@ -1,19 +1,31 @@
 """Which tensors a graph is cut at, so that a path is a straight line where that means something.
 
-Where a feature is a number, the path is a line in the number itself: the cut is at the earliest float tensor from
-which gradients pass on every way to where features meet. Elsewhere (words, ids, numbers whose missing values are
-marked) it is at the last tensors of the feature alone, where embeddings, indicators and masks of it are already one.
+Where a feature is a number or a picture, the path is a line in the number or the pixels themselves: the cut is at the
+earliest float tensor from which gradients pass on every way to where features meet. Elsewhere (words, ids, numbers
+whose missing values are marked) it is at the last tensors of the feature alone, where embeddings, indicators and masks
+of it are already one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
 
 from tfx_explain.models.graph import Port
-from tfx_explain.models.path_ops import SHAPE_ONLY, OpGradients, Pass, hands_on_names, kept_inputs, moves, names_things
+from tfx_explain.models.path_ops import (
+    SHAPE_ONLY,
+    OpGradients,
+    Pass,
+    hands_on_names,
+    is_decoder,
+    kept_inputs,
+    moves,
+    names_things,
+)
+
+_MAX_CHANNELS = 4
 
 
 @dataclass(frozen=True)
@@ -25,7 +37,7 @@ class OneOwner:
       output: name of its output.
       entries: tensor at which a feature enters -> its port.
       tensors: names of the tensors on the way to the output that depend on one owner.
-      whole: those of them that give one row per row, always of the same shape.
+      whole: those of them that give one row per row, always of the same shape -> that shape.
       last: the last of `whole` on every way to the output.
     """
 
@@ -33,7 +45,7 @@ class OneOwner:
     output: str
     entries: Mapping[str, Port]
     tensors: Collection[str]
-    whole: Collection[str]
+    whole: Mapping[str, tuple[int, ...]]
     last: Collection[str]
 
     def reads(self, op: tf.Operation) -> list[tuple[int, str]]:
@@ -45,7 +57,7 @@ class OneOwner:
 
 def choose_tensors(part: OneOwner, gradients: OpGradients) -> list[str]:
     """Names of the tensors to cut at: no way to the output passes none of them."""
-    early = _numbers(part).intersection(_on_passing_ways(part, gradients))
+    early = (_numbers(part) | pictures(part)).intersection(_on_passing_ways(part, gradients))
     covered = _covered(part, early)
     chosen, seen = [], set()
     todo = [tensor.name for tensor in part.graph.get_tensor_by_name(part.output).op.inputs]
@@ -94,6 +106,47 @@ def _numbers(part: OneOwner) -> set[str]:
             if owned and all(name in numbers for name in owned):
                 numbers.add(tensor.name)
     return {name for name in numbers if part.graph.get_tensor_by_name(name).dtype.is_floating}
+
+
+def pictures(part: OneOwner) -> set[str]:
+    """Floats in the shape of a picture, (height, width) or with a few channels, that are made of decoded files."""
+    decoding = _decoding_functions(part.graph)
+    decoded: set[str] = set()
+    for op in part.graph.get_operations():
+        if (
+            is_decoder(op.type)
+            or _calls_one_of(op.node_def, decoding)
+            or any(tensor.name in decoded for tensor in op.inputs)
+        ):
+            decoded.update(tensor.name for tensor in op.outputs)
+    return {
+        name
+        for name in decoded.intersection(part.whole)
+        if is_picture(part.whole[name]) and part.graph.get_tensor_by_name(name).dtype.is_floating
+    }
+
+
+def _decoding_functions(graph: tf.Graph) -> set[str]:
+    """Names of the graph's functions that decode files, or call one that does."""
+    functions, found = list(graph.as_graph_def().library.function), set[str]()
+    while True:
+        more = {
+            function.signature.name
+            for function in functions
+            if any(is_decoder(node.op) or _calls_one_of(node, found) for node in function.node_def)
+        }
+        if more == found:
+            return found
+        found = more
+
+
+def _calls_one_of(node: tf.compat.v1.NodeDef, functions: Collection[str]) -> bool:
+    return node.op in functions or any(value.func.name in functions for value in node.attr.values())
+
+
+def is_picture(shape: Sequence[int]) -> bool:
+    """Whether rows of a tensor may be pictures: (height, width), or (height, width, channels) with up to 4 of these."""
+    return len(shape) == 2 or (len(shape) == 3 and shape[2] <= _MAX_CHANNELS)
 
 
 def _on_passing_ways(part: OneOwner, gradients: OpGradients) -> set[str]:

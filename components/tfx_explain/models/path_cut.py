@@ -13,7 +13,7 @@ from tfx_explain.models.features import Inputs
 from tfx_explain.models.graph import FrozenGraph, Port
 from tfx_explain.models.hoist import Hoisted, frontier_of, players_of, rebuild, whole_tensors
 from tfx_explain.models.messages import first_line
-from tfx_explain.models.path_choice import OneOwner, choose_tensors, named_tensors
+from tfx_explain.models.path_choice import OneOwner, choose_tensors, is_picture, named_tensors
 from tfx_explain.models.path_derivatives import with_derivatives
 from tfx_explain.models.path_ops import OpGradients
 from tfx_explain.models.path_refusals import FeatureCut, note_on, rough_way
@@ -38,6 +38,8 @@ class Cut:
       enter: from the values of the entry ports to those of the new ports that come after; None where there are none.
       moving: number of a port that moves -> the player of each of its columns, or the one of all; None is nobody, whose
         columns stay as they are at a path's end.
+      pictures: player -> shape of the picture that its columns are, row after row of pixels; only of players all of
+        whose columns are one picture.
       note: empty, or one sentence: what reaches the output past an op without a gradient.
     """
 
@@ -46,6 +48,7 @@ class Cut:
     kept: tuple[int, ...]
     enter: Callable[[Sequence[PortValue]], list[tf.Tensor]] | None
     moving: Mapping[int, tuple[Owner, ...]]
+    pictures: Mapping[int, tuple[int, ...]]
     note: str = ""
 
 
@@ -115,7 +118,7 @@ class _Trial:
             shapes = {name: port.spec.shape for name, port in entries.items() if port.encoding == "dense"}
         last = frontier_of(imported, graph.output, set(shapes), set(entries))
         owned = {name for name in alone if tensors[name] != {None}}
-        part = OneOwner(imported, graph.output, entries, owned, set(shapes), last)
+        part = OneOwner(imported, graph.output, entries, owned, shapes, last)
         names = choose_tensors(part, gradients)
         cut = {name: _can_move(imported, name, shapes) for name in names if name in owned}
         beyond = follow(imported, graph.output, cut, set(shapes), tensors, gradients)
@@ -160,7 +163,20 @@ class _Trial:
             for number, (port, owner) in enumerate(zip(hoisted.graph.ports, hoisted.owners, strict=True))
             if port.tensors[0] in floats
         }
-        return Cut(hoisted.graph, self.graph.ports, hoisted.kept, hoisted.enter, moving, note_on(rough, what))
+        note, pictures = note_on(rough, what), self._pictures()
+        return Cut(hoisted.graph, self.graph.ports, hoisted.kept, hoisted.enter, moving, pictures, note)
+
+    def _pictures(self) -> dict[int, tuple[int, ...]]:
+        """Player -> shape of the only tensor of it that moves, where that is a picture."""
+        shapes: dict[Owner, list[tuple[int, ...]]] = {}
+        for name in self.names:
+            if _can_move(self.imported, name, self.shapes):
+                shapes.setdefault(self._player(name), []).append(self.shapes[name])
+        return {
+            player: own[0]
+            for player, own in shapes.items()
+            if player is not None and len(own) == 1 and is_picture(own[0])
+        }
 
     def _player(self, name: str) -> Owner:
         (unit,) = self.tensors[name]

@@ -110,6 +110,32 @@ class Paths(Protocol):
           ModelCallError: the model fails there.
         """
 
+    def picture(self, player: int) -> tuple[int, ...] | None:
+        """The shape of the picture that a player's columns at the cut are: (height, width), or with channels.
+
+        None where they are anything else: several tensors, or tensors of another shape.
+        """
+
+    def inside(
+        self, starts: Points, ends: Points, alphas: FloatArray, outputs: IntArray, player: int
+    ) -> tuple[FloatArray, FloatArray]:
+        """Means over points of gradient x (end - start), apart for every other point.
+
+        Args:
+          starts: P rows.
+          ends: P rows.
+          alphas: (P, m) in [0, 1], m a multiple of 16.
+          outputs: (P, c) which of the model's outputs.
+          player: whose columns are asked for one by one; one that is a `picture`.
+
+        Returns:
+          (P, 2, n_players, c) sums over each player's columns, and (P, 2, width, c) those of one player's columns, of
+          the points with even numbers, then of those with odd ones.
+
+        Raises:
+          ModelCallError: the model fails there.
+        """
+
     def expected(
         self, references: Points, examples: Points, weights: FloatArray, alphas: FloatArray, outputs: IntArray
     ) -> ExpectedGradients:

@@ -42,6 +42,8 @@ _PLACES = {
 }
 # Ops from text to numbers that mean something.
 _NUMBERS_OF_TEXT = ("StringToNumber", "StringLength", "Decode")
+# Beginnings of the types of ops that make pixels of files.
+_DECODERS = ("DecodeAndCrop", "DecodeBmp", "DecodeGif", "DecodeImage", "DecodeJpeg", "DecodePng", "DecodeWebP")
 
 
 class Pass(Enum):
@@ -108,6 +110,11 @@ def kept_inputs(op: tf.Operation, place: int) -> tuple[int, ...]:
         one_kept = (place,) if op.type == "IdentityN" else (1, 3) if place == 1 else ()
         return all_kept if op.type in ("ConcatV2", "Pack") else one_kept
     return _KEPT_INPUTS.get(op.type, ())
+
+
+def is_decoder(op_type: str) -> bool:
+    """Whether ops of a type make pixels of the bytes of a picture's file."""
+    return op_type.startswith(_DECODERS)
 
 
 def names_things(op: tf.Operation) -> bool:

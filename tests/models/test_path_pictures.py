@@ -1,0 +1,65 @@
+"""Paths in the pixels of a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import pictures
+from tfx_explain.models import Model
+from tfx_explain.models.loading import load_model
+
+PLAYERS = (("age",), ("image",))
+STEPS = (np.arange(32) + 0.5) / 32
+
+
+def rows_of(n: int, seed: int) -> pa.RecordBatch:
+    rows = pictures.make_rows(n, seed)
+    columns = {
+        "image": pa.array([[row["image"]] for row in rows], pa.large_list(pa.large_binary())),
+        "age": pa.array([[row["age"]] for row in rows], pa.large_list(pa.float32())),
+    }
+    return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return load_model(pictures.save(tmp_path_factory.mktemp("model"), pictures.with_age), output_space="raw")
+
+
+def test_columns_are_the_pixels(model: Model) -> None:
+    paths = model.paths(model.inputs(rows_of(8, 0)), PLAYERS)
+    assert paths.picture(0) is None
+    assert paths.picture(1) == (pictures.SIZE, pictures.SIZE, 1)
+
+
+def test_what_is_inside_adds_up_and_lies_where_the_model_looks(model: Model) -> None:
+    inputs = model.inputs(rows_of(8, 0))
+    paths = model.paths(inputs, PLAYERS)
+    points = paths.enter(inputs)
+    starts, ends = points.take(np.array([0, 1, 2])), points.take(np.array([3, 4, 5]))
+    outputs = np.zeros((3, 1), np.int64)
+    alphas = np.tile(STEPS, (3, 1))
+    of_players, pixels = paths.inside(starts, ends, alphas, outputs, 1)
+    assert of_players.shape == (3, 2, 2, 1)
+    whole = paths.along(starts, ends, alphas, np.full_like(alphas, 1 / 32), outputs)
+    np.testing.assert_allclose(of_players.mean(axis=1), whole, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(pixels.sum(axis=2), of_players[:, :, 1], rtol=1e-5, atol=1e-6)
+    maps = pixels.mean(axis=1).reshape(3, pictures.SIZE, pictures.SIZE)
+    looked_at = np.zeros(maps.shape[1:], bool)
+    looked_at[pictures.SQUARE] = True
+    assert (maps[:, ~looked_at] == 0).all()
+    assert (np.abs(maps[:, looked_at]).sum(axis=1) > 0.1).all()
+
+
+def test_halves_are_those_of_every_other_step(model: Model) -> None:
+    inputs = model.inputs(rows_of(4, 1))
+    paths = model.paths(inputs, PLAYERS)
+    points = paths.enter(inputs)
+    starts, ends, outputs = points.take(np.array([0])), points.take(np.array([1])), np.zeros((1, 1), np.int64)
+    _, pixels = paths.inside(starts, ends, STEPS[None], outputs, 1)
+    for half in range(2):
+        own = np.repeat(STEPS[half::2], 2)[None]
+        _, alone = paths.inside(starts, ends, own, outputs, 1)
+        np.testing.assert_allclose(alone.mean(axis=1)[0], pixels[0, half], rtol=1e-4, atol=1e-7)
