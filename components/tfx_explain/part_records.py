@@ -76,6 +76,14 @@ class PartRows:
         maps = None if self.maps is None else self.maps[rows]
         return PartRows(lengths, self.where[parts], self.attributions[parts], self.std_errors[parts], maps)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Rows one after the other, of one or more."""
+        maps = [part.maps for part in parts if part.maps is not None]
+        names = ("lengths", "where", "attributions", "std_errors")
+        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+        return cls(**arrays, maps=np.concatenate(maps) if maps else None)
+
     def sums(self) -> FloatArray:
         """(n, K) attributions of each row's parts, added up."""
         ends = np.concatenate([np.zeros((1, self.attributions.shape[1])), np.cumsum(self.attributions, axis=0)])

@@ -11,6 +11,7 @@ from typing_extensions import Self
 from tfx_explain.config.base import Config, OneOf, Part, SlicingSpec
 from tfx_explain.config.parts import TextPartsConfig
 from tfx_explain.config.path_methods import ExpectedGradientsConfig, IntegratedGradientsConfig
+from tfx_explain.config.xrai import XraiConfig
 
 OutputSpace = Literal["logit", "probability", "raw"]
 Estimator = Literal["exact", "leverage", "permutation", "surrogate", "auto"]
@@ -198,15 +199,14 @@ class Method(OneOf):
     sage: SageConfig | None = None
     integrated_gradients: IntegratedGradientsConfig | None = None
     expected_gradients: ExpectedGradientsConfig | None = None
+    xrai: XraiConfig | None = None
 
 
-ATTRIBUTION_METHODS = ("shapley", "integrated_gradients", "expected_gradients")
+ATTRIBUTION_METHODS = ("shapley", "integrated_gradients", "expected_gradients", "xrai")
 """Methods that say how much each player moved the output of a row."""
 
 LOSS_METHODS = ("permutation_importance", "sage")
 """Methods that need labels."""
-
-_LATER_METHODS = ("xrai",)
 
 
 class ExplainConfig(Config):
@@ -255,16 +255,6 @@ class ExplainConfig(Config):
         0.01, ge=0, le=1, description="the run fails when more of the rows than this fail"
     )
     seed: int = Field(0, ge=0, lt=2**63)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_later(cls, data: Any) -> Any:
-        methods = data.get("methods", ()) if isinstance(data, Mapping) else ()
-        for method in methods if isinstance(methods, list | tuple) else ():
-            for name in [method] if isinstance(method, str) else method if isinstance(method, Mapping) else ():
-                if name in _LATER_METHODS:
-                    raise ValueError(f"method `{name}` is not available in this version; remove it, or use `shapley`")
-        return data
 
     @model_validator(mode="after")
     def _usable(self) -> Self:

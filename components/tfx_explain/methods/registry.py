@@ -16,7 +16,8 @@ from tfx_explain.methods.path_gradients.integrated_gradients import IntegratedGr
 from tfx_explain.methods.profiles.method import Profiles
 from tfx_explain.methods.profiles.plan import wants_profiles
 from tfx_explain.methods.shapley.method import Shapley
-from tfx_explain.tables import EXPECTED_GRADIENTS, INTEGRATED_GRADIENTS, SHAPLEY
+from tfx_explain.methods.xrai.method import Xrai
+from tfx_explain.tables import EXPECTED_GRADIENTS, INTEGRATED_GRADIENTS, SHAPLEY, XRAI
 
 AnyMethod = Method[Any, Any]
 """Whatever its plan and rows are: only the method itself looks into them."""
@@ -36,6 +37,10 @@ def _expected_gradients(context: JobContext) -> AnyMethod | None:
     return None if context.config.method(EXPECTED_GRADIENTS) is None else ExpectedGradients(context)
 
 
+def _xrai(context: JobContext) -> AnyMethod | None:
+    return None if context.config.method(XRAI) is None else Xrai(context)
+
+
 def _profiles(context: JobContext) -> AnyMethod | None:
     return Profiles(context) if wants_profiles(context.config) else None
 
@@ -52,6 +57,7 @@ METHODS: list[Callable[[JobContext], AnyMethod | None]] = [
     _shapley,
     _integrated_gradients,
     _expected_gradients,
+    _xrai,
     _profiles,
     _losses,
 ]

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from tfx_explain.errors import ModelCallError
@@ -129,6 +130,11 @@ class GraphPaths:
         sums = np.concatenate(parts, axis=-1).reshape(n_paths, pieces.per_path, 2, -1, outputs.shape[1]).sum(axis=1)
         means = sums / (n_steps // 2)
         return means[:, :, : self.n_players], means[:, :, self.n_players :]
+
+    def pictures(self, points: Points, player: int) -> npt.NDArray[np.float32] | FloatArray:
+        """A player's columns as pictures."""
+        columns = [place for place, owner in enumerate(self._moving.owners) if owner == player]
+        return points.moving[:, columns].reshape(len(points), *self._cut.pictures[player])
 
     def picture(self, player: int) -> tuple[int, ...] | None:
         """The shape of the picture that a player's columns are."""

@@ -116,6 +116,9 @@ class Paths(Protocol):
         None where they are anything else: several tensors, or tensors of another shape.
         """
 
+    def pictures(self, points: Points, player: int) -> npt.NDArray[np.float32] | FloatArray:
+        """(n, *picture) a player's columns, of one that is a `picture`."""
+
     def inside(
         self, starts: Points, ends: Points, alphas: FloatArray, outputs: IntArray, player: int
     ) -> tuple[FloatArray, FloatArray]:

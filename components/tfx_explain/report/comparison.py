@@ -19,6 +19,7 @@ _HEADINGS = {
     "shapley": "Shapley values",
     "integrated_gradients": "Integrated gradients",
     "expected_gradients": "Expected gradients",
+    "xrai": "XRAI",
     "permutation_importance": "Permutation importance",
     "sage": "SAGE",
 }

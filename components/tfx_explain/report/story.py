@@ -44,6 +44,10 @@ _PATH_METHODS = {
         "Expected gradients over background rows",
         f"Expected gradients average, over background rows, {_OF_PATHS}",
     ),
+    "xrai": (
+        "XRAI from images of one colour",
+        f"XRAI adds up, over the pixels of regions of the image, {_OF_PATHS}",
+    ),
 }
 _DIFFERENCE = (
     "Shapley values average over all ways to replace some of a row's values by those of reference rows; gradients "

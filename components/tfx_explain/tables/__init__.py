@@ -12,6 +12,7 @@ from tfx_explain.tables.columns import (
     MEAN_ABS_ATTRIBUTION,
     PROFILE_METHODS,
     SHAPLEY,
+    XRAI,
 )
 from tfx_explain.tables.examples import (
     ATTRIBUTION_PREFIX,
@@ -126,6 +127,7 @@ __all__ = [
     "TABLES",
     "WHERE_PREFIX",
     "WRITTEN",
+    "XRAI",
     "Column",
     "Kind",
     "Table",

@@ -7,6 +7,7 @@ from tfx_explain.tables.schema import Column, Kind
 SHAPLEY = "shapley"
 INTEGRATED_GRADIENTS = "integrated_gradients"
 EXPECTED_GRADIENTS = "expected_gradients"
+XRAI = "xrai"
 """Methods of attributions, and of the importance that they give."""
 MEAN_ABS_ATTRIBUTION = "mean_abs_attribution"
 """The metric of methods that give attributions: importance is the mean of their sizes."""

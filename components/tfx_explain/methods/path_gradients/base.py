@@ -58,7 +58,11 @@ class PathMethod:
         for model in models:
             good = np.setdiff1d(np.arange(first.num_rows), list(model.row_errors(first)))[:_N_TRIED]
             if len(good):
-                model.paths(model.inputs(take_rows(first, good)), features_of(model, self.context.players))
+                inputs = model.inputs(take_rows(first, good))
+                self.check_paths(model.paths(inputs, features_of(model, self.context.players)), model)
+
+    def check_paths(self, paths: Paths, model: Model) -> None:
+        """Nothing more is asked of paths than that they are there."""
 
     def for_rows(self, plan: References, n_rows: int, n_background: int) -> References:
         """The same for any number of rows."""

@@ -59,7 +59,7 @@ class IntegratedGradients(PathMethod):
             numbers, weights, rows = np.zeros(0, np.int64), np.ones(1), zero_row(models)
         else:
             rows = with_values(take_rows(plan.background.rows, numbers), asked, models)
-        predictions = predictions_of(models, rows, plan.outputs)
+        predictions = predictions_of(models, rows, plan.outputs, KEY)
         background = Background(rows, weights, background_digest(rows, weights))
         spent = {"references": rows.num_rows * len(models)}
         return settle(background, numbers, predictions, models, players, plan), spent

@@ -79,8 +79,10 @@ def typical_rows(plan: JobPlan, n: int, features: Sequence[str]) -> tuple[IntArr
     return chosen, shares / shares.sum()
 
 
-def predictions_of(models: Sequence[Model], rows: pa.RecordBatch, outputs: IntArray) -> tuple[FloatArray, ...]:
-    """What each model predicts for references that are no rows of the background.
+def predictions_of(
+    models: Sequence[Model], rows: pa.RecordBatch, outputs: IntArray, method: str
+) -> tuple[FloatArray, ...]:
+    """What each model predicts for references of a method that are no rows of the background.
 
     Raises:
       ModelError: a model cannot predict them, or an output that is explained is not finite.
@@ -89,11 +91,9 @@ def predictions_of(models: Sequence[Model], rows: pa.RecordBatch, outputs: IntAr
     try:
         predictions = tuple(model.predict(model.inputs(rows)) for model in models)
     except ModelCallError as error:
-        raise ModelError(
-            f"a model cannot predict the reference rows of `integrated_gradients` ({said(error)}); {cure}."
-        ) from error
+        raise ModelError(f"a model cannot predict the reference rows of `{method}` ({said(error)}); {cure}.") from error
     if not all(np.isfinite(values[:, outputs]).all() for values in predictions):
-        raise ModelError(f"a model's output is NaN or infinite for a reference of `integrated_gradients`; {cure}.")
+        raise ModelError(f"a model's output is NaN or infinite for a reference of `{method}`; {cure}.")
     return predictions
 
 

@@ -1,0 +1,1 @@
+"""XRAI: which regions of an image moved the output."""
