@@ -7,6 +7,8 @@ import functools
 import hashlib
 from collections.abc import Callable, Iterator
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import statistics_pb2
@@ -15,6 +17,7 @@ from tfx_explain import integrity, records, storage, tables
 from tfx_explain.attribution_records import CI_HIGH_PREFIX, CI_LOW_PREFIX, RecordLayout, attribution_frames
 from tfx_explain.consistency import Consistency, required_tables
 from tfx_explain.errors import InputError
+from tfx_explain.image_maps import image_map
 from tfx_explain.part_records import PartsOf, part_frame
 from tfx_explain.rows import concat_alike, concat_rows
 from tfx_explain.tables.manifest import ATTRIBUTION_FILES, FILES, SELF_DIGEST, Manifest
@@ -397,6 +400,43 @@ class ExplanationReader:
             part_frame(batch, prefix, feature, of, self.outputs, output) for batch in self.attribution_batches(split)
         ]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+    def image_map(
+        self,
+        row: str,
+        *,
+        feature: str | None = None,
+        method: str | None = None,
+        output: str | None = None,
+        split: str | None = None,
+    ) -> npt.NDArray[np.float64]:
+        """Where in the image of a row its attribution lies: (height, width), at the image's own size.
+
+        A pixel's value is the attribution of its region over the number of the region's pixels, as the model gets the
+        image: whatever size the model makes of it, values are of one scale.
+
+        Args:
+          row: its `example_id`.
+          feature: the image; may be left out where the method looks inside one feature.
+          method: one of `methods`; None = the first one.
+          output: one of `outputs`; may be left out when there is one.
+          split: one of the explained splits; all of them when None.
+
+        Raises:
+          InputError: there is no such row, or nothing is known of regions of its image; also as of `parts`.
+        """
+        layout = RecordLayout.of(self.manifest)
+        layout.prefix(method)
+        inside = layout.parts.get(method or next(iter(layout.methods), ""), {})
+        chosen = feature if feature is not None or len(inside) != 1 else next(iter(inside))
+        prefix, of = self._parts_of(chosen or "", method)
+        output = self._one_output(output)
+        for batch in self.attribution_batches(split):
+            ids = [records.text(value) for value in batch.column(tables.EXAMPLE_ID).flatten().to_pylist()]
+            if row in ids:
+                one = batch.slice(ids.index(row), 1)
+                return image_map(one, prefix, chosen or "", of, self.outputs, output)
+        raise InputError(f"{self.uri} has no explained row with the id `{row}`; `attributions` lists them.")
 
     def _parts_of(self, feature: str, method: str | None) -> tuple[str, PartsOf]:
         """What a method's columns begin with, and what the parts are that it looked at inside a feature."""

@@ -7,19 +7,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import pictures
 import tfx_explain
 import worlds
+from tfx_explain.errors import ConfigError
 from tfx_explain.reader import ExplanationReader
 
 N = 24
 CONFIG = {"methods": [{"xrai": {"feature": "image"}}], "model": {"output_space": "raw"}, "background": {"num_rows": 8}}
 
 
-def explained(where: Path, model: str, examples: str, config: Any = None) -> ExplanationReader:
-    made = tfx_explain.explain(model=model, examples=examples, output_dir=str(where), config=config or CONFIG)
-    return made if isinstance(made, ExplanationReader) else tfx_explain.load(str(where))
+def explained(where: Path, model: str, examples: str, config: Any = None, **more: str) -> ExplanationReader:
+    return tfx_explain.explain(model=model, examples=examples, output_dir=str(where), config=config or CONFIG, **more)
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +48,79 @@ def test_regions_add_up_to_the_image(explanation: ExplanationReader) -> None:
     assert (parts.groupby("example_id")["pixels"].sum() == pictures.SIZE**2).all()
     total = rows["base_value"] + rows["attribution_image"] + rows["attribution_age"]
     assert (np.abs(total - rows["prediction"]) <= 0.01 * (1 + np.abs(rows["prediction"]))).all()
+
+
+def density(explanation: ExplanationReader) -> np.ndarray:
+    """(N, SIZE, SIZE) attribution of each pixel, rows in the order of their ids."""
+    ids = sorted(explanation.attributions()["example_id"])
+    return np.stack([explanation.image_map(row, feature="image") for row in ids])
+
+
+def test_regions_lie_where_the_model_looks(explanation: ExplanationReader) -> None:
+    maps = density(explanation)
+    assert maps.shape == (N, pictures.SIZE, pictures.SIZE)
+    looked_at = np.zeros(maps.shape[1:], bool)
+    looked_at[pictures.SQUARE] = True
+    rows = explanation.attributions().sort_values("example_id")
+    np.testing.assert_allclose(maps.sum(axis=(1, 2)), rows["attribution_image"], rtol=1e-5, atol=1e-6)
+    # Regions are of the image, not of the square, so some of them stick out.
+    inside = np.abs(maps[:, looked_at]).mean()
+    assert inside > 3 * np.abs(maps[:, ~looked_at]).mean()
+
+
+def test_shards_do_not_show(
+    tmp_path: Path, explanation: ExplanationReader, model: str
+) -> None:
+    other = worlds.write_splits(tmp_path / "examples", pictures.make_rows, 32, N, 1)
+    again = explained(tmp_path / "out", model, other)
+    for frames in zip(*((one.attributions(), one.parts("image")) for one in (explanation, again)), strict=True):
+        first, second = (frame.sort_values([*frame.columns[frame.columns.isin(["example_id", "part"])]]) for frame in frames)
+        assert first.reset_index(drop=True).equals(second.reset_index(drop=True))
+
+
+def test_slices_and_a_baseline_model_work(tmp_path: Path, model: str, examples: str) -> None:
+    baseline = pictures.save(tmp_path / "baseline", pictures.planted)
+    config = {**CONFIG, "slicing_specs": [{}, {"feature_keys": ["half"]}]}
+    made = explained(tmp_path / "out", model, examples, config, baseline_model=baseline)
+    assert set(made.importance["slice"]) == {"overall", "half=0", "half=1"}
+    assert set(made.baseline_importance["side"]) == {"baseline", "difference"}
+    np.testing.assert_allclose(made.attributions()["baseline_attribution_age"], 0.0, atol=1e-6)
+
+
+def test_floats_of_a_fixed_shape_are_images_too(tmp_path: Path) -> None:
+    def rows(n: int, seed: int) -> list[dict[str, Any]]:
+        return [{"image": (pixels / 255.0).ravel().tolist()} for pixels in pictures.pixels_of(n, seed)]
+
+    size = pictures.SIZE
+    spec = {"image": tf.io.FixedLenFeature([size, size, 1], tf.float32)}
+    model = worlds.save_serving_model(
+        tmp_path / "model", lambda parsed: tf.reduce_sum(parsed["image"][:, :3] ** 2, axis=[1, 2, 3])[:, None], spec
+    )
+    examples = worlds.write_splits(tmp_path / "examples", rows, 16, 8)
+    maps = density(explained(tmp_path / "out", model, examples))
+    assert np.abs(maps[:, :3]).mean() > 3 * np.abs(maps[:, 3:]).mean()
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"xrai": {"feature": "picture"}}, "looks inside `picture`, which is no player of its own"),
+        ({"xrai": {"feature": "age"}}, "makes no single tensor of shape"),
+    ],
+)
+def test_what_is_no_image_is_refused(
+    tmp_path: Path, model: str, examples: str, config: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        explained(tmp_path / "out", model, examples, {**CONFIG, "methods": [config]})
+
+
+def test_files_that_are_no_image_are_dead_letters(tmp_path: Path, model: str) -> None:
+    def rows(n: int, seed: int) -> list[dict[str, Any]]:
+        made = pictures.make_rows(n, seed)
+        return made if seed == 0 else [*made, {**made[0], "image": made[0]["image"][:40]}, {**made[1], "image": b""}]
+
+    examples = worlds.write_splits(tmp_path / "examples", rows, 32, N)
+    made = explained(tmp_path / "out", model, examples, {**CONFIG, "max_failed_fraction": 0.5})
+    assert made.manifest["counts"]["eval"]["explained"] == N
+    assert len(made.dead_letters()) == 2

@@ -35,7 +35,7 @@ def make_rows(n: int, seed: int) -> list[dict[str, Any]]:
     """Rows with a picture and an age."""
     ages = np.random.default_rng(seed + 1).normal(size=n).round(2)
     return [
-        {"image": png(pixels), "age": float(age), "name": b"%d" % i}
+        {"image": png(pixels), "age": float(age), "half": i % 2}
         for i, (pixels, age) in enumerate(zip(pixels_of(n, seed), ages, strict=True))
     ]
 

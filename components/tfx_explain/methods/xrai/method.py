@@ -27,6 +27,7 @@ from tfx_explain.methods.xrai.regions_of_rows import region_rows
 from tfx_explain.models import Inputs, Model
 from tfx_explain.models.path_gradients import Paths, Points
 from tfx_explain.part_records import PartRows, PartsOf
+from tfx_explain.regions import need_images
 from tfx_explain.rows import take_rows
 
 KEY = tables.XRAI
@@ -68,6 +69,7 @@ class Xrai(PathMethod):
                 f"`xrai` looks inside `{feature}`, which is no player of its own; the players are "
                 f"{', '.join(self.context.players)}. Take it out of groups and of what is excluded."
             )
+        need_images()
         super().check(rows, models)
 
     def check_paths(self, paths: Paths, model: Model) -> None:

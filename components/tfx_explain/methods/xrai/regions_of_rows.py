@@ -7,17 +7,7 @@ import numpy.typing as npt
 
 from tfx_explain.methods.xrai.pixels import PixelRows
 from tfx_explain.part_records import PartRows
-from tfx_explain.regions import find_segments, rank_regions
-
-import io
-from PIL import Image
-
-
-def encode_label_map(labels):
-    made = io.BytesIO()
-    Image.fromarray(labels.astype(np.uint16)).save(made, "PNG")
-    return made.getvalue()
-
+from tfx_explain.regions import encode_labels, find_segments, rank_regions
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -45,7 +35,7 @@ def region_rows(images: npt.NDArray[np.float32] | FloatArray, found: PixelRows, 
         pixels.append(ranked.pixels)
         sums.append(ranked.sums_of(middle))
         errors.append(np.abs(ranked.sums_of((even - odd) / 2)))
-        maps[row] = encode_label_map(ranked.labels)
+        maps[row] = encode_labels(ranked.labels)
     nothing = np.zeros((0, n_outputs))
     where = np.concatenate([np.zeros(0, np.int64), *pixels])[:, None]
     return PartRows(lengths, where, np.concatenate([nothing, *sums]), np.concatenate([nothing, *errors]), maps)

@@ -1,0 +1,43 @@
+"""Maps of an image's attributions, made of its regions as records hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tfx_explain.errors import InputError
+from tfx_explain.part_records import PartsOf, part_frame, part_maps
+from tfx_explain.regions import decode_image, decode_labels, nearest
+from tfx_explain.rows import column_or_nulls
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def image_map(
+    row: pa.RecordBatch, prefix: str, feature: str, of: PartsOf, outputs: Sequence[str], output: str
+) -> FloatArray:
+    """(height, width) attribution of each pixel, the mean of its region, at the size of the row's image.
+
+    Args:
+      row: one explained row, as records hold it.
+      prefix: of the method's columns.
+      feature: the image.
+      of: what its parts are.
+      outputs: of the explanation.
+      output: one of them.
+
+    Raises:
+      InputError: parts of the feature have no label maps.
+    """
+    if not of.has_maps:
+        raise InputError(f"parts of `{feature}` are {of.kind}, not regions of an image: `parts` lists them.")
+    labels = decode_labels(part_maps(row, prefix, feature)[0])
+    regions = part_frame(row, prefix, feature, of, outputs, output)["attribution"].to_numpy()
+    densities = regions / np.bincount(labels.ravel(), minlength=len(regions))
+    values = column_or_nulls(row, feature).flatten()
+    is_file = pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type)
+    height, width = decode_image(values[0].as_py()).shape[:2] if is_file else labels.shape
+    return nearest(densities[labels], (height, width))
