@@ -68,13 +68,13 @@ def test_regions_lie_where_the_model_looks(explanation: ExplanationReader) -> No
     assert inside > 3 * np.abs(maps[:, ~looked_at]).mean()
 
 
-def test_shards_do_not_show(
-    tmp_path: Path, explanation: ExplanationReader, model: str
-) -> None:
+def test_shards_do_not_show(tmp_path: Path, explanation: ExplanationReader, model: str) -> None:
     other = worlds.write_splits(tmp_path / "examples", pictures.make_rows, 32, N, 1)
     again = explained(tmp_path / "out", model, other)
     for frames in zip(*((one.attributions(), one.parts("image")) for one in (explanation, again)), strict=True):
-        first, second = (frame.sort_values([*frame.columns[frame.columns.isin(["example_id", "part"])]]) for frame in frames)
+        first, second = (
+            frame.sort_values([*frame.columns[frame.columns.isin(["example_id", "part"])]]) for frame in frames
+        )
         assert first.reset_index(drop=True).equals(second.reset_index(drop=True))
 
 
@@ -83,7 +83,7 @@ def test_slices_and_a_baseline_model_work(tmp_path: Path, model: str, examples: 
     config = {**CONFIG, "slicing_specs": [{}, {"feature_keys": ["half"]}]}
     made = explained(tmp_path / "out", model, examples, config, baseline_model=baseline)
     assert set(made.importance["slice"]) == {"overall", "half=0", "half=1"}
-    assert set(made.baseline_importance["side"]) == {"baseline", "difference"}
+    assert set(made.baseline_importance["method"]) == {"xrai"}
     np.testing.assert_allclose(made.attributions()["baseline_attribution_age"], 0.0, atol=1e-6)
 
 

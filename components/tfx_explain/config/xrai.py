@@ -28,7 +28,7 @@ class XraiConfig(Part):
 
     @field_validator("references")
     @classmethod
-    def _each_once(cls, references: tuple[str, ...]) -> tuple[str, ...]:
+    def _each_once(cls, references: tuple[Literal["black", "white"], ...]) -> tuple[Literal["black", "white"], ...]:
         if not references or len(set(references)) < len(references):
             raise ValueError("`references` lists `black`, `white` or both, each once")
         return references

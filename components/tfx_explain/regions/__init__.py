@@ -9,12 +9,15 @@ What needs scikit-image or Pillow imports it when it is called: both come with t
 """
 
 from tfx_explain.regions.images import decode_image, decode_labels, encode_labels
+from tfx_explain.regions.one_colour import Colour, picture_of_one_colour
+from tfx_explain.regions.optional import need_images
 from tfx_explain.regions.overlays import overlay
 from tfx_explain.regions.segments import Segments, find_segments, own_segments
 from tfx_explain.regions.sizes import nearest
 from tfx_explain.regions.xrai import RankedRegions, rank_regions
 
 __all__ = [
+    "Colour",
     "RankedRegions",
     "Segments",
     "decode_image",
@@ -22,7 +25,9 @@ __all__ = [
     "encode_labels",
     "find_segments",
     "nearest",
+    "need_images",
     "overlay",
     "own_segments",
+    "picture_of_one_colour",
     "rank_regions",
 ]

@@ -20,3 +20,13 @@ def optional(name: str) -> ModuleType:
         raise ConfigError(
             f"Images need {name.partition('.')[0]}, which cannot be imported: pip install 'tfx-explain[images]'."
         ) from error
+
+
+def need_images() -> None:
+    """Imports what images need.
+
+    Raises:
+      ConfigError: something is not installed.
+    """
+    for name in ("PIL.Image", "skimage.segmentation"):
+        optional(name)

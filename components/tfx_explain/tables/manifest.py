@@ -151,13 +151,13 @@ ENTRIES = (
         "The same of one method, with `baseline_` before it for the baseline model: `_model_rows`, `_examples`, "
         "`_without_usable_label`, `_examples_on_whole_background`.",
         when="for `profile` (both methods that make curves), `permutation_importance` and `sage`; "
-        "`_model_rows` also for `integrated_gradients` and `expected_gradients`",
+        "`_model_rows` also for methods that follow gradients",
     ),
     Entry(
         "counts.<split>.<method>_gradient_rows",
         _WHOLE,
         "Those of the method's model rows at which gradients were taken.",
-        when="for `integrated_gradients` and `expected_gradients`",
+        when="for `integrated_gradients`, `expected_gradients` and `xrai`",
         since="2026-11-28",
     ),
     Entry(
@@ -166,6 +166,13 @@ ENTRIES = (
         "Rows whose gap is still too large after `max_steps` steps, of each model.",
         when="with `integrated_gradients`",
         since="2026-11-28",
+    ),
+    Entry(
+        "counts.<split>.xrai_above_max_completeness_gap",
+        _WHOLE,
+        "Rows whose gap is still too large after `num_steps` or `max_steps` steps, of each model.",
+        when="with `xrai`",
+        since="2026-11-29",
     ),
     Entry(
         "counts.<split>.expected_gradients_refined",

@@ -15,7 +15,7 @@ from tfx_explain.errors import ConfigError
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import Background, JobPlan, background_digest
 from tfx_explain.methods.batch import Batch
-from tfx_explain.methods.context import FirstRows, JobContext, Sample, features_of
+from tfx_explain.methods.context import FirstRows, JobContext, Sample
 from tfx_explain.methods.method import Accumulated, Result
 from tfx_explain.methods.path_gradients.base import PathMethod
 from tfx_explain.methods.path_gradients.model_paths import paths_of, starts_of
