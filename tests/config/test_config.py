@@ -18,7 +18,7 @@ MISTAKES: list[tuple[type, dict[str, Any], str]] = [
         {"methods": [{"shapley": {"budgt": 3}}]},
         "unknown key `budgt` under `methods.0.shapley`.*`budget`",
     ),
-    (ExplainConfig, {"methods": [{"xrai": {}}]}, "method `xrai` is not available in this version"),
+    (ExplainConfig, {"methods": [{"lime": {}}]}, "lime"),
     (ExplainConfig, {"methods": ["shapley", "sage"]}, "method `sage` compares outputs with labels; set `label_key`"),
     (
         ExplainConfig,

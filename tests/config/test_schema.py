@@ -91,7 +91,7 @@ def test_the_schema_is_one(kind: Any) -> None:
 
 
 REFUSED = [
-    (ExplainConfig, {"methods": ["xrai"]}),
+    (ExplainConfig, {"methods": [{"xrai": {"feature": "image", "num_steps": 20}}]}),
     (ExplainConfig, {"methods": [{"shapley": {}, "sage": {}}]}),
     (ExplainConfig, {"methods": [{}]}),
     (ExplainConfig, {"methods": [{"shapley": {"budget": "all"}}]}),

@@ -70,8 +70,8 @@ class GraphPaths:
         )
         self._inside = {
             player: {
-                compiled: traced(functools.partial(made.inside, player=player), jit_compile=compiled or None)
-                for compiled in (False, True)
+                compiled: traced(functools.partial(run.inside, player=player), jit_compile=compiled or None)
+                for compiled, run in made.items()
             }
             for player in cut.pictures
         }

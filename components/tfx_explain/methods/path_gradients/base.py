@@ -133,8 +133,12 @@ class PathExplainer(abc.ABC, Generic[FoundT]):
         for one in found:
             errors = {**one.estimates.errors(), **errors}
         finite = np.isin(np.arange(batch.rows.num_rows), list(errors), invert=True)
-        rows = (one.estimates.rows(side.asked, batch.hashes, finite) for side, one in zip(sides, found, strict=True))
+        rows = (self._rows(side, one, finite) for side, one in zip(sides, found, strict=True))
         return Result(tuple(rows), errors, self._counts(found, finite))
+
+    def _rows(self, side: PathSide, found: FoundT, kept: npt.NDArray[np.bool_]) -> AttributionRows:
+        """Those rows that are kept, (n,) booleans."""
+        return found.estimates.rows(side.asked, side.hashes, kept)
 
     def _side(self, index: int, batch: Batch, plan: JobPlan) -> PathSide:
         model, side, references = self._models[index], batch.sides[index], plan.per_method[self._key].side(index)

@@ -14,18 +14,16 @@ from tfx_explain.config.xrai import XraiConfig
 from tfx_explain.errors import ConfigError
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import Background, JobPlan, background_digest
-from tfx_explain.methods.batch import Batch
-from tfx_explain.methods.context import FirstRows, JobContext, Sample
-from tfx_explain.methods.method import Accumulated, Result
-from tfx_explain.methods.path_gradients.base import PathMethod
-from tfx_explain.methods.path_gradients.model_paths import paths_of, starts_of
+from tfx_explain.methods.context import FirstRows, Sample
+from tfx_explain.methods.method import Accumulated
+from tfx_explain.methods.path_gradients.base import PathExplainer, PathMethod, PathSide
 from tfx_explain.methods.path_gradients.references import References, predictions_of, settle, typical_rows
-from tfx_explain.methods.path_gradients.rows import AskedSide, PathEstimates
+from tfx_explain.methods.path_gradients.rows import PathEstimates
 from tfx_explain.methods.xrai.pixels import PixelRows, pixel_rows
 from tfx_explain.methods.xrai.reference_images import with_images
 from tfx_explain.methods.xrai.regions_of_rows import region_rows
-from tfx_explain.models import Inputs, Model
-from tfx_explain.models.path_gradients import Paths, Points
+from tfx_explain.models import Model
+from tfx_explain.models.path_gradients import Paths
 from tfx_explain.part_records import PartRows, PartsOf
 from tfx_explain.regions import need_images
 from tfx_explain.rows import take_rows
@@ -97,7 +95,7 @@ class Xrai(PathMethod):
 
     def explainer(self, models: Sequence[Model]) -> XraiExplainer:
         """One of each model."""
-        return XraiExplainer(models, self.context, self.settings, self.player)
+        return XraiExplainer(models, self)
 
     def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, Any]]:
         """The references, and how accurate integrals are asked to be."""
@@ -105,85 +103,59 @@ class Xrai(PathMethod):
         return {KEY: {**references.describe(), **self.settings.model_dump(mode="json")}}
 
 
-class XraiExplainer:
+class XraiExplainer(PathExplainer["XraiRows"]):
     """At work with all models.
 
     Args:
       models: what is explained, and the baseline model if there is one.
-      context: of the job.
-      settings: of the method.
-      player: which of the players the image is.
+      method: of the job.
     """
 
-    def __init__(self, models: Sequence[Model], context: JobContext, settings: XraiConfig, player: int) -> None:
-        self._models, self._players, self._settings = tuple(models), context.players, settings
-        self._player = player
+    def __init__(self, models: Sequence[Model], method: Xrai) -> None:
+        super().__init__(models, method.context, KEY)
+        self._settings, self._player = method.settings, method.player
 
-    def explain(self, batch: Batch, plan: JobPlan, earlier: Mapping[str, tuple[Any, ...]]) -> Result[AttributionRows]:
-        """Attributions and regions of each row; errors where they are not finite or too large."""
-        found = [
-            self._side(model, side.inputs, AskedSide.of(side, references, batch.chosen), references, plan.background)
-            for index, (model, side) in enumerate(zip(self._models, batch.sides, strict=True))
-            for references in (plan.per_method[KEY].side(index),)
-        ]
-        errors: dict[int, str] = {}
-        for one in found:
-            errors = {**one.estimates.errors(), **errors}
-        finite = np.isin(np.arange(batch.rows.num_rows), list(errors), invert=True)
-        n_steps = sum(one.n_steps for one in found)
-        incomplete = sum(int((~one.is_complete & finite).sum()) for one in found)
-        counts = {
-            f"{KEY}_model_rows": n_steps,
-            f"{KEY}_gradient_rows": n_steps,
-            f"{KEY}_above_max_completeness_gap": incomplete,
-        }
-        return Result(tuple(one.rows(batch, finite, self._settings.feature) for one in found), errors, counts)
-
-    def _side(
-        self, model: Model, inputs: Inputs, asked: AskedSide, references: Background, background: Background
-    ) -> _Side:
-        paths = paths_of(model, self._players, background)
-        starts, weights = starts_of(paths, model, references), references.weights
-        n, n_outputs = asked.outputs.shape
-        shape = (n, paths.n_players, n_outputs)
-        made = _Side(asked, PathEstimates.empty(shape, weights), np.ones(n, np.bool_), [], 0)
-        made.estimates.background_variance[:] = 0.0  # references were named, not drawn
-        at_once = max(_FIGURES // max(2 * starts.moving.shape[1] * n_outputs * len(weights), 1), 1)
+    def _explain_side(self, side: PathSide, plan: JobPlan) -> XraiRows:
+        n, n_outputs = side.asked.outputs.shape
+        estimates = PathEstimates.empty((n, side.paths.n_players, n_outputs), side.weights)
+        estimates.background_variance[:] = 0.0  # references were named, not drawn
+        made = XraiRows(estimates, np.ones(n, np.bool_), [])
+        at_once = max(_FIGURES // max(2 * side.starts.moving.shape[1] * n_outputs * len(side.weights), 1), 1)
         for rows in np.split(np.arange(n), range(at_once, n, at_once)) if n else []:
-            part, ends = asked.take(rows), paths.enter(inputs.take(rows))
-            found = pixel_rows(paths, starts, ends, weights, part, self._settings, self._player)
-            made.add(rows, found, self._regions(paths, ends, found, part), self._player)
+            asked, ends = side.asked.take(rows), side.paths.enter(side.inputs.take(rows))
+            found = pixel_rows(side.paths, side.starts, ends, side.weights, asked, self._settings, self._player)
+            images = side.paths.pictures(ends, self._player)
+            made.add(rows, found, region_rows(images, found.pixels, asked.prediction), self._player)
         return made
 
-    def _regions(self, paths: Paths, ends: Points, found: PixelRows, asked: AskedSide) -> PartRows:
-        """Regions of rows whose attributions are numbers, none of others."""
-        good = np.isfinite(found.pixels).all(axis=(1, 2, 3))
-        rows = np.flatnonzero(good)
-        some = PixelRows(found.of_players[rows], found.pixels[rows], found.is_complete[rows], 0)
-        made = region_rows(paths.pictures(ends.take(rows), self._player), some, asked.prediction[rows])
-        lengths, maps = np.zeros(len(good), np.int64), np.full(len(good), b"", object)
-        lengths[rows] = made.lengths
-        maps[rows] = made.maps
-        return dataclasses.replace(made, lengths=lengths, maps=maps)
+    def _rows(self, side: PathSide, found: XraiRows, kept: npt.NDArray[np.bool_]) -> AttributionRows:
+        parts = PartRows.joined(found.parts).take(np.flatnonzero(kept))
+        return dataclasses.replace(super()._rows(side, found, kept), parts={self._settings.feature: parts})
+
+    def _counts(self, found: Sequence[XraiRows], finite: npt.NDArray[np.bool_]) -> Mapping[str, int]:
+        n_steps = sum(one.n_steps for one in found)
+        return {
+            f"{KEY}_model_rows": n_steps,
+            f"{KEY}_gradient_rows": n_steps,
+            f"{KEY}_above_max_completeness_gap": sum(int((~one.is_complete & finite).sum()) for one in found),
+        }
 
 
 @dataclasses.dataclass
-class _Side:
+class XraiRows:
     """What is found of n rows by one model, some rows after the other.
 
     Attributes:
-      asked: what the model says of the rows.
       estimates: their attributions.
       is_complete: (n,) whether they add up as accurately as asked for.
       parts: regions of the rows so far.
       n_steps: points that gradients were taken at.
     """
 
-    asked: AskedSide
     estimates: PathEstimates
     is_complete: npt.NDArray[np.bool_]
     parts: list[PartRows]
-    n_steps: int
+    n_steps: int = 0
 
     def add(self, rows: IntArray, found: PixelRows, regions: PartRows, player: int) -> None:
         """Takes over what some rows come to."""
@@ -195,8 +167,3 @@ class _Side:
         self.is_complete[rows] = found.is_complete
         self.n_steps += found.n_steps
         self.parts.append(regions)
-
-    def rows(self, batch: Batch, kept: npt.NDArray[np.bool_], feature: str) -> AttributionRows:
-        """Those rows that are kept, (n,) booleans."""
-        made = self.estimates.rows(self.asked, batch.hashes, kept)
-        return dataclasses.replace(made, parts={feature: PartRows.joined(self.parts).take(np.flatnonzero(kept))})
