@@ -96,6 +96,21 @@ class Inputs:
         """The same examples with one feature taken from other rows: `rows` of `donor`, (n_rows,) integers."""
         return Inputs(self.n_rows, {**self.columns, name: take_rows(donor.columns[name], rows)})
 
+    def followed_by(self, other: Inputs) -> Inputs:
+        """These examples, then the others; lists that either of them has not are empty there.
+
+        Where the model's features are unknown, a batch has the columns that its rows have values for.
+        """
+        names = {**self.columns, **other.columns}
+        columns = {name: concat_rows(self.column(name, like), other.column(name, like)) for name, like in names.items()}
+        return Inputs(len(self) + len(other), columns)
+
+    def column(self, name: str, like: Column) -> Column:
+        """The column of this name; lists without values, of the kind of another's, where there is none."""
+        if name in self.columns or not isinstance(like, Ragged):
+            return self.columns[name]
+        return Ragged.from_lengths(like.values[:0], np.zeros(len(self), np.int64))
+
 
 def take_rows(column: Column, rows: Array) -> Column:
     """The given rows of a column."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tfx_explain.errors import ModelCallError, ModelError
 from tfx_explain.models.call_bytes import RowBytes, calls_of, input_bytes, refuse_large
 from tfx_explain.models.engine import FloatArray, RowNumbers
-from tfx_explain.models.features import Array, Column, Inputs, Ragged, concat_rows, take_rows
+from tfx_explain.models.features import Array, Column, Inputs, take_rows
 from tfx_explain.models.path_gradients import Paths
 from tfx_explain.models.pieces import Piece, Sizes
 
@@ -145,18 +145,13 @@ class HostRows:
 
     def _sizes_of(self, inputs: Inputs) -> RowBytes | None:
         names = {**self.examples.columns, **self.background.columns}
-        columns = [_column(inputs, name, like) for name, like in names.items()]
+        columns = [inputs.column(name, like) for name, like in names.items()]
         owners = [(self.owners.get(name),) for name in names]
         return RowBytes.of(columns, owners, [True] * len(names), self.n_players + 1)
 
     def select(self, rows: RowNumbers) -> SelectedHostRows:
         """Some of the examples, followed by the background rows."""
-        own, other = self.examples.take(rows), self.background
-        # Where the model's features are unknown, a batch has the columns that its rows have values for.
-        names = {**own.columns, **other.columns}
-        columns = {
-            name: concat_rows(_column(own, name, like), _column(other, name, like)) for name, like in names.items()
-        }
+        columns = dict(self.examples.take(rows).followed_by(self.background).columns)
         return SelectedHostRows(self.engine, self.owners, len(rows), columns)
 
 
@@ -192,12 +187,6 @@ class SelectedHostRows:
             columns[name] = take_rows(column, rows[owner])
         outputs = self.engine.outputs(Inputs(own.size, columns))
         return np.asarray(np.einsum("egcrk,gr->egck", outputs.reshape(*shape, -1), piece.weight))
-
-
-def _column(inputs: Inputs, name: str, like: Column) -> Column:
-    if name in inputs.columns or not isinstance(like, Ragged):
-        return inputs.columns[name]
-    return Ragged.from_lengths(like.values[:0], np.zeros(len(inputs), np.int64))
 
 
 def as_matrix(outputs: npt.ArrayLike) -> FloatArray:

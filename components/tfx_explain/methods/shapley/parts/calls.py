@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tfx_explain.methods.shapley.parts.contexts import Contexts
 from tfx_explain.methods.shapley.parts.jobs import SpanGame
 from tfx_explain.models import Inputs, Model
-from tfx_explain.models.features import Column, Ragged, concat_rows, take_rows
+from tfx_explain.models.features import Column, Ragged, take_rows
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -50,9 +50,7 @@ class TextCalls:
         cls, model: Model, feature: str, others: Sequence[Sequence[str]], rows: Inputs, background: Inputs
     ) -> TextCalls:
         """The same, from rows and background."""
-        columns = {name: concat_rows(column, background.columns[name]) for name, column in rows.columns.items()}
-        both = Inputs(len(rows) + len(background), columns)
-        return cls(model, feature, others, both, len(rows))
+        return cls(model, feature, others, rows.followed_by(background), len(rows))
 
     def values(self, games: Sequence[SpanGame], outputs: IntArray) -> FloatArray:
         """(N, c) outputs of all model rows of all games, one game after the other.
