@@ -6,7 +6,6 @@ Pillow reads and writes them; it comes with the extra `images`.
 from __future__ import annotations
 
 import io
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,18 +47,15 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
     if not data:
         raise UnreadableImageError("An image has no bytes.")
     try:
-        with warnings.catch_warnings():
-            # Pillow's own limit, which is larger, and what it says of metadata.
-            warnings.simplefilter("ignore")
-            with pillow.open(io.BytesIO(data), formats=FORMATS) as picture:
-                width, height = picture.size
-                if width * height <= max_pixels:
-                    return _rgb(picture)
+        with pillow.open(io.BytesIO(data), formats=FORMATS) as picture:
+            width, height = picture.size
+            if width * height <= max_pixels:
+                return _rgb(picture)
     except pillow.UnidentifiedImageError as error:
         raise UnreadableImageError(
             f"An image of {len(data):,} bytes is none of {', '.join(FORMATS)}: its first bytes are {data[:8]!r}."
         ) from error
-    except pillow.DecompressionBombError as error:
+    except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
         raise UnreadableImageError(f"An image has more than {max_pixels:,} pixels: make it smaller.") from error
     except Exception as error:
         # What a decoder raises at damaged bytes is any of a dozen classes.

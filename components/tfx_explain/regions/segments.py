@@ -10,10 +10,13 @@ P. Felzenszwalb and D. Huttenlocher, "Efficient graph-based image segmentation",
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import math
+import threading
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +40,8 @@ _SIGMA = 0.8
 _MIN_PIXELS = 150
 _RADIUS = 5
 _MIN_NEW_PIXELS = 50
+
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,13 +176,23 @@ def _at_scale(pixels: FloatArray) -> FloatArray:
 def _felzenszwalb(pixels: FloatArray) -> list[LabelMap]:
     """One label map for each scale."""
     segmentation = optional("skimage.segmentation")
-    with warnings.catch_warnings():
-        # That more than three channels may not be meant as colours.
-        warnings.simplefilter("ignore", RuntimeWarning)
+    with _without_remarks(pixels.shape[2]):
         return [
             np.asarray(segmentation.felzenszwalb(pixels, scale=scale, sigma=_SIGMA, min_size=_MIN_PIXELS), np.int32)
             for scale in SCALES
         ]
+
+
+@contextlib.contextmanager
+def _without_remarks(n_channels: int) -> Iterator[None]:
+    """Does not pass on that more than three channels may not be meant as colours."""
+    if n_channels <= 3:
+        yield
+        return
+    # What is ignored is ignored in all threads: two that overlap would leave it so for good.
+    with _ONE_AT_A_TIME, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
 
 
 def _brought_back(labels: LabelMap, shape: tuple[int, int]) -> LabelMap:
