@@ -7,7 +7,7 @@ import sys
 import pyarrow as pa
 import pytest
 
-from tfx_explain.models import load_model
+from tfx_explain.models import load_module_model
 from tfx_explain.models.identity import EMPTY, directory_digest, model_identity
 from tfx_explain.models.python_sources import imported_beside
 
@@ -95,7 +95,7 @@ def test_imported_files_are_read_as_they_are(tmp_path, monkeypatch, statement):
     for factor in (2, 3, 2):
         (tmp_path / f"{helper}.py").write_text(f"def f(columns):\n    return {factor} * columns['x']\n")
         os.utime(tmp_path / f"{helper}.py", (1_000_000_000, 1_000_000_000))
-        model = load_model("", module_file=str(tmp_path / "module.py"))
+        model = load_module_model(str(tmp_path / "module.py"), "")
         one = pa.RecordBatch.from_pydict({"x": pa.array([[1.0]], pa.large_list(pa.float32()))})
         assert model.predict(model.inputs(one)).tolist() == [[factor]]
         assert [os.path.basename(path) for path in model.sources] == [f"{helper}.py"]

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tfx_explain.errors import ConfigError, ModelError, SignatureError, TfxExplainError
-from tfx_explain.models import load_model
+from tfx_explain.models import load_model, load_module_model
 
 
 def save(path, function, *specs):
@@ -123,11 +123,11 @@ def test_module_files(tmp_path, source, words):
     path = tmp_path / "model.py"
     path.write_text(source)
     with pytest.raises(TfxExplainError, match=words) as error:
-        load_model(str(tmp_path), module_file=str(path))
+        load_module_model(str(path), str(tmp_path))
     _one_sentence(error)
 
 
 def test_no_module_file(tmp_path):
     with pytest.raises(ConfigError, match="Cannot read module_file") as error:
-        load_model(str(tmp_path), module_file=str(tmp_path / "absent.py"))
+        load_module_model(str(tmp_path / "absent.py"), str(tmp_path))
     _one_sentence(error)

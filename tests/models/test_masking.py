@@ -15,7 +15,7 @@ import tensorflow as tf
 from tfx_explain.attribution import make_design
 from tfx_explain.errors import InputError
 from tfx_explain.models import chunks as chunks_module
-from tfx_explain.models import graph_engine, graph_mixing, load_model
+from tfx_explain.models import graph_engine, graph_mixing, load_model, load_module_model
 from tfx_explain.models import host as host_module
 from tfx_explain.models.chunks import Chunks, plan_chunks, tile_size
 from tfx_explain.models.features import Ragged
@@ -354,7 +354,7 @@ def test_host_models_are_called_with_bounded_rows(monkeypatch, tmp_path, tools):
         "FEATURES = {'f0': 'float32', 'f1': 'float32'}\n"
         "def load_model(model_dir):\n    return lambda c: c['f0'] * c['f1']\n"
     )
-    model, seen = load_model("nowhere", module_file=str(module_file)), []
+    model, seen = load_module_model(str(module_file), "nowhere"), []
     outputs = host_module.HostEngine.outputs
     monkeypatch.setattr(
         host_module.HostEngine, "outputs", lambda self, rows: seen.append(len(rows)) or outputs(self, rows)

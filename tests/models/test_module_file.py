@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tfx_explain.errors import ConfigError, ModelError, SignatureError, TfxExplainError
-from tfx_explain.models import identity, load_model
+from tfx_explain.models import identity, load_module_model
 from tfx_explain.models.probe import Probe
 
 SCHEMA = {
@@ -72,7 +72,7 @@ def test_module_models(tmp_path, check_model, tools, make, fill):
     classifier = make().fit(x, (np.nan_to_num(x[:, 0]) + x[:, 3] * x[:, 1] > x[:, 2] - 1).astype(int))
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(classifier))
     (tmp_path / "module.py").write_text(f"FILL = {fill}\n{MODULE}")
-    model = load_model(str(tmp_path), module_file=str(tmp_path / "module.py"))
+    model = load_module_model(str(tmp_path / "module.py"), str(tmp_path))
     assert (model.access, model.output_space, model.n_outputs) == ("module", "raw", 2)
     assert "logits" in model.output_space_note
     assert [spec.name for spec in model.features] == ["age", "color", "income", "v"]
@@ -88,7 +88,7 @@ def test_what_a_module_is_given_for_missing_values(tmp_path, tools):
         "FEATURES = {'f': 'float32', 's': 'string', 'i': 'int64', 'g': 'float32[2]'}\nseen = []\n"
         "def load_model(model_dir):\n    return lambda c: (seen.append(c), c['f'])[1]\n"
     )
-    model = load_model("", output_space="probability", module_file=str(tmp_path / "module.py"))
+    model = load_module_model(str(tmp_path / "module.py"), "", output_space="probability")
     assert model.output_space == "probability"
     schema = {"f": ("float", 1, 1, 0), "s": ("string", 1, 1, 0), "i": ("int", 1, 1, 0), "g": ("float", 2, 2, 0)}
     inputs = model.inputs(tools.Data(schema).batch([{"i": [3]}, {"i": [4], "f": [1.5], "s": [b"x"], "g": [1.0, 2.0]}]))
@@ -123,14 +123,14 @@ FEATURES = "import numpy as np\nFEATURES = {'f': 'float32'}\n"
 def test_a_module_that_ends_the_program_or_gives_nothing_is_one_sentence(tmp_path, source, words):
     (tmp_path / "module.py").write_bytes(source.encode("latin-1"))
     with pytest.raises(TfxExplainError, match=words):
-        load_model(str(tmp_path), module_file=str(tmp_path / "module.py"))
+        load_module_model(str(tmp_path / "module.py"), str(tmp_path))
 
 
 def test_a_model_gives_as_many_outputs_for_any_number_of_rows(tmp_path, tools):
     (tmp_path / "module.py").write_text(
         FEATURES + "def load_model(d):\n    return lambda c: np.zeros((len(c['f']), 1 + (len(c['f']) > 2)))\n"
     )
-    model = load_model("", module_file=str(tmp_path / "module.py"))
+    model = load_module_model(str(tmp_path / "module.py"), "")
     rows = [{"f": [1.0]}] * 3
     with pytest.raises(ModelError, match="gave 2 outputs for each of 3 rows; it must give 1 as before"):
         model.predict(model.inputs(tools.Data({"f": ("float", 1, 1, 0)}).batch(rows)))
@@ -138,7 +138,7 @@ def test_a_model_gives_as_many_outputs_for_any_number_of_rows(tmp_path, tools):
 
 def test_a_directory_is_no_module_file(tmp_path):
     with pytest.raises(ConfigError, match="Cannot read module_file"):
-        load_model("", module_file=str(tmp_path))
+        load_module_model(str(tmp_path), "")
     assert identity.file_digest(str(tmp_path)) is None
 
 
@@ -148,8 +148,8 @@ def test_a_model_that_refuses_blanks_is_asked_with_rows(tmp_path, tools):
         "def load_model(model_dir):\n    return lambda c: np.eye(3)[c['i']] * [[CODES[s]] for s in c['s']]\n"
     )
     with pytest.raises(SignatureError, match=r"number of outputs .* is unknown"):
-        load_model("", module_file=str(tmp_path / "module.py"))
+        load_module_model(str(tmp_path / "module.py"), "")
     data = tools.Data({"s": ("string", 1, 1, 0), "i": ("int", 1, 1, 0)})
     batch = data.batch([{"s": [b"z"], "i": [0]}, {"s": [b"x"]}, {"s": [b"y"], "i": [2]}, {"s": [b"z"], "i": [1]}])
-    assert load_model("", module_file=str(tmp_path / "module.py"), probe=Probe(batches=(batch,))).n_outputs == 3
-    assert load_model("", module_file=str(tmp_path / "module.py"), probe=Probe(n_outputs=3)).n_outputs == 3
+    assert load_module_model(str(tmp_path / "module.py"), "", probe=Probe(batches=(batch,))).n_outputs == 3
+    assert load_module_model(str(tmp_path / "module.py"), "", probe=Probe(n_outputs=3)).n_outputs == 3

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tfx_explain.errors import InputError, ModelError
-from tfx_explain.models import load_model
+from tfx_explain.models import load_model, load_module_model
 from tfx_explain.models.features import Inputs
 from tfx_explain.models.path_pieces import Pieces
 from tfx_explain.models.path_sums import OF_BENDS
@@ -118,7 +118,7 @@ def test_a_feature_of_two_players_is_refused(tmp_path):
 def test_python_models_have_no_gradients(tmp_path):
     module_file = tmp_path / "m.py"
     module_file.write_text("FEATURES = {'u': 'float32'}\ndef load_model(d):\n    return lambda c: c['u']\n")
-    model = load_model("nowhere", module_file=str(module_file))
+    model = load_module_model(str(module_file), "nowhere")
     with pytest.raises(ModelError, match="has no gradients; use `shapley`"):
         model.paths(rows(2, 0, ("u",)), [["u"]])
 

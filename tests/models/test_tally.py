@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfx_explain.models import Tally, load_model
+from tfx_explain.models import Tally, load_module_model
 
 COUNTING = """
 import numpy as np
@@ -19,7 +19,7 @@ def load_model(model_dir):
 def test_mixtures_that_are_one_row_count_once_and_padding_apart(tmp_path, tools):
     """Rows of zeros and ones agree in half of their features, so one mixture in eight is a row of its own."""
     (tmp_path / "module.py").write_text(COUNTING)
-    model = load_model(str(tmp_path), module_file=str(tmp_path / "module.py"))
+    model = load_module_model(str(tmp_path / "module.py"), str(tmp_path))
     data = tools.Data(dict.fromkeys("abcdef", ("float", 1, 1, 0)))
     rng = np.random.default_rng(0)
     rows = [dict(zip("abcdef", [[float(v)] for v in row], strict=True)) for row in rng.integers(0, 2, (134, 6))]

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from tfx_explain.errors import ConfigError, ModelError
-from tfx_explain.models import load_model
+from tfx_explain.models import load_model, load_module_model
 from tfx_explain.models.closeness import Closeness
 from tfx_explain.models.features import Inputs
 from tfx_explain.models.trust import check_rows
@@ -48,7 +48,7 @@ def _example_model(path, score, spec=None, attached=None):
 def _module_model(path, body):
     file = path / "model.py"
     file.write_text("import numpy as np\nFEATURES = {'a': 'float32', 'b': 'float32'}\ndef load_model(_):\n" + body)
-    return load_model(str(path), module_file=str(file))
+    return load_module_model(str(file), str(path))
 
 
 def _rows(model, n=48, seed=0):

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from tfx_explain.config import ModelConfig
 from tfx_explain.errors import ModelError
-from tfx_explain.models import Model, load_model
+from tfx_explain.models import Model, load_model, load_module_model
 from tfx_explain.models.identity import EMPTY, directory_digest, file_digest, model_identity
 from tfx_explain.models.probe import Probe
 from tfx_explain.models.transform.handle import TransformHandle
@@ -62,18 +62,26 @@ class ModelHandle:
             model = _LOADED.get(self)
             if model is None or not _as_read(model):
                 self._check_files()
-                model = load_model(
-                    self.model_dir,
-                    signature=self.config.signature,
-                    output_key=self.config.output_key,
-                    output_space=self.config.output_space,
-                    module_file=self.config.module_file,
-                    output_is=self.config.output_is,
-                    probe=Probe(self.n_outputs, tuple(batches)),
-                    transform=self._front(),
-                )
+                model = self._load(Probe(self.n_outputs, tuple(batches)))
                 _LOADED[self] = model
         return model
+
+    def _load(self, probe: Probe) -> Model:
+        config = self.config
+        if config.module_file is not None:
+            space = config.output_space
+            return load_module_model(
+                config.module_file, self.model_dir, output_space=space, output_is=config.output_is, probe=probe
+            )
+        return load_model(
+            self.model_dir,
+            signature=config.signature,
+            output_key=config.output_key,
+            output_space=config.output_space,
+            output_is=config.output_is,
+            probe=probe,
+            transform=self._front(),
+        )
 
     def _front(self) -> Front | None:
         return None if self.transform is None else Front(self.transform.acquire(), self.config.takes)

@@ -23,8 +23,17 @@ What lies where, from a model's files to the outputs of mixed rows:
 
 from tfx_explain.models.blocks import CoalitionBlocks, SingleRowBlocks
 from tfx_explain.models.features import FeatureSpec, Inputs
-from tfx_explain.models.loading import load_model
+from tfx_explain.models.loading import load_model, load_module_model
 from tfx_explain.models.model import Model
 from tfx_explain.models.tally import Tally
 
-__all__ = ["CoalitionBlocks", "FeatureSpec", "Inputs", "Model", "SingleRowBlocks", "Tally", "load_model"]
+__all__ = [
+    "CoalitionBlocks",
+    "FeatureSpec",
+    "Inputs",
+    "Model",
+    "SingleRowBlocks",
+    "Tally",
+    "load_model",
+    "load_module_model",
+]

@@ -35,7 +35,6 @@ def load_model(
     signature: str = "serving_default",
     output_key: str | None = None,
     output_space: str = "logit",
-    module_file: str | None = None,
     output_is: str | None = None,
     probe: Probe = BLANK,
     transform: Front | None = None,
@@ -43,27 +42,22 @@ def load_model(
     """Loads a model to explain.
 
     Args:
-      model_dir: a SavedModel, or a TFX model artifact that holds one in `Format-Serving`; with `module_file`, whatever
-        that file's `load_model` takes.
+      model_dir: a SavedModel, or a TFX model artifact that holds one in `Format-Serving`.
       signature: the SavedModel's signature to call.
       output_key: the output to explain; may be None where only one is floating-point.
       output_space: "logit" undoes a final sigmoid or softmax, where the graph is seen to end in one; "probability"
         insists on one; "raw" takes the output as it is.
-      module_file: a Python file that loads the model; see `tfx_explain.models.module_file`. What it returns cannot be
-        taken apart: "logit" gives it "raw", "probability" takes its word.
       output_is: "logits" or "probabilities" where the user knows; the former makes a "logit" of the output as it is,
         the latter a "probability" where no sigmoid or softmax is seen.
       probe: rows to ask the model with how many outputs it has, where its graph does not say.
       transform: a graph that goes before a model that takes what it makes; models of raw examples stay as they are.
 
     Raises:
-      ConfigError: `output_space` is unknown or `module_file` cannot be used.
+      ConfigError: `output_space` is unknown.
       ModelError: there is no model, or it cannot be loaded.
       SignatureError: its signature or output is absent, ambiguous or unusable.
     """
     check_output_space(output_space)
-    if module_file is not None:
-        return _module_model(module_file, model_dir, output_space, output_is, probe)
     saved_model_dir = _saved_model_dir(model_dir)
     loaded = _load(saved_model_dir)
     function = _signature(loaded, signature, saved_model_dir)
@@ -74,6 +68,39 @@ def load_model(
     if joined is not None:
         served = _Served(joined.function, joined.own, (loaded, transform), is_joined=True)
     return _signature_model(served, key, output_space, where, output_is, probe)
+
+
+def load_module_model(
+    module_file: str,
+    model_dir: str,
+    *,
+    output_space: str = "logit",
+    output_is: str | None = None,
+    probe: Probe = BLANK,
+) -> Model:
+    """Loads a model with a Python file; what that returns cannot be taken apart.
+
+    Args:
+      module_file: see `tfx_explain.models.module_file`.
+      model_dir: whatever that file's `load_model` takes.
+      output_space: "logit" gives "raw", "probability" takes the file's word; "raw" takes the output as it is.
+      output_is: "logits" or "probabilities" where the user knows; see `load_model`.
+      probe: rows to ask the model with how many outputs it has.
+
+    Raises:
+      ConfigError: `output_space` is unknown or `module_file` cannot be used.
+      ModelError: the model cannot be loaded.
+    """
+    check_output_space(output_space)
+    engine, specs, sources = load_module(module_file, model_dir)
+    space, note = output_space, ""
+    if output_space == "logit" and output_is != "logits":
+        space = "probability" if output_is == "probabilities" else "raw"
+        note = f"{module_file} is called as it is, so its output cannot be turned into logits."
+    reader = Reader(specs, casts_integers=True)
+    n_outputs = probe.width(reader, engine.outputs, f"the model of {module_file}")
+    output = ModelOutput("output", n_outputs, space, note, "softmax" if space == "logit" else "")
+    return Model(engine, reader, output, Origin("module", sources=sources))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,18 +118,6 @@ class _Served:
     own: Callable[..., Mapping[str, tf.Tensor]]
     keep_alive: object
     is_joined: bool = False
-
-
-def _module_model(module_file: str, model_dir: str, output_space: str, output_is: str | None, probe: Probe) -> Model:
-    engine, specs, sources = load_module(module_file, model_dir)
-    space, note = output_space, ""
-    if output_space == "logit" and output_is != "logits":
-        space = "probability" if output_is == "probabilities" else "raw"
-        note = f"{module_file} is called as it is, so its output cannot be turned into logits."
-    reader = Reader(specs, casts_integers=True)
-    n_outputs = probe.width(reader, engine.outputs, f"the model of {module_file}")
-    output = ModelOutput("output", n_outputs, space, note, "softmax" if space == "logit" else "")
-    return Model(engine, reader, output, Origin("module", sources=sources))
 
 
 def _saved_model_dir(model_dir: str) -> str:
