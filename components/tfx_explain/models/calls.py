@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -15,6 +16,16 @@ from tfx_explain.models.features import Array, Inputs
 from tfx_explain.models.graph import Port
 from tfx_explain.models.messages import first_line
 from tfx_explain.models.ports import PortValue, port_values
+
+_CALLS_AT_ONCE = 2
+
+
+def calls_at_once() -> int:
+    """How many calls to have under way, so that Python and TensorFlow work side by side.
+
+    One where TensorFlow was told to keep to one thread, as where every core has a worker process of its own.
+    """
+    return 1 if os.environ.get("TF_NUM_INTRAOP_THREADS") == "1" else _CALLS_AT_ONCE
 
 
 def in_chunks(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ import tensorflow as tf
 
 from tfx_explain.errors import ModelCallError
 from tfx_explain.models.call_bytes import RowBytes
-from tfx_explain.models.calls import in_chunks, model_errors
+from tfx_explain.models.calls import calls_at_once, in_chunks, model_errors
 from tfx_explain.models.chunks import rows_per_call
 from tfx_explain.models.compilation import can_compile_gradients
 from tfx_explain.models.features import Column, Inputs, Ragged
@@ -30,7 +31,7 @@ from tfx_explain.models.tracing import traced
 _LOG = logging.getLogger(__name__)
 
 # Measured on two cores, small networks: larger calls gain little, and more of them is filled up.
-_MAX_ROWS = 2**15
+_MAX_ROWS = 2**16
 # The same where paths are refined in rounds: late ones have few points, and fill larger calls up with copies.
 _MAX_ROWS_OF_PIECES = 2**12
 # What the ops of a call make is to stay in the caches.
@@ -62,6 +63,7 @@ class GraphPaths:
         width = sum(int(np.prod(port.spec.shape)) for port in self._ports)
         most = min(rows_per_call(width, cut.graph.n_weights()), _MAX_VALUES // max(values_per_row(cut.graph), 1))
         self.rows_per_call = 1 << (max(min(most, _MAX_ROWS), 16).bit_length() - 1)
+        self._threads = ThreadPoolExecutor(calls_at_once())
         self._compiles = can_compile_gradients(cut.graph)
         made = {compiled: PathCalls(cut.graph, self._moving, n_outputs, compiled) for compiled in (False, True)}
         self._values, self._steps, self._along, self._expected = (
@@ -159,7 +161,8 @@ class GraphPaths:
         n_rows = 1 << (max(pairs // n_together, 1).bit_length() - 1)
         finite = finite_rows(examples) & finite_rows(references).all()
         sums = np.zeros((4, n, self.n_players, outputs.shape[1]))
-        for call in self._calls(finite, self._bytes(examples, n_together * n_steps), n_rows):
+
+        def add(call: Call) -> None:
             own, chosen = examples.take(call.items), outputs[call.items]
             for first in range(0, n_references, n_together):
                 numbers = np.arange(first, first + n_together)
@@ -168,6 +171,8 @@ class GraphPaths:
                 steps = (alphas[np.ix_(call.items, others)], shares)
                 part = self._run(self._expected, call.compiled, references.take(others), own, chosen, steps)
                 sums[:, call.items[: call.n]] += part[:, : call.n]
+
+        self._do(add, self._calls(finite, self._bytes(examples, n_together * n_steps), n_rows))
         return sums
 
     def _many_steps(
@@ -201,12 +206,20 @@ class GraphPaths:
             n_bytes = n_bytes[pieces.paths]
         made = np.empty((len(pieces.paths), *shape))
         n_rows = min(self.rows_per_call, _MAX_ROWS_OF_PIECES)
-        for call in self._calls(finite, n_bytes, max(n_rows // pieces.size, 1)):
+
+        def fill(call: Call) -> None:
             rows = pieces.paths[call.items]
             steps = tuple(step[call.items] for step in pieces.steps)
             part = self._run(variants, call.compiled, starts.take(rows), ends.take(rows), outputs[rows], steps)
             made[call.items[: call.n]] = part[: call.n]
+
+        self._do(fill, self._calls(finite, n_bytes, max(n_rows // pieces.size, 1)))
         return made
+
+    def _do(self, work: Callable[[Call], None], todo: Iterator[Call]) -> None:
+        """All calls, two at a time: while one is prepared in Python, TensorFlow has the other."""
+        for _ in self._threads.map(work, todo):
+            pass
 
     def _calls(self, finite: BoolArray, n_bytes: FloatArray | None, size: int) -> Iterator[Call]:
         return calls(finite & self._compiles, n_bytes, size, self._what)

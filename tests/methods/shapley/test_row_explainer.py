@@ -71,7 +71,7 @@ def test_threads_change_no_bit(model_dir: str, estimator: str, monkeypatch: pyte
     """The same calls of the model and the same algebra, whoever makes them and in whatever order."""
     model = ModelHandle(model_dir, ModelConfig()).acquire()
     expected = estimate(model, estimator)
-    monkeypatch.setattr(row_explainer, "_PARTS_AT_ONCE", 1)
+    monkeypatch.setattr(row_explainer, "calls_at_once", lambda: 1)
     found = estimate(model, estimator)
     for name in FIGURES:
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -30,6 +29,7 @@ from tfx_explain.methods.shapley.background import ShapleyBackground
 from tfx_explain.methods.shapley.designs import shapley_design
 from tfx_explain.methods.shapley.estimates import CoalitionValues, Estimates
 from tfx_explain.models import Inputs, Model, Tally
+from tfx_explain.models.calls import calls_at_once
 from tfx_explain.rows import ROWS_PER_BATCH, HashArray
 from tfx_explain.summary.sizes import MAX_DESIGNS
 
@@ -42,7 +42,6 @@ _DISTINCT_COALITIONS = 4_096
 _DESIGN_ELEMENTS = 2**22
 # Blocks have coalitions of their own: where a row sees many, few designs already make the mean over rows differ.
 _DISTINCT_BLOCKS = 128
-_PARTS_AT_ONCE = 2
 # Arrays of so few rows, or values, stay in the cache, and in memory that is used again.
 _ROWS_PER_SOLVE = 64
 _VALUES_PER_SOLVE = 2**17
@@ -103,7 +102,7 @@ class RowExplainer:
         self._regressions: dict[tuple[str, int | None, int], PooledRegression] = {}
         self._background_inputs: tuple[str, Inputs] | None = None
         # The same threads for all batches: memory that new ones leave behind would add up.
-        self._threads = ThreadPoolExecutor(_parts_at_once())
+        self._threads = ThreadPoolExecutor(calls_at_once())
 
     def estimate(self, batch: Batch, side: BatchSide, background: ShapleyBackground) -> Estimates:
         """Attributions of each row.
@@ -308,11 +307,6 @@ class RowExplainer:
                 self.config, len(self.players), background.weights, design_id=design_id, budget=budget
             )
         return self._designs[key]
-
-
-def _parts_at_once() -> int:
-    """One where TensorFlow was told to keep to one thread, as where every core has a worker process of its own."""
-    return 1 if os.environ.get("TF_NUM_INTRAOP_THREADS") == "1" else _PARTS_AT_ONCE
 
 
 def _largest_budget(design: Design) -> int:
