@@ -18,8 +18,9 @@ from tfx_explain.attribution_records import CI_HIGH_PREFIX, CI_LOW_PREFIX, Recor
 from tfx_explain.consistency import Consistency, required_tables
 from tfx_explain.errors import InputError
 from tfx_explain.image_maps import image_map
-from tfx_explain.part_records import PartsOf, part_frame
-from tfx_explain.rows import concat_alike, concat_rows
+from tfx_explain.part_records import PartsOf, add_words, part_counts, part_frame
+from tfx_explain.rows import column_or_nulls, concat_alike, concat_rows, example_weights
+from tfx_explain.summary.words import WordSums
 from tfx_explain.tables.manifest import ATTRIBUTION_FILES, FILES, SELF_DIGEST, Manifest
 
 _MAX_LISTED = 20
@@ -437,6 +438,46 @@ class ExplanationReader:
                 one = batch.slice(ids.index(row), 1)
                 return image_map(one, prefix, chosen or "", of, self.outputs, output)
         raise InputError(f"{self.uri} has no explained row with the id `{row}`; `attributions` lists them.")
+
+    def words(
+        self,
+        feature: str,
+        *,
+        method: str | None = None,
+        split: str | None = None,
+        output: str | None = None,
+        min_examples: int = 10,
+    ) -> pd.DataFrame:
+        """What the words of a text add on average, over the explained rows that have them.
+
+        Words are the spans that were explained, without punctuation around them and in small letters. Spans that the
+        model does not see are left out.
+
+        Args:
+          feature: a text that the method looked inside.
+          method: one of `methods`; None = the first one.
+          split: one of the explained splits; all of them when None.
+          output: one of `outputs`; may be left out when there is one.
+          min_examples: words of fewer rows are left out.
+
+        Returns:
+          A row per word, the largest means first: `word`, `mean` of its attributions, `std_error` of that over rows
+          (weighted, where the explanation is), NaN for a single row, `num_examples` rows that have it.
+
+        Raises:
+          InputError: the method did not look inside the feature, or it is no text; also as of `attributions`.
+        """
+        prefix, of = self._parts_of(feature, method)
+        if of.kind != "spans":
+            raise InputError(f"`{feature}` is no text: its parts are {of.kind}; use `parts`.")
+        output, weight_key = self._one_output(output), self.manifest["config"].get("example_weight_key")
+        sums = WordSums()
+        for batch in self.attribution_batches(split):
+            parts = part_frame(batch, prefix, feature, of, self.outputs, output)
+            rows = np.repeat(np.arange(batch.num_rows), part_counts(batch, prefix, feature, of))
+            weights = np.ones(batch.num_rows) if weight_key is None else example_weights(batch, weight_key)
+            add_words(sums, parts, rows, column_or_nulls(batch, feature), weights)
+        return pd.DataFrame(sums.result(min_examples))
 
     def _parts_of(self, feature: str, method: str | None) -> tuple[str, PartsOf]:
         """What a method's columns begin with, and what the parts are that it looked at inside a feature."""

@@ -104,6 +104,11 @@ def test_words_have_the_effects_that_the_model_gives_them(examples: str, tmp_pat
     np.testing.assert_allclose(table["attribution"], expected, atol=1e-5)
     assert (table["std_error"] <= 1e-5).all()
     assert set(explanation.background["review"].map(lambda cell: cell[0])) == {b""}
+    means = explanation.words("review", min_examples=2).set_index("word")["mean"]
+    for word, effect in EFFECTS.items():
+        assert means[word.decode()] == pytest.approx(effect, abs=1e-5)
+    assert means["film"] == pytest.approx(0.0, abs=1e-5)
+    assert not {"", "..."} & set(means.index)
 
 
 @pytest.mark.parametrize("parts", [{"absent": "[MASK]"}, {"unit": "sentence"}])

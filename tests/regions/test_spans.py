@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tfx_explain.errors import InputError
 from tfx_explain.regions import spans
-from tfx_explain.regions.spans import Splitter
+from tfx_explain.regions.spans import Splitter, spoken
 
 SPLITTERS = [
     Splitter("word"),
@@ -92,3 +92,11 @@ def test_a_pattern_that_takes_too_long_is_one_sentence(monkeypatch: pytest.Monke
     monkeypatch.setattr(spans, "_SECONDS_PER_PATTERN", 0.01)
     with pytest.raises(InputError, match=r"takes more than 0.01 s for a text of 61 characters"):
         Splitter("pattern", r"(a|aa)+$").split(b"a" * 60 + b"b")
+
+
+@pytest.mark.parametrize(
+    ("span", "expected"),
+    [(b"'Good', ", "good"), (b"Can't ", "can't"), (b"... ", ""), (b"", ""), ("ЖУК!".encode(), "жук")],
+)
+def test_what_a_span_says(span: bytes, expected: str) -> None:
+    assert spoken(span) == expected

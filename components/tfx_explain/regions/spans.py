@@ -90,6 +90,13 @@ class Splitter:
         return np.array(starts or [0], np.int64)
 
 
+def spoken(span: bytes) -> str:
+    """What a span says: without punctuation and spaces around it, and whether its letters are large; "" of nothing."""
+    decoded = span.decode("utf-8", "replace")
+    runs = list(_TELLING.finditer(decoded))
+    return decoded[runs[0].start() : runs[-1].end()].casefold() if runs else ""
+
+
 def _telling_starts(decoded: str, codes: npt.NDArray[np.uint32], unit: Unit) -> IntArray:
     """Where pieces start that hold more than punctuation and spaces; where there is none, the whole is one."""
     ends = np.array([match.end() for match in _BREAKS[unit].finditer(decoded)], np.int64)
@@ -98,8 +105,7 @@ def _telling_starts(decoded: str, codes: npt.NDArray[np.uint32], unit: Unit) -> 
     if unit == "word":
         inside = (starts > 0) & invalid[starts] & invalid[starts - 1]
         starts = starts[~inside]
-    tells = np.array([match.start() for match in _TELLING.finditer(decoded)], np.int64)
-    runs_end = np.array([match.end() for match in _TELLING.finditer(decoded)], np.int64)
+    tells, runs_end = np.array([match.span() for match in _TELLING.finditer(decoded)], np.int64).reshape(-1, 2).T
     stops = np.append(starts[1:], len(decoded))
     # The first run that ends behind a piece's start begins before the piece's end.
     run = np.searchsorted(runs_end, starts, side="right")
