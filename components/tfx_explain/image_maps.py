@@ -37,7 +37,34 @@ def image_map(
     labels = decode_labels(part_maps(row, prefix, feature)[0])
     regions = part_frame(row, prefix, feature, of, outputs, output)["attribution"].to_numpy()
     densities = regions / np.bincount(labels.ravel(), minlength=len(regions))
+    file = _file(row, feature)
+    height, width = labels.shape if file is None else decode_image(file).shape[:2]
+    return nearest(densities[labels], (height, width))
+
+
+def own_picture(row: pa.RecordBatch, feature: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    """(height, width, 3) the image of a row, of floats in grey from the least to the largest.
+
+    Args:
+      row: one explained row.
+      feature: the image.
+      shape: (height, width) of an image of floats.
+
+    Raises:
+      InputError: it cannot be read.
+    """
+    file = _file(row, feature)
+    if file is not None:
+        return decode_image(file)
+    pixels = column_or_nulls(row, feature).flatten().to_numpy(zero_copy_only=False).reshape(*shape[:2], -1)
+    pixels = pixels.astype(np.float64).mean(axis=2)
+    low, high = float(pixels.min()), float(pixels.max())
+    grey = np.uint8(255 * (pixels - low) / ((high - low) or 1.0))
+    return np.repeat(np.asarray(grey)[:, :, None], 3, axis=2)
+
+
+def _file(row: pa.RecordBatch, feature: str) -> bytes | None:
+    """The encoded image; None where it is floats."""
     values = column_or_nulls(row, feature).flatten()
     is_file = pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type)
-    height, width = decode_image(values[0].as_py()).shape[:2] if is_file else labels.shape
-    return nearest(densities[labels], (height, width))
+    return bytes(values[0].as_py()) if is_file and len(values) else None

@@ -132,7 +132,12 @@ def test_pages_forbid_browsers_to_fetch_or_run_anything(name):
     assert policy.start() < source.index("<title>")
     rules = dict(rule.strip().partition(" ")[::2] for rule in policy[1].split(";"))
     assert rules.pop("default-src") == "'none'"
-    assert rules == {"style-src": "'unsafe-inline'", "base-uri": "'none'", "form-action": "'none'"}
+    assert rules == {
+        "style-src": "'unsafe-inline'",
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
 
 
 HIDDEN = "ra\u200bce\u202eegnar\nx\x1b[2J\x07\x9b"

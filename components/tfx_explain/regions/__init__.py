@@ -14,6 +14,7 @@ from tfx_explain.regions.optional import need_images
 from tfx_explain.regions.overlays import overlay
 from tfx_explain.regions.segments import Segments, find_segments, own_segments
 from tfx_explain.regions.sizes import nearest
+from tfx_explain.regions.thumbnails import thumbnail
 from tfx_explain.regions.xrai import RankedRegions, rank_regions
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "own_segments",
     "picture_of_one_colour",
     "rank_regions",
+    "thumbnail",
 ]

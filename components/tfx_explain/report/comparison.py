@@ -15,7 +15,7 @@ from tfx_explain.slicing import OVERALL
 
 MAX_PLAYERS = 20
 
-_HEADINGS = {
+METHOD_NAMES = {
     "shapley": "Shapley values",
     "integrated_gradients": "Integrated gradients",
     "expected_gradients": "Expected gradients",
@@ -94,7 +94,7 @@ def compare_methods(data: ReportData, unit: str) -> Comparison | None:
             attributes = metric == tables.MEAN_ABS_ATTRIBUTION
             if attributes and len(data.outputs) > 1:
                 continue
-            heading = _HEADINGS.get(str(method), str(method)) + ", mean |attribution|" * attributes
+            heading = METHOD_NAMES.get(str(method), str(method)) + ", mean |attribution|" * attributes
             columns.append((heading, unit if attributes else _LOSSES.get(metric, metric), of_method))
     if not columns or (len(columns) == 1 and not data.importance.empty and len(data.outputs) == 1):
         return None

@@ -12,6 +12,7 @@ from tfx_explain import records, storage, tables
 from tfx_explain.attribution_records import RecordLayout, attribution_frames
 from tfx_explain.errors import InputError
 from tfx_explain.judgement import Finding
+from tfx_explain.report.inside import InsideSection, make_inside
 from tfx_explain.tables.manifest import Manifest
 
 _REQUIRED = ("slice", "output", "player", "value", "rank")
@@ -41,6 +42,7 @@ class ReportData:
       other_importance: the rows of `importance.parquet` of all other methods, if there are any.
       other_baseline_importance: the same of `baseline_importance.parquet`.
       baseline_profiles: as in `baseline_profiles.parquet`, if there are any.
+      inside: what methods found inside features of single rows.
       findings: of a validation, if there was one.
       blessed: its verdict.
       title: of the page.
@@ -59,6 +61,7 @@ class ReportData:
     other_importance: pd.DataFrame | None = None
     other_baseline_importance: pd.DataFrame | None = None
     baseline_profiles: pd.DataFrame | None = None
+    inside: Sequence[InsideSection] = ()
 
     def __post_init__(self) -> None:
         """Checks the columns, and adds the optional ones that are absent.
@@ -87,10 +90,11 @@ class ReportData:
         if manifest is None:
             manifest = records.read_json(storage.join(explanation_dir, tables.MANIFEST))
         uri = storage.join(explanation_dir, tables.REPORT_EXAMPLES.file)
-        examples = {}
+        examples, inside = {}, list[InsideSection]()
         if storage.exists(uri):
             layout = RecordLayout.of(manifest)
-            examples = attribution_frames(records.read_rows(uri), layout, list(manifest["outputs"]))
+            rows, names = records.read_rows(uri), list(manifest["outputs"])
+            examples, inside = attribution_frames(rows, layout, names), make_inside(rows, layout, names)
         frames = {
             table.name: records.read_table(uri)
             for table in _OPTIONAL_TABLES
@@ -107,7 +111,7 @@ class ReportData:
         frames.setdefault("importance", pd.DataFrame(columns=list(_REQUIRED)))
         if "baseline_importance" in frames and frames["baseline_importance"].empty:
             del frames["baseline_importance"]
-        return cls(manifest=manifest, examples=examples, **frames)
+        return cls(manifest=manifest, examples=examples, inside=inside, **frames)
 
     @property
     def outputs(self) -> list[str]:

@@ -19,7 +19,7 @@ from tfx_explain.judgement import RULES, Finding, describe
 from tfx_explain.judgement.wording import confidence_percent, percent, percents
 from tfx_explain.printable import MAX_SENTENCE, printable, shortened
 from tfx_explain.report import story, text
-from tfx_explain.report.comparison import compare_methods
+from tfx_explain.report.comparison import METHOD_NAMES, compare_methods
 from tfx_explain.report.data import ReportData
 from tfx_explain.report.interactions import InteractionTable, interaction_tables
 from tfx_explain.report.profiles import HEIGHT as PROFILE_HEIGHT
@@ -110,6 +110,7 @@ def render_report(data: ReportData) -> str:
             caveats=story.caveats(manifest),
             panels=panels[:MAX_PANELS],
             more_panels=panels[MAX_PANELS:],
+            method_names=METHOD_NAMES,
             comparison=compare_methods(data, _unit(manifest)),
             slice_tables=slice_tables(data)[:MAX_PANELS],
             totals=story.row_totals(manifest),

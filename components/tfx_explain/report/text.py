@@ -40,11 +40,18 @@ def cell(value: Any, limit: int = 28) -> str:
     """A feature's value, shortened: text as it is, numbers with four digits, lists joined, else `missing`."""
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return "missing"
+    if isinstance(value, str) and _is_file(value):
+        return "bytes of a file"
     if isinstance(value, list | tuple):
         text = ", ".join(cell(part, limit) for part in value) or "missing"
     else:
         text = number(float(value)) if hasattr(value, "__float__") and not isinstance(value, str) else str(value)
     return shortened(text, limit)
+
+
+def _is_file(value: str) -> bool:
+    """Whether bytes that were no text have become this one."""
+    return "\N{REPLACEMENT CHARACTER}" in value and any(sign < " " and sign not in "\t\n\r" for sign in value)
 
 
 def shortened(text: str, limit: int) -> str:

@@ -1,0 +1,168 @@
+"""What is inside features of single rows: regions drawn on images, spans marked in texts, and the largest parts."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from tfx_explain.attribution_records import RecordLayout, attribution_values
+from tfx_explain.errors import ConfigError, InputError
+from tfx_explain.image_maps import image_map, own_picture
+from tfx_explain.part_records import PartsOf, part_frame
+from tfx_explain.records import text
+from tfx_explain.regions import overlay, thumbnail
+from tfx_explain.rows import column_or_nulls
+from tfx_explain.tables import ATTRIBUTION_PREFIX, EXAMPLE_ID, PREDICTION
+
+MAX_ROWS = 6
+MAX_LISTED = 6
+MAX_SIDE = 192
+"""Pixels of the longer side of a picture in a report."""
+LEVELS = 5
+"""How many strengths of marks there are."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One part.
+
+    Attributes:
+      label: which it is, in words.
+      attribution: what it adds.
+      std_error: of that.
+      level: strength of its mark, 0 to `LEVELS`, as part of the largest of the row.
+    """
+
+    label: str
+    attribution: float
+    std_error: float
+    level: int
+
+    @property
+    def sign(self) -> str:
+        """Class of its mark."""
+        return "plus" if self.attribution > 0 else "minus"
+
+
+@dataclasses.dataclass(frozen=True)
+class InsideRow:
+    """The inside of a feature of one row.
+
+    Attributes:
+      example_id: which row.
+      output: of which output the figures are; the one with the largest prediction.
+      prediction: of that.
+      attribution: of the whole feature.
+      pictures: what they are -> data URI.
+      spans: the text, span by span; empty where it is none.
+      parts: the largest ones first.
+      n_more: how many are not listed.
+    """
+
+    example_id: str
+    output: str
+    prediction: float
+    attribution: float
+    pictures: dict[str, str]
+    spans: tuple[Part, ...]
+    parts: tuple[Part, ...]
+    n_more: int
+
+
+@dataclasses.dataclass(frozen=True)
+class InsideSection:
+    """A feature that a method looked inside: some rows whose output it moved most, up and down."""
+
+    feature: str
+    method: str
+    kind: str
+    rows: tuple[InsideRow, ...]
+
+
+def make_inside(examples: pa.RecordBatch, layout: RecordLayout, outputs: Sequence[str]) -> list[InsideSection]:
+    """The sections of a report.
+
+    Args:
+      examples: a sample of explained rows, as records hold them.
+      layout: of the explanation.
+      outputs: their names.
+    """
+    made = []
+    for method, features in layout.parts.items():
+        values = attribution_values(examples, layout, method) if examples.num_rows else {}
+        for feature, of in features.items():
+            if not values:
+                continue
+            largest = values[PREDICTION].argmax(axis=1)
+            moved = values[ATTRIBUTION_PREFIX + feature][np.arange(examples.num_rows), largest]
+            rows = tuple(
+                _row(examples.slice(row, 1), layout.prefix(method), feature, of, outputs, int(largest[row]), moved[row])
+                for row in _chosen(moved)
+            )
+            made.append(InsideSection(feature, method, of.kind, rows))
+    return made
+
+
+def _chosen(moved: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> list[int]:
+    """The rows that were moved most, half of them up and half down."""
+    order = np.argsort(-moved, kind="stable")
+    if len(order) <= MAX_ROWS:
+        return [int(row) for row in order]
+    return [int(row) for row in (*order[: MAX_ROWS // 2], *order[-(MAX_ROWS // 2) :])]
+
+
+def _row(
+    row: pa.RecordBatch, prefix: str, feature: str, of: PartsOf, outputs: Sequence[str], place: int, moved: float
+) -> InsideRow:
+    frame = part_frame(row, prefix, feature, of, outputs, outputs[place])
+    labels = _labels(row, feature, of, frame)
+    largest = float(frame["attribution"].abs().max()) if len(frame) else 0.0
+    parts = [
+        Part(label, float(attribution), float(error), round(LEVELS * abs(attribution) / largest) if largest else 0)
+        for label, attribution, error in zip(labels, frame["attribution"], frame["std_error"], strict=True)
+    ]
+    listed = sorted(parts, key=lambda part: -abs(part.attribution))[:MAX_LISTED]
+    return InsideRow(
+        example_id=str(text(row.column(EXAMPLE_ID).flatten()[0].as_py())),
+        output=outputs[place],
+        prediction=float(column_or_nulls(row, PREDICTION).flatten()[place].as_py()),
+        attribution=float(moved),
+        pictures=_pictures(row, prefix, feature, of, outputs, place) if of.has_maps else {},
+        spans=tuple(parts) if of.kind == "spans" else (),
+        parts=tuple(listed),
+        n_more=len(parts) - len(listed),
+    )
+
+
+def _labels(row: pa.RecordBatch, feature: str, of: PartsOf, frame: pd.DataFrame) -> list[str]:
+    """What each part is called."""
+    if of.kind == "regions":
+        shares = 100 * frame["pixels"] / max(int(frame["pixels"].sum()), 1)
+        return [f"region {place + 1} ({share:.0f} % of the image)" for place, share in enumerate(shares)]
+    if of.kind == "spans":
+        whole = column_or_nulls(row, feature).flatten()
+        content = bytes(whole[0].as_py()) if len(whole) else b""
+        pairs = zip(frame["start"], frame["stop"], strict=True)
+        return [content[start:stop].decode("utf-8", "replace") for start, stop in pairs]
+    return [
+        " ".join(f"{name} {value}" for name, value in zip(of.columns, where, strict=True))
+        for where in frame[list(of.columns)].to_numpy()
+    ]
+
+
+def _pictures(
+    row: pa.RecordBatch, prefix: str, feature: str, of: PartsOf, outputs: Sequence[str], place: int
+) -> dict[str, str]:
+    """The image and its regions as data URIs; nothing where Pillow is missing or the image cannot be drawn."""
+    try:
+        values = image_map(row, prefix, feature, of, outputs, outputs[place])
+        picture = own_picture(row, feature, values.shape)
+        drawn = {"as it is": thumbnail(picture, MAX_SIDE), "regions": overlay(picture, values, max_side=MAX_SIDE)}
+    except (ConfigError, InputError):
+        return {}
+    return {name: f"data:image/png;base64,{base64.b64encode(file).decode()}" for name, file in drawn.items()}
