@@ -26,6 +26,7 @@ from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.job.request import ExplainRequest
 from tfx_explain.methods.background import SideBackground, choose_background
 from tfx_explain.methods.context import Sample, labels_of
+from tfx_explain.methods.labels import Labels
 from tfx_explain.methods.losses.explainer import LossExplainer
 from tfx_explain.methods.losses.method import Losses
 from tfx_explain.methods.losses.plan import SAGE, LossPlan
@@ -75,6 +76,7 @@ def make_request(model_dir: str, seed: int) -> ExplainRequest:
         attributions_dir="",
         players={name: (name,) for name in network.NAMES},
         unused_features=(),
+        labels=Labels(LABEL),
     )
 
 

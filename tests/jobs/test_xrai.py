@@ -13,6 +13,7 @@ import pictures
 import tfx_explain
 import worlds
 from tfx_explain.errors import ConfigError
+from tfx_explain.methods.xrai import method
 from tfx_explain.reader import ExplanationReader
 
 N = 24
@@ -124,3 +125,11 @@ def test_files_that_are_no_image_are_dead_letters(tmp_path: Path, model: str) ->
     made = explained(tmp_path / "out", model, examples, {**CONFIG, "max_failed_fraction": 0.5})
     assert made.manifest["counts"]["eval"]["explained"] == N
     assert len(made.dead_letters()) == 2
+
+
+def test_more_figures_than_memory_holds_are_refused(
+    tmp_path: Path, model: str, examples: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(method, "_MOST_FIGURES", 4 * pictures.SIZE**2 - 1)
+    with pytest.raises(ConfigError, match=r"1 outputs at 12 x 12 pixels .* `model.classes` to `predicted`"):
+        explained(tmp_path / "out", model, examples)

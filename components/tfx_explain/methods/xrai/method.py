@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,6 +36,8 @@ IntArray = npt.NDArray[np.int64]
 _REGIONS = PartsOf("regions", ("pixels",), has_maps=True)
 # What pixels add, as 64-bit floats that are held at a time: 64 MiB.
 _FIGURES = 2**23
+# Of one row: 2 GiB.
+_MOST_FIGURES = 2**28
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,11 +74,18 @@ class Xrai(PathMethod):
         super().check(rows, models)
 
     def check_paths(self, paths: Paths, model: Model) -> None:
-        """Raises a ConfigError where the model does not make a picture of the feature."""
-        if paths.picture(self.player) is None:
+        """Raises a ConfigError where the model makes no picture of the feature, or one of too many figures."""
+        shape = paths.picture(self.player)
+        if shape is None:
             raise ConfigError(
                 f"`xrai` looks inside `{self.settings.feature}`, but {model.what} makes no single tensor of shape "
                 "(height, width) or (height, width, channels) of it from which gradients pass; use `shapley`."
+            )
+        n_outputs = max(len(self.context.outputs), 1)
+        if 2 * math.prod(shape) * n_outputs * len(self.settings.references) > _MOST_FIGURES:
+            raise ConfigError(
+                f"`xrai` of {n_outputs} outputs at {shape[0]} x {shape[1]} pixels takes more memory than a worker has; "
+                "set `model.classes` to `predicted`, or to fewer classes."
             )
 
     def plan(self, sample: Sample, models: Sequence[Model], plan: JobPlan) -> tuple[References, Mapping[str, int]]:
