@@ -12,13 +12,14 @@ import numpy.typing as npt
 from tfx_explain.methods.shapley.parts.contexts import Contexts
 from tfx_explain.methods.shapley.parts.jobs import SpanGame
 from tfx_explain.models import Inputs, Model
+from tfx_explain.models.call_bytes import MAX_CALL_BYTES
 from tfx_explain.models.features import Column, Ragged, take_rows
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+# A model fills up calls that have fewer rows than there is room for, so that less at a time would cost more.
 _ROWS_PER_CALL = 8_192
-_BYTES_PER_CALL = 2**24
 
 
 class _Stretch(NamedTuple):
@@ -98,7 +99,7 @@ def _in_calls(games: Sequence[SpanGame]) -> Iterator[list[_Stretch]]:
         waiting.append(part)
         n_rows += part.stop - part.start
         n_bytes += (part.stop - part.start) * part.game.texts.size
-        if n_rows >= _ROWS_PER_CALL or n_bytes >= _BYTES_PER_CALL:
+        if n_rows >= _ROWS_PER_CALL or n_bytes >= MAX_CALL_BYTES:
             yield waiting
             waiting, n_rows, n_bytes = [], 0, 0
     if waiting:
@@ -107,6 +108,6 @@ def _in_calls(games: Sequence[SpanGame]) -> Iterator[list[_Stretch]]:
 
 def _stretches(games: Sequence[SpanGame]) -> Iterator[_Stretch]:
     for game in games:
-        step = max(1, min(_ROWS_PER_CALL, _BYTES_PER_CALL // game.texts.size))
+        step = max(1, min(_ROWS_PER_CALL, MAX_CALL_BYTES // game.texts.size))
         for start in range(0, game.n_model_rows, step):
             yield _Stretch(game, start, min(start + step, game.n_model_rows))

@@ -14,7 +14,8 @@ _MOST_REGRESSION_SPANS = 60
 # An error from permutations of a single context takes several of them.
 _LEAST_PERMUTATIONS = 4
 _DESIGNS_PER_SIZE = 2
-_MOST_ELEMENTS = 2**22
+# 128 MiB: those of all sizes up to the default of `max_parts` stay.
+_MOST_ELEMENTS = 2**24
 
 
 class SpanDesigns:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from tfx_explain.methods.shapley.parts.calls import TextCalls
 from tfx_explain.methods.shapley.parts.contexts import Contexts
+from tfx_explain.models.call_bytes import MAX_CALL_BYTES
 from tfx_explain.rows import column_or_nulls
 
 FloatArray = npt.NDArray[np.float64]
@@ -19,7 +20,6 @@ IntArray = npt.NDArray[np.int64]
 _UNITS = 4.0
 _PROBE_TEXTS = 16
 _PROBE_BYTES = 200
-_BYTES_PER_CALL = 2**24
 
 
 def probe_of(rows: pa.RecordBatch, feature: str) -> bytes:
@@ -97,5 +97,5 @@ class Sight:
 
 def _in_calls(sizes: IntArray) -> Iterator[IntArray]:
     """Places (n,) of texts, as many at a time as there is room for."""
-    call = np.cumsum(sizes) // _BYTES_PER_CALL
+    call = np.cumsum(sizes) // MAX_CALL_BYTES
     yield from np.split(np.arange(len(sizes)), np.flatnonzero(np.diff(call)) + 1)

@@ -145,14 +145,16 @@ class Texts:
     ) -> Iterator[tuple[SpanGame, FloatArray]]:
         """The game of each row with several spans, and what the model gives for it, (n_model_rows, c)."""
         waiting: list[SpanGame] = []
+        n_values = 0
         for row in np.flatnonzero(seen > 1).tolist():
             spans = of.spans[row][: seen[row]]
             design = self.designs.design(len(spans), len(contexts[row]), int(of.batch.hashes[row]))
             texts = SpanTexts.of(of.texts[row], spans, self.settings.absent_text)
             waiting.append(SpanGame(row, texts, contexts[row], design))
-            if sum(game.n_model_rows for game in waiting) * of.asked.shape[1] >= _MOST_VALUES:
+            n_values += waiting[-1].n_model_rows * of.asked.shape[1]
+            if n_values >= _MOST_VALUES:
                 yield from zip(waiting, _answers(calls, waiting, of.asked), strict=True)
-                waiting = []
+                waiting, n_values = [], 0
         if waiting:
             yield from zip(waiting, _answers(calls, waiting, of.asked), strict=True)
 
