@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
+import tensorflow as tf
 
 import pictures
 from tfx_explain.models import Model
@@ -63,3 +67,35 @@ def test_halves_are_those_of_every_other_step(model: Model) -> None:
         own = np.repeat(STEPS[half::2], 2)[None]
         _, alone = paths.inside(starts, ends, own, outputs, 1)
         np.testing.assert_allclose(alone.mean(axis=1)[0], pixels[0, half], rtol=1e-4, atol=1e-7)
+
+
+def in_two_ways(parsed: dict[str, tf.Tensor]) -> tf.Tensor:
+    """A model that reads a picture as it is, and laid flat at another scale."""
+    seen = pictures.decoded(parsed["image"])
+    flat = tf.reshape(seen * 2.0 - 1.0, [-1, pictures.SIZE**2])
+    return tf.reduce_mean(seen**2, [1, 2]) + tf.reduce_mean(flat**2, 1, keepdims=True) + parsed["age"][:, None]
+
+
+def as_colours(parsed: dict[str, tf.Tensor]) -> tf.Tensor:
+    """A model that makes three channels of a grey one, each with a mean of its own."""
+    seen = pictures.decoded(parsed["image"]) - tf.constant([0.4, 0.5, 0.6])
+    return tf.reduce_mean(seen**2, [1, 2, 3])[:, None] + parsed["age"][:, None]
+
+
+@pytest.mark.parametrize("score", [in_two_ways, as_colours])
+def test_columns_are_the_pixels_whatever_is_made_of_them(
+    tmp_path: Path, score: Callable[[dict[str, tf.Tensor]], tf.Tensor]
+) -> None:
+    model = load_model(pictures.save(tmp_path, score), output_space="raw")
+    inputs = model.inputs(rows_of(4, 0))
+    paths = model.paths(inputs, PLAYERS)
+    points = paths.enter(inputs)
+    made = paths.pictures(points, 1)
+    assert paths.picture(1) == made.shape[1:] == (pictures.SIZE, pictures.SIZE, 1)
+    np.testing.assert_allclose(made, pictures.pixels_of(4, 0) / np.float32(255.0), rtol=1e-6)
+    outputs, ends = np.zeros((1, 1), np.int64), np.array([[0.0, 1.0]])
+    of_players, pixels = paths.inside(points.take(np.array([0])), points.take(np.array([1])), STEPS[None], outputs, 1)
+    assert pixels.shape == (1, 2, pictures.SIZE**2, 1)
+    first, last = paths.values(points.take(np.array([0])), points.take(np.array([1])), ends, outputs)[0, :, 0]
+    # Of a quadratic, the midpoint rule with even and odd steps together is exact.
+    np.testing.assert_allclose(of_players.mean(axis=1).sum(), last - first, rtol=1e-4, atol=1e-5)

@@ -150,11 +150,15 @@ class _Trial:
         hoisted = rebuild(self.graph, self.imported, self.names, self.shapes, owners, self.owners)
         smooth = [i for i, port in enumerate(hoisted.graph.ports) if port.tensors[0] in self.beyond.output.smooth]
         _differentiate(hoisted, smooth, self.graph.ports, self.probe, what)
+        pictures, note = self._pictures(), note_on(rough, what)
+        movable = {name: owner for name, owner in owners.items() if _can_move(self.imported, name, self.shapes)}
+        # What is made of a picture may hold its pixels twice, as two copies of it do.
         floats: dict[str, tuple[Owner, ...]] = {
-            name: owner for name, owner in owners.items() if _can_move(self.imported, name, self.shapes)
+            name: owner for name, owner in movable.items() if owner[0] not in pictures
         }
         shapes = dict(self.shapes)
         slide(self.graph, self.imported, shapes, floats, self.tensors)
+        floats.update(movable)
         entries = {name for port in self.graph.ports for name in port.tensors}
         last = frontier_of(self.imported, self.graph.output, {*floats, *self.names}, entries)
         hoisted = rebuild(self.graph, self.imported, last or self.names, shapes, {**owners, **floats}, self.owners)
@@ -163,7 +167,6 @@ class _Trial:
             for number, (port, owner) in enumerate(zip(hoisted.graph.ports, hoisted.owners, strict=True))
             if port.tensors[0] in floats
         }
-        note, pictures = note_on(rough, what), self._pictures()
         return Cut(hoisted.graph, self.graph.ports, hoisted.kept, hoisted.enter, moving, pictures, note)
 
     def _pictures(self) -> dict[int, tuple[int, ...]]:
