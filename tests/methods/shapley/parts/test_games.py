@@ -104,3 +104,23 @@ def test_errors_of_one_context_are_known() -> None:
         values = (coalitions[:, 0] & coalitions[:, 1]) * 1.0 + (coalitions[:, :9].sum(axis=1) > 4)
         solved = design.solve(values[None, None, :, None], [[2.0]], [[0.0]])
         assert np.isfinite(solved.design_std_error).all()
+
+
+def test_values_come_in_the_order_of_contexts() -> None:
+    of = game(5)
+    context = of.context_of_block[np.arange(of.n_model_rows) // of.n_per_context]
+    assert (of.context_of_block != np.arange(16)).any()
+    answers = of.coalitions(0, of.n_model_rows)[:, :1] * (1.0 + context[:, None])
+    values, _ = of.solve(answers)
+    np.testing.assert_allclose(values[:, 0, 0], 1.0 + np.arange(16), rtol=1e-9)
+
+
+def test_errors_are_the_spread_between_pairs_of_contexts() -> None:
+    rng = np.random.default_rng(0)
+    found, feature, feature_error = rng.normal(size=(16, 5, 2)), np.array([3.0, -1.0]), np.array([0.5, 0.0])
+    values, errors = span_values(found, np.zeros_like(found), feature, feature_error, np.full(2, 1e-9))
+    pairs = (found[:8] + found[8:]) / 2
+    pairs -= pairs.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(values, pairs.mean(axis=0) + feature / 5, rtol=1e-9)
+    expected = np.square(pairs.std(axis=0, ddof=1)) / 8 + np.square(feature_error / 5)
+    np.testing.assert_allclose(errors, np.sqrt(expected), rtol=1e-9)
