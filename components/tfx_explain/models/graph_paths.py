@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -26,7 +26,7 @@ from tfx_explain.models.path_pieces import BoolArray, Call, Pieces, calls, check
 from tfx_explain.models.path_sums import ReferenceSums
 from tfx_explain.models.ports import port_value
 from tfx_explain.models.row_values import values_per_row
-from tfx_explain.models.tracing import traced
+from tfx_explain.models.tracing import Variants, traced_variants
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,9 +38,6 @@ _MAX_ROWS_OF_PIECES = 2**12
 _MAX_VALUES = 2**25
 # Outputs of a call: a backward pass each, after one forward pass.
 _MAX_COLUMNS = 8
-
-Variants = Mapping[bool, Callable[..., tf.Tensor]]
-"""A function compiled by XLA (True) and as TensorFlow sees fit (False)."""
 
 
 class GraphPaths:
@@ -67,14 +64,13 @@ class GraphPaths:
         self._compiles = can_compile_gradients(cut.graph)
         made = {compiled: PathCalls(cut.graph, self._moving, n_outputs, compiled) for compiled in (False, True)}
         self._values, self._steps, self._along, self._expected = (
-            {compiled: traced(getattr(run, name), jit_compile=compiled or None) for compiled, run in made.items()}
+            traced_variants({compiled: getattr(run, name) for compiled, run in made.items()})
             for name in ("values", "steps", "along", "expected")
         )
         self._inside = {
-            player: {
-                compiled: traced(functools.partial(run.inside, player=player), jit_compile=compiled or None)
-                for compiled, run in made.items()
-            }
+            player: traced_variants(
+                {compiled: functools.partial(run.inside, player=player) for compiled, run in made.items()}
+            )
             for player in cut.pictures
         }
 
@@ -243,7 +239,7 @@ class GraphPaths:
         with model_errors(self._what):
             ports = (self._ports[port] for port in self._fixed)
             fixed = [port_value(port, column) for port, column in zip(ports, ends.fixed, strict=True)]
-            given = (starts.moving, ends.moving, fixed, outputs, *steps)
+            given = (tf.constant(starts.moving), tf.constant(ends.moving), fixed, *map(tf.constant, (outputs, *steps)))
             if compiled and self._compiles:
                 try:
                     return np.asarray(variants[True](*given).numpy())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ParamSpec, TypeVar
 
 import tensorflow as tf
+
+Variants = Mapping[bool, Callable[..., tf.Tensor]]
+"""A function compiled by XLA (True) and as TensorFlow sees fit (False)."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,3 +34,36 @@ def traced(
     made = tf.function(function, autograph=False, input_signature=input_signature, jit_compile=jit_compile)
     made._omit_frequent_tracing_warning = True
     return made
+
+
+def traced_by_shapes(
+    function: Callable[..., tf.Tensor], *, jit_compile: bool | None = None
+) -> Callable[..., tf.Tensor]:
+    """The same for functions that are called over and over with tensors of few shapes.
+
+    TensorFlow takes longer to find the right trace than a small call takes; here a table has it. Ragged tensors, whose
+    types say more than a shape, go the usual way.
+
+    Args:
+      function: takes tensors, and lists of tensors.
+      jit_compile: see `traced`.
+    """
+    # A trace does not know what `functools.partial` has filled in.
+    made: tf.types.experimental.PolymorphicFunction = traced(lambda *args: function(*args), jit_compile=jit_compile)
+    known: dict[tuple[object, ...], Callable[..., tf.Tensor]] = {}
+
+    def call(*args: tf.Tensor | list[tf.Tensor]) -> tf.Tensor:
+        tensors = tf.nest.flatten(args)
+        if not all(isinstance(tensor, tf.Tensor) for tensor in tensors):
+            return made(*args)
+        key = tuple((tensor.dtype, *tensor.shape) for tensor in tensors)
+        if key not in known:
+            known[key] = made.get_concrete_function(*args)
+        return known[key](*args)
+
+    return call
+
+
+def traced_variants(functions: Variants) -> Variants:
+    """Both of them, `traced_by_shapes`."""
+    return {compiled: traced_by_shapes(run, jit_compile=compiled or None) for compiled, run in functions.items()}
