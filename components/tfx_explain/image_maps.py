@@ -21,6 +21,9 @@ def image_map(
 ) -> FloatArray:
     """(height, width) attribution of each pixel, the mean of its region, at the size of the row's image.
 
+    It is the map of what the model gets, stretched to that size: where the graph crops, pads or turns the image, pixels
+    are those of what comes of that. A row without an image has a map of the size that the model gets.
+
     Args:
       row: one explained row, as records hold it.
       prefix: of the method's columns.
@@ -51,20 +54,25 @@ def own_picture(row: pa.RecordBatch, feature: str, shape: tuple[int, ...]) -> np
       shape: (height, width) of an image of floats.
 
     Raises:
-      InputError: it cannot be read.
+      InputError: it cannot be read, or the row has none.
     """
     file = _file(row, feature)
     if file is not None:
         return decode_image(file)
-    pixels = column_or_nulls(row, feature).flatten().to_numpy(zero_copy_only=False).reshape(*shape[:2], -1)
-    pixels = pixels.astype(np.float64).mean(axis=2)
+    values = column_or_nulls(row, feature).flatten()
+    if not len(values) or _holds_files(values):
+        raise InputError(f"the row has no image `{feature}`.")
+    pixels = values.to_numpy(zero_copy_only=False).reshape(*shape[:2], -1).astype(np.float64).mean(axis=2)
     low, high = float(pixels.min()), float(pixels.max())
     grey = np.uint8(255 * (pixels - low) / ((high - low) or 1.0))
     return np.repeat(np.asarray(grey)[:, :, None], 3, axis=2)
 
 
 def _file(row: pa.RecordBatch, feature: str) -> bytes | None:
-    """The encoded image; None where it is floats."""
+    """The encoded image; None where it is floats, or missing or empty, which some models take for an image."""
     values = column_or_nulls(row, feature).flatten()
-    is_file = pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type)
-    return bytes(values[0].as_py()) if is_file and len(values) else None
+    return bytes(values[0].as_py()) or None if _holds_files(values) and len(values) else None
+
+
+def _holds_files(values: pa.Array) -> bool:
+    return bool(pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type))

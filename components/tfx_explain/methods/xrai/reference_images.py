@@ -12,6 +12,10 @@ from tfx_explain.models import FeatureSpec
 from tfx_explain.regions import Colour, picture_of_one_colour
 from tfx_explain.rows import column_or_nulls
 
+_NO_IMAGE = (
+    "no background row has an image `{}`, so `xrai` does not know what black and white ones are; raise `num_rows`."
+)
+
 
 def with_images(
     rows: pa.RecordBatch, spec: FeatureSpec, background: pa.RecordBatch, names: Sequence[Colour]
@@ -21,8 +25,8 @@ def with_images(
     Args:
       rows: one for each name.
       spec: of the image's feature.
-      background: rows with images: files are of the size and format of the first one, and black and white of floats
-        are the least and the largest of all.
+      background: rows with images: files are of the size and format of the first one, and black and white of numbers
+        are the least and the largest finite ones of all.
       names: `black` or `white`.
 
     Raises:
@@ -34,9 +38,12 @@ def with_images(
         files = [[picture_of_one_colour(_first(column, spec.name), name)] for name in names]
         images = pa.array(files, pa.large_list(pa.large_binary()))
     else:
-        floats = column.flatten().to_numpy(zero_copy_only=False)
-        ends = {"black": float(np.min(floats)), "white": float(np.max(floats))}
-        images = pa.array([[ends[name]] * spec.size for name in names], pa.large_list(pa.float32()))
+        pixels = column.flatten().to_numpy(zero_copy_only=False)
+        pixels = pixels[np.isfinite(pixels)] if pixels.dtype.kind == "f" else pixels
+        if not len(pixels):
+            raise ConfigError(_NO_IMAGE.format(spec.name))
+        ends = {"black": pixels.min(), "white": pixels.max()}
+        images = pa.array([[ends[name]] * spec.size for name in names], pa.large_list(column.type.value_type))
     columns = dict(zip(rows.schema.names, rows.columns, strict=True))
     columns[spec.name] = images
     return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
@@ -45,5 +52,5 @@ def with_images(
 def _first(column: pa.Array, name: str) -> bytes:
     flat = column.flatten()
     if not len(flat):
-        raise ConfigError(f"no background row has an image `{name}`, so `xrai` does not know how large black ones are.")
+        raise ConfigError(_NO_IMAGE.format(name))
     return bytes(flat[0].as_py())
