@@ -117,14 +117,18 @@ def test_what_is_no_image_is_refused(
 
 
 def test_files_that_are_no_image_are_dead_letters(tmp_path: Path, model: str) -> None:
+    larger = pictures.png(pictures.pixels_of(1, 9, 2 * pictures.SIZE)[0])
+
     def rows(n: int, seed: int) -> list[dict[str, Any]]:
         made = pictures.make_rows(n, seed)
-        return made if seed == 0 else [*made, {**made[0], "image": made[0]["image"][:40]}, {**made[1], "image": b""}]
+        files = [made[0]["image"][:40], b"", larger] if seed else []
+        # They come first, where models are tried before the job.
+        return [*({**made[0], "image": file} for file in files), *made]
 
     examples = worlds.write_splits(tmp_path / "examples", rows, 32, N)
     made = explained(tmp_path / "out", model, examples, {**CONFIG, "max_failed_fraction": 0.5})
     assert made.manifest["counts"]["eval"]["explained"] == N
-    assert len(made.dead_letters()) == 2
+    assert len(made.dead_letters()) == 3
 
 
 def test_more_figures_than_memory_holds_are_refused(

@@ -20,6 +20,7 @@ from tfx_explain.methods.method import Accumulated, Contributed, Result, SliceRo
 from tfx_explain.methods.path_gradients.model_paths import paths_of, starts_of
 from tfx_explain.methods.path_gradients.references import References
 from tfx_explain.methods.path_gradients.rows import AskedSide, PathEstimates
+from tfx_explain.methods.refusals import refused_rows
 from tfx_explain.models import Inputs, Model
 from tfx_explain.models.path_gradients import Paths, Points
 from tfx_explain.part_records import PartsOf
@@ -57,8 +58,11 @@ class PathMethod:
         first = next(iter(rows.splits.values()))
         for model in models:
             good = np.setdiff1d(np.arange(first.num_rows), list(model.row_errors(first)))[:_N_TRIED]
-            if len(good):
-                inputs = model.inputs(take_rows(first, good))
+            tried = take_rows(first, good)
+            # No tensor is made of a row that the model refuses, as of a damaged picture.
+            taken = np.setdiff1d(np.arange(len(good)), list(refused_rows([model], tried)))
+            if len(taken):
+                inputs = model.inputs(take_rows(tried, taken))
                 self.check_paths(model.paths(inputs, features_of(model, self.context.players)), model)
 
     def check_paths(self, paths: Paths, model: Model) -> None:
