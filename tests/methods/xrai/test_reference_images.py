@@ -8,9 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+import pictures
 from tfx_explain.errors import ConfigError
 from tfx_explain.methods.xrai.reference_images import with_images
 from tfx_explain.models import FeatureSpec
+from tfx_explain.regions import decode_image
 
 SPEC = FeatureSpec("image", "float32", "dense", (2, 1))
 
@@ -38,3 +40,13 @@ def test_a_background_without_images_is_refused(values: list[Any]) -> None:
     rows = batch(values, pa.float32())
     with pytest.raises(ConfigError, match="no background row has an image `image`"):
         with_images(rows.slice(0, 1), SPEC, rows, ("black",))
+
+
+def test_the_first_file_that_is_not_empty_says_how_large_images_are() -> None:
+    file = pictures.png(pictures.pixels_of(1, 0)[0])
+    spec = FeatureSpec("image", "string", "dense")
+    rows = batch([None, [b""], [file]], pa.large_binary())
+    (made,) = with_images(rows.slice(0, 1), spec, rows, ("white",)).column("image").to_pylist()
+    assert (decode_image(made[0]) == np.full((pictures.SIZE, pictures.SIZE, 3), 255)).all()
+    with pytest.raises(ConfigError, match="no background row has an image `image`"):
+        with_images(rows.slice(0, 1), spec, rows.slice(0, 2), ("white",))

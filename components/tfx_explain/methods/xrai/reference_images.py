@@ -25,8 +25,8 @@ def with_images(
     Args:
       rows: one for each name.
       spec: of the image's feature.
-      background: rows with images: files are of the size and format of the first one, and black and white of numbers
-        are the least and the largest finite ones of all.
+      background: rows with images: files are of the size and format of the first one with any bytes, and black and
+        white of numbers are the least and the largest finite ones of all.
       names: `black` or `white`.
 
     Raises:
@@ -50,7 +50,7 @@ def with_images(
 
 
 def _first(column: pa.Array, name: str) -> bytes:
-    flat = column.flatten()
-    if not len(flat):
+    found = next(filter(None, column.flatten().to_pylist()), None)
+    if found is None:
         raise ConfigError(_NO_IMAGE.format(name))
-    return bytes(flat[0].as_py())
+    return bytes(found)
