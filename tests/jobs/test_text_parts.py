@@ -176,3 +176,19 @@ def test_spans_behind_the_place_where_the_model_cuts_are_unseen(examples: str, t
     np.testing.assert_array_equal(table["seen"], is_seen)
     assert (table.loc[~is_seen, ["attribution", "std_error"]] == 0).all(axis=None)
     assert (table.loc[is_seen, "attribution"] != 0).any()
+
+
+def test_a_text_of_a_hundred_thousand_words_has_fewer_longer_spans(tmp_path: Path) -> None:
+    long = b"well " * 60_000 + b"good " + b"bad, " * 40_000
+
+    def rows(n: int, seed: int) -> list[dict[str, Any]]:
+        return [*rows_of(n - 1, seed), {"review": long, "stars": 0.0, "id": n - 1}]
+
+    examples = worlds.write_splits(tmp_path / "examples", rows, 9, 9)
+    made = explained(tmp_path / "made", examples, alone)
+    parts = made.parts("review")
+    of_long = parts[parts["example_id"].astype(int) == 8]
+    assert len(made.attributions()) == 9
+    assert of_long["stop"].max() == len(long)
+    assert 4 <= len(of_long) <= 8
+    assert of_long["attribution"].sum() == pytest.approx(known(long), rel=1e-6)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tfx_explain.errors import InputError
 from tfx_explain.regions import spans
-from tfx_explain.regions.spans import Splitter, spoken
+from tfx_explain.regions.spans import Splitter, most_parts, spoken
 
 SPLITTERS = [
     Splitter("word"),
@@ -74,7 +74,7 @@ def test_sentences_and_paragraphs() -> None:
 
 
 def test_neighbours_are_taken_together_where_there_are_too_many() -> None:
-    text = b"word " * 100_000
+    text = b"word " * 6_000
     lengths = np.diff(Splitter("word", max_parts=128).split(text), axis=1)
     assert len(lengths) == 128
     assert lengths.sum() == len(text)
@@ -100,3 +100,21 @@ def test_a_pattern_that_takes_too_long_is_one_sentence(monkeypatch: pytest.Monke
 )
 def test_what_a_span_says(span: bytes, expected: str) -> None:
     assert spoken(span) == expected
+
+
+@pytest.mark.parametrize("n_bytes", [1, 1_000, 2**15, 2**17, 2**17 + 1, 600_000, 20_000_000, 2**31])
+def test_what_is_read_of_a_text_stays_bounded(n_bytes: int) -> None:
+    n_parts = most_parts(n_bytes)
+    assert n_parts >= 2
+    n_texts = min(max(32 * n_parts, 1_024), 2**n_parts)
+    assert n_texts * n_bytes <= max(2**27, 4 * n_bytes)
+    assert n_bytes > 2**15 or n_parts >= 128
+
+
+def test_long_texts_are_covered_by_fewer_spans() -> None:
+    text = b"word " * 100_000
+    spans = Splitter().split(text)
+    assert len(spans) == most_parts(len(text))
+    assert spans[0, 0] == 0
+    assert spans[-1, 1] == len(text)
+    assert (spans[1:, 0] == spans[:-1, 1]).all()

@@ -125,6 +125,8 @@ def explain_examples(
     kept = kept.without(whole.prediction_errors(plan))
     counts: dict[str, int] = {}
     for key, explainer in explainers.items():
+        if not kept.batch.rows.num_rows:
+            break
         result = explainer.explain(kept.batch, plan, kept.lent)
         kept = kept.without(result.errors)
         kept.found[key], kept.lent[key] = result.sides, result.lent

@@ -36,6 +36,12 @@ _BREAKS = {
 }
 
 
+# Of all texts that a model reads for one row: 128 MiB.
+_MOST_BYTES = 2**27
+_TEXTS_PER_SPAN = 32
+_FEW_SPANS = 10
+
+
 @dataclass(frozen=True)
 class Splitter:
     """How texts are cut into spans.
@@ -44,7 +50,8 @@ class Splitter:
       unit: what a span starts with: a word by the default boundaries of Unicode, where scripts without spaces have one
         per character or syllable; a sentence; a paragraph; or a match of `pattern`.
       pattern: a regular expression, as the package `regex` reads it.
-      max_parts: a text of more has neighbours taken together, as evenly as can be.
+      max_parts: a text of more has neighbours taken together, as evenly as can be; so has a text of many bytes, see
+        `most_parts`.
     """
 
     unit: Unit = "word"
@@ -72,7 +79,8 @@ class Splitter:
             return np.zeros((0, 2), np.int64)
         codes = np.frombuffer(decoded.encode("utf-32-le", "surrogatepass"), np.uint32)
         starts = self._matches(decoded) if self.pattern is not None else _telling_starts(decoded, codes, self.unit)
-        kept = starts[np.arange(min(self.max_parts, len(starts))) * len(starts) // min(self.max_parts, len(starts))]
+        n_parts = min(self.max_parts, len(starts), most_parts(len(text)))
+        kept = starts[np.arange(n_parts) * len(starts) // n_parts]
         kept[0] = 0
         bounds = np.append(_first_bytes(codes)[kept], len(text))
         return np.stack([bounds[:-1], bounds[1:]], axis=1)
@@ -88,6 +96,15 @@ class Splitter:
                 f"{len(decoded)} characters; write one that does not try so many ways."
             ) from error
         return np.array(starts or [0], np.int64)
+
+
+def most_parts(n_bytes: int) -> int:
+    """How many spans of a text of so many bytes can be told apart while all that a model reads for it stays bounded.
+
+    Some 32 texts are made for each span, or all subsets of few spans.
+    """
+    n_texts = _MOST_BYTES // max(n_bytes, 1)
+    return n_texts // _TEXTS_PER_SPAN if n_texts >= 2**_FEW_SPANS else max(n_texts, 4).bit_length() - 1
 
 
 def spoken(span: bytes) -> str:
