@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 import pictures
-from tfx_explain.errors import ConfigError
+from tfx_explain.errors import ConfigError, UnreadableImageError
 from tfx_explain.methods.xrai.reference_images import with_images
 from tfx_explain.models import FeatureSpec
 from tfx_explain.regions import decode_image
@@ -50,3 +50,10 @@ def test_the_first_file_that_is_not_empty_says_how_large_images_are() -> None:
     assert (decode_image(made[0]) == np.full((pictures.SIZE, pictures.SIZE, 3), 255)).all()
     with pytest.raises(ConfigError, match="no background row has an image `image`"):
         with_images(rows.slice(0, 1), spec, rows.slice(0, 2), ("white",))
+
+
+def test_an_image_that_cannot_be_read_is_named() -> None:
+    spec = FeatureSpec("image", "string", "dense")
+    rows = batch([[b"iVBORw0K"]], pa.large_binary())
+    with pytest.raises(UnreadableImageError, match=r"like the first `image` of the background \(An image of 8 bytes"):
+        with_images(rows, spec, rows, ("white",))

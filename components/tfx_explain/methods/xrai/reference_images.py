@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from tfx_explain.errors import ConfigError
+from tfx_explain.errors import ConfigError, UnreadableImageError
+from tfx_explain.methods.refusals import said
 from tfx_explain.models import FeatureSpec
 from tfx_explain.regions import Colour, picture_of_one_colour
 from tfx_explain.rows import column_or_nulls
@@ -35,7 +36,14 @@ def with_images(
     """
     column = column_or_nulls(background, spec.name)
     if spec.dtype == "string":
-        files = [[picture_of_one_colour(_first(column, spec.name), name)] for name in names]
+        first = _first(column, spec.name)
+        try:
+            files = [[picture_of_one_colour(first, name)] for name in names]
+        except UnreadableImageError as error:
+            raise UnreadableImageError(
+                f"`xrai` cannot make images of one colour like the first `{spec.name}` of the background "
+                f"({said(error)}); use `shapley`."
+            ) from error
         images = pa.array(files, pa.large_list(pa.large_binary()))
     else:
         pixels = column.flatten().to_numpy(zero_copy_only=False)
