@@ -26,6 +26,8 @@ MAX_CALL_BYTES = 128 * 2**20
 # Of a row in a call of its own.
 MAX_ROW_BYTES = 2**30
 _STRING_BYTES = 24
+# Of a call, as calls are filled up with copies: of these rows a single one takes longer than what a call costs besides.
+_LARGE_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ def calls_of(sizes: FloatArray, n_rows: int) -> list[tuple[IntArray, int]]:
     if not len(sizes) or sizes.max() * n_rows <= MAX_CALL_BYTES:
         return [(np.arange(len(sizes)), n_rows)]
     fitting = np.maximum(MAX_CALL_BYTES / np.maximum(sizes, 1.0), 1.0)
-    per_call = np.where(fitting >= n_rows, n_rows, 2 ** np.floor(np.log2(fitting))).astype(np.int64)
+    few = np.minimum(2 ** np.floor(np.log2(fitting)), _LARGE_ROWS)
+    per_call = np.where(fitting >= n_rows, n_rows, few).astype(np.int64)
     return [(np.flatnonzero(per_call == size), size) for size in sorted(set(per_call.tolist()), reverse=True)]
 
 
