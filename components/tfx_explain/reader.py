@@ -382,8 +382,8 @@ class ExplanationReader:
         """What is inside a feature of each explained row: regions of an image, spans of a text, windows of a series.
 
         Args:
-          feature: that the method looked inside.
-          method: one of `methods`; None = the first one.
+          feature: that a method looked inside.
+          method: one of `methods`; None = the first one that looked inside it.
           split: one of the explained splits; all of them when None.
           output: one of `outputs`; may be left out when there is one.
 
@@ -395,7 +395,7 @@ class ExplanationReader:
         Raises:
           InputError: the method did not look inside the feature; also as of `attributions`.
         """
-        prefix, of = self._parts_of(feature, method)
+        prefix, _, of = self._parts_of(feature, method)
         output = self._one_output(output)
         frames = [
             part_frame(batch, prefix, feature, of, self.outputs, output) for batch in self.attribution_batches(split)
@@ -418,25 +418,21 @@ class ExplanationReader:
 
         Args:
           row: its `example_id`.
-          feature: the image; may be left out where the method looks inside one feature.
-          method: one of `methods`; None = the first one.
+          feature: the image; may be left out where there is one.
+          method: one of `methods`; None = the first one that looked inside it.
           output: one of `outputs`; may be left out when there is one.
           split: one of the explained splits; all of them when None.
 
         Raises:
           InputError: there is no such row, or nothing is known of regions of its image; also as of `parts`.
         """
-        layout = RecordLayout.of(self.manifest)
-        layout.prefix(method)
-        inside = layout.parts.get(method or next(iter(layout.methods), ""), {})
-        chosen = feature if feature is not None or len(inside) != 1 else next(iter(inside))
-        prefix, of = self._parts_of(chosen or "", method)
+        prefix, feature, of = self._parts_of(feature, method, has_maps=True)
         output = self._one_output(output)
         for batch in self.attribution_batches(split):
             ids = [records.text(value) for value in batch.column(tables.EXAMPLE_ID).flatten().to_pylist()]
             if row in ids:
                 one = batch.slice(ids.index(row), 1)
-                return image_map(one, prefix, chosen or "", of, self.outputs, output)
+                return image_map(one, prefix, feature, of, self.outputs, output)
         raise InputError(f"{self.uri} has no explained row with the id `{row}`; `attributions` lists them.")
 
     def words(
@@ -454,8 +450,8 @@ class ExplanationReader:
         model does not see are left out.
 
         Args:
-          feature: a text that the method looked inside.
-          method: one of `methods`; None = the first one.
+          feature: a text that a method looked inside.
+          method: one of `methods`; None = the first one that looked inside it.
           split: one of the explained splits; all of them when None.
           output: one of `outputs`; may be left out when there is one.
           min_examples: words of fewer rows are left out.
@@ -467,7 +463,7 @@ class ExplanationReader:
         Raises:
           InputError: the method did not look inside the feature, or it is no text; also as of `attributions`.
         """
-        prefix, of = self._parts_of(feature, method)
+        prefix, _, of = self._parts_of(feature, method)
         if of.kind != "spans":
             raise InputError(f"`{feature}` is no text: its parts are {of.kind}; use `parts`.")
         output, weight_key = self._one_output(output), self.manifest["config"].get("example_weight_key")
@@ -479,16 +475,30 @@ class ExplanationReader:
             add_words(sums, parts, rows, column_or_nulls(batch, feature), weights)
         return pd.DataFrame(sums.result(min_examples))
 
-    def _parts_of(self, feature: str, method: str | None) -> tuple[str, PartsOf]:
-        """What a method's columns begin with, and what the parts are that it looked at inside a feature."""
+    def _parts_of(self, feature: str | None, method: str | None, *, has_maps: bool = False) -> tuple[str, str, PartsOf]:
+        """What columns begin with, the feature, and what its parts are: of the first method that looked inside it.
+
+        Args:
+          feature: None = the only one.
+          method: None = any.
+          has_maps: whether only parts with label maps are asked for.
+        """
         layout = RecordLayout.of(self.manifest)
-        prefix = layout.prefix(method)
-        inside = layout.parts.get(method or next(iter(layout.methods), ""), {})
-        if feature not in inside:
-            there = [f"`{name}` by {of_method}" for of_method, of in layout.parts.items() for name in of]
-            cure = f"it does of {', '.join(there)}" if there else "use a method that looks inside features"
-            raise InputError(f"{self.uri} does not say what is inside `{feature}`; {cure}.")
-        return prefix, inside[feature]
+        layout.prefix(method)
+        there = [(of_method, name) for of_method in layout.methods for name in layout.parts.get(of_method, {})]
+        asked = [
+            (of_method, name) for of_method, name in there if method in (None, of_method) and feature in (None, name)
+        ]
+        found = [pair for pair in asked if layout.parts[pair[0]][pair[1]].has_maps or not has_maps] or asked
+        listed = ", ".join(f"`{name}` by {of_method}" for of_method, name in there)
+        if not found:
+            what = "a feature" if feature is None else f"`{feature}`"
+            cure = f"it does of {listed}" if there else "use a method that looks inside features"
+            raise InputError(f"{self.uri} does not say what is inside {what}; {cure}.")
+        if len({name for _, name in found}) > 1:
+            raise InputError(f"{self.uri} says what is inside several features; name one of {listed}.")
+        of_method, name = found[0]
+        return layout.prefix(of_method), name, layout.parts[of_method][name]
 
     def dead_letters(self) -> pd.DataFrame:
         """The rows that could not be explained: `reason`, `split` and `record`; see `tables.OTHER_FILES`."""

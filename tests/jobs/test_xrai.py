@@ -12,7 +12,7 @@ import tensorflow as tf
 import pictures
 import tfx_explain
 import worlds
-from tfx_explain.errors import ConfigError
+from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.methods.xrai import method
 from tfx_explain.reader import ExplanationReader
 
@@ -55,6 +55,17 @@ def density(explanation: ExplanationReader) -> np.ndarray:
     """(N, SIZE, SIZE) attribution of each pixel, rows in the order of their ids."""
     ids = sorted(explanation.attributions()["example_id"])
     return np.stack([explanation.image_map(row, feature="image") for row in ids])
+
+
+def test_the_method_that_looked_inside_is_found(tmp_path: Path, model: str, examples: str) -> None:
+    both = explained(tmp_path / "out", model, examples, {**CONFIG, "methods": ["shapley", *CONFIG["methods"]]})
+    assert both.parts("image").equals(both.parts("image", method="xrai"))
+    row = both.attributions()["example_id"][0]
+    assert np.array_equal(both.image_map(row), both.image_map(row, feature="image", method="xrai"))
+    with pytest.raises(InputError, match="not say what is inside `age`; it does of `image` by xrai"):
+        both.parts("age")
+    with pytest.raises(InputError, match="not say what is inside `image`; it does of `image` by xrai"):
+        both.parts("image", method="shapley")
 
 
 def test_regions_lie_where_the_model_looks(explanation: ExplanationReader) -> None:
