@@ -13,7 +13,7 @@ import worlds
 from tfx_explain import InputError, load, records, storage, tables
 from tfx_explain.attribution_records import MethodFigures, RecordLayout, attribution_batch, attribution_frames
 from tfx_explain.methods.background import feature_distances
-from tfx_explain.reader import attributions_root
+from tfx_explain.record_reader import attributions_root
 from tfx_explain.report.text import cell
 
 

@@ -106,6 +106,13 @@ class RecordLayout:
         every = ATTRIBUTION_RECORDS.names(self.players, baseline=self.has_baseline, methods=self.methods)
         return frozenset([*every, *of_parts])
 
+    def describe_parts(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """What parts are, as the manifest has it; `parts_of` reads it."""
+        return {
+            method: {feature: of.describe() for feature, of in features.items()}
+            for method, features in self.parts.items()
+        }
+
     def prefix(self, method: str | None) -> str:
         """What the columns of a method begin with; of the first one where it is None.
 

@@ -136,11 +136,7 @@ def check_manifest(uri: str, manifest: Manifest) -> None:
         raise _unusable(uri, "`counts` must hold the explained rows of each split")
     if not all(_is_finite(value) for value in manifest["base_values"].values()):
         raise _unusable(uri, "`base_values` must hold numbers")
-    methods = list(attributing_methods(manifest))
-    if (methods and not _are_names(methods)) or not set(methods) <= set(manifest["method"]):
-        raise _unusable(uri, f"`{ATTRIBUTION_METHODS}` must name methods that were computed, each once")
-    if not _are_parts(manifest.get(PARTS, {}), set(methods), set(players)):
-        raise _unusable(uri, f"`{PARTS}` must say of methods that attribute, and of players, what parts are")
+    _check_methods(uri, manifest)
     if not all(_is_finite(manifest["completeness_gap"].get(name)) for name in ("max_abs", "max_relative")):
         raise _unusable(uri, "`completeness_gap` must hold numbers")
     slices = [one for part in ("included", "too_small") for one in manifest["slices"][part]]
@@ -168,6 +164,15 @@ def _unusable(uri: str, why: str) -> InputError:
 
 def _are_names(values: Sequence[object]) -> bool:
     return all(isinstance(value, str) for value in values) and len(set(values)) == len(values)
+
+
+def _check_methods(uri: str, manifest: Manifest) -> None:
+    """The part of `check_manifest` that is about methods of attributions."""
+    methods = list(attributing_methods(manifest))
+    if (methods and not _are_names(methods)) or not set(methods) <= set(manifest["method"]):
+        raise _unusable(uri, f"`{ATTRIBUTION_METHODS}` must name methods that were computed, each once")
+    if not _are_parts(manifest.get(PARTS, {}), set(methods), set(manifest["players"])):
+        raise _unusable(uri, f"`{PARTS}` must say of methods that attribute, and of players, what parts are")
 
 
 def _are_parts(entry: object, methods: Collection[str], players: Collection[str]) -> bool:

@@ -39,10 +39,7 @@ def describe_run(request: ExplainRequest, run: JobResults, seconds: float) -> di
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "method": run.methods,
         tables.ATTRIBUTION_METHODS: list(run.gaps),
-        PARTS: {
-            method: {feature: of.describe() for feature, of in features.items()}
-            for method, features in request.layout.parts.items()
-        },
+        PARTS: request.layout.describe_parts(),
         "config": json.loads(config.to_json()),
         "model": _model(request, model, run.looks_like_probabilities),
         "baseline_model": _baseline(request),
