@@ -14,30 +14,20 @@ from tfx_explain.regions.spans import Unit
 DELETE = "delete"
 
 
-class TextPartsConfig(Part):
-    """Shapley values of the spans of a text, through the model's own reading of the whole string."""
+class PartsConfig(Part):
+    """How many parts of a feature there are at most, and how many model rows they take."""
 
-    unit: Unit = Field("word", description="what a span starts with; punctuation and spaces behind it belong to it")
-    pattern: str | None = Field(
-        None, min_length=1, description="with `unit: pattern`, the regular expression whose matches start spans"
-    )
-    absent: str = Field(
-        DELETE,
-        min_length=1,
-        description="`delete`, or the token that runs of absent spans become; where all are absent, and in the whole "
-        "background, the text is empty or that token",
-    )
-    max_parts: int = Field(128, ge=1, le=512, description="neighbours of a text of more spans are taken together")
+    max_parts: int = Field(128, ge=1, le=512, description="neighbours of a feature of more parts are taken together")
     model_rows: Literal["auto"] | int = Field(
         "auto",
-        description="about how many model rows the spans of a row take: 32 per span and at least 1,024, or this many",
+        description="about how many model rows the parts of a row take: 32 per part and at least 1,024, or this many",
     )
     num_contexts: int = Field(
         16,
         ge=8,
         le=32,
-        description="of the other features, in which the spans of a row are looked at: so many of them present, the "
-        "others from a row of the background; without effect on a model that reads the text alone",
+        description="of the other features, in which the parts of a row are looked at: so many of them present, the "
+        "others from a row of the background; without effect on a model that reads this feature alone",
     )
 
     @field_validator("model_rows")
@@ -53,6 +43,21 @@ class TextPartsConfig(Part):
         if num_contexts % 2:
             raise ValueError("`num_contexts` is even: contexts come in pairs, of which one has what the other has not")
         return num_contexts
+
+
+class TextPartsConfig(PartsConfig):
+    """Shapley values of the spans of a text, through the model's own reading of the whole string."""
+
+    unit: Unit = Field("word", description="what a span starts with; punctuation and spaces behind it belong to it")
+    pattern: str | None = Field(
+        None, min_length=1, description="with `unit: pattern`, the regular expression whose matches start spans"
+    )
+    absent: str = Field(
+        DELETE,
+        min_length=1,
+        description="`delete`, or the token that runs of absent spans become; where all are absent, and in the whole "
+        "background, the text is empty or that token",
+    )
 
     @model_validator(mode="after")
     def _one_unit(self) -> Self:

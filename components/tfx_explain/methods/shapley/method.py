@@ -20,7 +20,7 @@ from tfx_explain.methods.context import FirstRows, JobContext, Sample, features_
 from tfx_explain.methods.method import Accumulated, Contributed, Result, SliceRows
 from tfx_explain.methods.shapley.background import ShapleyPlan
 from tfx_explain.methods.shapley.designs import shapley_design, uses_surrogate
-from tfx_explain.methods.shapley.parts.inside import Insides, check_texts, parts_of
+from tfx_explain.methods.shapley.parts.inside import Insides, check_parts, parts_of
 from tfx_explain.methods.shapley.parts.seen import probe_of
 from tfx_explain.methods.shapley.pilot import N_PILOT, pilot_budget
 from tfx_explain.methods.shapley.row_explainer import RowExplainer
@@ -61,7 +61,7 @@ class Shapley:
 
     def check(self, rows: FirstRows, models: Sequence[Model]) -> None:
         """Refuses estimators that cannot work with this budget and these players, and parts of what is no text."""
-        check_texts(self.context, rows, models)
+        check_parts(self.context, rows, models)
         n_background = self.context.config.background.num_rows
         shapley_design(self.context.config, len(self.context.players), np.full(n_background, 1 / n_background))
 

@@ -9,8 +9,9 @@ import pytest
 
 from tfx_explain.config.parts import TextPartsConfig
 from tfx_explain.methods.shapley.parts.contexts import Contexts
-from tfx_explain.methods.shapley.parts.designs import SpanDesigns
-from tfx_explain.methods.shapley.parts.jobs import SpanGame, span_values
+from tfx_explain.methods.shapley.parts.designs import PartDesigns
+from tfx_explain.methods.shapley.parts.games import PartsGame, part_values
+from tfx_explain.methods.shapley.parts.texts import TextValues
 from tfx_explain.regions.spans import Splitter
 from tfx_explain.regions.texts import SpanTexts
 
@@ -45,13 +46,13 @@ def truth() -> npt.NDArray[np.float64]:
     return total
 
 
-def game(row_hash: int, n_contexts: int = 16, spans: npt.NDArray[np.int64] = SPANS) -> SpanGame:
+def game(row_hash: int, n_contexts: int = 16, spans: npt.NDArray[np.int64] = SPANS) -> PartsGame:
     contexts = Contexts.draw(0, row_hash, N_OTHERS, WEIGHTS, n_contexts)
-    design = SpanDesigns(TextPartsConfig(), 0).design(len(spans), len(contexts), row_hash)
-    return SpanGame(0, SpanTexts.of(TEXT, spans, b""), contexts, design)
+    design = PartDesigns(TextPartsConfig(), 0).design(len(spans), len(contexts), row_hash)
+    return PartsGame(0, TextValues(SpanTexts.of(TEXT, spans, b"")), contexts, design)
 
 
-def per_context(of: SpanGame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def per_context(of: PartsGame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     context = of.context_of_block[np.arange(of.n_model_rows) // of.n_per_context]
     coalitions = of.coalitions(0, of.n_model_rows)
     return of.solve(output(coalitions, of.contexts.present[context], of.contexts.background[context])[:, None])
@@ -59,7 +60,7 @@ def per_context(of: SpanGame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.f
 
 def test_estimates_are_right_on_average_and_their_errors_cover_them() -> None:
     expected = truth()
-    found = [span_values(*per_context(game(row)), expected.sum()[None], NO_ERROR, FLOOR) for row in range(400)]
+    found = [part_values(*per_context(game(row)), expected.sum()[None], NO_ERROR, FLOOR) for row in range(400)]
     values = np.array([of_row[:, 0] for of_row, _ in found])
     errors = np.array([of_row[:, 0] for _, of_row in found])
     np.testing.assert_allclose(values.sum(axis=1), expected.sum(), atol=1e-12)
@@ -91,7 +92,7 @@ def test_a_model_of_a_text_alone_has_one_context() -> None:
 @pytest.mark.parametrize("n_contexts", [1, 8, 32])
 @pytest.mark.parametrize("n_spans", [2, 13, 60, 61, 512])
 def test_each_context_is_a_block(model_rows: str | int, n_contexts: int, n_spans: int) -> None:
-    designs = SpanDesigns(TextPartsConfig(model_rows=model_rows), 0)
+    designs = PartDesigns(TextPartsConfig(model_rows=model_rows), 0)
     design = designs.design(n_spans, n_contexts, 3)
     assert design.background_index.shape == (n_contexts, 1)
     assert sorted(design.background_index[:, 0]) == list(range(n_contexts))
@@ -99,7 +100,7 @@ def test_each_context_is_a_block(model_rows: str | int, n_contexts: int, n_spans
 
 def test_errors_of_one_context_are_known() -> None:
     for n_spans in (30, 61, 200):
-        design = SpanDesigns(TextPartsConfig(model_rows=64), 0).design(n_spans, 1, 0)
+        design = PartDesigns(TextPartsConfig(model_rows=64), 0).design(n_spans, 1, 0)
         coalitions = design.coalitions[0]
         values = (coalitions[:, 0] & coalitions[:, 1]) * 1.0 + (coalitions[:, :9].sum(axis=1) > 4)
         solved = design.solve(values[None, None, :, None], [[2.0]], [[0.0]])
@@ -118,7 +119,7 @@ def test_values_come_in_the_order_of_contexts() -> None:
 def test_errors_are_the_spread_between_pairs_of_contexts() -> None:
     rng = np.random.default_rng(0)
     found, feature, feature_error = rng.normal(size=(16, 5, 2)), np.array([3.0, -1.0]), np.array([0.5, 0.0])
-    values, errors = span_values(found, np.zeros_like(found), feature, feature_error, np.full(2, 1e-9))
+    values, errors = part_values(found, np.zeros_like(found), feature, feature_error, np.full(2, 1e-9))
     pairs = (found[:8] + found[8:]) / 2
     pairs -= pairs.mean(axis=1, keepdims=True)
     np.testing.assert_allclose(values, pairs.mean(axis=0) + feature / 5, rtol=1e-9)

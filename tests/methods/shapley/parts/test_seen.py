@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
-from tfx_explain.methods.shapley.parts.calls import TextCalls
+from tfx_explain.methods.shapley.parts.calls import PartCalls
 from tfx_explain.methods.shapley.parts.contexts import Contexts
 from tfx_explain.methods.shapley.parts.seen import Sight, probe_of
 from tfx_explain.models import Inputs
@@ -31,7 +31,7 @@ class Scored:
 
 def n_seen(score: Score) -> int:
     both = {"text": np.array([TEXT, b""], object), "other": np.array([1, 0])}
-    calls = TextCalls(Scored(score), "text", [["other"]], Inputs(2, both), 1)
+    calls = PartCalls(Scored(score), "text", [["other"]], Inputs(2, both), 1)
     sight = Sight(calls, np.zeros((1, 1), np.int64), np.full((1, 1), 1e-9), b"bad new")
     contexts = Contexts(np.array([[True], [False]]), np.zeros(2, np.int64))
     spans = Splitter("word").split(TEXT)

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.methods.shapley.parts.contexts import Contexts
-from tfx_explain.methods.shapley.parts.jobs import SpanGame
+from tfx_explain.methods.shapley.parts.games import PartsGame
 from tfx_explain.models import Inputs, Model
 from tfx_explain.models.call_bytes import MAX_CALL_BYTES
-from tfx_explain.models.features import Column, Ragged, take_rows
+from tfx_explain.models.features import Column, Ragged, concat_rows, take_rows
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -23,18 +23,18 @@ _ROWS_PER_CALL = 8_192
 
 
 class _Stretch(NamedTuple):
-    game: SpanGame
+    game: PartsGame
     start: int
     stop: int
 
 
 @dataclass(frozen=True, eq=False)
-class TextCalls:
-    """Rows whose text, and other features, are present or absent as games ask for.
+class PartCalls:
+    """Rows of which a feature's parts, and other features, are present or absent as games ask for.
 
     Attributes:
       model: that is asked.
-      feature: the text.
+      feature: that is looked into.
       others: features of each other player that the model reads.
       rows: n rows, then those of the background.
       n_rows: n.
@@ -49,11 +49,11 @@ class TextCalls:
     @classmethod
     def of(
         cls, model: Model, feature: str, others: Sequence[Sequence[str]], rows: Inputs, background: Inputs
-    ) -> TextCalls:
+    ) -> PartCalls:
         """The same, from rows and background."""
         return cls(model, feature, others, rows.followed_by(background), len(rows))
 
-    def values(self, games: Sequence[SpanGame], outputs: IntArray) -> FloatArray:
+    def values(self, games: Sequence[PartsGame], outputs: IntArray) -> FloatArray:
         """(N, c) outputs of all model rows of all games, one game after the other.
 
         Args:
@@ -63,20 +63,50 @@ class TextCalls:
         found = []
         for stretches in _in_calls(games):
             rows = np.repeat([part.game.row for part in stretches], [part.stop - part.start for part in stretches])
-            texts = [part.game.texts.texts(part.game.coalitions(part.start, part.stop)) for part in stretches]
-            contexts = [part.game.contexts.take(_contexts(part)) for part in stretches]
-            predicted = self.predict(rows, np.concatenate(texts), Contexts.joined(contexts))
+            made = [part.game.values.column(part.game.coalitions(part.start, part.stop)) for part in stretches]
+            contexts = Contexts.joined([part.game.contexts.take(_contexts(part)) for part in stretches])
+            has_gone = np.concatenate([part.game.has_gone(part.start, part.stop) for part in stretches])
+            column = self._with_gone(_joined([self._as_read(values) for values in made]), has_gone, contexts)
+            predicted = self.predict(rows, column, contexts)
             found.append(np.take_along_axis(predicted, outputs[rows], axis=1))
         return np.concatenate(found)
 
-    def predict(self, rows: IntArray, texts: npt.NDArray[np.object_], contexts: Contexts) -> FloatArray:
-        """(N, n_outputs) what the model gives for rows (N,) with other texts (N,), each in one of N contexts."""
+    def predict(self, rows: IntArray, values: Column, contexts: Contexts) -> FloatArray:
+        """(N, n_outputs) what the model gives for rows (N,) with N other values of the feature, each in a context."""
         columns = {name: take_rows(column, rows) for name, column in self.rows.columns.items() if name != self.feature}
         for player, names in enumerate(self.others):
             taken = np.where(contexts.present[:, player], rows, self.n_rows + contexts.background)
             columns |= {name: take_rows(self.rows.columns[name], taken) for name in names}
-        columns[self.feature] = _as(self.rows.columns[self.feature], texts)
+        columns[self.feature] = self._as_read(values)
         return self.model.predict(Inputs(len(rows), columns))
+
+    def _as_read(self, values: Column) -> Column:
+        """Values of the feature, as many as the model reads, as its column has them."""
+        column = self.rows.columns[self.feature]
+        if isinstance(values, Ragged):
+            return values
+        if isinstance(column, Ragged):
+            n_items = values.size // max(len(values), 1)
+            return Ragged.from_lengths(values.reshape(-1), np.full(len(values), n_items, np.int64))
+        return values.reshape(len(values), *column.shape[1:])
+
+    def _with_gone(self, column: Column, has_gone: npt.NDArray[np.bool_], contexts: Contexts) -> Column:
+        """N values of the feature, of which some are those of the background rows of their contexts."""
+        if not has_gone.any():
+            return column
+        background = take_rows(self.rows.columns[self.feature], self.n_rows + contexts.background[has_gone])
+        places = np.arange(len(has_gone))
+        places[has_gone] = len(has_gone) + np.arange(has_gone.sum())
+        return take_rows(concat_rows(column, background), places)
+
+
+def _joined(columns: Sequence[Column]) -> Column:
+    """The rows of all, one after the other."""
+    lists = [column for column in columns if isinstance(column, Ragged)]
+    if len(lists) < len(columns):
+        return np.concatenate([np.asarray(column) for column in columns])
+    lengths = np.concatenate([column.lengths for column in lists])
+    return Ragged.from_lengths(np.concatenate([column.values for column in lists]), lengths)
 
 
 def _contexts(part: _Stretch) -> IntArray:
@@ -84,21 +114,14 @@ def _contexts(part: _Stretch) -> IntArray:
     return part.game.context_of_block[np.arange(part.start, part.stop) // part.game.n_per_context]
 
 
-def _as(column: Column, texts: npt.NDArray[np.object_]) -> Column:
-    """Single texts as a column of this kind has them."""
-    if isinstance(column, Ragged):
-        return Ragged.from_lengths(texts, np.ones(len(texts), np.int64))
-    return texts.reshape(len(texts), *column.shape[1:])
-
-
-def _in_calls(games: Sequence[SpanGame]) -> Iterator[list[_Stretch]]:
+def _in_calls(games: Sequence[PartsGame]) -> Iterator[list[_Stretch]]:
     """All model rows in calls of bounded size."""
     waiting: list[_Stretch] = []
     n_rows = n_bytes = 0
     for part in _stretches(games):
         waiting.append(part)
         n_rows += part.stop - part.start
-        n_bytes += (part.stop - part.start) * part.game.texts.size
+        n_bytes += (part.stop - part.start) * part.game.values.size
         if n_rows >= _ROWS_PER_CALL or n_bytes >= MAX_CALL_BYTES:
             yield waiting
             waiting, n_rows, n_bytes = [], 0, 0
@@ -106,8 +129,8 @@ def _in_calls(games: Sequence[SpanGame]) -> Iterator[list[_Stretch]]:
         yield waiting
 
 
-def _stretches(games: Sequence[SpanGame]) -> Iterator[_Stretch]:
+def _stretches(games: Sequence[PartsGame]) -> Iterator[_Stretch]:
     for game in games:
-        step = max(1, min(_ROWS_PER_CALL, MAX_CALL_BYTES // game.texts.size))
+        step = max(1, min(_ROWS_PER_CALL, MAX_CALL_BYTES // game.values.size))
         for start in range(0, game.n_model_rows, step):
             yield _Stretch(game, start, min(start + step, game.n_model_rows))

@@ -1,4 +1,4 @@
-"""Of what else a row has, what is present while the spans of its text come and go."""
+"""Of what else a row has, what is present while the parts of a feature come and go."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RESOLUTION = 2.0**64
 
 @dataclass(frozen=True)
 class Contexts:
-    """C contexts of one row: the inside of a text is explained in each of them, and the mean over them is taken.
+    """C contexts of one row: the inside of a feature is explained in each of them, and the mean over them is taken.
 
     Attributes:
       present: (C, m) which of the other players have the row's values.
@@ -45,7 +45,7 @@ class Contexts:
 
     @classmethod
     def draw(cls, seed: int, row_hash: int, n_others: int, weights: FloatArray, n: int) -> Contexts:
-        """Contexts as the Shapley value of the text weighs them; the same wherever the row is.
+        """Contexts as the Shapley value of the feature weighs them; the same wherever the row is.
 
         The number of players that are present is uniform on 0 .. m, and which they are is uniform given the number.
         Context p + n / 2 has the background row of context p, and present what is absent there. Numbers and background
@@ -54,11 +54,11 @@ class Contexts:
         Args:
           seed: of the job.
           row_hash: of the row's content.
-          n_others: m players beside the text; with none there is a single context.
+          n_others: m players beside the feature; with none there is a single context.
           weights: (B,) of the background rows, sum 1.
           n: C, even.
 
-        Source: Owen 1977, values of games with a priori unions: the text is a union of its spans.
+        Source: Owen 1977, values of games with a priori unions: the feature is a union of its parts.
         """
         if not n_others:
             return cls(np.zeros((1, 0), bool), np.zeros(1, np.int64))

@@ -1,4 +1,4 @@
-"""The insides of all texts that a job looks into, by all models; and what stands in the way of that."""
+"""The insides of all features that a job looks into, by all models; and what stands in the way of that."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import ConfigError
@@ -15,16 +14,17 @@ from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, JobContext
 from tfx_explain.methods.method import Result
 from tfx_explain.methods.shapley.background import ShapleyBackground
-from tfx_explain.methods.shapley.parts.texts import TextBatch, Texts, single_texts, spans_of
+from tfx_explain.methods.shapley.parts.feature import FeatureParts, PartBatch
+from tfx_explain.methods.shapley.parts.rows import RowParts
+from tfx_explain.methods.shapley.parts.texts import TEXT_PARTS, check_text, text_rows
 from tfx_explain.models import Model
 from tfx_explain.part_records import PartsOf
-from tfx_explain.rows import column_or_nulls, has_type, list_lengths
 
 COUNT = "parts_model_rows"
 
 
 class Insides:
-    """Looks into the texts of rows once their attributions are known.
+    """Looks into features of rows once their attributions are known.
 
     Args:
       models: what is explained, and the baseline model if there is one.
@@ -34,23 +34,24 @@ class Insides:
 
     def __init__(self, models: Sequence[Model], players: Mapping[str, Sequence[str]], config: ExplainConfig) -> None:
         self.config = config
-        self.texts = {
-            feature: [Texts(model, feature, players, config) for model in models] for feature in config.shapley.parts
+        self.features = {
+            feature: [FeatureParts(model, feature, players, config) for model in models]
+            for feature in config.shapley.parts
         }
 
     def added(
         self, found: Result[AttributionRows], batch: Batch, backgrounds: Sequence[ShapleyBackground]
     ) -> Result[AttributionRows]:
-        """What was found of a batch, with the parts of its texts; without the rows that have none."""
+        """What was found of a batch, with the parts of its features; without the rows that have none."""
         good = np.setdiff1d(np.arange(batch.rows.num_rows), list(found.errors))
         kept, sides = batch.take(good), list(found.sides)
         reasons: dict[int, str] = {}
         n_model_rows = 0
-        for feature, texts in self.texts.items():
-            spans, unreadable = spans_of(kept.rows, feature, self.config)
+        for feature, of_models in self.features.items():
+            rows, unreadable = self._cut(kept, feature, backgrounds[0])
             reasons = {**unreadable, **reasons}
-            for index, of_model in enumerate(texts):
-                of = TextBatch(kept, kept.sides[index], backgrounds[index], single_texts(kept.rows, feature), spans)
+            for index, of_model in enumerate(of_models):
+                of = PartBatch(kept, kept.sides[index], backgrounds[index], rows)
                 parts, errors, n = of_model.explain(of, sides[index])
                 sides[index] = replace(sides[index], parts={**sides[index].parts, feature: parts})
                 reasons = {**errors, **reasons}
@@ -63,14 +64,18 @@ class Insides:
             tuple(one if one is None or not reasons else one.take(left) for one in found.lent),
         )
 
+    def _cut(self, batch: Batch, feature: str, background: ShapleyBackground) -> tuple[RowParts, dict[int, str]]:
+        """A feature of n rows in parts, and row -> why it cannot be cut."""
+        return text_rows(batch.rows, feature, self.config.shapley.parts[feature], background.probes[feature])
+
 
 def parts_of(config: ExplainConfig) -> dict[str, PartsOf]:
-    """What the parts of each text are."""
-    return {feature: PartsOf("spans", ("start", "stop", "seen")) for feature in config.shapley.parts}
+    """What the parts of each feature are."""
+    return dict.fromkeys(config.shapley.parts, TEXT_PARTS)
 
 
-def check_texts(context: JobContext, rows: FirstRows, models: Sequence[Model]) -> None:
-    """Refuses to look into what is no text, or no player.
+def check_parts(context: JobContext, rows: FirstRows, models: Sequence[Model]) -> None:
+    """Refuses to look into what has no such parts, or is no player.
 
     Raises:
       ConfigError: names the feature, and what to do.
@@ -81,27 +86,4 @@ def check_texts(context: JobContext, rows: FirstRows, models: Sequence[Model]) -
                 f"`parts` of `shapley` looks inside `{feature}`, which is no player that is a single feature; players "
                 f"are {', '.join(context.players)}."
             )
-        for model in models:
-            for spec in model.features:
-                if spec.name == feature and (spec.dtype != "string" or spec.size != 1):
-                    raise ConfigError(
-                        f"`parts` of `shapley` looks inside `{feature}`, which {model.what} reads as "
-                        f"{spec.size} {spec.dtype} values and not as one text; take it out of `parts`."
-                    )
-        for split, of_split in rows.splits.items():
-            _check_rows(of_split, feature, split)
-
-
-def _check_rows(rows: pa.RecordBatch, feature: str, split: str) -> None:
-    column = column_or_nulls(rows, feature)
-    if has_type(rows, feature) and not pa.types.is_large_binary(column.type.value_type):
-        raise ConfigError(
-            f"`parts` of `shapley` looks inside `{feature}`, which is no text in split `{split}`; take it out of "
-            "`parts`."
-        )
-    most = int(list_lengths(column).max(initial=0))
-    if most > 1:
-        raise ConfigError(
-            f"`parts` of `shapley` looks inside `{feature}`, which has {most} values in a row of split `{split}`; a "
-            "text is one value."
-        )
+        check_text(feature, rows, models)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tfx_explain.methods.shapley.parts.calls import TextCalls
+from tfx_explain.methods.shapley.parts.calls import PartCalls
 from tfx_explain.methods.shapley.parts.contexts import Contexts
 from tfx_explain.models.call_bytes import MAX_CALL_BYTES
 from tfx_explain.rows import column_or_nulls
@@ -39,7 +39,7 @@ class Sight:
       probe: what endings are replaced by.
     """
 
-    calls: TextCalls
+    calls: PartCalls
     outputs: IntArray
     floor: FloatArray
     probe: bytes

@@ -1,0 +1,161 @@
+"""The inside of one feature, by one model, of the rows of a batch."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tfx_explain.config import ExplainConfig
+from tfx_explain.methods.attribution_rows import AttributionRows
+from tfx_explain.methods.batch import Batch, BatchSide
+from tfx_explain.methods.context import features_of
+from tfx_explain.methods.rounding import rounding_floor
+from tfx_explain.methods.shapley.background import ShapleyBackground
+from tfx_explain.methods.shapley.parts.calls import PartCalls
+from tfx_explain.methods.shapley.parts.contexts import Contexts
+from tfx_explain.methods.shapley.parts.designs import PartDesigns
+from tfx_explain.methods.shapley.parts.games import PartsGame
+from tfx_explain.methods.shapley.parts.rows import Asked, RowParts
+from tfx_explain.models import Model
+from tfx_explain.part_records import PartRows
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+_NOT_FINITE = "the model's output is NaN or infinite where some parts of `{}` are absent from this row"
+# Doubles of outputs that are held at a time.
+_MOST_VALUES = 2**20
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PartBatch:
+    """n rows with a feature in parts, as one model sees them.
+
+    Attributes:
+      batch: the rows.
+      side: what the model is fed for them.
+      background: as the model sees it.
+      parts: of the rows.
+    """
+
+    batch: Batch
+    side: BatchSide
+    background: ShapleyBackground
+    parts: RowParts
+
+    @property
+    def asked(self) -> IntArray:
+        """(n, c) the outputs of the model that each row asks for."""
+        return self.background.outputs[np.maximum(self.batch.chosen, 0)]
+
+    @functools.cached_property
+    def floor(self) -> FloatArray:
+        """(n, c) rounding of these outputs."""
+        background = self.background
+        floor = rounding_floor(background.asked(self.side.prediction), background.asked(background.predictions))
+        return np.take_along_axis(floor, np.maximum(self.batch.chosen, 0), axis=1)
+
+
+class FeatureParts:
+    """What the parts of a feature add to a model's output.
+
+    Args:
+      model: that is explained.
+      feature: a player of its own.
+      players: name -> features, of all players.
+      config: says how many model rows this may take.
+    """
+
+    def __init__(self, model: Model, feature: str, players: Mapping[str, Sequence[str]], config: ExplainConfig) -> None:
+        self.model = model
+        self.feature = feature
+        self.place = list(players).index(feature)
+        read = features_of(model, players)
+        self.is_read = bool(read[self.place])
+        self.others = [names for place, names in enumerate(read) if names and place != self.place]
+        self.settings = config.shapley.parts[feature]
+        self.seed = config.seed
+        self.designs = PartDesigns(self.settings, config.seed)
+
+    def explain(self, of: PartBatch, rows: AttributionRows) -> tuple[PartRows, dict[int, str], int]:
+        """The parts of n rows, row -> what is wrong with it, and the model rows that were asked about.
+
+        Args:
+          of: the rows.
+          rows: attributions of the features of the same rows.
+        """
+        rest = int(of.parts.has_rest)
+        lengths = of.parts.lengths + rest
+        firsts = np.cumsum(lengths) - lengths
+        asked = self._asked(of, lengths) if self.is_read else None
+        seen, n_model_rows = of.parts.seen(asked)
+        feature, feature_error = rows.attributions[:, self.place], rows.std_error[:, self.place]
+        # A single part is the feature; and a model that does not read it sees no difference between its parts.
+        values, errors = _evenly((feature, feature_error), lengths, seen + rest, at_most=1 if self.is_read else None)
+        reasons: dict[int, str] = {}
+        for game, answers in [] if asked is None else self._answered(of, asked, seen):
+            n_model_rows += game.n_model_rows
+            if not np.isfinite(answers).all():
+                reasons[game.row] = _NOT_FINITE.format(self.feature)
+                continue
+            here = slice(firsts[game.row], firsts[game.row] + seen[game.row] + rest)
+            of_row = feature[game.row], feature_error[game.row], of.floor[game.row]
+            values[here], errors[here] = game.attributions(answers, *of_row)
+        return PartRows(lengths, of.parts.where(seen), values, errors), reasons, n_model_rows
+
+    def _asked(self, of: PartBatch, lengths: IntArray) -> Asked:
+        background = self.model.inputs(of.background.rows)
+        calls = PartCalls.of(self.model, self.feature, self.others, of.side.inputs, background)
+        contexts = {row: self._contexts(of, row) for row in np.flatnonzero(lengths > 1).tolist()}
+        return Asked(calls, of.asked, of.floor, contexts)
+
+    def _contexts(self, of: PartBatch, row: int) -> Contexts:
+        row_hash, weights = int(of.batch.hashes[row]), of.background.weights
+        return Contexts.draw(self.seed, row_hash, len(self.others), weights, self.settings.num_contexts)
+
+    def _answered(self, of: PartBatch, asked: Asked, seen: IntArray) -> Iterator[tuple[PartsGame, FloatArray]]:
+        """The game of each row with several parts, and what the model gives for it, (n_model_rows, c)."""
+        waiting: list[PartsGame] = []
+        n_values, has_rest = 0, of.parts.has_rest
+        own = asked.calls.rows.columns[self.feature]
+        for row in np.flatnonzero((seen > 0) & (seen + has_rest > 1)).tolist():
+            n_parts, contexts = int(seen[row]), asked.contexts[row]
+            design = self.designs.design(n_parts, len(contexts), int(of.batch.hashes[row]))
+            values = of.parts.values(row, n_parts, own)
+            waiting.append(PartsGame(row, values, contexts, design, has_rest))
+            n_values += waiting[-1].n_model_rows * of.asked.shape[1]
+            if n_values >= _MOST_VALUES:
+                yield from zip(waiting, _answers(asked, waiting), strict=True)
+                waiting, n_values = [], 0
+        if waiting:
+            yield from zip(waiting, _answers(asked, waiting), strict=True)
+
+
+def _answers(asked: Asked, games: Sequence[PartsGame]) -> list[FloatArray]:
+    values = asked.calls.values(games, asked.outputs)
+    return np.split(values, np.cumsum([game.n_model_rows for game in games])[:-1])
+
+
+def _evenly(
+    totals: tuple[FloatArray, FloatArray], lengths: IntArray, n_given: IntArray, at_most: int | None
+) -> tuple[FloatArray, FloatArray]:
+    """Two totals (n, K) of rows, each shared out alike among the first parts (n,) of a row; all others get 0.
+
+    Args:
+      totals: attributions and errors.
+      lengths: (n,) how many parts rows have.
+      n_given: (n,) how many of them share.
+      at_most: only rows of so many, if not None.
+    """
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    places = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    given = places < n_given[rows]
+    if at_most is not None:
+        given &= n_given[rows] <= at_most
+    n_sharing = np.maximum(n_given[rows], 1)[:, None]
+    values, errors = (np.where(given[:, None], total[rows] / n_sharing, 0.0) for total in totals)
+    return values, errors
