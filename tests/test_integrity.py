@@ -1,5 +1,6 @@
 """What was changed after it was written is refused in one sentence, never judged: digests first, then arithmetic."""
 
+import functools
 import json
 import shutil
 from collections.abc import Callable
@@ -15,8 +16,9 @@ import sealing
 import tfx_explain
 import worlds
 from tfx_explain import InputError, ValidationConfig, integrity, records, tables
+from tfx_explain.attribution_records import RecordLayout
 from tfx_explain.cli import main
-from tfx_explain.consistency import Consistency
+from tfx_explain.consistency import Consistency, required_tables
 from tfx_explain.explainer.executor import describe_explanation
 from tfx_explain.explanation_validator import executor
 from tfx_explain.explanation_validator.judge import judge
@@ -215,6 +217,16 @@ MANIFEST: dict[str, Callable[[dict[str, Any]], object]] = {
     "no digest of a file": lambda m: m["files"].pop("importance.parquet"),
     "an earlier format": lambda m: [m.update(format_version=1), m.pop("files"), m.pop("self_digest")],
     "players as a list": lambda m: m.update(players=list(m["players"])),
+    "no list of methods": lambda m: m.update(attribution_methods=None),
+    "methods that are no objects": lambda m: m["method"].update(shapley=None),
+    "settings that are none": lambda m: m["config"].update(methods=None),
+    "a weight that is no name": lambda m: m["config"].update(example_weight_key=["weight"]),
+    "no weight": lambda m: m["config"].pop("example_weight_key"),
+    "parts that are none": lambda m: m.update(parts={"shapley": None}),
+    "gaps that are none": lambda m: m.update(completeness_gaps={"shapley": {"max_abs": 0.0}}),
+    "gaps that no float holds": lambda m: m["completeness_gap"].update(max_relative=10**400),
+    "failures that are none": lambda m: m["failures"].update(eval=None),
+    "counts that are true": lambda m: m["counts"]["eval"].update(model_rows=True),
 }
 BY_SELF_DIGEST_ALONE = {
     "an unused feature added",
@@ -306,6 +318,33 @@ def test_a_manifest_that_is_none_is_refused(content: bytes, copy: Path) -> None:
     with pytest.raises(InputError) as caught:
         tfx_explain.load(str(copy))
     assert "\n" not in str(caught.value)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where something stands in nested lists and objects."""
+    keys = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    return [path, *(place for key in keys for place in places(value[key], (*path, key)))]
+
+
+def test_whatever_stands_in_a_manifest_is_readable_or_refused(explained: dict[str, str]) -> None:
+    written = (Path(explained["one"]) / "manifest.json").read_text()
+    manifest = json.loads(written)
+    settled = {"files", "versions", "timings_seconds", "background", "model"}
+    found = [place for place in places(manifest)[1:] if len(place) < 3 or place[0] not in settled]
+    n_refused = 0
+    for place in found:
+        for value in (None, True, -1, 1.5, 10**400, "text", [], {}, [None], {"a": None}):
+            changed = json.loads(written)
+            holder = functools.reduce(lambda part, key: part[key], place[:-1], changed)
+            holder[place[-1]] = value
+            try:
+                integrity.check_manifest("here", changed)
+            except InputError:
+                n_refused += 1
+                continue
+            RecordLayout.of(changed)
+            required_tables(changed)
+    assert n_refused > len(found)
 
 
 def test_the_baseline_is_checked_likewise(copy: Path, explained: dict[str, str]) -> None:

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Collection, Mapping, Sequence
+import re
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from tfx_explain import storage, tables
@@ -117,45 +118,46 @@ def check_manifest(uri: str, manifest: Manifest) -> None:
       InputError: one is not.
     """
     for entry in ENTRIES:
-        value: Any = manifest
-        for key in entry.name.split("."):
-            value = value.get(key) if isinstance(value, Mapping) else None
-        if entry.is_required and (not isinstance(value, entry.kinds) or isinstance(value, bool)):
+        there = list(_values_at(manifest, entry.name.split(".")))
+        if (entry.is_required and not there) or not all(map(entry.fits, there)):
             raise _unusable(uri, f"`{entry.name}` is missing or of another kind")
     players, outputs, splits = manifest["players"], manifest["outputs"], manifest["examples"]["splits"]
     unused = manifest["unused_features"]
     names = [*players, *unused]
-    if not players or not all(isinstance(names, list) and names for names in players.values()):
+    if not players or not all(players.values()):
         raise _unusable(uri, "a player has no features")
     if not _are_names(outputs) or not _are_names(splits) or not outputs or not splits or not _are_names(names):
         raise _unusable(uri, "outputs, splits, players and unused features must be names, each once")
     counts = manifest["counts"]
-    if set(counts) != set(splits) or not all(
-        isinstance(of_split, dict) and _is_count(of_split.get("explained")) for of_split in counts.values()
-    ):
+    if set(counts) != set(splits) or not all(_is_count(of_split.get("explained")) for of_split in counts.values()):
         raise _unusable(uri, "`counts` must hold the explained rows of each split")
     if not all(_is_finite(value) for value in manifest["base_values"].values()):
         raise _unusable(uri, "`base_values` must hold numbers")
     _check_methods(uri, manifest)
-    if not all(_is_finite(manifest["completeness_gap"].get(name)) for name in ("max_abs", "max_relative")):
-        raise _unusable(uri, "`completeness_gap` must hold numbers")
-    slices = [one for part in ("included", "too_small") for one in manifest["slices"][part]]
-    if not all(
-        isinstance(one, dict)
-        and isinstance(one.get("slice"), str)
-        and isinstance(one.get("features"), dict)
-        and _is_count(one.get("num_examples"))
-        and _is_finite(one.get("num_effective_examples", 0))
-        and 0 <= one.get("num_effective_examples", 0) <= one["num_examples"] * (1 + _ROUNDING)
-        for one in slices
-    ) or not _are_names([one["slice"] for one in slices]):
-        raise _unusable(uri, "`slices` must name each slice once, with its features and number of rows")
-    for part in (FILES, ATTRIBUTION_FILES):
-        if not all(isinstance(digest, str) for digest in manifest[part].values()):
-            raise _unusable(uri, f"`{part}` must hold the SHA-256 of each file")
+    gaps = [manifest["completeness_gap"], *manifest.get("completeness_gaps", {}).values()]
+    if not all(_is_finite(gap.get(name)) for gap in gaps for name in ("max_abs", "max_relative")):
+        raise _unusable(uri, "`completeness_gap` and `completeness_gaps` must hold numbers")
+    if not all(_is_count(n) for reasons in manifest["failures"].values() for n in reasons.values()):
+        raise _unusable(uri, "`failures` must hold numbers of rows")
+    _check_slices(uri, manifest)
 
 
 _ROUNDING = 1e-9
+
+
+def _values_at(value: object, keys: Sequence[str]) -> Iterator[object]:
+    """What stands in nested objects under some keys, where it is there; `<split>` and the like stand for any key."""
+    if not keys:
+        yield value
+    elif isinstance(value, Mapping):
+        pattern = "".join(".+" if part[:1] == "<" else re.escape(part) for part in _PLACEHOLDER.split(keys[0]))
+        wanted = re.compile(pattern, re.DOTALL)
+        for key, inside in value.items():
+            if wanted.fullmatch(key):
+                yield from _values_at(inside, keys[1:])
+
+
+_PLACEHOLDER = re.compile(r"(<\w+>)")
 
 
 def _unusable(uri: str, why: str) -> InputError:
@@ -164,6 +166,20 @@ def _unusable(uri: str, why: str) -> InputError:
 
 def _are_names(values: Sequence[object]) -> bool:
     return all(isinstance(value, str) for value in values) and len(set(values)) == len(values)
+
+
+def _check_slices(uri: str, manifest: Manifest) -> None:
+    """The part of `check_manifest` that is about slices."""
+    slices = [one for part in ("included", "too_small") for one in manifest["slices"][part]]
+    if not all(
+        isinstance(one.get("slice"), str)
+        and isinstance(one.get("features"), dict)
+        and _is_count(one.get("num_examples"))
+        and _is_finite(one.get("num_effective_examples", 0))
+        and 0 <= one.get("num_effective_examples", 0) <= one["num_examples"] * (1 + _ROUNDING)
+        for one in slices
+    ) or not _are_names([one["slice"] for one in slices]):
+        raise _unusable(uri, "`slices` must name each slice once, with its features and number of rows")
 
 
 def _check_methods(uri: str, manifest: Manifest) -> None:
@@ -192,8 +208,8 @@ def _are_parts(entry: object, methods: Collection[str], players: Collection[str]
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

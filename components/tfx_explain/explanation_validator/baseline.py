@@ -55,7 +55,7 @@ def _told(what: str, ours: Any, theirs: Any, show: Any = str) -> str:
 
 def _references(method: str) -> Callable[[Manifest], str]:
     """What tells a method's references apart in a manifest; of methods that have none, or are missing, nothing."""
-    return lambda manifest: manifest["method"].get(method, {}).get("references_digest", "")[:8]
+    return lambda manifest: str(manifest["method"].get(method, {}).get("references_digest", ""))[:8]
 
 
 def _players(manifest: Manifest) -> dict[str, tuple[str, ...]]:

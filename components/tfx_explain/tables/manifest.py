@@ -32,6 +32,7 @@ class Entry:
       about: what it says.
       when: when it is there; empty: always.
       since: the day it was added, where manifests were written before, which lack it.
+      of: what each value in a list or an object may be, where others rely on it; empty: anything.
     """
 
     name: str
@@ -39,14 +40,28 @@ class Entry:
     about: str
     when: str = ""
     since: str = ""
+    of: Kinds = ()
 
     @property
     def is_required(self) -> bool:
         """Whether every manifest has it."""
         return not self.when and not self.since and "<" not in self.name
 
+    def fits(self, value: object) -> bool:
+        """Whether a value that stands there is of its kind."""
+        if not _is_of(value, self.kinds):
+            return False
+        inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+        return not self.of or all(_is_of(one, self.of) for one in inside)
+
+
+def _is_of(value: object, kinds: Kinds) -> bool:
+    """Whether it is of one of some kinds; to JSON, unlike Python, true and false are no numbers."""
+    return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+
 
 _TEXT, _WHOLE, _NUMBER, _LIST, _OBJECT = (str,), (int,), (int, float), (list,), (dict,)
+_TEXT_OR_NULL, _OBJECT_OR_NULL = (str, _NOTHING), (dict, _NOTHING)
 
 ENTRIES = (
     Entry("format_version", _WHOLE, "Number of the format that this page describes."),
@@ -58,6 +73,7 @@ ENTRIES = (
         "Name of each method -> its settings as resolved, what it left out and why, and what it cost; of methods that "
         "need labels also their mean losses (`mean_losses`, `baseline_model`): values of `sage` sum to "
         "`loss_of_mean` - `loss`. Keys differ by method.",
+        of=_OBJECT,
     ),
     Entry(
         ATTRIBUTION_METHODS,
@@ -65,6 +81,7 @@ ENTRIES = (
         "The methods whose attributions the records hold, in the order of the configuration; the first one's columns "
         "have no prefix. Where it is missing there is `shapley` alone.",
         since="2026-11-28",
+        of=_TEXT,
     ),
     Entry(
         PARTS,
@@ -75,9 +92,12 @@ ENTRIES = (
         "of its regions). Methods that look inside nothing are "
         "left out.",
         since="2026-11-29",
+        of=_OBJECT,
     ),
     Entry("config", _OBJECT, "The ExplainConfig as given, with defaults."),
-    Entry("config.slicing_specs", _LIST, "Which slices were asked for."),
+    Entry("config.methods", _LIST, "The methods that were asked for, each with its settings.", of=_OBJECT),
+    Entry("config.slicing_specs", _LIST, "Which slices were asked for.", of=_OBJECT),
+    Entry("config.example_weight_key", _TEXT_OR_NULL, "The feature that says how much a row counts; null: all alike."),
     Entry("model.uri", _TEXT, "Where the model was read."),
     Entry("model.digest", _TEXT, "Digest of its content."),
     Entry("model.signature", _TEXT, "The signature that was called."),
@@ -92,13 +112,13 @@ ENTRIES = (
     Entry("model.access", _TEXT, "How the model was fed: past its parsing of tf.Examples, or otherwise."),
     Entry(
         "baseline_model",
-        (dict, _NOTHING),
+        _OBJECT_OR_NULL,
         "`uri` and `digest` of the model that this one is compared with, and the digest of the `transform_graph` that "
         "was put before it, if one was; null where there was none.",
     ),
     Entry(
         "transform_graph",
-        (dict, _NOTHING),
+        _OBJECT_OR_NULL,
         "`uri` and `digest` of the transform graph, and what it was `used_for`: `model`, where it was put before one "
         "that takes transformed features, `label`, and `players`, where the examples are transformed ones, whose "
         "columns it leads back to raw features; null where there was none.",
@@ -106,14 +126,19 @@ ENTRIES = (
     ),
     Entry(
         "label",
-        (dict, _NOTHING),
+        _OBJECT_OR_NULL,
         "`key` of the label, whether it came `from` the `examples` or `transform`, and `num_class_names`, how many "
         "names of classes were given; null where there was none.",
         since="2026-11-28",
     ),
     Entry("examples.splits", _LIST, "The splits that were explained, in the order asked for."),
-    Entry("examples.patterns", _OBJECT, "Split -> which files were read."),
-    Entry("examples.digests", _OBJECT, "Split -> digest of the rows that were read, whatever their order."),
+    Entry("examples.patterns", _OBJECT, "Split -> which files were read.", of=_TEXT),
+    Entry(
+        "examples.digests",
+        _OBJECT,
+        "Split -> digest of the rows that were read, whatever their order.",
+        of=_TEXT_OR_NULL,
+    ),
     Entry("background.pattern", _TEXT, "Which files the background was drawn from."),
     Entry("background.split", _TEXT, "Its split."),
     Entry("background.strategy", _TEXT, "How it was drawn: `sample` or `medoids`."),
@@ -128,17 +153,19 @@ ENTRIES = (
         _OBJECT,
         "What it took, in rows that the model evaluated: `prediction`, `references`, `surrogate`, `pilot`, "
         "`sage_pilot`.",
+        of=_WHOLE,
     ),
-    Entry("players", _OBJECT, "Name of each player -> its features: itself, or those of a group."),
+    Entry("players", _OBJECT, "Name of each player -> its features: itself, or those of a group.", of=_LIST),
     Entry(
         "top_players",
         _LIST,
         "The most important ones of the first output by the first method that attributes, most important first.",
+        of=_TEXT,
     ),
     Entry("unused_features", _LIST, "Features that the model does not read; they are not explained."),
     Entry("outputs", _LIST, "Names of the outputs that were explained."),
-    Entry("base_values", _OBJECT, "Output -> the mean output over the background."),
-    Entry("counts", _OBJECT, "Split -> what was counted in it."),
+    Entry("base_values", _OBJECT, "Output -> the mean output over the background.", of=_NUMBER),
+    Entry("counts", _OBJECT, "Split -> what was counted in it.", of=_OBJECT),
     Entry("counts.<split>.read", _WHOLE, "Rows that were read."),
     Entry("counts.<split>.selected", _WHOLE, "Rows that were chosen by `max_examples`."),
     Entry("counts.<split>.explained", _WHOLE, "Rows that were explained: as many as there are attribution records."),
@@ -206,10 +233,16 @@ ENTRIES = (
         _LIST,
         "The slices that have rows in the tables, `overall` first: `slice` (its name), `features` (feature -> value), "
         "`num_examples` and, with `example_weight_key`, `num_effective_examples` (since 2026-11-28).",
+        of=_OBJECT,
     ),
-    Entry("slices.too_small", _LIST, "The same of slices with fewer rows than `min_slice_examples`."),
+    Entry("slices.too_small", _LIST, "The same of slices with fewer rows than `min_slice_examples`.", of=_OBJECT),
     Entry("slices.without_examples", _LIST, "Which of `slicing_specs` no row is in."),
-    Entry("failures", _OBJECT, "Split, or `<split> (background)` -> reason -> how many rows were set aside for it."),
+    Entry(
+        "failures",
+        _OBJECT,
+        "Split, or `<split> (background)` -> reason -> how many rows were set aside for it.",
+        of=_OBJECT,
+    ),
     Entry(
         "completeness_gap.max_abs",
         _NUMBER,
@@ -222,10 +255,11 @@ ENTRIES = (
         _OBJECT,
         "Method -> the same two figures, of each that attributes.",
         since="2026-11-28",
+        of=_OBJECT,
     ),
     Entry("seed", _WHOLE, "What all random choices were made from."),
-    Entry("versions", _OBJECT, "Python and libraries -> their versions."),
-    Entry("timings_seconds", _OBJECT, "`total`: how long the job took."),
+    Entry("versions", _OBJECT, "Python and libraries -> their versions.", of=_TEXT),
+    Entry("timings_seconds", _OBJECT, "`total`: how long the job took.", of=_NUMBER),
     Entry(
         "attributions_uri",
         _TEXT,
@@ -236,8 +270,14 @@ ENTRIES = (
         _OBJECT,
         "Name -> SHA-256 of every file that was written beside the manifest, but for the report, which can be made "
         "again. A file that was changed since, or that the manifest does not agree with, is refused when it is read.",
+        of=_TEXT,
     ),
-    Entry(ATTRIBUTION_FILES, _OBJECT, "The same of the attribution records, by name beneath `attributions_uri`."),
+    Entry(
+        ATTRIBUTION_FILES,
+        _OBJECT,
+        "The same of the attribution records, by name beneath `attributions_uri`.",
+        of=_TEXT,
+    ),
     Entry(SELF_DIGEST, _TEXT, "SHA-256 of all other entries as JSON with sorted keys."),
 )
 
