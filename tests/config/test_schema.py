@@ -23,13 +23,21 @@ FULL_EXPLAIN = {
     "splits": ["eval"],
     "max_examples": None,
     "background": {"split": "train", "num_rows": 128, "strategy": "medoids"},
-    "features": {"include": ["a", "b"], "exclude": ["c"], "groups": {"g": ["a", "b"]}},
+    "features": {"include": ["a", "b", "r", "s"], "exclude": ["c"], "groups": {"g": ["a", "b"]}},
     "label_key": "y",
     "model": {"classes": [0, 2], "output_space": "probability"},
     "slicing_specs": [{}, {"feature_keys": ["sex"]}, {"feature_values": {"island": "Biscoe", "year": 2007}}],
     "methods": [
         "sage",
-        {"shapley": {"estimator": "auto", "budget": "auto", "max_relative_error": 0.1, "interactions": 2}},
+        {
+            "shapley": {
+                "estimator": "auto",
+                "budget": "auto",
+                "max_relative_error": 0.1,
+                "interactions": 2,
+                "parts": {"r": {"unit": "sentence"}, "s": {"windows": 5, "by": "both", "absent": 0.5}},
+            }
+        },
         {"partial_dependence": {"pairs": [["a", "b"]], "features": ["a"]}},
         {"accumulated_local_effects": {"features": None}},
         {"interaction_strength": {"players": ["a", "b"]}},

@@ -193,11 +193,15 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
     """The first mistake of a pydantic error as one sentence: where, what, what to do."""
     # A misspelt key also makes its section lack the right one; only the first of the two helps.
     first = min(error.errors(include_url=False), key=lambda mistake: mistake["type"] != "extra_forbidden")
-    path = [shortened(str(part), _MAX_SHOWN) for part in first["loc"]]
+    loc = _without_tags(model, first["loc"])
+    path = [shortened(str(part), _MAX_SHOWN) for part in loc]
     more = f" ({error.error_count() - 1} more after this one.)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":
-        known = _known_keys(model, first["loc"][:-1])
-        near = difflib.get_close_matches(path[-1], known, n=1)
+        known, others = _known_keys(model, first["loc"][:-1]), _known_keys(model, loc[:-1])
+        near = [
+            *difflib.get_close_matches(path[-1], known, n=1),
+            *difflib.get_close_matches(path[-1], [name for name in others if name != path[-1]], n=1),
+        ]
         hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}."
         where = f" under `{'.'.join(path[:-1])}`" if path[:-1] else ""
         return f"unknown key `{path[-1]}`{where} in {model.__name__}; {hint}{more}"
@@ -207,16 +211,26 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
     return f"{where} in {model.__name__}: {shortened(f'{text[:1].lower()}{text[1:]}', _MAX_TOLD)}{got}.{more}"
 
 
-def _known_keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
-    """The keys that a section of a configuration accepts."""
-    for part in path:
-        if isinstance(part, int):
-            continue
-        found = _models_in(model.model_fields[part].annotation)
-        if not found:
-            break
-        model = found[0]
-    return list(model.model_fields)
+def _known_keys(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
+    """The keys that a section of a configuration accepts, or those of all kinds that may stand there."""
+    return list(dict.fromkeys(name for found in _models_at(model, loc) for name in found.model_fields))
+
+
+def _models_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[type[BaseModel]]:
+    """The sections that may stand at a place of a configuration; one where its tag is part of the place."""
+    found = [model]
+    for part in loc:
+        tagged = [one for one in found if one.__name__ == part]
+        of_field = [one.model_fields[part] for one in found if isinstance(part, str) and part in one.model_fields]
+        # What is neither is a place in a list, or a key of a mapping.
+        found = tagged or [inner for field in of_field for inner in _models_in(field.annotation)] or found
+    return found
+
+
+def _without_tags(model: type[BaseModel], loc: Sequence[str | int]) -> list[str | int]:
+    """A place without what only says which of several kinds of sections stands there."""
+    places = range(len(loc))
+    return [loc[i] for i in places if loc[i] not in [one.__name__ for one in _models_at(model, loc[:i])]]
 
 
 def _models_in(annotation: object) -> list[type[BaseModel]]:

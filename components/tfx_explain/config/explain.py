@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
 from tfx_explain.config.base import Config, OneOf, Part, SlicingSpec
-from tfx_explain.config.parts import TextPartsConfig
+from tfx_explain.config.parts import AnyPartsConfig
 from tfx_explain.config.path_methods import ExpectedGradientsConfig, IntegratedGradientsConfig
 from tfx_explain.config.xrai import XraiConfig
 
@@ -97,8 +97,10 @@ class ShapleyConfig(Part):
     )
     max_relative_error: float | None = Field(None, gt=0, lt=1)
     interactions: Literal[0, 2] = 0
-    parts: dict[str, TextPartsConfig] = Field(
-        default_factory=dict, description="features that are texts -> how their words, or other spans, are explained"
+    parts: dict[str, AnyPartsConfig] = Field(
+        default_factory=dict,
+        description="features that are texts or series -> how their words or other spans, or their windows, which "
+        "`windows`, `window_length` or `by` ask for, are explained",
     )
 
     @field_validator("budget")

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import regex
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, GetJsonSchemaHandler, Tag, field_validator, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 from typing_extensions import Self
 
 from tfx_explain.config.base import Part
+from tfx_explain.regions.series import By, Windows
 from tfx_explain.regions.spans import Unit
 
 DELETE = "delete"
+_DEFAULT_WINDOWS = 10
+# Of float32.
+_LARGEST = 3.4e38
 
 
 class PartsConfig(Part):
@@ -75,3 +82,71 @@ class TextPartsConfig(PartsConfig):
     def absent_text(self) -> bytes:
         """What the text is where all spans are absent."""
         return b"" if self.absent == DELETE else self.absent.encode()
+
+
+class SeriesPartsConfig(PartsConfig):
+    """Shapley values of windows of a series, of its channels, or of both crossed."""
+
+    windows: int | None = Field(
+        None, ge=1, le=512, description="so many windows of a row, as even as can be; 10 where `window_length` is null"
+    )
+    window_length: int | None = Field(None, ge=1, description="instead of `windows`, steps of each; the last has fewer")
+    by: By = Field("time", description="windows over all channels, channels over all time, or both crossed")
+    absent: Literal["mean", "zero"] | float = Field(
+        "mean",
+        description="what absent values become: the mean of each channel over the steps of the rows that the "
+        "background is chosen from, 0, or this number; the whole background has it, too",
+    )
+    padding: float | None = Field(
+        None, description="steps at the end of a row all of whose values are this number are no part; null = none are"
+    )
+    channels: int | None = Field(
+        None, ge=1, le=512, description="values of each step, where the model does not say; null = as it says, else 1"
+    )
+
+    @field_validator("absent")
+    @classmethod
+    def _in_range(cls, absent: Any) -> Any:
+        if isinstance(absent, float) and abs(absent) > _LARGEST:
+            raise ValueError("`absent` is no larger than the 3.4e38 that tf.Examples hold")
+        return absent
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        if self.windows is not None and self.window_length is not None:
+            raise ValueError("`windows` and `window_length` both say how long windows are; remove one of them")
+        if self.by == "channel" and (self.windows or self.window_length):
+            raise ValueError("`by: channel` has no windows; remove `windows` and `window_length`, or use `by: both`")
+        return self
+
+    @property
+    def cutter(self) -> Windows:
+        """What cuts a series into these parts."""
+        n_windows = self.windows if self.windows or self.window_length else _DEFAULT_WINDOWS
+        return Windows(self.by, n_windows, self.window_length, self.max_parts)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """With one of the keys that show that the feature is a series."""
+        mapping = handler.resolve_ref_schema(handler(schema))
+        mapping["anyOf"] = [{"required": [name]} for name in _SERIES_KEYS]
+        return mapping
+
+
+_SERIES_KEYS = tuple(name for name in SeriesPartsConfig.model_fields if name not in TextPartsConfig.model_fields)
+
+
+def _kind(value: object) -> str:
+    """The tag of the settings: those of a series have a key that those of texts have not."""
+    if isinstance(value, PartsConfig):
+        return type(value).__name__
+    is_series = isinstance(value, Mapping) and any(name in value for name in _SERIES_KEYS)
+    return (SeriesPartsConfig if is_series else TextPartsConfig).__name__
+
+
+AnyPartsConfig = Annotated[
+    Annotated[TextPartsConfig, Tag(TextPartsConfig.__name__)]
+    | Annotated[SeriesPartsConfig, Tag(SeriesPartsConfig.__name__)],
+    Discriminator(_kind),
+]
+"""Settings of one feature."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from tfx_explain import records
 from tfx_explain.attribution import medoids, row_distances
-from tfx_explain.config import BackgroundConfig, ExplainConfig, ModelConfig
+from tfx_explain.config import BackgroundConfig, ModelConfig
 from tfx_explain.errors import ModelError
 from tfx_explain.methods.outputs import check_space, explained_outputs
 from tfx_explain.models import Model
@@ -75,6 +75,7 @@ class JobPlan:
       predictions: (n_background, n_outputs) of each side for the background rows.
       per_method: name of a method -> what it has settled for itself; only the method knows what that is.
       model_rows: what was spent to settle all this -> rows that the models were asked about.
+      absent: series that is looked into -> what absent values of each channel are.
     """
 
     background: Background
@@ -82,22 +83,11 @@ class JobPlan:
     predictions: tuple[npt.NDArray[np.float64], ...]
     per_method: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     model_rows: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    absent: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
 
     def side(self, index: int) -> SideBackground:
         """The background as a model sees it: 0 for the one that is explained, 1 for the baseline model."""
         return SideBackground(**vars(self.background), predictions=self.predictions[index], outputs=self.outputs)
-
-
-def with_absent_texts(rows: pa.RecordBatch, config: ExplainConfig) -> pa.RecordBatch:
-    """The rows with what absent means, instead of their own, for each text that is looked into.
-
-    A text is absent where all its spans are, so that what these add up to is what the text adds.
-    """
-    for feature, parts in config.shapley.parts.items():
-        texts = pa.array([[parts.absent_text]] * rows.num_rows, pa.large_list(pa.large_binary()))
-        columns = {**dict(zip(rows.schema.names, rows.columns, strict=True)), feature: texts}
-        rows = pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
-    return rows
 
 
 def pool_size(config: BackgroundConfig) -> int:

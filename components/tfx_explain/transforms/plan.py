@@ -13,7 +13,8 @@ from tfx_explain.content_sample import SampledRows
 from tfx_explain.errors import EmptySplitError, ModelCallError
 from tfx_explain.job.explained import set_aside
 from tfx_explain.job.request import ExplainRequest
-from tfx_explain.methods.background import JobPlan, choose_background, pool_size, with_absent_texts
+from tfx_explain.methods.absent import with_absent_features
+from tfx_explain.methods.background import JobPlan, choose_background, pool_size
 from tfx_explain.methods.context import Sample
 from tfx_explain.methods.refusals import GROUP, refused_rows, said
 from tfx_explain.methods.registry import methods_of
@@ -88,8 +89,9 @@ def plan(sampled: SampledRows, request: ExplainRequest) -> JobPlan:
     models = [handle.acquire() for handle in request.models]
     features = sorted(name for names in request.players.values() for name in names)
     size = pool_size(config.background)
-    pool = with_absent_texts(rows.slice(0, size), config)
+    pool, absent = with_absent_features(rows.slice(0, size), models, config)
     made = choose_background(models, pool, config.background, features, config.model)
+    made = dataclasses.replace(made, absent=absent)
     spent = {"prediction": min(rows.num_rows, size) * len(models)}
     for method in methods_of(request.context):
         of_method, asked = method.plan(Sample(rows, sampled.draws), models, made)

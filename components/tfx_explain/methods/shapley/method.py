@@ -12,6 +12,7 @@ import pandas as pd
 from tfx_explain import tables
 from tfx_explain.attribution import Design
 from tfx_explain.config import ExplainConfig
+from tfx_explain.config.parts import TextPartsConfig
 from tfx_explain.methods.attribution_rows import AttributionRows, attribution_contributions, attribution_differences
 from tfx_explain.methods.attribution_tables import AttributionTables
 from tfx_explain.methods.background import JobPlan, pool_size
@@ -20,7 +21,7 @@ from tfx_explain.methods.context import FirstRows, JobContext, Sample, features_
 from tfx_explain.methods.method import Accumulated, Contributed, Result, SliceRows
 from tfx_explain.methods.shapley.background import ShapleyPlan
 from tfx_explain.methods.shapley.designs import shapley_design, uses_surrogate
-from tfx_explain.methods.shapley.parts.inside import Insides, check_parts, parts_of
+from tfx_explain.methods.shapley.parts.inside import Insides, check_parts, described_parts, parts_of
 from tfx_explain.methods.shapley.parts.seen import probe_of
 from tfx_explain.methods.shapley.pilot import N_PILOT, pilot_budget
 from tfx_explain.methods.shapley.row_explainer import RowExplainer
@@ -50,7 +51,7 @@ class Shapley:
 
     @property
     def parts(self) -> Mapping[str, PartsOf]:
-        """Spans of the texts that the configuration names."""
+        """Spans of the texts, windows of the series that the configuration names."""
         return parts_of(self.context.config)
 
     @property
@@ -60,7 +61,7 @@ class Shapley:
         return pool_size(config.background) + (N_PILOT if config.shapley.max_relative_error is not None else 0)
 
     def check(self, rows: FirstRows, models: Sequence[Model]) -> None:
-        """Refuses estimators that cannot work with this budget and these players, and parts of what is no text."""
+        """Refuses estimators that cannot work with this budget and these players, and parts of what has none."""
         check_parts(self.context, rows, models)
         n_background = self.context.config.background.num_rows
         shapley_design(self.context.config, len(self.context.players), np.full(n_background, 1 / n_background))
@@ -68,7 +69,8 @@ class Shapley:
     def plan(self, sample: Sample, models: Sequence[Model], plan: JobPlan) -> tuple[ShapleyPlan, Mapping[str, int]]:
         """Fits surrogates, and finds the budget that an asked-for error takes."""
         config, spent = self.context.config, dict[str, int]()
-        probes = {feature: probe_of(sample.rows, feature) for feature in config.shapley.parts}
+        texts = [feature for feature, of in config.shapley.parts.items() if isinstance(of, TextPartsConfig)]
+        probes = {feature: probe_of(sample.rows, feature) for feature in texts}
         made = ShapleyPlan(surrogates=self._surrogates(models, plan), probes=probes)
         if made.surrogates:
             spent["surrogate"] = sum(surrogate.n_model_rows for surrogate in made.surrogates)
@@ -135,13 +137,9 @@ class Shapley:
                 "background_blocks": design.n_blocks,
                 "model_rows_per_example": design.n_model_rows,
                 "interaction_index": design.interaction_index,
-                **({"parts": self._described_parts()} if self.parts else {}),
+                **({"parts": described_parts(self.context.config, plan.absent)} if self.parts else {}),
             }
         }
-
-    def _described_parts(self) -> dict[str, Any]:
-        """Feature -> what its spans are, and what absent means."""
-        return {feature: settings.model_dump() for feature, settings in self.context.config.shapley.parts.items()}
 
     def _design(self, plan: JobPlan) -> Design:
         budget = plan.per_method[KEY].budget
@@ -155,7 +153,7 @@ class _Explainer:
     Args:
       explainers: one per side.
       config: of the job.
-      insides: of texts; None where no texts are looked into.
+      insides: of features; None where none is looked into.
     """
 
     def __init__(
@@ -191,4 +189,4 @@ class _Explainer:
             counts,
             tuple(None if values is None else values.take(finite) for values in coalitions),
         )
-        return found if self.insides is None else self.insides.added(found, batch, backgrounds)
+        return found if self.insides is None else self.insides.added(found, batch, backgrounds, plan.absent)

@@ -1,5 +1,6 @@
 """Spans of a text among other players, against Owen values by enumeration."""
 
+import dataclasses
 import itertools
 from math import comb
 
@@ -10,6 +11,7 @@ import pytest
 from tfx_explain.config.parts import TextPartsConfig
 from tfx_explain.methods.shapley.parts.contexts import Contexts
 from tfx_explain.methods.shapley.parts.designs import PartDesigns
+from tfx_explain.methods.shapley.parts.feature import shared_evenly
 from tfx_explain.methods.shapley.parts.games import PartsGame, part_values
 from tfx_explain.methods.shapley.parts.texts import TextValues
 from tfx_explain.regions.spans import Splitter
@@ -125,3 +127,40 @@ def test_errors_are_the_spread_between_pairs_of_contexts() -> None:
     np.testing.assert_allclose(values, pairs.mean(axis=0) + feature / 5, rtol=1e-9)
     expected = np.square(pairs.std(axis=0, ddof=1)) / 8 + np.square(feature_error / 5)
     np.testing.assert_allclose(errors, np.sqrt(expected), rtol=1e-9)
+
+
+@pytest.mark.parametrize("spans", [SPANS, SPANS[:1]])
+def test_a_rest_comes_before_the_parts(spans: npt.NDArray[np.int64]) -> None:
+    """It is what all parts absent make of the background's feature, in each context; a single part is a game, too."""
+    without, has_rest = game(7, spans=spans), dataclasses.replace(game(7, spans=spans), has_rest=True)
+    context = has_rest.context_of_block[np.arange(has_rest.n_model_rows) // has_rest.n_per_context]
+    gone = has_rest.has_gone(0, has_rest.n_model_rows)
+    assert gone.sum() == len(has_rest.contexts)
+    present = has_rest.coalitions(0, has_rest.n_model_rows)
+    assert not present[gone].any()
+    effect = 3.0 + np.arange(len(has_rest.contexts))
+    answers = present @ np.arange(1.0, len(spans) + 1) + np.where(gone, 0.0, effect[context])
+    values, variance = has_rest.solve(answers[:, None])
+    np.testing.assert_allclose(values[:, -1, 0], effect, rtol=1e-9)
+    np.testing.assert_allclose(values[:, :-1, 0], np.tile(np.arange(1.0, len(spans) + 1), (len(effect), 1)), rtol=1e-9)
+    assert (variance[:, -1] == 0).all()
+    np.testing.assert_allclose(without.solve(answers[~gone][:, None])[0], values[:, :-1], rtol=1e-12)
+
+
+def test_the_rest_has_what_a_single_context_leaves() -> None:
+    contexts = Contexts.draw(0, 1, 0, WEIGHTS, 16)
+    of = PartsGame(0, game(0).values, contexts, PartDesigns(TextPartsConfig(), 0).design(K, 1, 0), has_rest=True)
+    assert not of.has_gone(0, of.n_model_rows).any()
+    answers = of.coalitions(0, of.n_model_rows) @ np.arange(1.0, K + 1)
+    values, errors = of.attributions(answers[:, None], np.array([12.5]), np.array([0.25]), FLOOR)
+    np.testing.assert_allclose(values[:, 0], [1.0, 2.0, 3.0, 4.0, 2.5], rtol=1e-9)
+    assert errors[:, 0].tolist() == [0, 0, 0, 0, 0.25]
+
+
+def test_totals_are_shared_out_evenly() -> None:
+    totals = np.array([[6.0], [5.0], [4.0]]), np.array([[3.0], [2.0], [1.0]])
+    lengths, given = np.array([3, 1, 2]), np.array([2, 1, 0])
+    values, errors = shared_evenly(totals, lengths, given, at_most=None)
+    assert values[:, 0].tolist() == [3, 3, 0, 5, 0, 0]
+    assert errors[:, 0].tolist() == [1.5, 1.5, 0, 2, 0, 0]
+    assert shared_evenly(totals, lengths, given, at_most=1)[0][:, 0].tolist() == [0, 0, 0, 5, 0, 0]

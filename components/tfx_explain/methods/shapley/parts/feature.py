@@ -95,7 +95,9 @@ class FeatureParts:
         seen, n_model_rows = of.parts.seen(asked)
         feature, feature_error = rows.attributions[:, self.place], rows.std_error[:, self.place]
         # A single part is the feature; and a model that does not read it sees no difference between its parts.
-        values, errors = _evenly((feature, feature_error), lengths, seen + rest, at_most=1 if self.is_read else None)
+        values, errors = shared_evenly(
+            (feature, feature_error), lengths, seen + rest, at_most=1 if self.is_read else None
+        )
         reasons: dict[int, str] = {}
         for game, answers in [] if asked is None else self._answered(of, asked, seen):
             n_model_rows += game.n_model_rows
@@ -140,7 +142,7 @@ def _answers(asked: Asked, games: Sequence[PartsGame]) -> list[FloatArray]:
     return np.split(values, np.cumsum([game.n_model_rows for game in games])[:-1])
 
 
-def _evenly(
+def shared_evenly(
     totals: tuple[FloatArray, FloatArray], lengths: IntArray, n_given: IntArray, at_most: int | None
 ) -> tuple[FloatArray, FloatArray]:
     """Two totals (n, K) of rows, each shared out alike among the first parts (n,) of a row; all others get 0.

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from tfx_explain.config import ExplainConfig
+from tfx_explain.config.parts import TextPartsConfig
 from tfx_explain.errors import ConfigError
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, JobContext
 from tfx_explain.methods.method import Result
+from tfx_explain.methods.series import SeriesForm
 from tfx_explain.methods.shapley.background import ShapleyBackground
 from tfx_explain.methods.shapley.parts.feature import FeatureParts, PartBatch
 from tfx_explain.methods.shapley.parts.rows import RowParts
+from tfx_explain.methods.shapley.parts.series import SERIES_PARTS, check_series, series_rows
 from tfx_explain.methods.shapley.parts.texts import TEXT_PARTS, check_text, text_rows
 from tfx_explain.models import Model
 from tfx_explain.part_records import PartsOf
@@ -33,22 +37,38 @@ class Insides:
     """
 
     def __init__(self, models: Sequence[Model], players: Mapping[str, Sequence[str]], config: ExplainConfig) -> None:
-        self.config = config
+        self.settings = config.shapley.parts
+        self.forms = {
+            feature: SeriesForm.of(feature, settings, models)
+            for feature, settings in self.settings.items()
+            if not isinstance(settings, TextPartsConfig)
+        }
         self.features = {
             feature: [FeatureParts(model, feature, players, config) for model in models]
             for feature in config.shapley.parts
         }
 
     def added(
-        self, found: Result[AttributionRows], batch: Batch, backgrounds: Sequence[ShapleyBackground]
+        self,
+        found: Result[AttributionRows],
+        batch: Batch,
+        backgrounds: Sequence[ShapleyBackground],
+        absent: Mapping[str, tuple[float, ...]],
     ) -> Result[AttributionRows]:
-        """What was found of a batch, with the parts of its features; without the rows that have none."""
+        """What was found of a batch, with the parts of its features; without the rows that have none.
+
+        Args:
+          found: of the batch.
+          batch: the rows.
+          backgrounds: as each model sees it.
+          absent: series -> what absent values of each channel are.
+        """
         good = np.setdiff1d(np.arange(batch.rows.num_rows), list(found.errors))
         kept, sides = batch.take(good), list(found.sides)
         reasons: dict[int, str] = {}
         n_model_rows = 0
         for feature, of_models in self.features.items():
-            rows, unreadable = self._cut(kept, feature, backgrounds[0])
+            rows, unreadable = self._cut(kept, feature, backgrounds[0], absent)
             reasons = {**unreadable, **reasons}
             for index, of_model in enumerate(of_models):
                 of = PartBatch(kept, kept.sides[index], backgrounds[index], rows)
@@ -64,14 +84,20 @@ class Insides:
             tuple(one if one is None or not reasons else one.take(left) for one in found.lent),
         )
 
-    def _cut(self, batch: Batch, feature: str, background: ShapleyBackground) -> tuple[RowParts, dict[int, str]]:
+    def _cut(
+        self, batch: Batch, feature: str, background: ShapleyBackground, absent: Mapping[str, tuple[float, ...]]
+    ) -> tuple[RowParts, dict[int, str]]:
         """A feature of n rows in parts, and row -> why it cannot be cut."""
-        return text_rows(batch.rows, feature, self.config.shapley.parts[feature], background.probes[feature])
+        settings = self.settings[feature]
+        if isinstance(settings, TextPartsConfig):
+            return text_rows(batch.rows, feature, settings, background.probes[feature])
+        return series_rows(batch.rows, feature, settings, self.forms[feature], absent[feature])
 
 
 def parts_of(config: ExplainConfig) -> dict[str, PartsOf]:
     """What the parts of each feature are."""
-    return dict.fromkeys(config.shapley.parts, TEXT_PARTS)
+    of_settings = {feature: isinstance(settings, TextPartsConfig) for feature, settings in config.shapley.parts.items()}
+    return {feature: TEXT_PARTS if is_text else SERIES_PARTS for feature, is_text in of_settings.items()}
 
 
 def check_parts(context: JobContext, rows: FirstRows, models: Sequence[Model]) -> None:
@@ -80,10 +106,23 @@ def check_parts(context: JobContext, rows: FirstRows, models: Sequence[Model]) -
     Raises:
       ConfigError: names the feature, and what to do.
     """
-    for feature in context.config.shapley.parts:
+    for feature, settings in context.config.shapley.parts.items():
         if tuple(context.players.get(feature, ())) != (feature,):
             raise ConfigError(
                 f"`parts` of `shapley` looks inside `{feature}`, which is no player that is a single feature; players "
                 f"are {', '.join(context.players)}."
             )
-        check_text(feature, rows, models)
+        if isinstance(settings, TextPartsConfig):
+            check_text(feature, rows, models)
+        else:
+            check_series(feature, settings, rows, models)
+
+
+def described_parts(config: ExplainConfig, absent: Mapping[str, tuple[float, ...]]) -> dict[str, dict[str, Any]]:
+    """Feature -> what its parts are, and what absent means, as the manifest has it."""
+    found = {feature: settings.model_dump() for feature, settings in config.shapley.parts.items()}
+    for feature, settings in config.shapley.parts.items():
+        if not isinstance(settings, TextPartsConfig):
+            of_series = {"windows": settings.cutter.n_windows, "channels": len(absent[feature])}
+            found[feature] |= {**of_series, "absent_values": list(absent[feature])}
+    return found

@@ -128,7 +128,8 @@ def check_text(feature: str, rows: FirstRows, models: Sequence[Model]) -> None:
             if spec.name == feature and (spec.dtype != "string" or spec.size != 1):
                 raise ConfigError(
                     f"`parts` of `shapley` looks inside `{feature}`, which {model.what} reads as "
-                    f"{spec.size} {spec.dtype} values and not as one text; take it out of `parts`."
+                    f"{spec.size} {spec.dtype} values and not as one text; set `windows` if it is a series, or take it "
+                    "out of `parts`."
                 )
     for split, of_split in rows.splits.items():
         _check_rows(of_split, feature, split)
