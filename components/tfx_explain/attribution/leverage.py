@@ -14,6 +14,7 @@ from tfx_explain.attribution.linear import LinearDesign, odd_parts, player_pairs
 from tfx_explain.attribution.maps import FloatArray, centre, faith_shap_map, kernel_weights, odd_map
 from tfx_explain.attribution.partition import DesignStream, n_blocks_with_maps, partition
 from tfx_explain.attribution.reference import variance_ratio
+from tfx_explain.attribution.row_products import row_products
 from tfx_explain.attribution.sampling import Coalitions, RandomWords, Strata, allocate_pairs, draw_pairs
 from tfx_explain.attribution.solvable import BlockSolutions, PairValues
 from tfx_explain.errors import EstimationError
@@ -106,12 +107,12 @@ class LeverageDesign(LinearDesign):
         centred = self.centred_attributions(odd, values.totals, share)
         # Fitted odd parts of players and of the even share in one product.
         terms = np.concatenate([centre(self.halves), share], axis=2)
-        odd -= np.matmul(np.concatenate([centred, values.totals], axis=2), terms.transpose(0, 2, 1))
+        odd -= row_products(np.concatenate([centred, values.totals], axis=2), terms.transpose(0, 2, 1))
         # The sandwich A diag(r^2) A', of which only the diagonal is wanted: a product of squares. Where a pair
         # determines its own fit (h = 1) there is no residual to speak of, and no variance either.
         scale = self.variance_factors / np.maximum(1 - self.leverages, _SMALLEST_RESIDUAL_SHARE)
         sensitivity = self.linear_map**2 * scale[:, None, :]
-        variance = np.matmul(np.square(odd, out=odd), sensitivity.transpose(0, 2, 1))
+        variance = row_products(np.square(odd, out=odd), sensitivity.transpose(0, 2, 1))
         dof = odd.shape[2] - self.n_players + 1.0
         return BlockSolutions(centred + values.totals / self.n_players, variance, dof)
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.attribution.maps import FloatArray
+from tfx_explain.attribution.row_products import row_products
 from tfx_explain.attribution.solvable import PairValues, SolvableDesign
 from tfx_explain.errors import EstimationError
 
@@ -40,7 +41,7 @@ class LinearDesign(SolvableDesign, ABC):
         if self.interaction_map is None:
             return None
         even = (values.half + values.complement) / 2 - ends
-        per_block = np.matmul(even, self.interaction_map.transpose(0, 2, 1))
+        per_block = row_products(even, self.interaction_map.transpose(0, 2, 1))
         return np.asarray(np.einsum("g,gci->ci", self.background_weight.sum(axis=1), per_block))
 
     def share_of_total(self) -> FloatArray:
@@ -62,7 +63,7 @@ class LinearDesign(SolvableDesign, ABC):
           totals: (n_blocks, c, 1).
           share: of `share_of_total`.
         """
-        centred = np.matmul(odd, self.linear_map.transpose(0, 2, 1))
+        centred = row_products(odd, self.linear_map.transpose(0, 2, 1))
         centred -= totals * np.matmul(self.linear_map, share).transpose(0, 2, 1)
         return np.asarray(centred)
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from tfx_explain.attribution.maps import FloatArray, centre
 from tfx_explain.attribution.reference import pooled_variance_ratio
 from tfx_explain.attribution.result import Attributions
+from tfx_explain.attribution.row_products import row_products
 from tfx_explain.attribution.surrogate import Surrogate
 from tfx_explain.attribution.surrogate_design import SurrogateDesign
 from tfx_explain.attribution.surrogate_means import BlockMeans, RowVariance
@@ -123,18 +124,18 @@ class PooledRegression:
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Attributions of one output, (n, d), their design variances, and those of the background."""
         terms = np.concatenate([codes * slopes, codes, slopes, totals[:, None], np.ones((len(codes), 1))], axis=1)
-        missed = odd @ self._map.T - terms @ self._mapped_terms[output].T
-        known = terms @ self._known_terms[output] @ self._owners
+        missed = row_products(odd, self._map.T) - row_products(terms, self._mapped_terms[output].T)
+        known = row_products(row_products(terms, self._known_terms[output]), self._owners)
         even = (totals[:, None] - known.sum(axis=1, keepdims=True)) / self._n_players
 
-        residuals = odd[:, : self._error_pairs] - terms @ self._error_terms[output].T
-        residuals -= missed @ self._error_memberships.T
+        residuals = odd[:, : self._error_pairs] - row_products(terms, self._error_terms[output].T)
+        residuals -= row_products(missed, self._error_memberships.T)
         squares = np.square(residuals, out=residuals)
         noise = squares.mean(axis=1, keepdims=True) / self._expected_square
         share = np.square(self._row_weights).sum()
         by_surrogate = self._row_variance(output, codes, slopes)
         background = share / (1 - share) * by_surrogate + share * noise * self._surrogate.spread
-        return known + missed + even, squares @ self._sensitivity.T, background
+        return known + missed + even, row_products(squares, self._sensitivity.T), background
 
 
 def _maps(memberships: FloatArray, pair_weights: FloatArray, weights: FloatArray, spread: FloatArray) -> FloatArray:

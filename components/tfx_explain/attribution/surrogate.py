@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.attribution.maps import FloatArray
+from tfx_explain.attribution.row_products import row_products
 from tfx_explain.attribution.sampling import RandomWords
 
 # More directions, or rectified ones, are not worth the coefficients they need; and many codes need many already.
@@ -53,8 +54,8 @@ class Context:
 
     def __call__(self, codes: FloatArray) -> FloatArray:
         """(n, c + r) of rows with these codes, (n, q)."""
-        rectified = np.maximum(codes @ self.mixtures + self.offsets, 0.0)
-        return np.concatenate([codes @ self.directions, rectified], axis=1)
+        rectified = np.maximum(row_products(codes, self.mixtures) + self.offsets, 0.0)
+        return np.concatenate([row_products(codes, self.directions), rectified], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +86,7 @@ class Surrogate:
 
     def example_slopes(self, codes: FloatArray) -> FloatArray:
         """U, (K, n, q), of examples with these codes, (n, q)."""
-        return np.asarray(self.intercept[:, None] + np.matmul(self.context(codes), self.of_example))
+        return np.asarray(self.intercept[:, None] + row_products(self.context(codes)[None], self.of_example))
 
     def background_slopes(self) -> FloatArray:
         """V, (K, B, q), of the background rows."""

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.attribution.maps import FloatArray, centre
+from tfx_explain.attribution.row_products import row_products
 from tfx_explain.attribution.sampling import Coalitions
 from tfx_explain.attribution.surrogate import Surrogate
 from tfx_explain.attribution.surrogate_design import SurrogateDesign
@@ -95,4 +96,4 @@ class RowVariance(NamedTuple):
         for i, first in enumerate(factors):
             for j, second in enumerate(factors):
                 variances += first[:, self.pairs[0]] * second[:, self.pairs[1]] * self.covariances[output, i, j]
-        return np.maximum(variances @ self.owners, 0.0)
+        return np.maximum(row_products(variances, self.owners), 0.0)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tfx_explain.attribution.row_products import row_products
 from tfx_explain.models.features import Column, Inputs, Ragged
 
 FloatArray = npt.NDArray[np.float64]
@@ -119,7 +120,7 @@ class Encoder:
         """(n, q) codes of each row; those far outside of what the reference rows have are drawn in."""
         parts = [_with_missing(reading.numbers(inputs)) for reading in self.readings]
         raw = np.concatenate([*parts, np.zeros((len(inputs), 0))], axis=1)
-        return np.clip((raw - self.centre) @ self.projection, self.low - _MARGIN, self.high + _MARGIN)
+        return np.clip(row_products(raw - self.centre, self.projection), self.low - _MARGIN, self.high + _MARGIN)
 
 
 def _with_missing(numbers: FloatArray) -> FloatArray:
