@@ -12,7 +12,7 @@ from tfx_explain import records, storage, tables
 from tfx_explain.attribution_records import RecordLayout, attribution_frames
 from tfx_explain.errors import InputError
 from tfx_explain.judgement import Finding
-from tfx_explain.report.inside import InsideSection, make_inside
+from tfx_explain.report.inside import InsideSection, channels_of, make_inside
 from tfx_explain.tables.manifest import Manifest
 
 _REQUIRED = ("slice", "output", "player", "value", "rank")
@@ -94,7 +94,8 @@ class ReportData:
         if storage.exists(uri):
             layout = RecordLayout.of(manifest)
             rows, names = records.read_rows(uri), list(manifest["outputs"])
-            examples, inside = attribution_frames(rows, layout, names), make_inside(rows, layout, names)
+            examples = attribution_frames(rows, layout, names)
+            inside = make_inside(rows, layout, names, channels_of(manifest))
         frames = {
             table.name: records.read_table(uri)
             for table in _OPTIONAL_TABLES

@@ -1,10 +1,10 @@
-"""What is inside features of single rows: regions drawn on images, spans marked in texts, and the largest parts."""
+"""What is inside features of single rows: regions on images, spans in texts, windows of series, the largest parts."""
 
 from __future__ import annotations
 
 import base64
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,16 @@ from tfx_explain.image_maps import image_map, own_picture
 from tfx_explain.part_records import PartsOf, part_frame
 from tfx_explain.records import text
 from tfx_explain.regions import overlay, thumbnail
+from tfx_explain.report.strips import Strip, make_strip, window_names
 from tfx_explain.rows import column_or_nulls
-from tfx_explain.tables import ATTRIBUTION_PREFIX, EXAMPLE_ID, PREDICTION
+from tfx_explain.tables import ATTRIBUTION_PREFIX, EXAMPLE_ID, PREDICTION, SHAPLEY
+from tfx_explain.tables.manifest import Manifest
 
 MAX_ROWS = 6
 MAX_LISTED = 6
 MAX_SIDE = 192
 """Pixels of the longer side of a picture in a report."""
+WINDOWS = "windows"
 LEVELS = 5
 """How many strengths of marks there are."""
 
@@ -60,6 +63,7 @@ class InsideRow:
       attribution: of the whole feature.
       pictures: what they are -> data URI.
       spans: the text, span by span; empty where it is none.
+      strip: the series; None where it is none, or has no steps.
       parts: the largest ones first.
       n_more: how many are not listed.
     """
@@ -72,6 +76,7 @@ class InsideRow:
     spans: tuple[Part, ...]
     parts: tuple[Part, ...]
     n_more: int
+    strip: Strip | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,13 +89,26 @@ class InsideSection:
     rows: tuple[InsideRow, ...]
 
 
-def make_inside(examples: pa.RecordBatch, layout: RecordLayout, outputs: Sequence[str]) -> list[InsideSection]:
+def channels_of(manifest: Manifest) -> dict[str, int]:
+    """Series -> how many channels it has, for those that Shapley values looked inside."""
+    entry: object = manifest.get("method")
+    for key in (SHAPLEY, "parts"):
+        entry = entry.get(key) if isinstance(entry, Mapping) else None
+    settings = entry.items() if isinstance(entry, Mapping) else ()
+    found = {feature: of.get("channels") for feature, of in settings if isinstance(of, Mapping)}
+    return {feature: n for feature, n in found.items() if isinstance(n, int) and n > 0}
+
+
+def make_inside(
+    examples: pa.RecordBatch, layout: RecordLayout, outputs: Sequence[str], channels: Mapping[str, int] | None = None
+) -> list[InsideSection]:
     """The sections of a report.
 
     Args:
       examples: a sample of explained rows, as records hold them.
       layout: of the explanation.
       outputs: their names.
+      channels: series -> how many channels it has; others have one.
     """
     made = []
     for method, features in layout.parts.items():
@@ -100,11 +118,9 @@ def make_inside(examples: pa.RecordBatch, layout: RecordLayout, outputs: Sequenc
                 continue
             largest = values[PREDICTION].argmax(axis=1)
             moved = values[ATTRIBUTION_PREFIX + feature][np.arange(examples.num_rows), largest]
-            rows = tuple(
-                _row(examples.slice(row, 1), layout.prefix(method), feature, of, outputs, int(largest[row]), moved[row])
-                for row in _chosen(moved)
-            )
-            made.append(InsideSection(feature, method, of.kind, rows))
+            inner = _Inner(layout.prefix(method), feature, of, outputs, (channels or {}).get(feature, 1))
+            rows = [inner.row(examples.slice(row, 1), int(largest[row]), moved[row]) for row in _chosen(moved)]
+            made.append(InsideSection(feature, method, of.kind, tuple(rows)))
     return made
 
 
@@ -116,27 +132,65 @@ def _chosen(moved: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> list[in
     return [int(row) for row in (*order[: MAX_ROWS // 2], *order[-(MAX_ROWS // 2) :])]
 
 
-def _row(
-    row: pa.RecordBatch, prefix: str, feature: str, of: PartsOf, outputs: Sequence[str], place: int, moved: float
-) -> InsideRow:
-    frame = part_frame(row, prefix, feature, of, outputs, outputs[place])
-    labels = _labels(row, feature, of, frame)
-    largest = float(frame["attribution"].abs().max()) if len(frame) else 0.0
-    parts = [
-        Part(label, float(attribution), float(error), round(LEVELS * abs(attribution) / largest) if largest else 0)
-        for label, attribution, error in zip(labels, frame["attribution"], frame["std_error"], strict=True)
-    ]
-    listed = sorted(parts, key=lambda part: -abs(part.attribution))[:MAX_LISTED]
-    return InsideRow(
-        example_id=str(text(row.column(EXAMPLE_ID).flatten()[0].as_py())),
-        output=outputs[place],
-        prediction=float(column_or_nulls(row, PREDICTION).flatten()[place].as_py()),
-        attribution=float(moved),
-        pictures=_pictures(row, prefix, feature, of, outputs, place) if of.has_maps else {},
-        spans=tuple(parts) if of.kind == "spans" else (),
-        parts=tuple(listed),
-        n_more=len(parts) - len(listed),
-    )
+@dataclasses.dataclass(frozen=True)
+class _Inner:
+    """A feature that a method looked inside.
+
+    Attributes:
+      prefix: of the method's columns.
+      feature: its name.
+      of: what its parts are.
+      outputs: names of all outputs.
+      n_channels: of a series.
+    """
+
+    prefix: str
+    feature: str
+    of: PartsOf
+    outputs: Sequence[str]
+    n_channels: int
+
+    def row(self, row: pa.RecordBatch, place: int, moved: float) -> InsideRow:
+        """One row, for one of the outputs, of which the feature moved so much."""
+        frame = part_frame(row, self.prefix, self.feature, self.of, self.outputs, self.outputs[place])
+        labels = _labels(row, self.feature, self.of, frame)
+        largest = float(frame["attribution"].abs().max()) if len(frame) else 0.0
+        parts = [
+            Part(label, float(attribution), float(error), round(LEVELS * abs(attribution) / largest) if largest else 0)
+            for label, attribution, error in zip(labels, frame["attribution"], frame["std_error"], strict=True)
+        ]
+        listed = sorted(parts, key=lambda part: -abs(part.attribution))[:MAX_LISTED]
+        return InsideRow(
+            example_id=str(text(row.column(EXAMPLE_ID).flatten()[0].as_py())),
+            output=self.outputs[place],
+            prediction=float(column_or_nulls(row, PREDICTION).flatten()[place].as_py()),
+            attribution=float(moved),
+            pictures=self._pictures(row, place) if self.of.has_maps else {},
+            spans=tuple(parts) if self.of.kind == "spans" else (),
+            parts=tuple(listed),
+            n_more=len(parts) - len(listed),
+            strip=self._strip(row, frame, parts) if self.of.kind == WINDOWS else None,
+        )
+
+    def _strip(self, row: pa.RecordBatch, frame: pd.DataFrame, parts: Sequence[Part]) -> Strip | None:
+        """The series with its windows; None where the row does not hold it, as where a missing one has a default."""
+        column = column_or_nulls(row, self.feature)
+        if pa.types.is_large_binary(column.type.value_type):
+            return None
+        flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+        values = flat[: len(flat) // self.n_channels * self.n_channels].reshape(-1, self.n_channels)
+        marks = {"level": [part.level for part in parts], "sign": [part.sign for part in parts]}
+        return make_strip(values, frame.assign(**marks))
+
+    def _pictures(self, row: pa.RecordBatch, place: int) -> dict[str, str]:
+        """The image and its regions as data URIs; nothing where Pillow is missing or the image cannot be drawn."""
+        try:
+            values = image_map(row, self.prefix, self.feature, self.of, self.outputs, self.outputs[place])
+            picture = own_picture(row, self.feature, values.shape)
+            drawn = {"as it is": thumbnail(picture, MAX_SIDE), "regions": overlay(picture, values, max_side=MAX_SIDE)}
+        except (ConfigError, InputError):
+            return {}
+        return {name: f"data:image/png;base64,{base64.b64encode(file).decode()}" for name, file in drawn.items()}
 
 
 def _labels(row: pa.RecordBatch, feature: str, of: PartsOf, frame: pd.DataFrame) -> list[str]:
@@ -149,20 +203,9 @@ def _labels(row: pa.RecordBatch, feature: str, of: PartsOf, frame: pd.DataFrame)
         content = bytes(whole[0].as_py()) if len(whole) else b""
         pairs = zip(frame["start"], frame["stop"], strict=True)
         return [content[start:stop].decode("utf-8", "replace") for start, stop in pairs]
+    if of.kind == WINDOWS:
+        return window_names(frame)
     return [
         " ".join(f"{name} {value}" for name, value in zip(of.columns, where, strict=True))
         for where in frame[list(of.columns)].to_numpy()
     ]
-
-
-def _pictures(
-    row: pa.RecordBatch, prefix: str, feature: str, of: PartsOf, outputs: Sequence[str], place: int
-) -> dict[str, str]:
-    """The image and its regions as data URIs; nothing where Pillow is missing or the image cannot be drawn."""
-    try:
-        values = image_map(row, prefix, feature, of, outputs, outputs[place])
-        picture = own_picture(row, feature, values.shape)
-        drawn = {"as it is": thumbnail(picture, MAX_SIDE), "regions": overlay(picture, values, max_side=MAX_SIDE)}
-    except (ConfigError, InputError):
-        return {}
-    return {name: f"data:image/png;base64,{base64.b64encode(file).decode()}" for name, file in drawn.items()}

@@ -18,7 +18,7 @@ from tfx_explain import integrity
 from tfx_explain.judgement import RULES, Finding, describe
 from tfx_explain.judgement.wording import confidence_percent, percent, percents
 from tfx_explain.printable import MAX_SENTENCE, printable, shortened
-from tfx_explain.report import story, text
+from tfx_explain.report import story, strips, text
 from tfx_explain.report.comparison import METHOD_NAMES, compare_methods
 from tfx_explain.report.data import ReportData
 from tfx_explain.report.interactions import InteractionTable, interaction_tables
@@ -168,6 +168,7 @@ def _environment() -> jinja2.Environment:
     environment.globals |= {"swarm_width": WIDTH, "swarm_label_width": LABEL_WIDTH, "isfinite": math.isfinite}
     environment.globals |= {"overall": OVERALL, "false_discovery_rate": FALSE_DISCOVERY_RATE}
     environment.globals |= {"profile_width": PROFILE_WIDTH, "profile_height": PROFILE_HEIGHT}
+    environment.globals |= {"strip_width": strips.WIDTH, "strip_left": strips.LEFT, "strip_right": strips.RIGHT}
     return environment
 
 
