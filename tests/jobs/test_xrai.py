@@ -80,14 +80,26 @@ def test_regions_lie_where_the_model_looks(explanation: ExplanationReader) -> No
     assert inside > 3 * np.abs(maps[:, ~looked_at]).mean()
 
 
-def test_shards_do_not_show(tmp_path: Path, explanation: ExplanationReader, model: str) -> None:
-    other = worlds.write_splits(tmp_path / "examples", pictures.make_rows, 32, N, 1)
-    again = explained(tmp_path / "out", model, other)
-    for frames in zip(*((one.attributions(), one.parts("image")) for one in (explanation, again)), strict=True):
+def assert_same_rows(made: ExplanationReader, expected: ExplanationReader) -> None:
+    """To the last bit, in any order."""
+    for frames in zip(*((one.attributions(), one.parts("image")) for one in (made, expected)), strict=True):
         first, second = (
             frame.sort_values([*frame.columns[frame.columns.isin(["example_id", "part"])]]) for frame in frames
         )
         assert first.reset_index(drop=True).equals(second.reset_index(drop=True))
+
+
+def test_shards_do_not_show(tmp_path: Path, explanation: ExplanationReader, model: str) -> None:
+    other = worlds.write_splits(tmp_path / "examples", pictures.make_rows, 32, N, 1)
+    assert_same_rows(explained(tmp_path / "out", model, other), explanation)
+
+
+def test_a_few_rows_at_a_time_are_explained_as_all_are(
+    tmp_path: Path, explanation: ExplanationReader, model: str, examples: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures_of_a_row = 2 * (pictures.SIZE**2 + 1) * 2  # halves of the steps, references; the age is one more
+    monkeypatch.setattr(method, "_FIGURES", 4 * figures_of_a_row)
+    assert_same_rows(explained(tmp_path / "out", model, examples), explanation)
 
 
 def test_slices_and_a_baseline_model_work(tmp_path: Path, model: str, examples: str) -> None:

@@ -3,11 +3,12 @@ import sys
 import numpy as np
 import pytest
 from scipy import ndimage
-from skimage import data
+from skimage import data, transform
 from sklearn.datasets import load_digits
+from sklearn.metrics import adjusted_rand_score
 
 from tfx_explain.errors import ConfigError, InputError
-from tfx_explain.regions import Segments, find_segments, own_segments
+from tfx_explain.regions import Segments, find_segments, nearest, own_segments
 from tfx_explain.regions.segments import SCALES
 
 RNG = np.random.default_rng(0)
@@ -24,8 +25,9 @@ def masks(segments: Segments) -> np.ndarray:
 
 
 @pytest.mark.parametrize("radius", [0.5, 1.0, 2.5, 5.0])
-def test_regions_are_dilated_by_a_disk(radius: float) -> None:
-    labels = np.kron(RNG.integers(0, 4, (5, 7)), np.ones((3, 3), int))[:, 1:].astype(np.int32)
+@pytest.mark.parametrize("lowest", [0, -1])
+def test_regions_are_dilated_by_a_disk(radius: float, lowest: int) -> None:
+    labels = np.kron(RNG.integers(lowest, 4, (5, 7)), np.ones((3, 3), int))[:, 1:].astype(np.int32)
     reach = np.arange(-5, 6)
     disk = reach[:, None] ** 2 + reach**2 <= radius**2
     expected = [ndimage.binary_dilation(labels == label, disk) for label in range(4)]
@@ -38,6 +40,23 @@ def test_a_photograph_has_regions_at_every_scale() -> None:
     numbers = [labels.max() + 1 for labels in found.maps]
     assert min(numbers) > 10
     assert numbers[-1] < numbers[0]
+
+
+def test_a_small_photograph_has_the_regions_of_the_large_one() -> None:
+    """Where the large one has them, at least as well as when it is enlarged first, and about as many."""
+    agreements, numbers = [], []
+    for photograph in (data.astronaut(), data.chelsea(), data.coffee(), data.rocket()):
+        large = transform.resize(photograph, (224, 224), anti_aliasing=True)
+        small = transform.resize(large, (64, 64), anti_aliasing=True)
+        maps = [find_segments(image).maps for image in (large, small, transform.resize(small, (224, 224), order=3))]
+        for expected, own, enlarged in zip(*maps, strict=True):
+            reference, other = (nearest(labels, (64, 64)).ravel() for labels in (expected, enlarged))
+            agreements.append([adjusted_rand_score(reference, labels) for labels in (own.ravel(), other)])
+            numbers.append([expected.max() + 1, own.max() + 1])
+    ours, of_enlarged = np.mean(agreements, axis=0)
+    assert ours > of_enlarged
+    of_large, of_small = np.sum(numbers, axis=0)
+    assert of_large / 1.5 < of_small < 1.5 * of_large
 
 
 def test_neither_range_nor_kind_of_numbers_matters() -> None:

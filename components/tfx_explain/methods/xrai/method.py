@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,11 @@ from tfx_explain.methods.path_gradients.references import References, prediction
 from tfx_explain.methods.path_gradients.rows import PathEstimates
 from tfx_explain.methods.xrai.pixels import PixelRows, pixel_rows
 from tfx_explain.methods.xrai.reference_images import with_images
-from tfx_explain.methods.xrai.regions_of_rows import region_rows
+from tfx_explain.methods.xrai.regions_of_rows import region_rows, segments_of
 from tfx_explain.models import Model
 from tfx_explain.models.path_gradients import Paths
 from tfx_explain.part_records import PartRows, PartsOf
-from tfx_explain.regions import need_images
+from tfx_explain.regions import Segments, need_images
 from tfx_explain.rows import take_rows
 
 KEY = tables.XRAI
@@ -34,8 +35,9 @@ KEY = tables.XRAI
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 _REGIONS = PartsOf("regions", ("pixels",), has_maps=True)
-# What pixels add, as 64-bit floats that are held at a time: 64 MiB.
-_FIGURES = 2**23
+# What pixels add, as 64-bit floats that are held at a time: 32 MiB of rows whose gradients are taken, and as many of
+# the rows before.
+_FIGURES = 2**22
 # Of one row: 2 GiB.
 _MOST_FIGURES = 2**28
 
@@ -124,6 +126,8 @@ class XraiExplainer(PathExplainer["XraiRows"]):
     def __init__(self, models: Sequence[Model], method: Xrai) -> None:
         super().__init__(models, method.context, KEY)
         self._settings, self._player = method.settings, method.player
+        # One for all batches: regions are found in Python while TensorFlow takes gradients.
+        self._thread = ThreadPoolExecutor(1)
 
     def _explain_side(self, side: PathSide, plan: JobPlan) -> XraiRows:
         n, n_outputs = side.asked.outputs.shape
@@ -131,11 +135,19 @@ class XraiExplainer(PathExplainer["XraiRows"]):
         estimates.background_variance[:] = 0.0  # references were named, not drawn
         made = XraiRows(estimates, np.ones(n, np.bool_), [])
         at_once = max(_FIGURES // max(2 * side.starts.moving.shape[1] * n_outputs * len(side.weights), 1), 1)
+        # A power of two: calls of the model are then filled.
+        at_once = 1 << (at_once.bit_length() - 1)
+        before: tuple[IntArray, PixelRows, Future[PartRows]] | None = None
         for rows in np.split(np.arange(n), range(at_once, n, at_once)) if n else []:
             asked, ends = side.asked.take(rows), side.paths.enter(side.inputs.take(rows))
+            cut = self._thread.submit(segments_of, side.paths.pictures(ends, self._player))
             found = pixel_rows(side.paths, side.starts, ends, side.weights, asked, self._settings, self._player)
-            images = side.paths.pictures(ends, self._player)
-            made.add(rows, found, region_rows(images, found.pixels, asked.prediction), self._player)
+            ranked = self._thread.submit(_ranked, cut, found.pixels, asked.prediction)
+            if before is not None:
+                made.add(*before, self._player)
+            before = rows, found, ranked
+        if before is not None:
+            made.add(*before, self._player)
         return made
 
     def _rows(self, side: PathSide, found: XraiRows, kept: npt.NDArray[np.bool_]) -> AttributionRows:
@@ -167,13 +179,20 @@ class XraiRows:
     parts: list[PartRows]
     n_steps: int = 0
 
-    def add(self, rows: IntArray, found: PixelRows, regions: PartRows, player: int) -> None:
-        """Takes over what some rows come to."""
+    def add(self, rows: IntArray, found: PixelRows, ranked: Future[PartRows], player: int) -> None:
+        """Takes over what some rows come to; those without regions have no attributions."""
+        regions = ranked.result()
         even, odd = found.of_players[:, 0], found.of_players[:, 1]
         values, errors = (even + odd) / 2, np.abs(even - odd) / 2
         # The image adds what its pixels add, to the last digit.
         values[:, player] = found.pixels.mean(axis=1).sum(axis=1)
+        values[regions.lengths == 0] = np.nan
         self.estimates.values[rows], self.estimates.design_variance[rows] = values, np.square(errors)
         self.is_complete[rows] = found.is_complete
         self.n_steps += found.n_steps
         self.parts.append(regions)
+
+
+def _ranked(cut: Future[list[Segments | None]], pixels: FloatArray, prediction: FloatArray) -> PartRows:
+    """Regions of rows whose segments the same thread was asked for before."""
+    return region_rows(cut.result(), pixels, prediction)
