@@ -25,6 +25,7 @@ TEXTS = [
     b"fine " * 200,
     b"one two three four five six seven eight nine ten eleven good bad",
 ]
+METHODS = [{"shapley": {"parts": {"review": {}}}}, "integrated_gradients"]
 FEATURES = {"review": tf.io.FixedLenFeature([], tf.string), "stars": tf.io.FixedLenFeature([], tf.float32)}
 
 
@@ -196,3 +197,53 @@ def test_a_text_of_a_hundred_thousand_words_has_fewer_longer_spans(
     assert of_long["stop"].max() == len(long)
     assert 3 <= len(of_long) <= 5
     assert of_long["attribution"].sum() == pytest.approx(known(long), rel=1e-6)
+
+
+# What stands in the review -> of which words the truth is known, or the reason among the dead letters.
+STRANGE: dict[str, tuple[Any, list[bytes] | str]] = {
+    "no spaces": (b"goodbad" * 500, []),
+    "a megabyte": (b"x" * 2**20, []),
+    "right to left": ("שלום good עולם bad مرحبا".encode(), [b"good", b"bad"]),
+    "marks of direction": ("\u202ebad\u202c good \u200f".encode(), [b"good"]),
+    "emoji": ("\U0001f468\u200d\U0001f469 good \U0001f1e9\U0001f1ea ❤️".encode(), [b"good"]),
+    "accents of their own": (("e\u0301" * 50 + " good").encode(), [b"good"]),
+    "half a character": (b"good \xed\xa0\x80 bad \xc3", [b"good", b"bad"]),
+    "nothing but bytes": (b"\xff\xfe\x80", []),
+    "points": (b"...!!!", []),
+    "no text": (None, "is missing and the model has no default"),
+    "two texts": ([b"good", b"bad"], "has 2 values where the model takes 1"),
+    "a number": (3.0, "holds floats where the model takes strings"),
+}
+
+
+def test_strange_texts_are_explained_or_dead_letters(tmp_path: Path) -> None:
+    def rows(n: int, seed: int) -> list[dict[str, Any]]:
+        strange = [{"review": text, "stars": 0.5, "id": 100 + i} for i, (text, _) in enumerate(STRANGE.values())]
+        return [*(strange if seed else []), *rows_of(n, seed)]
+
+    examples = worlds.write_splits(tmp_path / "examples", rows, 9, 9)
+    made = explained(tmp_path / "made", examples, crossed, methods=METHODS, max_failed_fraction=0.9)
+    parts, found = made.parts("review"), made.attributions().set_index("example_id")
+    letters = [
+        (tf.train.Example.FromString(record).features.feature["id"].int64_list.value[0], reason)
+        for record, reason in made.dead_letters()[["record", "reason"]].itertuples(index=False)
+    ]
+    assert len(found) + len(letters) == 9 + len(STRANGE)
+    for i, (name, (text, expected)) in enumerate(STRANGE.items()):
+        if isinstance(expected, str):
+            assert expected in dict(letters)[100 + i], name
+            continue
+        row, own = found.loc[str(100 + i)], parts[parts["example_id"] == str(100 + i)]
+        words = [text[start:stop] for start, stop in zip(own["start"], own["stop"], strict=True)]
+        assert b"".join(words) == text, name
+        assert row["prediction"] == pytest.approx(1.5 * sum(EFFECTS[word] for word in text.split() if word in EFFECTS))
+        assert own["attribution"].sum() == pytest.approx(row["attribution_review"], abs=1e-5)
+        moves = np.abs(own["attribution"].to_numpy()) > 1e-5
+        moving = [spans.spoken(word).encode() for word, is_moving in zip(words, moves, strict=True) if is_moving]
+        assert moving == expected, name
+        for method in made.methods:
+            one = made.attributions(method=method).set_index("example_id").loc[str(100 + i)]
+            total = one["attribution_review"] + one["attribution_stars"]
+            assert total == pytest.approx(
+                one["prediction"] - one["base_value"], abs=1e-2 * (1 + abs(one["prediction"]))
+            )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 import pictures
 import tfx_explain
@@ -160,3 +162,92 @@ def test_more_figures_than_memory_holds_are_refused(
     monkeypatch.setattr(method, "_MOST_FIGURES", 4 * pictures.SIZE**2 - 1)
     with pytest.raises(ConfigError, match=r"1 outputs at 12 x 12 pixels .* `model.classes` to `predicted`"):
         explained(tmp_path / "out", model, examples)
+
+
+def coloured(height: int, width: int, mode: str, form: str = "PNG", n: int = 1) -> bytes:
+    """A picture of coarse spots of any mode, or an animation of several."""
+    channels = {"L": 1, "LA": 2, "P": 3, "1": 1}.get(mode, len(mode))
+    rng, repeats = np.random.default_rng(height), np.ones((-(-height // 4), -(-width // 4), 1), np.uint8)
+    frames = []
+    for _ in range(n):
+        coarse = rng.integers(0, 256, (*repeats.shape[:2], channels)).astype(np.uint8)
+        pixels = np.repeat(np.repeat(coarse, 4, axis=0), 4, axis=1)[:height, :width]
+        made = Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
+        frames.append(made.convert(mode) if mode in "P1" else made)
+    if mode == "CMYK":
+        frames = [Image.fromarray(pixels, "CMYK")]
+    written = io.BytesIO()
+    more = {"save_all": True, "append_images": frames[1:]} if n > 1 else {}
+    frames[0].save(written, form, **more)
+    return written.getvalue()
+
+
+WHOLE = coloured(24, 24, "RGB")
+DEEP = np.repeat(np.repeat(np.random.default_rng(3).integers(0, 2**16, (6, 6, 3)), 4, 0), 4, 1).astype(np.uint16)
+# A file -> the size of its map, or the reason among the dead letters.
+STRANGE: dict[str, tuple[Any, tuple[int, int] | str]] = {
+    "one pixel": (coloured(1, 1, "RGB"), (1, 1)),
+    "large": (coloured(1200, 900, "RGB"), (1200, 900)),
+    "thin": (coloured(2, 1500, "RGB"), (2, 1500)),
+    "grey": (coloured(24, 20, "L"), (24, 20)),
+    "see-through": (coloured(24, 20, "RGBA"), (24, 20)),
+    "grey and see-through": (coloured(24, 20, "LA"), (24, 20)),
+    "inks": (coloured(24, 24, "CMYK", "JPEG"), (24, 24)),
+    "16 bits": (pictures.png(DEEP), (24, 24)),
+    "16 bits of grey": (pictures.png(DEEP[:, :, :1]), (24, 24)),
+    "a palette": (coloured(24, 20, "P"), (24, 20)),
+    "1 bit": (coloured(24, 20, "1"), (24, 20)),
+    "moving": (coloured(16, 12, "RGB", "GIF", 3), (16, 12)),
+    "moving PNG": (coloured(16, 12, "RGB", "PNG", 3), (16, 12)),
+    "one colour": (pictures.png(np.full((9, 9, 3), 255, np.uint8)), (9, 9)),
+    "cut off": (WHOLE[: len(WHOLE) // 2], "Invalid PNG data"),
+    "cut off JPEG": (coloured(24, 24, "RGB", "JPEG")[:-200], "jpeg::Uncompress failed"),
+    "a kind that the model does not read": (coloured(24, 24, "RGB", "TIFF"), "Unknown image file format"),
+    "no bytes": (b"", "Input is empty"),
+    "no image": (None, "is missing and the model has no default"),
+    "two images": ([WHOLE, WHOLE], "has 2 values where the model takes 1"),
+}
+
+
+def of_any_size(parsed: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Looks at the middle of an image of any size and kind."""
+    spec = tf.TensorSpec([8, 8, 3], tf.float32)
+
+    def one(file: tf.Tensor) -> tf.Tensor:
+        pixels = tf.cast(tf.io.decode_image(file, channels=3, expand_animations=False), tf.float32)
+        return tf.ensure_shape(tf.image.resize(pixels / 255.0, [8, 8]), spec.shape)
+
+    middle = tf.map_fn(one, parsed["image"], fn_output_signature=spec)[:, 2:6, 2:6]
+    return tf.reduce_mean(tf.square(middle), axis=[1, 2, 3])[:, None] * tf.sigmoid(parsed["age"][:, None])
+
+
+def test_strange_images_are_explained_or_dead_letters(tmp_path: Path) -> None:
+    def rows(n: int, seed: int) -> list[dict[str, Any]]:
+        strange = [{"image": file, "age": 0.5, "id": 100 + i} for i, (file, _) in enumerate(STRANGE.values())]
+        good = [{"image": coloured(24, 24, "RGB"), "age": i / n, "id": i} for i in range(n)]
+        return [*strange, *good]
+
+    model = pictures.save(tmp_path / "model", of_any_size)
+    config = {**CONFIG, "id_key": "id", "max_failed_fraction": 0.9}
+    config["methods"] = [*CONFIG["methods"], "shapley", "integrated_gradients"]
+    made = explained(tmp_path / "out", model, worlds.write_splits(tmp_path / "rows", rows, 8, 4), config)
+    letters = [
+        (tf.train.Example.FromString(record).features.feature["id"].int64_list.value[0], reason)
+        for record, reason in made.dead_letters()[["record", "reason"]].itertuples(index=False)
+    ]
+    assert len(made.attributions()) + len(made.dead_letters().query("split == 'eval'")) == 4 + len(STRANGE)
+    ask = tf.saved_model.load(model).signatures["serving_default"]
+    sums = made.parts("image").groupby("example_id")["attribution"].sum()
+    for i, (name, (file, expected)) in enumerate(STRANGE.items()):
+        if isinstance(expected, str):
+            assert expected in dict(letters)[100 + i], name
+            continue
+        answer = ask(examples=tf.constant([worlds.to_example({"image": file, "age": 0.5})]))["score"].numpy().item()
+        for key in made.methods:
+            row = made.attributions(method=key).set_index("example_id").loc[str(100 + i)]
+            assert row["prediction"] == pytest.approx(answer, abs=1e-6), name
+            total = row["attribution_image"] + row["attribution_age"]
+            assert total == pytest.approx(answer - row["base_value"], abs=0.01 * (1 + abs(answer))), (name, key)
+        assert made.image_map(str(100 + i)).shape == expected, name
+        whole = made.attributions().set_index("example_id").loc[str(100 + i)]["attribution_image"]
+        assert sums[str(100 + i)] == pytest.approx(whole, abs=1e-6), name
