@@ -29,6 +29,7 @@ from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.methods.background import JobPlan, choose_background
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import JobContext, Sample
+from tfx_explain.methods.method import Earlier
 from tfx_explain.methods.path_gradients.expected_gradients import ExpectedGradients
 from tfx_explain.methods.path_gradients.integrated_gradients import IntegratedGradients
 from tfx_explain.models import Model
@@ -112,7 +113,7 @@ class AtWork:
         hashes = row_hashes(rows)
         batch = Batch.of([self.model], rows, hashes, hashes, self.plan.outputs, self.config, None)
         started = time.perf_counter()
-        result = self.explainer.explain(batch, self.plan, {})
+        result = self.explainer.explain(batch, self.plan, Earlier())
         seconds = time.perf_counter() - started
         return result.sides[0].attributions[:, :, 0], result.counts[f"{self.name}_gradient_rows"], seconds
 

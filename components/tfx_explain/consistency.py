@@ -35,6 +35,8 @@ def required_tables(manifest: Manifest) -> list[str]:
         names += [tables.SLICE_DIFFERENCES.file] * (len(manifest["slices"]["included"]) > 1)
     if any(method in manifest["method"] for method in tables.PROFILE_METHODS):
         names.append(tables.PROFILES.file)
+    if tables.FAITHFULNESS_METHOD in manifest["method"]:
+        names += [tables.FAITHFULNESS.file, tables.FAITHFULNESS_CURVES.file]
     return names
 
 

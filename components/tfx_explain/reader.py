@@ -12,6 +12,7 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 from tfx_explain import integrity, records, storage, tables
 from tfx_explain.consistency import Consistency, required_tables
 from tfx_explain.errors import InputError
+from tfx_explain.faithfulness_consistency import check_curves, check_faithfulness
 from tfx_explain.record_reader import RecordReader
 from tfx_explain.tables.manifest import FILES, SELF_DIGEST
 
@@ -159,6 +160,28 @@ class ExplanationReader(RecordReader):
             tables.PROFILES.file, "list `partial_dependence` or `accumulated_local_effects` under `methods`"
         )
         self._check(lambda: self._consistency.profiles(table, tables.PROFILES))
+        return table
+
+    @functools.cached_property
+    def faithfulness(self) -> pd.DataFrame:
+        """Whether attributions tell what the model does; columns as in `faithfulness.parquet`.
+
+        Raises:
+          InputError: it was not asked for.
+        """
+        table = self._optional(tables.FAITHFULNESS.file, "list `faithfulness` under `methods`")
+        self._check(lambda: check_faithfulness(table, self.uri, self.manifest))
+        return table
+
+    @functools.cached_property
+    def faithfulness_curves(self) -> pd.DataFrame:
+        """The curves behind it; columns as in `faithfulness_curves.parquet`.
+
+        Raises:
+          InputError: it was not asked for.
+        """
+        table = self._optional(tables.FAITHFULNESS_CURVES.file, "list `faithfulness` under `methods`")
+        self._check(lambda: check_curves(table, self.uri, self.manifest))
         return table
 
     @functools.cached_property

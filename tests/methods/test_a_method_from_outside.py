@@ -22,7 +22,7 @@ from tfx_explain.methods.attribution_tables import SIZES, AttributionTables
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, JobContext, Sample, features_of
-from tfx_explain.methods.method import Accumulated, Contributed, Result, SliceRows
+from tfx_explain.methods.method import Accumulated, Contributed, Earlier, Result, SliceRows
 from tfx_explain.models import Model, SingleRowBlocks
 from tfx_explain.part_records import PartsOf
 from tfx_explain.summary import ImportanceAccumulator
@@ -93,7 +93,7 @@ class Occluder:
     def __init__(self, models: Sequence[Model], context: JobContext) -> None:
         self.models, self.context = models, context
 
-    def explain(self, batch: Batch, plan: JobPlan, earlier: Mapping[str, tuple[Any, ...]]) -> Result[OccludedRows]:
+    def explain(self, batch: Batch, plan: JobPlan, earlier: Earlier) -> Result[OccludedRows]:
         sides, d = [], len(self.context.players)
         for model, side in zip(self.models, batch.sides, strict=True):
             instead = model.inputs(plan.background.rows.slice(0, 1)).take(np.zeros(d, np.int64))

@@ -15,7 +15,7 @@ from tfx_explain.config import BackgroundConfig, ExplainConfig
 from tfx_explain.methods.background import choose_background
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, JobContext, Sample
-from tfx_explain.methods.method import Accumulated, Result
+from tfx_explain.methods.method import Accumulated, Earlier, Result
 from tfx_explain.methods.outputs import output_names
 from tfx_explain.methods.registry import methods_of
 from tfx_explain.models import Model, load_model
@@ -89,7 +89,7 @@ class Attributing:
             rows = take_rows(rows, np.array(kept))
         hashes = row_hashes(rows)
         batch = Batch.of(self.models, rows, hashes, hashes, self.plan.outputs, self.explain_config)
-        return self.explainer.explain(batch, self.plan, {})
+        return self.explainer.explain(batch, self.plan, Earlier())
 
     def described(self) -> Mapping[str, Any]:
         """The method's entry in the manifest."""

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
 from tfx_explain.config.base import Config, OneOf, Part, SlicingSpec
+from tfx_explain.config.faithfulness import FaithfulnessConfig
 from tfx_explain.config.parts import AnyPartsConfig
 from tfx_explain.config.path_methods import ExpectedGradientsConfig, IntegratedGradientsConfig
 from tfx_explain.config.xrai import XraiConfig
@@ -201,6 +202,7 @@ class Method(OneOf):
     integrated_gradients: IntegratedGradientsConfig | None = None
     expected_gradients: ExpectedGradientsConfig | None = None
     xrai: XraiConfig | None = None
+    faithfulness: FaithfulnessConfig | None = None
 
 
 ATTRIBUTION_METHODS = ("shapley", "integrated_gradients", "expected_gradients", "xrai")
@@ -270,6 +272,23 @@ class ExplainConfig(Config):
                 "method `interaction_strength` takes the most important players of a method that attributes; list "
                 "`shapley` too, or name `players`"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _faithful_to_something(self) -> Self:
+        checked = self.method("faithfulness")
+        if checked is None:
+            return self
+        listed = [name for name in ATTRIBUTION_METHODS if self.method(name) is not None]
+        for name in checked.methods or ():
+            if name not in listed:
+                why = "is not listed" if name in ATTRIBUTION_METHODS else "does not attribute"
+                raise ValueError(
+                    f"`faithfulness` checks the attributions of `{name}`, which {why}; methods that attribute here: "
+                    f"{', '.join(listed) or 'none'}"
+                )
+        if not listed:
+            raise ValueError("`faithfulness` checks the attributions of other methods; list one that attributes, too")
         return self
 
     @model_validator(mode="after")

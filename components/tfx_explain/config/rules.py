@@ -120,6 +120,27 @@ class MaxRelativeStdErrorRule(AttributionRule):
     value: float = Field(gt=0)
 
 
+class MinFaithfulnessRule(AttributionRule):
+    """Attributions must be ahead of random orders of the same parts by at least this much."""
+
+    curve: Literal["deletion", "insertion", "mu_fidelity"] = "deletion"
+    value: float = Field(
+        ge=-1, le=10, description="part of the whole change of the output; a correlation of mu_fidelity"
+    )
+    feature: str | None = Field(
+        None, description="whose parts; null = of each feature that the method looks into, else the players"
+    )
+
+
+class MaxRandomisationSimilarityRule(AttributionRule):
+    """Attributions may be no more like those of models with random weights than this rank correlation."""
+
+    value: float = Field(ge=-1, le=1)
+    feature: str | None = Field(
+        None, description="whose parts; null = of each feature that the method looks into, else the players"
+    )
+
+
 class MinExamplesRule(Part):
     """At least this many (effective) examples must have been explained."""
 

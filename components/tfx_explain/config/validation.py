@@ -15,11 +15,13 @@ from tfx_explain.config.rules import (
     CanaryRule,
     MaxCompletenessGapRule,
     MaxInteractionRule,
+    MaxRandomisationSimilarityRule,
     MaxRelativeStdErrorRule,
     MaxShareRule,
     MaxSliceDifferenceRule,
     MaxTopShareRule,
     MinExamplesRule,
+    MinFaithfulnessRule,
     MinImportanceRule,
     MinShareRule,
     MonotonicRule,
@@ -46,6 +48,8 @@ class Rule(OneOf):
     max_completeness_gap: MaxCompletenessGapRule | None = None
     max_relative_std_error: MaxRelativeStdErrorRule | None = None
     min_examples: MinExamplesRule | None = None
+    min_faithfulness: MinFaithfulnessRule | None = None
+    max_randomisation_similarity: MaxRandomisationSimilarityRule | None = None
     drift: DriftRule | None = None
     attribution_drift: AttributionDriftRule | None = None
 

@@ -13,15 +13,17 @@ import pandas as pd
 from tfx_explain import tables
 from tfx_explain.errors import InputError
 from tfx_explain.judgement import Evidence, RuleDescription
-from tfx_explain.judgement.details import Interactions, SignedMeans, SliceContrast, Steps
+from tfx_explain.judgement.details import Check, Faithfulness, Interactions, SignedMeans, SliceContrast, Steps
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.ratio import Array
+from tfx_explain.tables.manifest import PARTS
 
 _TABLES = {
     "interactions": tables.INTERACTIONS,
     "steps": tables.PROFILES,
     "contrast": tables.SLICE_DIFFERENCES,
+    "faithfulness": tables.FAITHFULNESS,
 }
 """Field of the evidence that a rule needs -> the table that it is read from."""
 
@@ -38,6 +40,7 @@ class Details:
     def __init__(self, explanation: ExplanationReader, rules: Iterable[RuleDescription], method: str) -> None:
         needed = {need.detail for rule in rules for need in rule.needs}
         self._signed = "signed" in needed
+        self._manifest = explanation.manifest
         self._tables: dict[str, dict[Any, pd.DataFrame]] = {}
         for detail in sorted(needed & set(_TABLES)):
             if explanation.has(_TABLES[detail].file):
@@ -63,6 +66,7 @@ class Details:
             interactions=self._interactions(evidence),
             steps=self._steps(evidence),
             contrast=self._contrast(evidence, overall),
+            faithfulness=self._faithfulness(evidence),
         )
 
     def _rows(self, detail: str, evidence: Evidence) -> pd.DataFrame | None:
@@ -101,6 +105,17 @@ class Details:
             total=overall.total,
             total_std_error=overall.total_std_error,
         )
+
+    def _faithfulness(self, evidence: Evidence) -> Faithfulness | None:
+        asked, rows = self._manifest["method"].get(tables.FAITHFULNESS_METHOD), self._rows("faithfulness", evidence)
+        if asked is None or evidence.method not in asked["methods"]:
+            return None
+        measures = [*asked["curves"], *(["mu_fidelity"] if asked["mu_fidelity"] else [])]
+        measures += ["randomisation"] if asked["num_randomised_models"] else []
+        names = ["measure", "feature", "value", "std_error", "degrees_of_freedom", "num_examples"]
+        checks = () if rows is None else tuple(Check(*row) for row in rows[names].itertuples(index=False))
+        features = self._manifest.get(PARTS, {}).get(evidence.method, {})
+        return Faithfulness(checks, tuple(measures), tuple(features))
 
 
 def _signed(players: Sequence[str], rows: pd.DataFrame) -> SignedMeans:

@@ -17,7 +17,7 @@ from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import JobContext
 from tfx_explain.methods.labels import Labels
-from tfx_explain.methods.method import BatchExplainer
+from tfx_explain.methods.method import BatchExplainer, Earlier
 from tfx_explain.models import Model
 from tfx_explain.rows import HashArray, column_or_nulls, example_weights, list_lengths, take_rows
 
@@ -127,7 +127,7 @@ def explain_examples(
     for key, explainer in explainers.items():
         if not kept.batch.rows.num_rows:
             break
-        result = explainer.explain(kept.batch, plan, kept.lent)
+        result = explainer.explain(kept.batch, plan, Earlier(kept.found, kept.lent))
         kept = kept.without(result.errors)
         kept.found[key], kept.lent[key] = result.sides, result.lent
         counts |= result.counts

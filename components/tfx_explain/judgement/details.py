@@ -76,3 +76,42 @@ class SliceContrast:
     degrees_of_freedom: float
     total: float
     total_std_error: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One measure of how faithful attributions are.
+
+    Attributes:
+      measure: its name.
+      feature: whose parts it is about; empty: the players.
+      value, std_error, degrees_of_freedom: the estimate and its error; NaN where they are not known.
+      n_examples: rows that it is made of.
+    """
+
+    measure: str
+    feature: str
+    value: float
+    std_error: float
+    degrees_of_freedom: float
+    n_examples: int
+
+    @property
+    def parts(self) -> str:
+        """What it is about, in words."""
+        return f"parts of {self.feature}" if self.feature else "features"
+
+
+@dataclasses.dataclass(frozen=True)
+class Faithfulness:
+    """What was measured of the attributions of one method.
+
+    Attributes:
+      checks: of this slice and output.
+      measures: those that were asked for.
+      features: those that the method looks into.
+    """
+
+    checks: tuple[Check, ...]
+    measures: tuple[str, ...]
+    features: tuple[str, ...]

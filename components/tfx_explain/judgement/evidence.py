@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.errors import ConfigError, InputError
-from tfx_explain.judgement.details import Interactions, SignedMeans, SliceContrast, Steps
+from tfx_explain.judgement.details import Faithfulness, Interactions, SignedMeans, SliceContrast, Steps
 from tfx_explain.judgement.wording import count, joined
 from tfx_explain.summary.ratio import Array
 
@@ -65,6 +65,7 @@ class Evidence:
       signed: mean attributions; None = not known.
       interactions: of pairs of players; None = not computed.
       steps: (method, feature) -> what its profile changes by; None = no profiles were computed.
+      faithfulness: of the attributions; None = it was not measured.
       contrast: the slice against all other rows; None = this is the whole data, or there were no slices.
       method: whose table of attributions it is about; empty where it is of none.
       cut_off: (d,) what was cut off of means that noise made negative, 0 or below; see `uncut`.
@@ -86,6 +87,7 @@ class Evidence:
     interactions: Interactions | None = None
     steps: Mapping[tuple[str, str], Steps] | None = None
     contrast: SliceContrast | None = None
+    faithfulness: Faithfulness | None = None
     method: str = ""
     cut_off: Array | float = 0.0
     has_attributions: bool = True

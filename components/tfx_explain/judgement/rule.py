@@ -90,7 +90,7 @@ class Need:
       is_mistake: whether the explanation was made without it, so that the policy cannot be judged at all.
     """
 
-    detail: Literal["signed", "interactions", "steps", "contrast", "positive_total"]
+    detail: Literal["signed", "interactions", "steps", "contrast", "positive_total", "faithfulness"]
     otherwise: str
     is_mistake: bool = False
 

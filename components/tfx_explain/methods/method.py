@@ -96,16 +96,29 @@ class Result(Generic[Rows]):
     lent: tuple[Any, ...] = ()
 
 
+@dataclasses.dataclass(frozen=True)
+class Earlier:
+    """What methods that come before have found of n rows.
+
+    Attributes:
+      found: method -> its rows, a side each.
+      lent: method -> what it lends, a side each.
+    """
+
+    found: Mapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
+    lent: Mapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
+
+
 class BatchExplainer(Protocol[Rows]):
     """A method at work in one worker process: holds what it makes of the models once."""
 
-    def explain(self, batch: Batch, plan: JobPlan, earlier: Mapping[str, tuple[Any, ...]]) -> Result[Rows]:
+    def explain(self, batch: Batch, plan: JobPlan, earlier: Earlier) -> Result[Rows]:
         """Explains n rows that all models can read.
 
         Args:
           batch: the rows.
           plan: of the job.
-          earlier: method -> what it lends of these rows, a side each, for methods that come before.
+          earlier: what methods that come before have found of these rows.
         """
 
 

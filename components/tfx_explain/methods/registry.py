@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tfx_explain.methods.context import JobContext
+from tfx_explain.methods.faithfulness.method import Faithfulness
 from tfx_explain.methods.interaction_strength.method import InteractionStrength
 from tfx_explain.methods.interaction_strength.strengths import METHOD as INTERACTION_STRENGTH
 from tfx_explain.methods.losses.method import Losses
@@ -17,7 +18,7 @@ from tfx_explain.methods.profiles.method import Profiles
 from tfx_explain.methods.profiles.plan import wants_profiles
 from tfx_explain.methods.shapley.method import Shapley
 from tfx_explain.methods.xrai.method import Xrai
-from tfx_explain.tables import EXPECTED_GRADIENTS, INTEGRATED_GRADIENTS, SHAPLEY, XRAI
+from tfx_explain.tables import EXPECTED_GRADIENTS, FAITHFULNESS_METHOD, INTEGRATED_GRADIENTS, SHAPLEY, XRAI
 
 AnyMethod = Method[Any, Any]
 """Whatever its plan and rows are: only the method itself looks into them."""
@@ -49,6 +50,16 @@ def _losses(context: JobContext) -> AnyMethod | None:
     return Losses(context) if wants_losses(context.config) else None
 
 
+def _faithfulness(context: JobContext) -> AnyMethod | None:
+    settings = context.config.method(FAITHFULNESS_METHOD)
+    if settings is None:
+        return None
+    others = (make(context) for make in METHODS if make is not _faithfulness)
+    attributing = [method for method in others if method is not None and method.attributes]
+    named = [method.key for method in attributing] if settings.methods is None else settings.methods
+    return Faithfulness(context, tuple(method for method in attributing if method.key in named))
+
+
 def _interaction_strength(context: JobContext) -> SecondPass | None:
     return None if context.config.method(INTERACTION_STRENGTH) is None else InteractionStrength(context)
 
@@ -60,6 +71,7 @@ METHODS: list[Callable[[JobContext], AnyMethod | None]] = [
     _xrai,
     _profiles,
     _losses,
+    _faithfulness,
 ]
 """Each gives the method where the job asks for it. Later ones may use what earlier ones lend."""
 

@@ -131,8 +131,11 @@ class GraphPaths:
 
     def pictures(self, points: Points, player: int) -> npt.NDArray[np.float32] | FloatArray:
         """A player's columns as pictures."""
-        columns = [place for place, owner in enumerate(self._moving.owners) if owner == player]
-        return points.moving[:, columns].reshape(len(points), *self._cut.pictures[player])
+        return points.moving[:, self.columns(player)].reshape(len(points), *self._cut.pictures[player])
+
+    def columns(self, player: int) -> IntArray:
+        """Which columns are a player's."""
+        return np.flatnonzero(np.asarray(self._moving.owners) == player)
 
     def picture(self, player: int) -> tuple[int, ...] | None:
         """The shape of the picture that a player's columns are."""

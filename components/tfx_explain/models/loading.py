@@ -19,6 +19,7 @@ from tfx_explain.models.model import Model, ModelOutput, Origin
 from tfx_explain.models.module_file import load_module
 from tfx_explain.models.outputs import check_output_space, choose_output, in_output_space
 from tfx_explain.models.probe import BLANK, Probe
+from tfx_explain.models.random_weights import draw_weights
 from tfx_explain.models.reading import Reader
 from tfx_explain.models.signature import OwnOutputs, Signature
 from tfx_explain.models.transform.joining import Front, join
@@ -58,16 +59,8 @@ def load_model(
       SignatureError: its signature or output is absent, ambiguous or unusable.
     """
     check_output_space(output_space)
-    saved_model_dir = _saved_model_dir(model_dir)
-    loaded = _load(saved_model_dir)
-    function = _signature(loaded, signature, saved_model_dir)
-    where = f"signature {signature!r} of {saved_model_dir}"
-    key = choose_output(function.structured_outputs, output_key, where)
-    joined = None if transform is None else join(function, key, transform, where)
-    served = _Served(function, function, loaded)
-    if joined is not None:
-        served = _Served(joined.function, joined.own, (loaded, transform), is_joined=True)
-    return _signature_model(served, key, output_space, where, output_is, probe)
+    asked = _Asked(_saved_model_dir(model_dir), signature, output_key, output_space, output_is, probe, transform)
+    return asked.load()
 
 
 def load_module_model(
@@ -101,6 +94,38 @@ def load_module_model(
     n_outputs = probe.width(reader, engine.outputs, f"the model of {module_file}")
     output = ModelOutput("output", n_outputs, space, note, "softmax" if space == "logit" else "")
     return Model(engine, reader, output, Origin("module", sources=sources))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Asked:
+    """A SavedModel, and what is asked of it; see `load_model`."""
+
+    saved_model_dir: str
+    signature: str
+    output_key: str | None
+    output_space: str
+    output_is: str | None
+    probe: Probe
+    transform: Front | None
+
+    def load(self, weights: int | None = None) -> Model:
+        """The model; with weights drawn anew by this seed where one is given.
+
+        Raises:
+          ModelError: it cannot be loaded, or has no weights.
+          SignatureError: its signature or output is absent, ambiguous or unusable.
+        """
+        loaded = _load(self.saved_model_dir)
+        function = _signature(loaded, self.signature, self.saved_model_dir)
+        where = f"signature {self.signature!r} of {self.saved_model_dir}"
+        if weights is not None and not draw_weights(function, weights):
+            raise ModelError(f"{where} has no trainable weights that could be drawn anew.")
+        key = choose_output(function.structured_outputs, self.output_key, where)
+        joined = None if self.transform is None else join(function, key, self.transform, where)
+        served = _Served(function, function, loaded)
+        if joined is not None:
+            served = _Served(joined.function, joined.own, (loaded, self.transform), is_joined=True)
+        return _signature_model(served, key, self, where)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,28 +177,21 @@ def _signature(loaded: object, name: str, path: str) -> tf.types.experimental.Co
     return signatures[name]
 
 
-def _signature_model(
-    served: _Served,
-    key: str,
-    output_space: str,
-    where: str,
-    output_is: str | None,
-    probe: Probe,
-) -> Model:
+def _signature_model(served: _Served, key: str, asked: _Asked, where: str) -> Model:
     function, arguments = served.function, served.function.structured_input_signature[1]
     output = f"output {key!r} of {where}"
     try:
         graph, names = freeze(function, key)
     except (ValueError, TypeError, NotImplementedError, tf.errors.OpError) as error:
         raise ModelError(f"The graph of {where} cannot be frozen: {first_line(error)}.") from error
-    explained = in_output_space(graph, output_space, output, output_is)
+    explained = in_output_space(graph, asked.output_space, output, asked.output_is)
     if explained.note:
         _LOG.info("%s", explained.note)
     if takes_examples(explained.graph, arguments):
         ((argument, serialized),) = names.items()
-        access = examples_access(explained.graph, argument, serialized, where, probe)
+        access = examples_access(explained.graph, argument, serialized, where, asked.probe)
     else:
-        access = tensors_access(explained.graph, arguments, names, where, output, probe)
+        access = tensors_access(explained.graph, arguments, names, where, output, asked.probe)
     engine, before_output_space = access.engine(Change.between(graph, explained.graph), where)
     return Model(
         engine,
@@ -184,5 +202,6 @@ def _signature_model(
             OwnOutputs(Signature(served.own, key, access.feeds), before_output_space),
             is_joined=served.is_joined,
             keep_alive=served.keep_alive,
+            with_weights=asked.load,
         ),
     )

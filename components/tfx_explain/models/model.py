@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tfx_explain.errors import ModelError
 from tfx_explain.models.blocks import CoalitionBlocks
 from tfx_explain.models.engine import Engine
 from tfx_explain.models.features import FeatureSpec, Inputs
@@ -48,6 +49,7 @@ class Origin:
       is_joined: whether a transform graph was put before it.
       sources: of a Python model; see `Model`.
       keep_alive: what has its tables and variables, which live as long as it does.
+      with_weights: loads it again with weights drawn by a seed; None where that cannot be.
     """
 
     access: str
@@ -55,6 +57,7 @@ class Origin:
     is_joined: bool = False
     sources: Mapping[str, bytes] = field(default_factory=dict)
     keep_alive: object = None
+    with_weights: Callable[[int], Model] | None = None
 
 
 class Model:
@@ -98,6 +101,8 @@ class Model:
         self.access = origin.access
         self.sources = dict(origin.sources)
         self.is_joined = origin.is_joined
+        self._with_weights = origin.with_weights
+        self._randomised: dict[int, Model] = {}
 
     @property
     def loss_space(self) -> str:
@@ -173,6 +178,18 @@ class Model:
         """
         mixing = Mixing(self._engine, self.n_outputs, background, players, blocks)
         return mixing.values(examples, rows, typical_examples, Tally() if tally is None else tally)
+
+    def with_random_weights(self, seed: int) -> Model:
+        """The same model with weights drawn anew, loaded once for each seed; called as this one is.
+
+        Raises:
+          ModelError: it is a Python model, or has no trainable weights.
+        """
+        if self._with_weights is None:
+            raise ModelError(f"{self.what} is called by a Python file, so its weights cannot be drawn anew.")
+        if seed not in self._randomised:
+            self._randomised[seed] = self._with_weights(seed)
+        return self._randomised[seed]
 
     def paths(self, background: Inputs, players: Sequence[Sequence[str]]) -> Paths:
         """The model, cut where rows can move along straight lines; made once, as it takes a while.

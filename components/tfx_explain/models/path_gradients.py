@@ -116,6 +116,9 @@ class Paths(Protocol):
         None where they are anything else: several tensors, or tensors of another shape.
         """
 
+    def columns(self, player: int) -> IntArray:
+        """Which columns of `Points.moving` are a player's."""
+
     def pictures(self, points: Points, player: int) -> npt.NDArray[np.float32] | FloatArray:
         """(n, *picture) a player's columns, of one that is a `picture`."""
 

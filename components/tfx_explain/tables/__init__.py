@@ -8,6 +8,7 @@ from __future__ import annotations
 from tfx_explain.tables.columns import (
     CUT_OFF,
     EXPECTED_GRADIENTS,
+    FAITHFULNESS_METHOD,
     INTEGRATED_GRADIENTS,
     MEAN_ABS_ATTRIBUTION,
     PROFILE_METHODS,
@@ -32,6 +33,7 @@ from tfx_explain.tables.examples import (
     STD_ERROR_PREFIX,
     WHERE_PREFIX,
 )
+from tfx_explain.tables.faithfulness import FAITHFULNESS, FAITHFULNESS_CURVES
 from tfx_explain.tables.files import (
     ATTRIBUTION_STATS,
     ATTRIBUTIONS,
@@ -72,7 +74,7 @@ from tfx_explain.tables.totals import cut_off_of, shares_of_total
 
 TABLES = (
     *(IMPORTANCE, IMPORTANCE_COVARIANCE, BASELINE_IMPORTANCE, BASELINE_IMPORTANCE_COVARIANCE, INTERACTIONS),
-    *(SLICE_DIFFERENCES, PROFILES, BASELINE_PROFILES, BACKGROUND, REPORT_EXAMPLES),
+    *(SLICE_DIFFERENCES, PROFILES, BASELINE_PROFILES, FAITHFULNESS, FAITHFULNESS_CURVES, BACKGROUND, REPORT_EXAMPLES),
 )
 """The Parquet files of an explanation."""
 
@@ -103,6 +105,9 @@ __all__ = [
     "DEGREES_OF_FREEDOM",
     "EXAMPLE_ID",
     "EXPECTED_GRADIENTS",
+    "FAITHFULNESS",
+    "FAITHFULNESS_CURVES",
+    "FAITHFULNESS_METHOD",
     "FINDINGS",
     "IMPORTANCE",
     "IMPORTANCE_COVARIANCE",

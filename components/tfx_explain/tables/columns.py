@@ -13,6 +13,8 @@ MEAN_ABS_ATTRIBUTION = "mean_abs_attribution"
 """The metric of methods that give attributions: importance is the mean of their sizes."""
 CUT_OFF = "cut_off"
 """Of tables of importance: what was cut off where a mean was below 0."""
+FAITHFULNESS_METHOD = "faithfulness"
+"""The method that checks the attributions of others."""
 PROFILE_METHODS = ("partial_dependence", "accumulated_local_effects")
 
 OF_OUTPUT = "output"

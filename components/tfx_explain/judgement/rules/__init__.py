@@ -9,6 +9,7 @@ from tfx_explain.judgement.rules.attribution_drift import ATTRIBUTION_DRIFT
 from tfx_explain.judgement.rules.contrasts import MAX_INTERACTION, MAX_SLICE_DIFFERENCE
 from tfx_explain.judgement.rules.directions import MONOTONIC, SIGN
 from tfx_explain.judgement.rules.drift import DRIFT
+from tfx_explain.judgement.rules.faithfulness import MAX_RANDOMISATION_SIMILARITY, MIN_FAITHFULNESS
 from tfx_explain.judgement.rules.quality import MAX_COMPLETENESS_GAP, MAX_RELATIVE_STD_ERROR, MIN_EXAMPLES
 from tfx_explain.judgement.rules.ranking import CANARY, TOP_K_INCLUDES
 from tfx_explain.judgement.rules.shares import MAX_SHARE, MAX_TOP_SHARE, MIN_IMPORTANCE, MIN_SHARE
@@ -27,6 +28,8 @@ _ALL: tuple[RuleDescription, ...] = (
     MAX_COMPLETENESS_GAP,
     MAX_RELATIVE_STD_ERROR,
     MIN_EXAMPLES,
+    MIN_FAITHFULNESS,
+    MAX_RANDOMISATION_SIMILARITY,
     DRIFT,
     ATTRIBUTION_DRIFT,
 )

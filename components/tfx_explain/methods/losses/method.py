@@ -19,7 +19,7 @@ from tfx_explain.methods.losses.explainer import LossExplainer
 from tfx_explain.methods.losses.plan import N_PILOT, SAGE, LossPlan, check_losses, needs_pilot, plan_losses
 from tfx_explain.methods.losses.rows import LabelledMethods, paired
 from tfx_explain.methods.losses.tables import describe_losses, loss_table
-from tfx_explain.methods.method import Accumulated, Contributed, Result, SliceRows
+from tfx_explain.methods.method import Accumulated, Contributed, Earlier, Result, SliceRows
 from tfx_explain.methods.profiles.plan import N_SAMPLE
 from tfx_explain.models import Model
 from tfx_explain.part_records import PartsOf
@@ -131,11 +131,11 @@ class _Explainer:
     def __init__(self, explainers: Sequence[LossExplainer]) -> None:
         self.explainers = tuple(explainers)
 
-    def explain(self, batch: Batch, plan: JobPlan, earlier: Mapping[str, tuple[Any, ...]]) -> Result[LabelledMethods]:
+    def explain(self, batch: Batch, plan: JobPlan, earlier: Earlier) -> Result[LabelledMethods]:
         """Evaluates losses of rows that have a label."""
         sides: list[LabelledMethods] = []
         counts: dict[str, int] = {}
-        lent = earlier.get(tables.SHAPLEY, (None,) * len(self.explainers))
+        lent = earlier.lent.get(tables.SHAPLEY, (None,) * len(self.explainers))
         for index, (explainer, side) in enumerate(zip(self.explainers, batch.sides, strict=True)):
             made = plan.per_method[KEY].of_side(index)
             rows, done = explainer.evaluate(

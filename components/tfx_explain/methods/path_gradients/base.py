@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from tfx_explain.methods.attribution_tables import AttributionTables
 from tfx_explain.methods.background import JobPlan, pool_size
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, JobContext, features_of
-from tfx_explain.methods.method import Accumulated, Contributed, Result, SliceRows
+from tfx_explain.methods.method import Accumulated, Contributed, Earlier, Result, SliceRows
 from tfx_explain.methods.path_gradients.model_paths import paths_of, starts_of
 from tfx_explain.methods.path_gradients.references import References
 from tfx_explain.methods.path_gradients.rows import AskedSide, PathEstimates
@@ -129,7 +129,7 @@ class PathExplainer(abc.ABC, Generic[FoundT]):
     def __init__(self, models: Sequence[Model], context: JobContext, key: str) -> None:
         self._models, self._players, self._key = tuple(models), context.players, key
 
-    def explain(self, batch: Batch, plan: JobPlan, earlier: Mapping[str, tuple[Any, ...]]) -> Result[AttributionRows]:
+    def explain(self, batch: Batch, plan: JobPlan, earlier: Earlier) -> Result[AttributionRows]:
         """Attributions of each row; errors where they are not finite or too large."""
         sides = [self._side(index, batch, plan) for index in range(len(self._models))]
         found = [self._explain_side(side, plan) for side in sides]

@@ -20,6 +20,7 @@ from tfx_explain.methods.method import (
     DIFFERENCE,
     Accumulated,
     Contributed,
+    Earlier,
     Result,
     SliceRows,
 )
@@ -112,7 +113,7 @@ class _Explainer:
     def __init__(self, profilers: Sequence[Profiler]) -> None:
         self.profilers = tuple(profilers)
 
-    def explain(self, batch: Batch, plan: JobPlan, earlier: Mapping[str, tuple[Any, ...]]) -> Result[ProfiledRows]:
+    def explain(self, batch: Batch, plan: JobPlan, earlier: Earlier) -> Result[ProfiledRows]:
         """Varies the features of each row."""
         profiled: list[ProfiledRows] = []
         counts: dict[str, int] = {}

@@ -18,10 +18,12 @@ from tfx_explain.methods.attribution_tables import AttributionTables
 from tfx_explain.methods.background import JobPlan, pool_size
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, JobContext, Sample, features_of
-from tfx_explain.methods.method import Accumulated, Contributed, Result, SliceRows
+from tfx_explain.methods.faithfulness.removal import Removal
+from tfx_explain.methods.method import Accumulated, Contributed, Earlier, Result, SliceRows
 from tfx_explain.methods.shapley.background import ShapleyPlan
 from tfx_explain.methods.shapley.designs import shapley_design, uses_surrogate
 from tfx_explain.methods.shapley.parts.inside import Insides, check_parts, described_parts, parts_of
+from tfx_explain.methods.shapley.parts.removal import removals_of
 from tfx_explain.methods.shapley.parts.seen import probe_of
 from tfx_explain.methods.shapley.pilot import N_PILOT, pilot_budget
 from tfx_explain.methods.shapley.row_explainer import RowExplainer
@@ -112,6 +114,12 @@ class Shapley:
         explainers = [RowExplainer(model, players, config, keep_coalitions=keeps) for model in models]
         return _Explainer(explainers, config, Insides(models, players, config) if config.shapley.parts else None)
 
+    def parts_removals(
+        self, models: Sequence[Model], batch: Batch, plan: JobPlan, rows: AttributionRows
+    ) -> Mapping[str, Removal]:
+        """The parts of each feature that is looked into."""
+        return removals_of(self.context, models, batch, plan, rows)
+
     def contributions(self, rows: AttributionRows, side: str, part: SliceRows) -> Iterator[Contributed]:
         """Importance and interactions of each output."""
         return attribution_contributions(rows, self.context.outputs, part)
@@ -163,7 +171,7 @@ class _Explainer:
         self.config = config
         self.insides = insides
 
-    def explain(self, batch: Batch, plan: JobPlan, earlier: Mapping[str, tuple[Any, ...]]) -> Result[AttributionRows]:
+    def explain(self, batch: Batch, plan: JobPlan, earlier: Earlier) -> Result[AttributionRows]:
         """Attributions of each row; errors where those that it asks for are not finite or too large."""
         backgrounds = [plan.per_method[KEY].background(plan, index) for index in range(len(self.explainers))]
         estimates = [

@@ -16,14 +16,18 @@ from tfx_explain.config.xrai import XraiConfig
 from tfx_explain.errors import ConfigError
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import Background, JobPlan, background_digest
+from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, Sample
+from tfx_explain.methods.faithfulness.removal import Removal
 from tfx_explain.methods.method import Accumulated
 from tfx_explain.methods.path_gradients.base import PathExplainer, PathMethod, PathSide
+from tfx_explain.methods.path_gradients.model_paths import paths_of, starts_of
 from tfx_explain.methods.path_gradients.references import References, predictions_of, settle, typical_rows
 from tfx_explain.methods.path_gradients.rows import PathEstimates
 from tfx_explain.methods.xrai.pixels import PixelRows, pixel_rows
 from tfx_explain.methods.xrai.reference_images import with_images
 from tfx_explain.methods.xrai.regions_of_rows import region_rows, segments_of
+from tfx_explain.methods.xrai.removal import RegionRemoval
 from tfx_explain.models import Model
 from tfx_explain.models.path_gradients import Paths
 from tfx_explain.part_records import PartRows, PartsOf
@@ -108,6 +112,17 @@ class Xrai(PathMethod):
     def explainer(self, models: Sequence[Model]) -> XraiExplainer:
         """One of each model."""
         return XraiExplainer(models, self)
+
+    def parts_removals(
+        self, models: Sequence[Model], batch: Batch, plan: JobPlan, rows: AttributionRows
+    ) -> Mapping[str, Removal]:
+        """The regions of the image, in whose place the references stand."""
+        model, feature = models[0], self.settings.feature
+        paths = paths_of(model, self.context.players, plan.background)
+        references: References = plan.per_method[KEY]
+        starts, ends = starts_of(paths, model, references.side(0)), paths.enter(batch.sides[0].inputs)
+        asked, parts = plan.outputs[batch.chosen], rows.parts[feature]
+        return {feature: RegionRemoval.of(paths, starts, ends, asked, feature, self.player, parts)}
 
     def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, Any]]:
         """The references, and how accurate integrals are asked to be."""

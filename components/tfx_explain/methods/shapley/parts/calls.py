@@ -66,7 +66,7 @@ class PartCalls:
             made = [part.game.values.column(part.game.coalitions(part.start, part.stop)) for part in stretches]
             contexts = Contexts.joined([part.game.contexts.take(_contexts(part)) for part in stretches])
             has_gone = np.concatenate([part.game.has_gone(part.start, part.stop) for part in stretches])
-            column = self._with_gone(_joined([self._as_read(values) for values in made]), has_gone, contexts)
+            column = self._with_gone(joined([self.as_read(values) for values in made]), has_gone, contexts)
             predicted = self.predict(rows, column, contexts)
             found.append(np.take_along_axis(predicted, outputs[rows], axis=1))
         return np.concatenate(found)
@@ -77,10 +77,10 @@ class PartCalls:
         for player, names in enumerate(self.others):
             taken = np.where(contexts.present[:, player], rows, self.n_rows + contexts.background)
             columns |= {name: take_rows(self.rows.columns[name], taken) for name in names}
-        columns[self.feature] = self._as_read(values)
+        columns[self.feature] = self.as_read(values)
         return self.model.predict(Inputs(len(rows), columns))
 
-    def _as_read(self, values: Column) -> Column:
+    def as_read(self, values: Column) -> Column:
         """Values of the feature, as many as the model reads, as its column has them."""
         column = self.rows.columns[self.feature]
         if isinstance(values, Ragged):
@@ -100,7 +100,7 @@ class PartCalls:
         return take_rows(concat_rows(column, background), places)
 
 
-def _joined(columns: Sequence[Column]) -> Column:
+def joined(columns: Sequence[Column]) -> Column:
     """The rows of all, one after the other."""
     lists = [column for column in columns if isinstance(column, Ragged)]
     if len(lists) < len(columns):

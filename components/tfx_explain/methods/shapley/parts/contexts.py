@@ -44,6 +44,11 @@ class Contexts:
         )
 
     @classmethod
+    def all_present(cls, n: int, n_others: int) -> Contexts:
+        """As often as asked for the one in which the row has all of its own values."""
+        return cls(np.ones((n, n_others), bool), np.zeros(n, np.int64))
+
+    @classmethod
     def draw(cls, seed: int, row_hash: int, n_others: int, weights: FloatArray, n: int) -> Contexts:
         """Contexts as the Shapley value of the feature weighs them; the same wherever the row is.
 

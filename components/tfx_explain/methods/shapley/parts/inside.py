@@ -68,7 +68,7 @@ class Insides:
         reasons: dict[int, str] = {}
         n_model_rows = 0
         for feature, of_models in self.features.items():
-            rows, unreadable = self._cut(kept, feature, backgrounds[0], absent)
+            rows, unreadable = self.cut(kept, feature, backgrounds[0], absent)
             reasons = {**unreadable, **reasons}
             for index, of_model in enumerate(of_models):
                 of = PartBatch(kept, kept.sides[index], backgrounds[index], rows)
@@ -84,7 +84,7 @@ class Insides:
             tuple(one if one is None or not reasons else one.take(left) for one in found.lent),
         )
 
-    def _cut(
+    def cut(
         self, batch: Batch, feature: str, background: ShapleyBackground, absent: Mapping[str, tuple[float, ...]]
     ) -> tuple[RowParts, dict[int, str]]:
         """A feature of n rows in parts, and row -> why it cannot be cut."""

@@ -1,0 +1,63 @@
+"""Settings of the method that checks the attributions of others."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from tfx_explain.config.base import Part
+
+Curve = Literal["deletion", "insertion"]
+
+
+class FaithfulnessConfig(Part):
+    """Whether attributions tell what the model does: what it says as the parts that they name are taken away."""
+
+    methods: tuple[str, ...] | None = Field(
+        None, min_length=1, description="whose attributions are checked; null = of all methods that attribute"
+    )
+    curves: tuple[Curve, ...] = Field(
+        ("deletion", "insertion"),
+        min_length=1,
+        description="`deletion` takes away what is said to add most first, `insertion` puts it back first",
+    )
+    num_random: int = Field(20, ge=2, le=200, description="random orders of the same parts to compare with, per row")
+    num_steps: int = Field(10, ge=2, le=100, description="points of a curve, beside its start")
+    mu_fidelity: bool = Field(
+        True,
+        description="whether to correlate what random fifths of the parts are said to add with what the output loses",
+    )
+    num_references: int = Field(
+        4, ge=1, le=64, description="background rows that features which are taken away have their values from, per row"
+    )
+    num_examples: int = Field(
+        256, ge=2, le=1_000_000, description="about how many rows are checked, drawn from all that are explained"
+    )
+    randomisation: bool | Annotated[int, Field(ge=2, le=64)] = Field(
+        False,
+        description="whether to compare with attributions of the model with random weights, or of how many such "
+        "models; true = 5",
+    )
+    num_randomised_examples: int = Field(
+        64, ge=2, le=1_000_000, description="about how many rows such models are explained on"
+    )
+
+    @field_validator("methods", "curves")
+    @classmethod
+    def _each_once(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if names is not None and len(set(names)) < len(names):
+            raise ValueError("`methods` and `curves` of `faithfulness` list each name once")
+        return names
+
+    @field_validator("randomisation", mode="before")
+    @classmethod
+    def _no_single_one(cls, randomisation: Any) -> Any:
+        if randomisation is not True and randomisation == 1:
+            raise ValueError("`randomisation` is true, false, or a number of models from 2 to 64")
+        return randomisation
+
+    @property
+    def num_randomised_models(self) -> int:
+        """How many models with random weights are explained."""
+        return (5 if self.randomisation else 0) if isinstance(self.randomisation, bool) else self.randomisation

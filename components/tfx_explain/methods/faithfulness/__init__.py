@@ -1,0 +1,1 @@
+"""Whether the attributions of other methods tell what the model does."""

@@ -1,0 +1,131 @@
+"""Checking the attributions of the rows of a batch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tfx_explain.config.faithfulness import FaithfulnessConfig
+from tfx_explain.methods.attribution_rows import AttributionRows
+from tfx_explain.methods.background import JobPlan
+from tfx_explain.methods.batch import Batch
+from tfx_explain.methods.context import JobContext
+from tfx_explain.methods.faithfulness.curves import check_rows
+from tfx_explain.methods.faithfulness.orders import correlation
+from tfx_explain.methods.faithfulness.plan import KEY, FaithfulnessPlan
+from tfx_explain.methods.faithfulness.randomised import AttributingMethod, RandomisedExplainers
+from tfx_explain.methods.faithfulness.removal import PlayerRemoval, Removal, RemovesParts, drawn_rows
+from tfx_explain.methods.faithfulness.rows import CheckedRows, FaithfulnessRows, Target
+from tfx_explain.methods.method import Earlier, Result
+from tfx_explain.models import Model
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+_FEWEST_COMPARED = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class _Checking:
+    """Rows of one batch.
+
+    Attributes:
+      batch: those of its rows that are looked at.
+      plan: of the job.
+      of_method: what each method says of these rows.
+    """
+
+    batch: Batch
+    plan: JobPlan
+    of_method: dict[str, AttributionRows]
+
+
+class FaithfulnessExplainer:
+    """At work with the model that is explained; the baseline model's attributions are not checked.
+
+    Args:
+      models: this model first.
+      context: of the job.
+      methods: whose attributions are checked.
+    """
+
+    def __init__(self, models: Sequence[Model], context: JobContext, methods: Sequence[AttributingMethod]) -> None:
+        self._models, self._context, self._methods = tuple(models[:1]), context, tuple(methods)
+        self._settings: FaithfulnessConfig = context.config.method(KEY)
+        self._seed = context.config.seed
+        self._randomised = RandomisedExplainers(models[0], methods)
+
+    def explain(self, batch: Batch, plan: JobPlan, earlier: Earlier) -> Result[FaithfulnessRows]:
+        """What is found of the rows that are drawn to be checked; the others are there too, with nothing known."""
+        settled: FaithfulnessPlan = plan.per_method[KEY]
+        checked, randomised = settled.is_checked(batch.draws, self._seed)
+        places = np.flatnonzero(checked | randomised)
+        some, found, counts = batch.take(places), dict[Target, CheckedRows](), dict[str, int]()
+        of_method = {method.key: earlier.found[method.key][0].take(places) for method in self._methods}
+        checking = _Checking(dataclasses.replace(some, sides=some.sides[:1]), plan, of_method)
+        removals = dict(self._removals(checking))
+        counts[f"{KEY}_model_rows"] = 0
+        for target, removal in removals.items():
+            shape = (self._settings.num_steps, removal.attributions.shape[2], len(settled.randomised))
+            found[target] = CheckedRows.empty(len(places), *shape)
+            found[target].is_chosen[:] = checked[places]
+            rows = np.flatnonzero(checked[places])
+            n = check_rows(removal, rows, some.draws, self._settings, self._seed, found[target])
+            counts[f"{KEY}_model_rows"] += n
+        if settled.randomised:
+            n = self._compare(checking, settled, np.flatnonzero(randomised[places]), removals, found)
+            counts[f"{KEY}_randomised_model_rows"] = n
+        rows_of = {target: one.spread(places, batch.rows.num_rows) for target, one in found.items()}
+        return Result((FaithfulnessRows(rows_of),), {}, counts)
+
+    def _removals(self, checking: _Checking) -> Iterator[tuple[Target, Removal]]:
+        """What is taken away: players where there are several, and the parts of features."""
+        batch, plan, players = checking.batch, checking.plan, self._context.players
+        stand_ins = drawn_rows(batch.draws, plan.background.weights, self._settings.num_references, self._seed)
+        for method in self._methods:
+            rows = checking.of_method[method.key]
+            if len(players) > 1:
+                yield Target(method.key), PlayerRemoval.of(self._models[0], players, batch, plan, rows, stand_ins)
+            if isinstance(method, RemovesParts):
+                removals = method.parts_removals(self._models, batch, plan, rows)
+                yield from ((Target(method.key, feature), removal) for feature, removal in removals.items())
+
+    def _compare(
+        self,
+        checking: _Checking,
+        settled: FaithfulnessPlan,
+        rows: IntArray,
+        removals: Mapping[Target, Removal],
+        found: Mapping[Target, CheckedRows],
+    ) -> int:
+        """Adds how alike attributions are to those of models with random weights; how many model rows that took."""
+        part, n_model_rows = checking.batch.take(rows), 0
+        for one in found.values():
+            one.is_randomised[rows] = True
+        for method in self._methods if len(rows) else ():
+            for seed, of_model in enumerate(settled.randomised):
+                good, theirs, counts = self._randomised.explain(method.key, seed, part, of_model)
+                n_model_rows += sum(n for what, n in counts.items() if f"_{what}".endswith("_model_rows"))
+                ours = checking.of_method[method.key].take(rows[good])
+                for target, removal in removals.items():
+                    if target.method == method.key:
+                        figures = removal.figures(ours), removal.figures(theirs)
+                        found[target].similarity[rows[good], seed] = _alike(*figures)
+        return n_model_rows
+
+
+def _alike(first: FloatArray, second: FloatArray) -> FloatArray:
+    """(n, c) correlations of (n, m, c) figures; not known where there are fewer than three to compare.
+
+    Of sizes, not of ranks: those of the many parts that hardly matter are noise, and would hide what stays the same.
+    """
+    there = np.isfinite(first) & np.isfinite(second)
+    figures = [np.where(there, values, 0.0) for values in (first, second)]
+    alike = [
+        correlation(*(values[..., c] for values in figures), there[..., c].astype(np.float64))
+        for c in range(first.shape[2])
+    ]
+    return np.where(there.sum(axis=1) < _FEWEST_COMPARED, np.nan, np.stack(alike, axis=1))

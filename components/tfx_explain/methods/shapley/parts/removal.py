@@ -1,0 +1,122 @@
+"""Parts of features that are taken away: spans of texts, windows of series; what absent means stands in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tfx_explain import tables
+from tfx_explain.methods.attribution_rows import AttributionRows
+from tfx_explain.methods.background import JobPlan
+from tfx_explain.methods.batch import Batch
+from tfx_explain.methods.context import JobContext
+from tfx_explain.methods.faithfulness.removal import padded
+from tfx_explain.methods.shapley.background import ShapleyPlan
+from tfx_explain.methods.shapley.parts.calls import PartCalls, joined
+from tfx_explain.methods.shapley.parts.contexts import Contexts
+from tfx_explain.methods.shapley.parts.inside import Insides
+from tfx_explain.methods.shapley.parts.values import PartValues
+from tfx_explain.models import Model
+from tfx_explain.models.call_bytes import MAX_CALL_BYTES
+from tfx_explain.part_records import PartRows
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+_ROWS_PER_CALL = 8_192
+
+
+@dataclass(frozen=True, eq=False)
+class PartsRemoval:
+    """The parts of a feature of n rows; all else is as the row has it. What is left where all are absent is no part.
+
+    Attributes:
+      calls: the rows, and the model that is asked about them.
+      asked: (n, c) which of the model's outputs each row asks for.
+      values_of: of each row, what the feature can be; None of rows without parts.
+      parts: what the method says.
+    """
+
+    calls: PartCalls
+    asked: IntArray
+    values_of: Sequence[PartValues | None]
+    parts: PartRows
+
+    @property
+    def lengths(self) -> IntArray:
+        """(n,) how many parts each row has."""
+        return np.array([0 if values is None else values.n_parts for values in self.values_of], np.int64)
+
+    @property
+    def attributions(self) -> FloatArray:
+        """(n, U, c)."""
+        return self._first_parts(self.parts)
+
+    @property
+    def sizes(self) -> FloatArray:
+        """(n, U) ones."""
+        return padded(self.lengths, np.ones(int(self.lengths.sum())))
+
+    @property
+    def n_references(self) -> int:
+        """One: the feature without its parts."""
+        return 1
+
+    def values(self, rows: IntArray, kept: BoolArray, references: IntArray) -> FloatArray:
+        """(m, c), as `Removal.values`."""
+        longest = max((values.size for values in self.values_of if values is not None), default=1)
+        step = int(np.clip(MAX_CALL_BYTES // max(longest, 1), 1, _ROWS_PER_CALL))
+        # Of one row together, so that its values are made in one go.
+        order = np.argsort(rows, kind="stable")
+        found = np.empty((len(rows), self.asked.shape[1]))
+        for start in range(0, len(rows), step):
+            places = order[start : start + step]
+            some, coalitions = rows[places], kept[places]
+            columns = []
+            for row, first, n in zip(*np.unique(some, return_index=True, return_counts=True), strict=True):
+                values = self.values_of[row]
+                if values is not None:
+                    columns.append(values.column(coalitions[first : first + n, : values.n_parts]))
+            contexts = Contexts.all_present(len(some), len(self.calls.others))
+            predicted = self.calls.predict(some, joined([self.calls.as_read(column) for column in columns]), contexts)
+            found[places] = np.take_along_axis(predicted, self.asked[some], axis=1)
+        return found
+
+    def figures(self, attributions: AttributionRows) -> FloatArray:
+        """(n, U, c) attributions of the parts; NaN where a row has fewer."""
+        parts = attributions.parts[self.calls.feature]
+        made = padded(parts.lengths, parts.attributions)
+        made[np.arange(made.shape[1]) >= parts.lengths[:, None]] = np.nan
+        return made
+
+    def _first_parts(self, parts: PartRows) -> FloatArray:
+        """Those of the rows' parts that can be taken away, which come first."""
+        return padded(parts.lengths, parts.attributions)[:, : int(self.lengths.max(initial=0))]
+
+
+def removals_of(
+    context: JobContext, models: Sequence[Model], batch: Batch, plan: JobPlan, rows: AttributionRows
+) -> dict[str, PartsRemoval]:
+    """Feature -> its parts, of each feature that a job looks into.
+
+    Args:
+      context: of the job.
+      models: what is explained first.
+      batch: n rows, none of which has features that cannot be cut.
+      plan: of the job.
+      rows: what is said of them.
+    """
+    insides, made = Insides(models[:1], context.players, context.config), {}
+    settled: ShapleyPlan = plan.per_method[tables.SHAPLEY]
+    background = models[0].inputs(plan.background.rows)
+    for feature, (of_model,) in insides.features.items():
+        cut, _ = insides.cut(batch, feature, settled.background(plan, 0), plan.absent)
+        calls = PartCalls.of(models[0], feature, of_model.others, batch.sides[0].inputs, background)
+        column = batch.sides[0].inputs.columns.get(feature)
+        values = [cut.values(row, n, column) if n and column is not None else None for row, n in enumerate(cut.lengths)]
+        made[feature] = PartsRemoval(calls, plan.outputs[batch.chosen], values, rows.parts[feature])
+    return made

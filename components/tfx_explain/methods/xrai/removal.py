@@ -1,0 +1,110 @@
+"""Regions of images that are taken away: the pixels of an image of one colour stand in their place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tfx_explain.methods.attribution_rows import AttributionRows
+from tfx_explain.methods.faithfulness.removal import padded
+from tfx_explain.models.path_gradients import Paths, Points
+from tfx_explain.part_records import PartRows
+from tfx_explain.regions import decode_labels
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+# Floats at the cut that are held at a time: 64 MiB.
+_FIGURES = 2**24
+# Of a map, when two are compared.
+_MOST_COMPARED = 4_096
+
+
+@dataclass(frozen=True, eq=False)
+class RegionRemoval:
+    """The regions of n images, at the size that the model gets them.
+
+    Attributes:
+      paths: of the model.
+      starts: R references: images of one colour.
+      ends: the n rows.
+      asked: (n, c) which of the model's outputs each row asks for.
+      feature: the image.
+      player: whose columns at the cut it is.
+      labels: (n, H, W) which region each pixel is of.
+      parts: what the method says.
+    """
+
+    paths: Paths
+    starts: Points
+    ends: Points
+    asked: IntArray
+    feature: str
+    player: int
+    labels: npt.NDArray[np.int32]
+    parts: PartRows
+
+    @classmethod
+    def of(
+        cls, paths: Paths, starts: Points, ends: Points, asked: IntArray, feature: str, player: int, parts: PartRows
+    ) -> RegionRemoval:
+        """The same, with the labels of the parts' maps; of rows without one, a single region."""
+        shape = (paths.picture(player) or ())[:2]
+        empty = np.zeros(shape, np.int32)
+        maps = [] if parts.maps is None else [decode_labels(one) if one else empty for one in parts.maps]
+        labels = np.stack(maps) if maps else np.zeros((0, *shape), np.int32)
+        return cls(paths, starts, ends, asked, feature, player, labels, parts)
+
+    @property
+    def attributions(self) -> FloatArray:
+        """(n, U, c)."""
+        return padded(self.parts.lengths, self.parts.attributions)
+
+    @property
+    def sizes(self) -> FloatArray:
+        """(n, U) pixels of each region."""
+        return padded(self.parts.lengths, self.parts.where[:, 0].astype(np.float64))
+
+    @property
+    def n_references(self) -> int:
+        """How many images of one colour."""
+        return len(self.starts)
+
+    def values(self, rows: IntArray, kept: BoolArray, references: IntArray) -> FloatArray:
+        """(m, c), as `Removal.values`: all else but the image is as the row has it."""
+        columns, n_channels = self.paths.columns(self.player), self._n_channels
+        found = np.empty((len(rows), self.asked.shape[1]))
+        step = max(_FIGURES // max(self.ends.moving.shape[1], 1), 1)
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            some = rows[part]
+            labels = self.labels[some].reshape(len(some), -1)
+            shown = np.repeat(np.take_along_axis(kept[part], labels, axis=1), n_channels, axis=1)
+            points = self.ends.take(some)
+            moving = points.moving.copy()
+            instead = self.starts.moving[references[part]][:, columns]
+            moving[:, columns] = np.where(shown, moving[:, columns], instead)
+            points = Points(moving, points.fixed)
+            values = self.paths.values(points, points, np.ones((len(some), 1)), self.asked[some])
+            found[part] = values[:, 0]
+        return found
+
+    @property
+    def _n_channels(self) -> int:
+        picture = self.paths.picture(self.player) or ()
+        return int(np.prod(picture[2:], dtype=np.int64))
+
+    def figures(self, attributions: AttributionRows) -> FloatArray:
+        """(n, m, c) attribution per pixel of a grid of pixels."""
+        parts, shape = attributions.parts[self.feature], self.labels.shape[1:]
+        densities = parts.attributions / np.maximum(parts.where[:, :1], 1)
+        every = int(np.ceil(np.sqrt(shape[0] * shape[1] / _MOST_COMPARED)))
+        firsts = np.cumsum(parts.lengths) - parts.lengths
+        made = np.full((len(firsts), *(-(-size // every) for size in shape), densities.shape[1]), np.nan)
+        for row in np.flatnonzero(parts.lengths).tolist():
+            labels = decode_labels(parts.maps[row]) if parts.maps is not None else self.labels[row]
+            made[row] = densities[firsts[row] + labels[::every, ::every]]
+        return made.reshape(len(firsts), -1, densities.shape[1])
