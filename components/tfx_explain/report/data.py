@@ -18,7 +18,7 @@ from tfx_explain.tables.manifest import Manifest
 _REQUIRED = ("slice", "output", "player", "value", "rank")
 _OPTIONAL_TABLES = (
     *(tables.SLICE_DIFFERENCES, tables.PROFILES, tables.BASELINE_PROFILES, tables.BASELINE_IMPORTANCE),
-    *(tables.INTERACTIONS, tables.IMPORTANCE),
+    *(tables.INTERACTIONS, tables.IMPORTANCE, tables.FAITHFULNESS, tables.FAITHFULNESS_CURVES),
 )
 _OPTIONAL = ("std_error", "ci_low", "ci_high", "share", "share_ci_low", "share_ci_high")
 
@@ -43,6 +43,7 @@ class ReportData:
       other_baseline_importance: the same of `baseline_importance.parquet`.
       baseline_profiles: as in `baseline_profiles.parquet`, if there are any.
       inside: what methods found inside features of single rows.
+      faithfulness, faithfulness_curves: as in their files, if they were asked for.
       findings: of a validation, if there was one.
       blessed: its verdict.
       title: of the page.
@@ -62,6 +63,8 @@ class ReportData:
     other_baseline_importance: pd.DataFrame | None = None
     baseline_profiles: pd.DataFrame | None = None
     inside: Sequence[InsideSection] = ()
+    faithfulness: pd.DataFrame | None = None
+    faithfulness_curves: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         """Checks the columns, and adds the optional ones that are absent.

@@ -164,12 +164,12 @@ def _picture(feature: str, curve: pd.DataFrame, ice: pd.DataFrame, low: float, h
     ticks = [tick for tick in axis_ticks(first, last, 4) if first <= tick <= last] if len(x) else []
     return Picture(
         feature=feature,
-        line=_corners(place_x(x), middle),
-        band=_corners(np.concatenate([place_x(x), place_x(x)[::-1]]), np.concatenate([top, bottom[::-1]]))
+        line=corners(place_x(x), middle),
+        band=corners(np.concatenate([place_x(x), place_x(x)[::-1]]), np.concatenate([top, bottom[::-1]]))
         if known
         else "",
         ice=tuple(
-            _corners(place_x(one["grid_value"].to_numpy()), place_y(one["centred_value"].to_numpy()))
+            corners(place_x(one["grid_value"].to_numpy()), place_y(one["centred_value"].to_numpy()))
             for _, one in ice[ice["level"].isna()].sort_values("position").groupby("example_id", sort=True)
         ),
         rug=tuple(round(float(at), 1) for at in place_x(x)),
@@ -177,7 +177,7 @@ def _picture(feature: str, curve: pd.DataFrame, ice: pd.DataFrame, low: float, h
         x_ticks=tuple((round(float(place_x(np.array(tick))), 1), number(tick, 3)) for tick in ticks),
         y_ticks=tuple((round(float(place_y(np.array(tick))), 1), number(tick, 3)) for tick in axis_ticks(low, high, 4)),
         zero=round(float(place_y(np.array(0.0))), 1),
-        baseline=_corners(place_x(x), place_y(baseline)) if len(baseline) and np.isfinite(baseline).all() else "",
+        baseline=corners(place_x(x), place_y(baseline)) if len(baseline) and np.isfinite(baseline).all() else "",
         summary=_summary(feature, line, levels),
     )
 
@@ -208,7 +208,8 @@ def _dots(levels: pd.DataFrame, place_y: Callable[[Array], Array], left: float, 
     return tuple(dots)
 
 
-def _corners(x: Array, y: Array) -> str:
+def corners(x: Array, y: Array) -> str:
+    """As SVG writes them, one decimal each."""
     return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
 
 

@@ -21,6 +21,7 @@ from tfx_explain.printable import MAX_SENTENCE, printable, shortened
 from tfx_explain.report import story, strips, text
 from tfx_explain.report.comparison import METHOD_NAMES, compare_methods
 from tfx_explain.report.data import ReportData
+from tfx_explain.report.faithfulness import make_faithfulness
 from tfx_explain.report.interactions import InteractionTable, interaction_tables
 from tfx_explain.report.profiles import HEIGHT as PROFILE_HEIGHT
 from tfx_explain.report.profiles import WIDTH as PROFILE_WIDTH
@@ -111,6 +112,7 @@ def render_report(data: ReportData) -> str:
             panels=panels[:MAX_PANELS],
             more_panels=panels[MAX_PANELS:],
             method_names=METHOD_NAMES,
+            faithfulness=make_faithfulness(data.faithfulness, data.faithfulness_curves, data.outputs)[:MAX_PANELS],
             comparison=compare_methods(data, _unit(manifest)),
             slice_tables=slice_tables(data)[:MAX_PANELS],
             totals=story.row_totals(manifest),

@@ -1,0 +1,65 @@
+"""Sums over rows: what they come to, and that it does not matter how rows are put together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tfx_explain.summary.faithfulness import FaithfulnessAccumulator
+
+
+def rows(n: int, seed: int) -> tuple:
+    rng = np.random.default_rng(seed)
+    areas, ends, curves = rng.normal(size=(n, 3)), rng.normal([3, 0], size=(n, 2)), rng.normal(size=(n, 3, 5))
+    similarity = rng.uniform(-1, 1, size=(n, 4))
+    similarity[::3] = np.nan
+    fidelity = np.where(np.arange(n) % 4 == 0, np.nan, rng.uniform(size=n))
+    areas[1] = np.nan
+    return areas, ends, curves, (fidelity, similarity, np.ones(n, bool)), rng.uniform(0.5, 2, size=n)
+
+
+def of(*parts: tuple) -> FaithfulnessAccumulator:
+    made = FaithfulnessAccumulator(5, 4)
+    for part in parts:
+        made.add(*part)
+    return made
+
+
+def test_figures_are_weighted_means_and_their_errors() -> None:
+    areas, ends, curves, (fidelity, similarity, chosen), weights = rows(50, 0)
+    found = {one.measure: one for one in of((areas, ends, curves, (fidelity, similarity, chosen), weights)).measures()}
+    known = np.isfinite(areas).all(axis=1)
+    w, a, change = weights[known], areas[known], np.abs(ends[known, 0] - ends[known, 1])
+    gain = a[:, 2] - a[:, 0]
+    ratio = np.average(gain, weights=w) / np.average(change, weights=w)
+    residual = w * (gain - ratio * change) / np.average(change, weights=w) / w.sum()
+    n = w.sum() ** 2 / (w**2).sum()
+    assert found["deletion"].value == pytest.approx(ratio)
+    assert found["deletion"].std_error == pytest.approx(np.sqrt((residual**2).sum() * n / (n - 1)), rel=1e-6)
+    assert found["deletion"].num_examples == 49
+    there = np.isfinite(fidelity)
+    assert found["mu_fidelity"].value == pytest.approx(np.average(fidelity[there], weights=weights[there]))
+    means = [np.average(s[np.isfinite(s)], weights=weights[np.isfinite(s)]) for s in similarity.T]
+    assert found["randomisation"].value == pytest.approx(np.mean(means))
+    assert found["randomisation"].std_error == pytest.approx(np.std(means, ddof=1) / 2)
+    assert found["randomisation"].degrees_of_freedom == 3
+
+
+def test_putting_parts_together_is_the_same_as_all_at_once() -> None:
+    parts = [rows(20, 1), rows(30, 2)]
+    whole, first, second = of(*parts), of(parts[0]), of(parts[1])
+    first.merge(second)
+    assert (first.n_left_out, first.n_curves) == (whole.n_left_out, whole.n_curves) == (2, 48)
+    for ours, theirs in zip(first.measures(), whole.measures(), strict=True):
+        assert (ours.measure, ours.num_examples) == (theirs.measure, theirs.num_examples)
+        assert ours.value == pytest.approx(theirs.value, rel=1e-12)
+        assert ours.std_error == pytest.approx(theirs.std_error, rel=1e-12)
+    deletion, insertion = whole.curves()
+    np.testing.assert_allclose(deletion.random_values, insertion.random_values[::-1])
+
+
+def test_nothing_that_changes_leaves_the_figure_unknown() -> None:
+    areas, ends, curves, others, weights = rows(10, 3)
+    found = next(of((np.ones_like(areas), np.ones_like(ends), np.ones_like(curves), others, weights)).measures())
+    assert np.isnan(found.value)
+    assert found.change == 0
