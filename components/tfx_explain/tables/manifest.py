@@ -179,7 +179,8 @@ ENTRIES = (
         "The same of one method, with `baseline_` before it for the baseline model: `_model_rows`, `_examples`, "
         "`_without_usable_label`, `_examples_on_whole_background`.",
         when="for `profile` (both methods that make curves), `permutation_importance` and `sage`; "
-        "`_model_rows` also for methods that follow gradients",
+        "`_model_rows` also for methods that follow gradients, and for `faithfulness`, where `_randomised_model_rows` "
+        "are those of models with random weights",
     ),
     Entry(
         "counts.<split>.<method>_gradient_rows",
