@@ -19,7 +19,7 @@ from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.explanation_validator.judge import judge
 from tfx_explain.reader import ExplanationReader
 
-N = 40
+N = 24
 METHODS: list[Any] = ["shapley", {"xrai": {"feature": "image"}}, {"faithfulness": {"randomisation": 3}}]
 CONFIG: dict[str, Any] = {
     "methods": METHODS,
@@ -145,7 +145,7 @@ def test_the_same_whatever_shards_and_workers(
     tmp_path: Path, explanation: ExplanationReader, model: str, examples: str
 ) -> None:
     again = worlds.write_splits(tmp_path / "again", pictures.make_rows, 32, N, 1)
-    beam_args = ["--direct_num_workers=2", "--direct_running_mode=multi_threading"]
+    beam_args = ["--direct_num_workers=2", "--direct_running_mode=multi_processing"]
     other = tfx_explain.explain(
         model=model, examples=again, output_dir=str(tmp_path / "out"), config=CONFIG, beam_args=beam_args
     )
