@@ -133,7 +133,7 @@ class MinFaithfulnessRule(AttributionRule):
 
 
 class MaxRandomisationSimilarityRule(AttributionRule):
-    """Attributions may be no more like those of models with random weights than this rank correlation."""
+    """Attributions may be no more like those of models with random weights than this correlation."""
 
     value: float = Field(ge=-1, le=1)
     feature: str | None = Field(

@@ -1,10 +1,9 @@
-"""Orders, cuts, areas and correlations against plain loops and SciPy."""
+"""Orders, cuts, areas and correlations against plain loops."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from tfx_explain.methods.faithfulness import orders
 
@@ -58,17 +57,6 @@ def test_chunks_are_disjoint_fifths_of_the_parts_that_are_there() -> None:
     assert chunks.sum(axis=2).max() == 1
     np.testing.assert_array_equal(counts, [[True] * 5, [True] * 3 + [False] * 2])
     assert not chunks[1, :, :, 3:].any()
-
-
-def test_rank_correlation_is_spearmans_with_ties_and_gaps() -> None:
-    rng = np.random.default_rng(1)
-    first, second = rng.integers(0, 5, (30, 17)).astype(float), rng.integers(0, 4, (30, 17)).astype(float)
-    first[0, 3] = second[4, 5] = np.nan
-    found = orders.rank_correlation(first, second)
-    for row in range(30):
-        there = np.isfinite(first[row]) & np.isfinite(second[row])
-        assert found[row] == pytest.approx(stats.spearmanr(first[row, there], second[row, there])[0], abs=1e-12)
-    assert np.isnan(orders.rank_correlation(np.ones((1, 5)), np.arange(5.0)[None])).all()
 
 
 def test_correlation_is_weighted_and_unknown_without_spread() -> None:

@@ -123,9 +123,6 @@ def _alike(first: FloatArray, second: FloatArray) -> FloatArray:
     Of sizes, not of ranks: those of the many parts that hardly matter are noise, and would hide what stays the same.
     """
     there = np.isfinite(first) & np.isfinite(second)
-    figures = [np.where(there, values, 0.0) for values in (first, second)]
-    alike = [
-        correlation(*(values[..., c] for values in figures), there[..., c].astype(np.float64))
-        for c in range(first.shape[2])
-    ]
+    ours, theirs = (np.where(there, values, 0.0) for values in (first, second))
+    alike = [correlation(ours[..., c], theirs[..., c], there[..., c].astype(np.float64)) for c in range(first.shape[2])]
     return np.where(there.sum(axis=1) < _FEWEST_COMPARED, np.nan, np.stack(alike, axis=1))

@@ -38,7 +38,7 @@ class CheckedRows:
       areas: (n, 3, c) under these curves.
       ends: (n, 2, c) outputs with everything there, and with nothing.
       mu_fidelity: (n, c) correlation of what parts are said to add and what the output loses without them.
-      similarity: (n, m, c) rank correlation with the attributions of each of m models with random weights.
+      similarity: (n, m, c) correlation with the attributions of each of m models with random weights.
       is_chosen, is_randomised: (n,) which rows were to be checked, and to be explained with these models.
     """
 
