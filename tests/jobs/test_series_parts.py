@@ -62,7 +62,7 @@ def explained(
     **config: Any,
 ) -> Any:
     model = worlds.save_serving_model(directory / "model", score, spec)
-    baseline = config.pop("baseline", None)
+    baseline, beam_args = config.pop("baseline", None), config.pop("beam_args", ())
     settings = {
         "background": {"num_rows": 8},
         "id_key": "id",
@@ -71,7 +71,12 @@ def explained(
     }
     output = str(directory / "out")
     return tfx_explain.explain(
-        model=model, examples=examples, output_dir=output, config=settings, baseline_model=baseline
+        model=model,
+        examples=examples,
+        output_dir=output,
+        config=settings,
+        baseline_model=baseline,
+        beam_args=beam_args,
     )
 
 
@@ -169,19 +174,22 @@ def test_series_of_any_length_have_windows_and_a_length(
     assert sums_differ_by(explanation) <= 1e-6
 
 
-def test_shards_change_nothing_and_slices_and_a_baseline_model_are_no_hindrance(ragged: str, tmp_path: Path) -> None:
+def test_shards_and_workers_change_nothing_and_slices_and_a_baseline_model_are_no_hindrance(
+    ragged: str, tmp_path: Path
+) -> None:
     parts = {"window_length": 2, "channels": 2, "absent": "zero"}
     first = explained(tmp_path / "first", ragged, scaled, RAGGED, parts)
     other = worlds.write_splits(tmp_path / "series", ragged_rows, 18, 15, num_shards=5)
     baseline = worlds.save_serving_model(tmp_path / "baseline", early, {"series": RAGGED["series"]})
-    settings = {"baseline": baseline, "slicing_specs": [{}, {"feature_keys": ["id"]}]}
+    workers = ["--direct_num_workers=2"]
+    settings = {"baseline": baseline, "beam_args": workers, "slicing_specs": [{}, {"feature_keys": ["id"]}]}
     second = explained(tmp_path / "second", other, scaled, RAGGED, parts, **settings)
     keys = ["example_id", "part"]
     tables = [one.parts("series").sort_values(keys, ignore_index=True) for one in (first, second)]
     pd.testing.assert_frame_equal(*tables)
     assert sums_differ_by(first) <= 1e-6
     assert tables[0]["std_error"].max() > 1e-3
-    assert second.has("baseline_importance.parquet")
+    assert set(second.baseline_importance["slice"]) == set(second.importance["slice"]) > {"overall"}
 
 
 def test_padding_is_no_part_and_stays(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Parts of one value: regions of an image, spans of a text. NumPy and SciPy only, for texts Arrow too.
+"""Parts of one value: regions of an image, spans of a text, windows of a series. NumPy, SciPy, for texts Arrow.
 
 `find_segments` cuts an image into overlapping regions at several scales, `own_segments` takes those of a user's label
 map; `rank_regions` makes of them, with an attribution of each pixel, a partition of the image, the region with the
@@ -6,6 +6,7 @@ highest mean first. `decode_image` reads pictures, `encode_labels` writes label 
 What needs scikit-image or Pillow imports it when it is called: both come with the extra `images`.
 
 `spans` cuts texts into words, sentences or paragraphs, and `texts` makes texts of some of them; these need Arrow.
+`series` cuts series into windows, channels or both, and makes series of some of them.
 """
 
 from tfx_explain.regions.images import decode_image, decode_labels, encode_labels

@@ -105,15 +105,14 @@ def n_real_steps(values: Values, lengths: IntArray, n_channels: int, padding: fl
       values: of all series, one after the other.
       lengths: (n,) how many values each has; what is no whole step is no step.
       n_channels: values of a step.
-      padding: steps at the end all of whose values equal it do not count; None = all steps count.
+      padding: steps at the end all of whose values equal it, as their type has it, do not count; None = all count.
     """
     n_steps = lengths // n_channels
     if padding is None:
         return n_steps
-    of_type = np.float32(padding) if values.dtype == np.float32 else padding
     series = np.repeat(np.arange(len(lengths)), lengths)
     step = (np.arange(len(values)) - np.repeat(np.cumsum(lengths) - lengths, lengths)) // n_channels
-    counts = (values != of_type) & (step < n_steps[series])
+    counts = (values != padding) & (step < n_steps[series])
     found = np.zeros(len(lengths), np.int64)
     np.maximum.at(found, series[counts], step[counts] + 1)
     return found
