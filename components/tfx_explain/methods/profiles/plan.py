@@ -9,6 +9,7 @@ with them every point of every curve; nor would it tell which levels text has, o
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ ACCUMULATED_LOCAL_EFFECTS = "accumulated_local_effects"
 METHODS = (PARTIAL_DEPENDENCE, ACCUMULATED_LOCAL_EFFECTS)
 
 N_SAMPLE = 4_096
+_MOSTLY = 0.5
 """Rows that grids and bins are chosen from."""
 
 _UNREAD = "the model does not read it"
@@ -35,6 +37,8 @@ _ABSENT = "it has no value in any of the rows sampled"
 _SEVERAL = "it has several values per row"
 _CONSTANT = "it has only one value in the rows sampled"
 _TEXT = "it is text, which has no order; `partial_dependence` takes it"
+_FILES = "it holds files, each of which would be a level of its own; look inside it by `xrai`"
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,8 +211,22 @@ def _values(rows: pa.RecordBatch, name: str) -> tuple[npt.NDArray[Any], int, str
     """The values of a feature, how many rows lack it, and why it cannot have a profile, empty where it can."""
     lengths = list_lengths(column_or_nulls(rows, name))
     longest = lengths.max(initial=0)
+    values = single_values(rows, name)[0]
     reason = "" if longest == 1 else _SEVERAL if longest else _ABSENT
-    return single_values(rows, name)[0], int((lengths == 0).sum()), reason
+    if not reason and values.dtype.kind == "O" and np.mean([_is_file(value) for value in values]) > _MOSTLY:
+        reason = _FILES
+    return values, int((lengths == 0).sum()), reason
+
+
+def _is_file(value: bytes) -> bool:
+    """Whether bytes are no text: characters that steer are in it, and it is no UTF-8."""
+    if not _CONTROLS.search(value):
+        return False
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 def _replaced(rows: pa.RecordBatch, replacements: Sequence[Mapping[str, Sequence[Value]]]) -> pa.RecordBatch:
