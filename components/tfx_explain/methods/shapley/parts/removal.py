@@ -94,8 +94,10 @@ class PartsRemoval:
         return made
 
     def _first_parts(self, parts: PartRows) -> FloatArray:
-        """Those of the rows' parts that can be taken away, which come first."""
-        return padded(parts.lengths, parts.attributions)[:, : int(self.lengths.max(initial=0))]
+        """Those of the rows' parts that can be taken away, which come first; 0 where a row has fewer."""
+        lengths = self.lengths
+        first = padded(parts.lengths, parts.attributions)[:, : int(lengths.max(initial=0))]
+        return np.where((np.arange(first.shape[1]) < lengths[:, None])[..., None], first, 0.0)
 
 
 def removals_of(

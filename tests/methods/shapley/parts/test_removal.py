@@ -1,0 +1,26 @@
+"""Parts of features that are taken away."""
+
+import numpy as np
+
+from tfx_explain.methods.shapley.parts.calls import PartCalls
+from tfx_explain.methods.shapley.parts.removal import PartsRemoval
+from tfx_explain.models import Inputs
+from tfx_explain.part_records import PartRows
+from tfx_explain.regions.series import SeriesValues
+
+
+class Nothing:
+    """A model that is not asked."""
+
+
+def test_what_is_left_without_all_parts_is_not_taken_away() -> None:
+    """Of rows of two parts, none and one, each with a length behind them."""
+    values = [
+        SeriesValues(np.ones(n, np.float32), np.zeros(n, np.float32), np.arange(n), n) if n else None for n in (2, 0, 1)
+    ]
+    figures = np.array([[1.0], [2.0], [9.0], [9.0], [3.0], [9.0]])
+    parts = PartRows(np.array([3, 1, 2]), np.zeros((6, 3), np.int64), figures, figures)
+    calls = PartCalls(Nothing(), "series", [], Inputs(3, {}), 3)
+    removal = PartsRemoval(calls, np.zeros((3, 1), np.int64), values, parts)
+    assert removal.sizes.tolist() == [[1, 1], [0, 0], [1, 0]]
+    assert removal.attributions[..., 0].tolist() == [[1, 2], [0, 0], [3, 0]]
