@@ -226,6 +226,9 @@ MANIFEST: dict[str, Callable[[dict[str, Any]], object]] = {
     "gaps that are none": lambda m: m.update(completeness_gaps={"shapley": {"max_abs": 0.0}}),
     "gaps that no float holds": lambda m: m["completeness_gap"].update(max_relative=10**400),
     "failures that are none": lambda m: m["failures"].update(eval=None),
+    "settings that are true": lambda m: m["config"]["methods"][0].update(shapley=True),
+    "a feature that is no name": lambda m: m["players"].update(age=[{"age": 1}]),
+    "slices asked for by no names": lambda m: m["config"]["slicing_specs"].append({"feature_keys": "race"}),
     "counts that are true": lambda m: m["counts"]["eval"].update(model_rows=True),
 }
 BY_SELF_DIGEST_ALONE = {

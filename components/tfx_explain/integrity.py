@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from tfx_explain import storage, tables
+from tfx_explain.config import SlicingSpec
 from tfx_explain.errors import InputError
 from tfx_explain.tables.manifest import (
     ATTRIBUTION_FILES,
@@ -124,8 +125,8 @@ def check_manifest(uri: str, manifest: Manifest) -> None:
     players, outputs, splits = manifest["players"], manifest["outputs"], manifest["examples"]["splits"]
     unused = manifest["unused_features"]
     names = [*players, *unused]
-    if not players or not all(players.values()):
-        raise _unusable(uri, "a player has no features")
+    if not players or not all(features and _are_names(features) for features in players.values()):
+        raise _unusable(uri, "a player has no features, or what are no names")
     if not _are_names(outputs) or not _are_names(splits) or not outputs or not splits or not _are_names(names):
         raise _unusable(uri, "outputs, splits, players and unused features must be names, each once")
     counts = manifest["counts"]
@@ -170,6 +171,11 @@ def _are_names(values: Sequence[object]) -> bool:
 
 def _check_slices(uri: str, manifest: Manifest) -> None:
     """The part of `check_manifest` that is about slices."""
+    try:
+        for spec in manifest["config"]["slicing_specs"]:
+            SlicingSpec(**spec)
+    except (ValueError, TypeError):
+        raise _unusable(uri, "`config.slicing_specs` must say which slices were asked for") from None
     slices = [one for part in ("included", "too_small") for one in manifest["slices"][part]]
     if not all(
         isinstance(one.get("slice"), str)
@@ -184,6 +190,8 @@ def _check_slices(uri: str, manifest: Manifest) -> None:
 
 def _check_methods(uri: str, manifest: Manifest) -> None:
     """The part of `check_manifest` that is about methods of attributions."""
+    if not all(isinstance(of, Mapping) for asked in manifest["config"]["methods"] for of in asked.values()):
+        raise _unusable(uri, "`config.methods` must hold the settings of each method")
     methods = list(attributing_methods(manifest))
     if (methods and not _are_names(methods)) or not set(methods) <= set(manifest["method"]):
         raise _unusable(uri, f"`{ATTRIBUTION_METHODS}` must name methods that were computed, each once")

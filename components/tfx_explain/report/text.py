@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from typing import Any
 
 import pandas as pd
@@ -33,7 +34,7 @@ def percent(fraction: float) -> str:
 
 def count(value: Any) -> str:
     """A whole number with thousands separated; a dash where unknown."""
-    return UNKNOWN if value is None else f"{value:,}"
+    return f"{value:,}" if isinstance(value, numbers.Real) else UNKNOWN
 
 
 def cell(value: Any, limit: int = 28) -> str:
