@@ -120,6 +120,29 @@ class MaxRelativeStdErrorRule(AttributionRule):
     value: float = Field(gt=0)
 
 
+class MaxPartShareRule(AttributionRule):
+    """An area of images, or words of texts, may carry at most this share of what is inside the feature."""
+
+    feature: str = Field(min_length=1)
+    words: Players | None = Field(None, min_length=1, description="of a text, whatever their case")
+    area: tuple[float, float, float, float] | None = Field(
+        None, description="of an image: left, top, right and bottom, as parts of its width and height"
+    )
+    value: float = Field(ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.words is None) == (self.area is None):
+            raise ValueError("`max_part_share` names `words` of a text or an `area` of images; give one of the two")
+        if self.area is not None:
+            left, top, right, bottom = self.area
+            if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+                raise ValueError(
+                    "`area` of `max_part_share` is left, top, right, bottom from 0 to 1, as parts of width and height"
+                )
+        return self
+
+
 class MinFaithfulnessRule(AttributionRule):
     """Attributions must be ahead of random orders of the same parts by at least this much."""
 

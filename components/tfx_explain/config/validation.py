@@ -15,6 +15,7 @@ from tfx_explain.config.rules import (
     CanaryRule,
     MaxCompletenessGapRule,
     MaxInteractionRule,
+    MaxPartShareRule,
     MaxRandomisationSimilarityRule,
     MaxRelativeStdErrorRule,
     MaxShareRule,
@@ -48,6 +49,7 @@ class Rule(OneOf):
     max_completeness_gap: MaxCompletenessGapRule | None = None
     max_relative_std_error: MaxRelativeStdErrorRule | None = None
     min_examples: MinExamplesRule | None = None
+    max_part_share: MaxPartShareRule | None = None
     min_faithfulness: MinFaithfulnessRule | None = None
     max_randomisation_similarity: MaxRandomisationSimilarityRule | None = None
     drift: DriftRule | None = None

@@ -14,6 +14,7 @@ from tfx_explain import tables
 from tfx_explain.config import SlicingSpec
 from tfx_explain.errors import ConfigError
 from tfx_explain.explanation_validator.details import Details, by_player, skewness_of
+from tfx_explain.explanation_validator.parts import PartPlaces
 from tfx_explain.judgement import Evidence, RuleDescription
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.slicing import OVERALL, in_spec, spec_name, value_text
@@ -44,14 +45,15 @@ def evidence_in(
     """
     method = method or next(iter(explanation.methods), "")
     details = Details(explanation, rules, method)
-    figures = _Tables.of(explanation, method)
+    figures, places = _Tables.of(explanation, method), PartPlaces(explanation, specs, method)
     wanted = wanted_slices(explanation, specs)
     overall = {output: figures.evidence(OVERALL, output, 0) for output in explanation.outputs}
     # The whole data comes first, wherever the policy asks for it.
     for slice_key, n_examples in {OVERALL: 0, **wanted}.items():
         for output in explanation.outputs if slice_key in wanted else ():
             evidence = figures.evidence(slice_key, output, n_examples)
-            yield details.added_to(evidence, figures.importance.get((slice_key, output)), overall[output])
+            detailed = details.added_to(evidence, figures.importance.get((slice_key, output)), overall[output])
+            yield dataclasses.replace(detailed, parts=places.of(slice_key, output))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

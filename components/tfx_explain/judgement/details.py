@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
+from tfx_explain.errors import ConfigError
 from tfx_explain.summary.ratio import Array
 
 
@@ -115,3 +117,47 @@ class Faithfulness:
     checks: tuple[Check, ...]
     measures: tuple[str, ...]
     features: tuple[str, ...]
+
+
+class PartPlace(NamedTuple):
+    """A place inside a feature.
+
+    Attributes:
+      feature: an image or a text.
+      words: of a text, in small letters and without punctuation around them; None of an image.
+      area: (left, top, right, bottom) of an image, as parts of its width and height; None of a text.
+    """
+
+    feature: str
+    words: tuple[str, ...] | None = None
+    area: tuple[float, float, float, float] | None = None
+
+    def check(self, kind: str) -> None:
+        """Refuses places that such parts do not have.
+
+        Raises:
+          ConfigError: `words` of what is no text, or `area` of what is no image.
+        """
+        wanted, right = ("words", "spans") if self.words is not None else ("area", "regions")
+        if kind != right:
+            has = {"spans": "`words`", "regions": "`area`"}.get(kind, "no such place")
+            raise ConfigError(
+                f"rule `max_part_share` names `{wanted}` of `{self.feature}`, whose parts are {kind}; these have {has}."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class PartShare:
+    """How much of what is inside a feature lies in one place, over the rows of one (slice, output).
+
+    Attributes:
+      n_examples: rows.
+      n_effective: what they are worth, where they are weighted.
+      means: (2,) mean size of the attributions in the place, and of all parts, in units of the output.
+      covariance: (2, 2) of these means over examples.
+    """
+
+    n_examples: int
+    n_effective: float
+    means: Array
+    covariance: Array

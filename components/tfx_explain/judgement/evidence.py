@@ -5,13 +5,21 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.errors import ConfigError, InputError
-from tfx_explain.judgement.details import Faithfulness, Interactions, SignedMeans, SliceContrast, Steps
+from tfx_explain.judgement.details import (
+    Faithfulness,
+    Interactions,
+    PartPlace,
+    PartShare,
+    SignedMeans,
+    SliceContrast,
+    Steps,
+)
 from tfx_explain.judgement.wording import count, joined
 from tfx_explain.summary.ratio import Array
 
@@ -66,6 +74,7 @@ class Evidence:
       interactions: of pairs of players; None = not computed.
       steps: (method, feature) -> what its profile changes by; None = no profiles were computed.
       faithfulness: of the attributions; None = it was not measured.
+      parts: place inside a feature -> how much lies there; None = it cannot be looked up.
       contrast: the slice against all other rows; None = this is the whole data, or there were no slices.
       method: whose table of attributions it is about; empty where it is of none.
       cut_off: (d,) what was cut off of means that noise made negative, 0 or below; see `uncut`.
@@ -88,6 +97,7 @@ class Evidence:
     steps: Mapping[tuple[str, str], Steps] | None = None
     contrast: SliceContrast | None = None
     faithfulness: Faithfulness | None = None
+    parts: Callable[[PartPlace], PartShare | None] | None = None
     method: str = ""
     cut_off: Array | float = 0.0
     has_attributions: bool = True
