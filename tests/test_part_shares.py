@@ -1,0 +1,65 @@
+"""How much lies in an area or in words, on rows that are written down here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tfx_explain.errors import ConfigError
+from tfx_explain.judgement.details import PartPlace
+from tfx_explain.part_records import PartRows, PartsOf, part_columns
+from tfx_explain.part_shares import part_sizes
+from tfx_explain.regions import encode_labels
+
+TEXT, IMAGE = PartsOf("spans", ("start", "stop", "seen")), PartsOf("regions", ("pixels",), has_maps=True)
+
+
+def batch(feature: str, of: PartsOf, rows: PartRows, values: list[list[bytes]]) -> pa.RecordBatch:
+    columns = {feature: pa.array(values, pa.large_list(pa.large_binary())), **part_columns(feature, of, rows)}
+    return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+
+
+def test_words_count_whatever_their_case_and_punctuation() -> None:
+    texts = [b"Leak, good LEAK!", b"", b"good"]
+    where = np.array([[0, 6, 1], [6, 11, 1], [11, 16, 1], [0, 4, 1]])
+    attributions = np.array([[2.0, 0.5], [-1.0, 1.0], [-3.0, 0.25], [4.0, -8.0]])
+    rows = PartRows(np.array([3, 0, 1]), where, attributions, np.zeros((4, 2)))
+    found = part_sizes(batch("t", TEXT, rows, [[text] for text in texts]), "", TEXT, 2, PartPlace("t", words=("leak",)))
+    np.testing.assert_allclose(found.inside, [[5.0, 0.75], [0, 0], [0, 0]])
+    np.testing.assert_allclose(found.total, [[6.0, 1.75], [0, 0], [4.0, 8.0]])
+
+
+def test_regions_count_by_the_pixels_that_lie_in_the_area() -> None:
+    labels = np.array([[0, 0, 1, 1], [0, 0, 1, 1], [1, 1, 1, 1]])
+    rows = PartRows(
+        np.array([2, 0]),
+        np.array([[4], [8]]),
+        np.array([[-4.0], [2.0]]),
+        np.zeros((2, 1)),
+        np.array([encode_labels(labels), b""], object),
+    )
+    made = batch("i", IMAGE, rows, [[b"x"], [b"x"]])
+
+    def inside(*area: float) -> float:
+        return float(part_sizes(made, "", IMAGE, 1, PartPlace("i", area=area)).inside[0, 0])
+
+    assert inside(0, 0, 1, 1) == pytest.approx(6.0)
+    assert inside(0, 0, 0.5, 2 / 3) == pytest.approx(4.0)
+    assert inside(0, 2 / 3, 1, 1) == pytest.approx(2.0 * 4 / 8)
+    # Half a column of two pixels of each region's height, and so on.
+    assert inside(0.25, 0, 0.625, 1 / 3) == pytest.approx(4.0 / 4 + 2.0 / 8 * 0.5)
+    assert part_sizes(made, "", IMAGE, 1, PartPlace("i", area=(0, 0, 1, 1))).total.tolist() == [[6.0], [0.0]]
+
+
+@pytest.mark.parametrize(
+    ("place", "kind", "why"),
+    [
+        (PartPlace("f", words=("a",)), "regions", "these have `area`"),
+        (PartPlace("f", area=(0, 0, 1, 1)), "spans", "these have `words`"),
+        (PartPlace("f", words=("a",)), "windows", "no such place"),
+    ],
+)
+def test_places_that_parts_do_not_have_are_refused(place: PartPlace, kind: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        place.check(kind)
