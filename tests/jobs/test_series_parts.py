@@ -13,6 +13,7 @@ import tensorflow as tf
 import tfx_explain
 import worlds
 from tfx_explain import errors
+from tfx_explain.transforms import select
 
 STEPS, CHANNELS = 12, 3
 FIXED = {
@@ -174,19 +175,30 @@ def test_series_of_any_length_have_windows_and_a_length(
     assert sums_differ_by(explanation) <= 1e-6
 
 
-def test_shards_and_workers_change_nothing_and_slices_and_a_baseline_model_are_no_hindrance(
-    ragged: str, tmp_path: Path
+def test_shards_workers_and_batches_change_nothing_and_slices_and_a_baseline_model_are_no_hindrance(
+    ragged: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts = {"window_length": 2, "channels": 2, "absent": "zero"}
-    first = explained(tmp_path / "first", ragged, scaled, RAGGED, parts)
+    # Contexts have eight pairs: with as many background rows they would be all that there are.
+    some = {"max_examples": 12, "background": {"num_rows": 11}}
+    first = explained(tmp_path / "first", ragged, scaled, RAGGED, parts, **some)
     other = worlds.write_splits(tmp_path / "series", ragged_rows, 18, 15, num_shards=5)
     baseline = worlds.save_serving_model(tmp_path / "baseline", early, {"series": RAGGED["series"]})
     workers = ["--direct_num_workers=2"]
-    settings = {"baseline": baseline, "beam_args": workers, "slicing_specs": [{}, {"feature_keys": ["id"]}]}
+    settings = {
+        "baseline": baseline,
+        "beam_args": workers,
+        **some,
+        "slicing_specs": [{}, {"feature_keys": ["id"]}],
+    }
     second = explained(tmp_path / "second", other, scaled, RAGGED, parts, **settings)
+    # Sums run in another order where a batch has another length.
+    monkeypatch.setattr(select, "ROWS_PER_BATCH", 4)
+    third = explained(tmp_path / "third", ragged, scaled, RAGGED, parts, **some)
     keys = ["example_id", "part"]
-    tables = [one.parts("series").sort_values(keys, ignore_index=True) for one in (first, second)]
-    pd.testing.assert_frame_equal(*tables)
+    tables = [one.parts("series").sort_values(keys, ignore_index=True) for one in (first, second, third)]
+    pd.testing.assert_frame_equal(*tables[:2], check_exact=True)
+    pd.testing.assert_frame_equal(tables[0], tables[2], rtol=1e-5, atol=1e-6)
     assert sums_differ_by(first) <= 1e-6
     assert tables[0]["std_error"].max() > 1e-3
     assert set(second.baseline_importance["slice"]) == set(second.importance["slice"]) > {"overall"}
