@@ -204,3 +204,46 @@ def test_random_weights_of_a_model_without_any_are_refused(tmp_path: Path, examp
     without = pictures.save(tmp_path / "model", pictures.with_age)
     with pytest.raises(ConfigError, match="no trainable weights that could be drawn anew; leave it out"):
         explained(tmp_path / "out", without, examples)
+
+
+class Reading(tf.Module):
+    """Fixed words and learned weights on a series, which do not interact."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = tf.Variable(np.random.default_rng(0).normal(size=(12, 1)).astype(np.float32))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        spec = {"review": tf.io.FixedLenFeature([], tf.string), "pulse": tf.io.FixedLenFeature([12], tf.float32)}
+        parsed = tf.io.parse_example(examples, spec)
+        words = tf.strings.split(parsed["review"])
+        good = tf.cast(words.values == b"good", tf.float32) - 0.5 * tf.cast(words.values == b"bad", tf.float32)
+        said = tf.reduce_sum(words.with_values(good), axis=1)
+        return {"score": said + tf.matmul(parsed["pulse"], self.weights)[:, 0]}
+
+
+def reading_rows(n: int, seed: int) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(seed)
+    texts = (" ".join(rng.choice(["good", "bad", "a", "film"], rng.integers(0, 9))) for _ in range(n))
+    return [{"review": text.encode(), "pulse": rng.normal(size=12).tolist()} for text in texts]
+
+
+def test_words_and_windows_of_an_additive_model_are_told_exactly(tmp_path: Path) -> None:
+    model, reading = str(tmp_path / "model"), Reading()
+    tf.saved_model.save(reading, model, signatures={"serving_default": reading.serve})
+    rows = worlds.write_splits(tmp_path / "examples", reading_rows, 24, N, 2)
+    parts = {"review": {"unit": "word"}, "pulse": {"windows": 6}}
+    methods = [{"shapley": {"parts": parts}}, {"faithfulness": {"randomisation": 2}}]
+    found = explained(tmp_path / "out", model, rows, methods=methods, slicing_specs=[{}]).faithfulness
+    table = found.set_index(["feature", "measure"])
+    for feature in parts:
+        assert table.loc[(feature, "mu_fidelity"), "value"] == pytest.approx(1.0, abs=1e-6)
+        assert table.loc[(feature, "deletion"), "ci_low"] > 0
+    # Words were never learned.
+    assert table.loc[("review", "randomisation"), "value"] == pytest.approx(1.0, abs=1e-6)
+    assert table.loc[("pulse", "randomisation"), "value"] < 0.9
+    # Reviews of fewer than two words have no curve.
+    short = sum(len(row["review"].split()) < 2 for row in reading_rows(N, 1))
+    assert short > 0
+    assert table.loc[("review", "deletion"), "num_left_out"] == short

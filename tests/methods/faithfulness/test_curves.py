@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
 
+from tfx_explain.config import ExplainConfig
 from tfx_explain.config.faithfulness import FaithfulnessConfig
+from tfx_explain.errors import ModelCallError
+from tfx_explain.methods.context import JobContext
 from tfx_explain.methods.faithfulness import curves
+from tfx_explain.methods.faithfulness.explainer import FaithfulnessExplainer
 from tfx_explain.methods.faithfulness.rows import CheckedRows
 
 Array = npt.NDArray[np.float64]
@@ -106,3 +111,26 @@ def test_larger_parts_are_worth_less_per_size() -> None:
     put_back = checked(removal).curves[0, 1, :, 0]
     # 5 per pixel comes before 0.6 per pixel: at a third of the 12 pixels, 1 pixel of 5 and then on the way to all.
     assert put_back[1] > 5.0
+
+
+def test_rows_that_the_model_refuses_without_a_part_are_left_out() -> None:
+    removal = game(6, 4, 6, n_outputs=1)
+
+    @dataclasses.dataclass
+    class Refusing(Additive):
+        """Fails where the first part of row 2 is gone."""
+
+        def values(self, rows: Array, kept: Array, references: Array) -> Array:
+            if ((rows == 2) & ~kept[:, 0].astype(bool)).any():
+                raise ModelCallError("the model needs the first part")
+            return super().values(rows, kept, references)
+
+    config = ExplainConfig(methods=["shapley", {"faithfulness": {"num_steps": 4}}])
+    explainer = FaithfulnessExplainer([None], JobContext(config, {}), [])
+    into = CheckedRows.empty(6, 4, 1, 0)
+    draws = SimpleNamespace(draws=np.arange(6, dtype=np.uint64))
+    n = explainer._check(Refusing(**vars(removal)), np.arange(6), draws, into)
+    assert np.isnan(into.areas[2]).all()
+    assert np.isfinite(np.delete(into.areas, 2, axis=0)).all()
+    alone = CheckedRows.empty(6, 4, 1, 0)
+    assert n == curves.check_rows(removal, np.arange(5), draws.draws, explainer._settings, 0, alone)

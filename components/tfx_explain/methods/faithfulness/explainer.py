@@ -20,6 +20,7 @@ from tfx_explain.methods.faithfulness.randomised import AttributingMethod, Rando
 from tfx_explain.methods.faithfulness.removal import PlayerRemoval, Removal, RemovesParts, drawn_rows
 from tfx_explain.methods.faithfulness.rows import CheckedRows, FaithfulnessRows, Target
 from tfx_explain.methods.method import Earlier, Result
+from tfx_explain.methods.refusals import by_halves
 from tfx_explain.models import Model
 
 FloatArray = npt.NDArray[np.float64]
@@ -63,6 +64,8 @@ class FaithfulnessExplainer:
         settled: FaithfulnessPlan = plan.per_method[KEY]
         checked, randomised = settled.is_checked(batch.draws, self._seed)
         places = np.flatnonzero(checked | randomised)
+        if not len(places):
+            return Result((FaithfulnessRows({}),))
         some, found, counts = batch.take(places), dict[Target, CheckedRows](), dict[str, int]()
         of_method = {method.key: earlier.found[method.key][0].take(places) for method in self._methods}
         checking = _Checking(dataclasses.replace(some, sides=some.sides[:1]), plan, of_method)
@@ -72,14 +75,20 @@ class FaithfulnessExplainer:
             shape = (self._settings.num_steps, removal.attributions.shape[2], len(settled.randomised))
             found[target] = CheckedRows.empty(len(places), *shape)
             found[target].is_chosen[:] = checked[places]
-            rows = np.flatnonzero(checked[places])
-            n = check_rows(removal, rows, some.draws, self._settings, self._seed, found[target])
-            counts[f"{KEY}_model_rows"] += n
+            counts[f"{KEY}_model_rows"] += self._check(removal, np.flatnonzero(checked[places]), some, found[target])
         if settled.randomised:
             n = self._compare(checking, settled, np.flatnonzero(randomised[places]), removals, found)
             counts[f"{KEY}_randomised_model_rows"] = n
         rows_of = {target: one.spread(places, batch.rows.num_rows) for target, one in found.items()}
         return Result((FaithfulnessRows(rows_of),), {}, counts)
+
+    def _check(self, removal: Removal, rows: IntArray, batch: Batch, into: CheckedRows) -> int:
+        """Finds the curves of some rows, but of those that the model refuses without some of their parts."""
+
+        def check(part: IntArray) -> int:
+            return check_rows(removal, rows[part], batch.draws, self._settings, self._seed, into)
+
+        return sum(by_halves(len(rows), check)[0])
 
     def _removals(self, checking: _Checking) -> Iterator[tuple[Target, Removal]]:
         """What is taken away: players where there are several, and the parts of features."""
@@ -107,7 +116,10 @@ class FaithfulnessExplainer:
             one.is_randomised[rows] = True
         for method in self._methods if len(rows) else ():
             for seed, of_model in enumerate(settled.randomised):
-                good, theirs, counts = self._randomised.explain(method.key, seed, part, of_model)
+                explained = self._randomised.explain(method.key, seed, part, of_model)
+                if explained is None:
+                    continue
+                good, theirs, counts = explained
                 n_model_rows += sum(n for what, n in counts.items() if f"_{what}".endswith("_model_rows"))
                 ours = checking.of_method[method.key].take(rows[good])
                 for target, removal in removals.items():

@@ -42,7 +42,8 @@ def plans_of(
     made = []
     for seed in range(n_models):
         random = model.with_random_weights(seed)
-        of_model = JobPlan(plan.background, plan.outputs, (random.predict(random.inputs(plan.background.rows)),))
+        predictions = (random.predict(random.inputs(plan.background.rows)),)
+        of_model = dataclasses.replace(plan, predictions=predictions, per_method={})
         try:
             for method in methods:
                 settled, _ = method.plan(sample, [random], of_model)
@@ -71,13 +72,18 @@ class RandomisedExplainers:
 
     def explain(
         self, method: str, seed: int, batch: Batch, plan: JobPlan
-    ) -> tuple[IntArray, AttributionRows, Mapping[str, int]]:
-        """Which of the rows of a batch have attributions by the model of this seed, these, and what was counted."""
+    ) -> tuple[IntArray, AttributionRows, Mapping[str, int]] | None:
+        """Which of the rows of a batch have attributions by the model of this seed, these, and what was counted.
+
+        None where no row has any.
+        """
         random = self._model.with_random_weights(seed)
         if (seed, method) not in self._made:
             self._made[seed, method] = self._methods[method].explainer([random])
         inputs = batch.sides[0].inputs
         own = dataclasses.replace(batch, sides=(BatchSide(inputs, random.predict(inputs)),))
         good = np.setdiff1d(np.arange(batch.rows.num_rows), list(own.prediction_errors(plan)))
+        if not len(good):
+            return None
         result = self._made[seed, method].explain(own.take(good), plan, Earlier())
         return np.delete(good, list(result.errors)), result.sides[0], result.counts

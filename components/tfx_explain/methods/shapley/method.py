@@ -118,7 +118,7 @@ class Shapley:
         self, models: Sequence[Model], batch: Batch, plan: JobPlan, rows: AttributionRows
     ) -> Mapping[str, Removal]:
         """The parts of each feature that is looked into."""
-        return removals_of(self.context, models, batch, plan, rows)
+        return removals_of(self.context, models, batch, plan, rows) if self.parts else {}
 
     def contributions(self, rows: AttributionRows, side: str, part: SliceRows) -> Iterator[Contributed]:
         """Importance and interactions of each output."""
