@@ -107,8 +107,11 @@ class Details:
         )
 
     def _faithfulness(self, evidence: Evidence) -> Faithfulness | None:
-        asked, rows = self._manifest["method"].get(tables.FAITHFULNESS_METHOD), self._rows("faithfulness", evidence)
-        if asked is None or evidence.method not in asked["methods"]:
+        if "faithfulness" not in self._tables:
+            return None
+        rows = self._rows("faithfulness", evidence)
+        asked = self._manifest["method"][tables.FAITHFULNESS_METHOD]
+        if evidence.method not in asked["methods"]:
             return None
         measures = [*asked["curves"], *(["mu_fidelity"] if asked["mu_fidelity"] else [])]
         measures += ["randomisation"] if asked["num_randomised_models"] else []
