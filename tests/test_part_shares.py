@@ -30,6 +30,35 @@ def test_words_count_whatever_their_case_and_punctuation() -> None:
     np.testing.assert_allclose(found.total, [[6.0, 1.75], [0, 0], [4.0, 8.0]])
 
 
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("die Straße hier", "STRASSE"),
+        ("die STRASSE hier", "Straße"),
+        ("an #ad here", "#ad"),
+        ("from Yahoo! today", "yahoo!"),
+        ("It is rotten. Bad film.", "rotten"),
+    ],
+)
+def test_words_are_found_as_people_write_them_and_inside_longer_spans(text: str, word: str) -> None:
+    rows = PartRows(np.array([1]), np.array([[0, len(text.encode()), 1]]), np.array([[2.0]]), np.zeros((1, 1)))
+    made = batch("t", TEXT, rows, [[text.encode()]])
+    assert part_sizes(made, "", TEXT, 1, PartPlace("t", words=(word,))).inside[0, 0] == 2.0
+    assert part_sizes(made, "", TEXT, 1, PartPlace("t", words=("rot", "ahoo", "stra"))).inside[0, 0] == 0.0
+
+
+def test_the_noise_of_many_parts_does_not_hide_the_one_that_matters() -> None:
+    rng = np.random.default_rng(0)
+    text = b"leak " + b"x " * 2_000
+    where = np.array([[0, 5, 1], *([start, start + 2, 1] for start in range(5, 4_005, 2))])
+    attributions = np.concatenate([[[10.0]], 0.1 * rng.normal(size=(2_000, 1))])
+    rows = PartRows(np.array([2_001]), where, attributions, np.full((2_001, 1), 0.1))
+    found = part_sizes(batch("t", TEXT, rows, [[text]]), "", TEXT, 1, PartPlace("t", words=("leak",)))
+    # Sizes of noise add up to 0 on average, with a spread of 0.1 for each of 2,000.
+    assert abs(found.total[0, 0] - 10.0) < 5 * 0.1 * np.sqrt(2_000)
+    assert found.total[0, 0] < 0.5 * np.abs(attributions).sum()
+
+
 def test_regions_count_by_the_pixels_that_lie_in_the_area() -> None:
     labels = np.array([[0, 0, 1, 1], [0, 0, 1, 1], [1, 1, 1, 1]])
     rows = PartRows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from tfx_explain.part_records import PartsOf, part_counts, part_maps, part_names
 from tfx_explain.regions import decode_labels
 from tfx_explain.regions.spans import spoken
 from tfx_explain.rows import column_or_nulls
+from tfx_explain.summary.sizes import debiased_sizes
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -40,9 +42,11 @@ def part_sizes(batch: pa.RecordBatch, prefix: str, of: PartsOf, n_outputs: int, 
       n_outputs: of the explanation.
       place: where.
     """
-    name = prefix + part_names(place.feature, of)[0]
-    flat = column_or_nulls(batch, name).flatten().to_numpy(zero_copy_only=False)
-    sizes = np.abs(flat.astype(np.float64).reshape(-1, n_outputs))
+    names = [prefix + name for name in part_names(place.feature, of)[:2]]
+    flat = (column_or_nulls(batch, name).flatten().to_numpy(zero_copy_only=False) for name in names)
+    values, errors = (figures.astype(np.float64).reshape(-1, n_outputs) for figures in flat)
+    # The noise of many parts that do not matter would hide the one that does.
+    sizes, _ = debiased_sizes(values, errors)
     counts = part_counts(batch, prefix, place.feature, of)
     rows = np.repeat(np.arange(batch.num_rows), counts)
     inside, total = np.zeros((2, batch.num_rows, n_outputs))
@@ -58,13 +62,17 @@ def part_sizes(batch: pa.RecordBatch, prefix: str, of: PartsOf, n_outputs: int, 
 def _shares_of_words(
     batch: pa.RecordBatch, prefix: str, of: PartsOf, place: PartPlace, rows: npt.NDArray[np.int64]
 ) -> FloatArray:
-    """(N,) 1 for spans that are one of the words, else 0."""
+    """(N,) 1 for spans that have one of the words in them, else 0.
+
+    Spans may be sentences, or neighbours that were taken together: what else they say is counted too, on the safe side.
+    """
     where = column_or_nulls(batch, prefix + part_names(place.feature, of)[2]).flatten().to_numpy(zero_copy_only=False)
     bounds = where.reshape(-1, len(of.columns))[:, :2]
     texts = [values[0] if values else b"" for values in column_or_nulls(batch, place.feature).to_pylist()]
     spans = [texts[row][start:stop] for row, (start, stop) in zip(rows.tolist(), bounds.tolist(), strict=True)]
-    words = {word.lower() for word in place.words or ()}
-    is_there = {span: spoken(span) in words for span in set(spans)}
+    words = "|".join(re.escape(spoken(word.encode())) for word in place.words or ())
+    pattern = re.compile(rf"(?<!\w)(?:{words})(?!\w)")
+    is_there = {span: pattern.search(spoken(span)) is not None for span in set(spans)}
     return np.array([is_there[span] for span in spans], np.float64)
 
 

@@ -30,6 +30,7 @@ CONFIG: dict[str, Any] = {
         {"partial_dependence": {"grid_size": 5, "num_ice": 3, "pairs": [["age", "race"]], "pair_grid_size": 4}},
         {"accumulated_local_effects": {"num_bins": 4}},
         {"interaction_strength": {"num_rows": 60}},
+        {"faithfulness": {"num_examples": 120, "num_random": 4}},
     ],
 }
 KEYS = {table.file: list(table.key) for table in tables.TABLES if table.key}
@@ -167,8 +168,10 @@ def test_tfdv_compares_two_of_them(explained: Any) -> None:
 def test_reading_happens_once_whatever_is_computed(explained: Any) -> None:
     manifest = explained.manifest
     method, counts = manifest["method"], manifest["counts"]["eval"]
-    assert list(method) == ["shapley", "partial_dependence", "accumulated_local_effects", "interaction_strength"]
+    profiles = ["partial_dependence", "accumulated_local_effects"]
+    assert list(method) == ["shapley", *profiles, "faithfulness", "interaction_strength"]
     assert (counts["read"], counts["explained"]) == (305, 240)
     profiled = sum(method[name]["model_rows_per_example"] for name in list(method)[1:3]) * 240
     assert counts["profile_model_rows"] == counts["baseline_profile_model_rows"] == profiled
-    assert counts["model_rows"] == 2 * (240 * method["shapley"]["model_rows_per_example"] + profiled)
+    by_both = 2 * (240 * method["shapley"]["model_rows_per_example"] + profiled)
+    assert counts["model_rows"] == by_both + counts["faithfulness_model_rows"]

@@ -69,6 +69,21 @@ def test_what_is_not_known_decides_nothing() -> None:
     assert judged("min_faithfulness", one_of_two, value=0.1).outcome == "insufficient_evidence"
 
 
+def test_features_without_a_figure_decide_nothing_and_players_are_no_stand_in() -> None:
+    two = evidence(check("deletion", 0.9), features=("image", "text"))
+    assert judged("min_faithfulness", two, value=0.1).outcome == "insufficient_evidence"
+    assert judged("min_faithfulness", two, value=0.1).about == ("text",)
+    players = evidence(check("deletion", 0.9, feature=""), check("randomisation", 0.0, feature=""))
+    assert judged("min_faithfulness", players, value=0.1).outcome == "insufficient_evidence"
+    assert judged("max_randomisation_similarity", players, value=0.5).outcome == "insufficient_evidence"
+
+
+@pytest.mark.parametrize(("left_out", "outcome"), [(3, "pass"), (4, "insufficient_evidence")])
+def test_rows_that_could_not_be_measured_may_be_a_tenth(left_out: int, outcome: str) -> None:
+    found = dataclasses.replace(check("deletion", 0.9), n_left_out=left_out)
+    assert judged("min_faithfulness", evidence(found), value=0.1).outcome == outcome
+
+
 def test_what_was_not_asked_for_is_said() -> None:
     with pytest.raises(ConfigError, match="list `faithfulness`"):
         apply_rule("min_faithfulness", {"value": 0.1}, BARE)

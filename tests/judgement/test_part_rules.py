@@ -50,3 +50,12 @@ def test_words_are_named() -> None:
 def test_nothing_inside_decides_nothing() -> None:
     for share in (None, PartShare(200, 200.0, np.zeros(2), np.zeros((2, 2))), PartShare(1, 1.0, np.ones(2), np.eye(2))):
         assert judged(share, feature="image", area=(0, 0, 1, 1), value=0.1)[0].outcome == "insufficient_evidence"
+
+
+def test_what_never_showed_may_be_in_rows_that_were_not_seen() -> None:
+    found, _ = judged(
+        PartShare(50, 50.0, np.array([0.0, 1.0]), np.diag([0.0, 0.01])), feature="t", words=["a"], value=0.01
+    )
+    assert found.outcome == "insufficient_evidence"
+    # A word in this part of all rows is missed by 50 of them with a probability of 5 %.
+    assert (1 - found.ci_high) ** 50 == pytest.approx(0.05)

@@ -65,6 +65,28 @@ def test_kernels_keep_their_size(tmp_path: Path) -> None:
     assert abs(drawn.std() - 3) < 5 * 3 / np.sqrt(8_000)
 
 
+class Line(tf.Module):
+    """A vector of weights and a factor, no matrix."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights, self.factor = tf.Variable([0.5, 0.6]), tf.Variable(2.0)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, name="x")])
+    def serve(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": self.factor * tf.reduce_sum(x * self.weights, axis=1)}
+
+
+def test_where_there_is_no_matrix_vectors_and_numbers_are_weights(tmp_path: Path) -> None:
+    line = Line()
+    tf.saved_model.save(line, str(tmp_path), signatures={"serving_default": line.serve})
+    model = load_model(str(tmp_path), output_space="raw")
+    drawn = np.array([outputs(model.with_random_weights(seed), [[1.0, 0.0], [0.0, 1.0]]) for seed in range(12)])
+    # Of either sign, as only draws around 0 are.
+    assert (np.sign(drawn) > 0).any(axis=0).all()
+    assert (np.sign(drawn) < 0).any(axis=0).all()
+
+
 def test_models_without_weights_are_refused(tmp_path: Path) -> None:
     net = Net()
     net.kernel, net.bias = tf.constant([[1.0], [2.0]]), tf.constant([0.5])

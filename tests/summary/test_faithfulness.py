@@ -40,8 +40,8 @@ def test_figures_are_weighted_means_and_their_errors() -> None:
     there = np.isfinite(fidelity)
     assert found["mu_fidelity"].value == pytest.approx(np.average(fidelity[there], weights=weights[there]))
     means = [np.average(s[np.isfinite(s)], weights=weights[np.isfinite(s)]) for s in similarity.T]
-    assert found["randomisation"].value == pytest.approx(np.mean(means))
-    assert found["randomisation"].std_error == pytest.approx(np.std(means, ddof=1) / 2)
+    assert found["randomisation"].value == pytest.approx(np.mean(np.abs(means)))
+    assert found["randomisation"].std_error == pytest.approx(np.std(np.abs(means), ddof=1) / 2)
     assert found["randomisation"].degrees_of_freedom == 3
 
 
@@ -63,3 +63,10 @@ def test_nothing_that_changes_leaves_the_figure_unknown() -> None:
     found = next(of((np.ones_like(areas), np.ones_like(ends), np.ones_like(curves), others, weights)).measures())
     assert np.isnan(found.value)
     assert found.change == 0
+
+
+def test_attributions_that_random_weights_turn_around_are_alike() -> None:
+    areas, ends, curves, (fidelity, _, chosen), weights = rows(40, 4)
+    similarity = np.tile([0.9, -0.9, 0.9, -0.9], (40, 1))
+    found = {one.measure: one for one in of((areas, ends, curves, (fidelity, similarity, chosen), weights)).measures()}
+    assert found["randomisation"].value == pytest.approx(0.9)

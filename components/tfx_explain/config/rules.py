@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from tfx_explain.config.base import Part
+from tfx_explain.regions.spans import spoken
 
 Players = tuple[str, ...]
 
@@ -124,7 +125,9 @@ class MaxPartShareRule(AttributionRule):
     """An area of images, or words of texts, may carry at most this share of what is inside the feature."""
 
     feature: str = Field(min_length=1)
-    words: Players | None = Field(None, min_length=1, description="of a text, whatever their case")
+    words: Players | None = Field(
+        None, min_length=1, description="of a text, whatever their case; parts that have one of them count wholly"
+    )
     area: tuple[float, float, float, float] | None = Field(
         None, description="of an image: left, top, right and bottom, as parts of its width and height"
     )
@@ -134,6 +137,9 @@ class MaxPartShareRule(AttributionRule):
     def _one_place(self) -> Self:
         if (self.words is None) == (self.area is None):
             raise ValueError("`max_part_share` names `words` of a text or an `area` of images; give one of the two")
+        for word in self.words or ():
+            if len(spoken(word.encode()).split()) != 1:
+                raise ValueError(f"`words` of `max_part_share` are single words with letters or digits, not {word!r}")
         if self.area is not None:
             left, top, right, bottom = self.area
             if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):

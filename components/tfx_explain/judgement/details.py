@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import NamedTuple
 
 from tfx_explain.errors import ConfigError
@@ -89,6 +90,7 @@ class Check:
       feature: whose parts it is about; empty: the players.
       value, std_error, degrees_of_freedom: the estimate and its error; NaN where they are not known.
       n_examples: rows that it is made of.
+      n_left_out: rows with parts that could not be measured.
     """
 
     measure: str
@@ -97,6 +99,17 @@ class Check:
     std_error: float
     degrees_of_freedom: float
     n_examples: int
+    n_left_out: int = 0
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there are an estimate and its error."""
+        return math.isfinite(self.value) and math.isfinite(self.std_error)
+
+    @property
+    def is_mostly_left_out(self) -> bool:
+        """Whether more than a tenth of the rows that have parts could not be measured."""
+        return self.measure in ("deletion", "insertion") and self.n_left_out * 9 > self.n_examples
 
     @property
     def parts(self) -> str:
@@ -124,7 +137,7 @@ class PartPlace(NamedTuple):
 
     Attributes:
       feature: an image or a text.
-      words: of a text, in small letters and without punctuation around them; None of an image.
+      words: of a text, whatever their case and the punctuation around them; None of an image.
       area: (left, top, right, bottom) of an image, as parts of its width and height; None of a text.
     """
 

@@ -10,23 +10,29 @@ import tensorflow as tf
 
 
 def draw_weights(function: tf.types.experimental.ConcreteFunction, seed: int) -> int:
-    """Draws the trainable floats that a signature reads anew, where they are; how many tensors these were.
+    """Draws the trainable floats that a signature reads anew, where they are.
 
     Matrices, kernels and embeddings are normal around 0 with the mean square that they had; vectors and single numbers
-    (biases, scales) normal with their mean and spread, so that scales stay what they are about. What was not trained
-    (moving averages, statistics of a Normalization) is no weight.
+    (biases, scales) normal with their mean and spread, so that scales stay what they are about. Where there are no
+    matrices, vectors and numbers are the weights, and drawn like these. What was not trained (moving averages,
+    statistics of a Normalization) is no weight.
 
     Args:
       function: a signature of a SavedModel that nobody else uses.
       seed: of the draws.
+
+    Returns:
+      How many tensors have other values now.
     """
     variables = sorted(function.variables, key=lambda variable: variable.name)
     weights = [each for each in variables if each.trainable and each.dtype.is_floating]
+    has_matrices, n_changed = any(variable.shape.rank > 1 for variable in weights), 0
     for index, variable in enumerate(weights):
         values = variable.numpy().astype(np.float64)
         random = np.random.Generator(np.random.Philox(key=np.array([seed, index], np.uint64)))
-        is_matrix = values.ndim > 1
-        mean = 0.0 if is_matrix else values.mean()
-        spread = np.sqrt(np.square(values).mean()) if is_matrix else values.std()
+        is_weight = values.ndim > 1 or not has_matrices
+        mean = 0.0 if is_weight else values.mean()
+        spread = np.sqrt(np.square(values).mean()) if is_weight else values.std()
         variable.assign(tf.cast(mean + spread * random.standard_normal(values.shape), variable.dtype))
-    return len(weights)
+        n_changed += bool((variable.numpy() != values).any())
+    return n_changed

@@ -90,13 +90,13 @@ class FaithfulnessAccumulator:
           ends: (n, 2) outputs with everything and with nothing.
           curves: (n, 3, n_points).
           others: (n,) mu-fidelity; (n, n_models) similarity to attributions of models with random weights; (n,) which
-            rows were to have curves. What is NaN in any of these is left out.
+            rows have parts enough for curves. What is NaN in any of these is left out.
           weights: (n,) of the rows.
         """
-        fidelity, similarity, is_chosen = others
+        fidelity, similarity, has_parts = others
         counted = weights > 0
         known = np.isfinite(areas).all(axis=1) & np.isfinite(ends).all(axis=1) & np.isfinite(curves).all(axis=(1, 2))
-        self.n_left_out += int((counted & is_chosen & ~known).sum())
+        self.n_left_out += int((counted & has_parts & ~known).sum())
         deleted, inserted, random = areas[known].T
         change = np.abs(ends[known, 0] - ends[known, 1])
         columns = np.stack([random - deleted, inserted - random, change, deleted, inserted, random], axis=1)
@@ -128,7 +128,8 @@ class FaithfulnessAccumulator:
             error = float(np.sqrt(self._fidelity.covariance_of_mean()[0]))
             mean, dof = float(self._fidelity.mean[0]), self._fidelity.n_effective - 1
             yield Measured(MU_FIDELITY, mean, error, dof, self.n_fidelity)
-        means = np.array([moments.mean[0] for moments in self._similarity if moments.weight])
+        # Random weights may turn all signs around, and attributions that they turn around are alike.
+        means = np.abs([moments.mean[0] for moments in self._similarity if moments.weight])
         if len(means):
             # Rows share the models, so that these are what differs from one draw to the next.
             error = float(means.std(ddof=1) / np.sqrt(len(means))) if len(means) > 1 else float("nan")

@@ -25,8 +25,8 @@ FAITHFULNESS = Table(
             "measure",
             "`deletion`, `insertion`: the area between the curve by attributions and that in random orders of the same "
             "parts, above 0 where attributions do better. `mu_fidelity`: correlation over random fifths of the parts "
-            "of what they are said to add and what the output loses. `randomisation`: correlation with the "
-            "attributions of the same model with random weights, near 0 where attributions tell what was learned.",
+            "of what they are said to add and what the output loses. `randomisation`: size of the correlation with "
+            "the attributions of the same model with random weights, near 0 where attributions tell what was learned.",
         ),
         number(
             "value",
@@ -51,7 +51,12 @@ FAITHFULNESS = Table(
             of=_CURVES,
         ),
         NUM_EXAMPLES,
-        whole("num_left_out", "Rows that were to be checked, but have no curves.", "rows"),
+        whole(
+            "num_left_out",
+            "Rows that were to be checked and have two parts or more, but no curves: an output was not finite, or "
+            "refused.",
+            "rows",
+        ),
     ),
 )
 

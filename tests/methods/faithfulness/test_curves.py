@@ -134,3 +134,12 @@ def test_rows_that_the_model_refuses_without_a_part_are_left_out() -> None:
     assert np.isfinite(np.delete(into.areas, 2, axis=0)).all()
     alone = CheckedRows.empty(6, 4, 1, 0)
     assert n == curves.check_rows(removal, np.arange(5), draws.draws, explainer._settings, 0, alone)
+
+
+def test_attributions_that_are_all_alike_are_no_better_than_chance() -> None:
+    removal = game(300, 4, 7, n_outputs=1)
+    removal.effects[:] = [[1.0], [0.0], [0.0], [0.0]]
+    removal.attributions[:] = 0.0
+    deleted, inserted, random = checked(removal).areas[..., 0].T
+    for gain in (random - deleted, inserted - random):
+        assert abs(gain.mean()) < 4 * gain.std() / np.sqrt(300)

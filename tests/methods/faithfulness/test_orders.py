@@ -10,9 +10,14 @@ from tfx_explain.methods.faithfulness import orders
 SIZES = np.array([[4.0, 1.0, 5.0, 0.0], [1.0, 1.0, 1.0, 1.0]])
 
 
+IN_ORDER = np.tile(np.arange(4), (2, 1))
+
+
 def test_the_largest_score_stands_first_and_parts_that_are_not_there_last() -> None:
     scores = np.array([[1.0, 3.0, 3.0, 9.0], [0.0, -1.0, 2.0, 2.0]])[..., None]
-    np.testing.assert_array_equal(orders.ranks_of(scores, SIZES)[:, 0], [[2, 0, 1, 3], [2, 3, 0, 1]])
+    np.testing.assert_array_equal(orders.ranks_of(scores, SIZES, IN_ORDER)[:, 0], [[2, 0, 1, 3], [2, 3, 0, 1]])
+    # Equal ones stand by the places that are given for it.
+    np.testing.assert_array_equal(orders.ranks_of(scores, SIZES, IN_ORDER[:, ::-1])[:, 0], [[2, 1, 0, 3], [2, 3, 1, 0]])
 
 
 def test_random_orders_are_uniform_and_follow_from_the_row_alone() -> None:
@@ -30,7 +35,7 @@ def test_random_orders_are_uniform_and_follow_from_the_row_alone() -> None:
 
 
 def test_cuts_come_nearest_to_equal_shares_of_what_is_there() -> None:
-    ranks = orders.ranks_of(np.array([[3.0, 2.0, 1.0, 0.0], [4.0, 3.0, 2.0, 1.0]])[..., None], SIZES)
+    ranks = orders.ranks_of(np.array([[3.0, 2.0, 1.0, 0.0], [4.0, 3.0, 2.0, 1.0]])[..., None], SIZES, IN_ORDER)
     cuts, shares = orders.cuts_of(ranks, SIZES, 4)
     np.testing.assert_array_equal(cuts[:, 0], [[0, 1, 2, 2, 3], [0, 1, 2, 3, 4]])
     np.testing.assert_allclose(shares[:, 0], [[0, 0.4, 0.5, 0.5, 1], [0, 0.25, 0.5, 0.75, 1]], atol=1e-15)

@@ -14,7 +14,7 @@ from tfx_explain.judgement.finding import Outcome
 from tfx_explain.judgement.intervals import t_intervals
 from tfx_explain.judgement.rule import Decision, Need, RuleDescription
 from tfx_explain.judgement.rules.sentences import Compared
-from tfx_explain.judgement.wording import percent, percents
+from tfx_explain.judgement.wording import count, joined, percent, percents
 
 RANDOMISATION = "randomisation"
 _NOT_SKEWED = (0.0, 0.0)
@@ -99,20 +99,29 @@ def _checks(evidence: Evidence, rule: str, measure: str, feature: str | None) ->
             f"rule `{rule}` needs `{measure}` of `faithfulness`, which was not asked for: it has "
             f"{', '.join(known.measures)}; add it and explain the model again."
         )
-    of_measure = [check for check in known.checks if check.measure == measure]
-    inside = [check for check in of_measure if check.feature]
-    meant = (inside or of_measure) if feature is None else [check for check in of_measure if check.feature == feature]
     if feature is not None and feature not in known.features:
         raise ConfigError(
             f"rule `{rule}` names the parts of `{feature}`, which {evidence.method} does not look into; it looks into "
             f"{', '.join(known.features) or 'no feature'}."
         )
-    usable = [check for check in meant if np.isfinite(check.value) and np.isfinite(check.std_error)]
-    if not usable or len(usable) < len(meant):
+    wanted = [feature] if feature is not None else known.features or ("",)
+    found = {check.feature: check for check in known.checks if check.measure == measure}
+    unknown = [name for name in wanted if name not in found or not found[name].is_known]
+    if unknown:
+        what = f"the parts of {joined(unknown)}" if unknown[0] else "the features"
         return Decision.undecided(
-            f"Too few rows of this slice have a known `{measure}`: check more rows (`num_examples` of `faithfulness`)."
+            f"`{measure}` of {what} is not known in this slice: rows need at least three of them for a correlation and "
+            "two for a curve, and outputs that are finite and change without them; check more rows.",
+            [name for name in unknown if name],
         )
-    return usable
+    left_out = [found[name] for name in wanted if found[name].is_mostly_left_out]
+    if left_out:
+        return Decision.undecided(
+            f"{count(left_out[0].n_left_out)} rows have no curve of {left_out[0].parts}, since the model's output is "
+            f"not finite, or refused, without some of them; only {count(left_out[0].n_examples)} have one.",
+            [left_out[0].feature] if left_out[0].feature else [],
+        )
+    return [found[name] for name in wanted]
 
 
 def _decide(checks: Sequence[Check], limit: float, confidence: float, side: Side) -> tuple[Outcome, Bounds, int]:

@@ -29,7 +29,8 @@ def _max_part_share(
 
     A watermark in a corner or a source's name in a text may predict the label without being what the model is for. The
     figure is the mean size of the attributions of the parts that lie there, over that of all parts of the feature;
-    regions that lie partly in an area count by their pixels. Its bounds are Fieller's.
+    regions that lie partly in an area count by their pixels, so that a mark which no region is about weighs little. Its
+    bounds are Fieller's, and the upper one allows for rows that were not seen.
 
     Args:
       evidence: of one (slice, output).
@@ -71,7 +72,9 @@ class _Intervals:
         quantile = t_quantile(confidence, self._freedom)
         low, _ = share_interval(*self._figures, widened(quantile, self._left))
         _, high = share_interval(*self._figures, widened(quantile, self._right))
-        return low, high
+        # What so many rows may not have shown can be in this part of all rows.
+        unseen = 1 - (1 - confidence) ** (1 / (self._freedom + 1))
+        return low, np.maximum(high, unseen)
 
 
 def _corners(area: Sequence[float]) -> tuple[float, float, float, float]:

@@ -18,16 +18,17 @@ from tfx_explain.methods.faithfulness.orders import (
     random_ranks,
     ranks_of,
 )
-from tfx_explain.methods.faithfulness.removal import Removal
 from tfx_explain.methods.faithfulness.rows import CheckedRows
+from tfx_explain.methods.removal import Removal
 from tfx_explain.rows import HashArray
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-# Booleans of parts that are held at a time.
+# Bytes of questions and answers that are held at a time.
 _FIGURES = 2**26
+_DOUBLE = 8
 DELETED, INSERTED, RANDOM = range(3)
 
 
@@ -74,9 +75,10 @@ def check_rows(
       How many rows the model was asked about.
     """
     rows = rows[(removal.sizes[rows] > 0).sum(axis=1) > 1]
+    into.has_parts[rows] = True
     n_outputs, widest = removal.attributions.shape[2], max(removal.sizes.shape[1], 1)
     n_questions = (settings.num_steps + 1) * (settings.num_random + 2 * n_outputs * removal.n_references)
-    at_once = max(_FIGURES // ((n_questions + settings.num_random * N_CHUNKS) * widest), 1)
+    at_once = max(_FIGURES // ((n_questions + settings.num_random * N_CHUNKS) * (widest + _DOUBLE * n_outputs)), 1)
     pieces = np.split(rows, range(at_once, len(rows), at_once)) if len(rows) else []
     return sum(_check(removal, piece, hashes[piece], settings, seed, into) for piece in pieces)
 
@@ -86,7 +88,8 @@ def _check(
 ) -> int:
     sizes, attributions = removal.sizes[rows], removal.attributions[rows]
     scores = attributions / np.maximum(sizes, 1.0)[..., None]
-    ranks, chance = ranks_of(scores, sizes), random_ranks(hashes, sizes, settings.num_random, seed, "orders")
+    ties = random_ranks(hashes, sizes, 1, seed, "ties")[:, 0]
+    ranks, chance = ranks_of(scores, sizes, ties), random_ranks(hashes, sizes, settings.num_random, seed, "orders")
     cuts, shares = cuts_of(ranks, sizes, settings.num_steps)
     chance_cuts, chance_shares = cuts_of(chance, sizes, settings.num_steps)
     before = ranks[:, :, None, :] < cuts[..., None]

@@ -16,11 +16,12 @@ from tfx_explain.methods.context import JobContext
 from tfx_explain.methods.faithfulness.curves import check_rows
 from tfx_explain.methods.faithfulness.orders import correlation
 from tfx_explain.methods.faithfulness.plan import KEY, FaithfulnessPlan
+from tfx_explain.methods.faithfulness.players import PlayerRemoval, drawn_rows
 from tfx_explain.methods.faithfulness.randomised import AttributingMethod, RandomisedExplainers
-from tfx_explain.methods.faithfulness.removal import PlayerRemoval, Removal, RemovesParts, drawn_rows
 from tfx_explain.methods.faithfulness.rows import CheckedRows, FaithfulnessRows, Target
 from tfx_explain.methods.method import Earlier, Result
 from tfx_explain.methods.refusals import by_halves
+from tfx_explain.methods.removal import Removal, RemovesParts
 from tfx_explain.models import Model
 
 FloatArray = npt.NDArray[np.float64]

@@ -94,10 +94,10 @@ class Faithfulness:
             is_in = found.is_chosen[part.places] | found.is_randomised[part.places]
             places, weights = part.places[is_in], part.weights[is_in]
             empty = partial(FaithfulnessAccumulator, found.curves.shape[2], found.similarity.shape[1])
+            some = found.take(places)
             for index, output in enumerate(self.context.outputs) if len(places) else ():
-                some = found.take(places)
                 figures = some.areas[..., index], some.ends[..., index], some.curves[..., index]
-                others = some.mu_fidelity[:, index], some.similarity[..., index], some.is_chosen
+                others = some.mu_fidelity[:, index], some.similarity[..., index], some.has_parts
                 yield Contributed(_what(target), output, (empty, (*figures, others, weights)))
 
     def differences(self, ours: FaithfulnessRows, theirs: FaithfulnessRows, part: SliceRows) -> Iterator[Contributed]:

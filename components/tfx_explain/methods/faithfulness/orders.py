@@ -27,15 +27,16 @@ N_CHUNKS = 5
 _ROUNDING = 1e-6
 
 
-def ranks_of(scores: FloatArray, sizes: FloatArray) -> IntArray:
-    """(n, c, U) place of each part where the largest score stands first, of equal ones the earlier part.
+def ranks_of(scores: FloatArray, sizes: FloatArray, ties: IntArray) -> IntArray:
+    """(n, c, U) place of each part where the largest score stands first.
 
     Args:
       scores: (n, U, c), of the unit of size.
       sizes: (n, U) of the parts; 0 = the row has no such part.
+      ties: (n, U) places by which parts of equal scores stand: a fixed order of them might know something.
     """
     keys = np.where(sizes[:, None, :] > 0, -scores.transpose(0, 2, 1), np.inf)
-    return _places(np.argsort(keys, axis=2, kind="stable"))
+    return _places(np.lexsort((np.broadcast_to(ties[:, None, :], keys.shape), keys), axis=2))
 
 
 def random_ranks(hashes: HashArray, sizes: FloatArray, n_orders: int, seed: int, name: str) -> IntArray:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tfx_explain.errors import ModelError
+from tfx_explain.errors import ModelCallError, ModelError
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.batch import Batch, BatchSide
@@ -42,9 +42,9 @@ def plans_of(
     made = []
     for seed in range(n_models):
         random = model.with_random_weights(seed)
-        predictions = (random.predict(random.inputs(plan.background.rows)),)
-        of_model = dataclasses.replace(plan, predictions=predictions, per_method={})
         try:
+            predictions = (random.predict(random.inputs(plan.background.rows)),)
+            of_model = dataclasses.replace(plan, predictions=predictions, per_method={})
             for method in methods:
                 settled, _ = method.plan(sample, [random], of_model)
                 of_model = dataclasses.replace(of_model, per_method={**of_model.per_method, method.key: settled})
@@ -81,9 +81,13 @@ class RandomisedExplainers:
         if (seed, method) not in self._made:
             self._made[seed, method] = self._methods[method].explainer([random])
         inputs = batch.sides[0].inputs
-        own = dataclasses.replace(batch, sides=(BatchSide(inputs, random.predict(inputs)),))
-        good = np.setdiff1d(np.arange(batch.rows.num_rows), list(own.prediction_errors(plan)))
-        if not len(good):
+        try:
+            own = dataclasses.replace(batch, sides=(BatchSide(inputs, random.predict(inputs)),))
+            good = np.setdiff1d(np.arange(batch.rows.num_rows), list(own.prediction_errors(plan)))
+            if not len(good):
+                return None
+            result = self._made[seed, method].explain(own.take(good), plan, Earlier())
+        except ModelCallError:
+            # It is not the row's fault that random weights cannot take it.
             return None
-        result = self._made[seed, method].explain(own.take(good), plan, Earlier())
         return np.delete(good, list(result.errors)), result.sides[0], result.counts

@@ -40,6 +40,7 @@ class CheckedRows:
       mu_fidelity: (n, c) correlation of what parts are said to add and what the output loses without them.
       similarity: (n, m, c) correlation with the attributions of each of m models with random weights.
       is_chosen, is_randomised: (n,) which rows were to be checked, and to be explained with these models.
+      has_parts: (n,) which of those to be checked have two parts or more.
     """
 
     curves: FloatArray
@@ -49,6 +50,7 @@ class CheckedRows:
     similarity: FloatArray
     is_chosen: BoolArray
     is_randomised: BoolArray
+    has_parts: BoolArray
 
     @classmethod
     def empty(cls, n: int, n_steps: int, n_outputs: int, n_models: int) -> CheckedRows:
@@ -61,6 +63,7 @@ class CheckedRows:
             similarity=np.full((n, n_models, n_outputs), np.nan),
             is_chosen=np.zeros(n, np.bool_),
             is_randomised=np.zeros(n, np.bool_),
+            has_parts=np.zeros(n, np.bool_),
         )
 
     def take(self, rows: IntArray) -> CheckedRows:

@@ -18,8 +18,8 @@ from tfx_explain.methods.attribution_tables import AttributionTables
 from tfx_explain.methods.background import JobPlan, pool_size
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, JobContext, Sample, features_of
-from tfx_explain.methods.faithfulness.removal import Removal
 from tfx_explain.methods.method import Accumulated, Contributed, Earlier, Result, SliceRows
+from tfx_explain.methods.removal import Removal
 from tfx_explain.methods.shapley.background import ShapleyPlan
 from tfx_explain.methods.shapley.designs import shapley_design, uses_surrogate
 from tfx_explain.methods.shapley.parts.inside import Insides, check_parts, described_parts, parts_of

@@ -18,12 +18,12 @@ from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import Background, JobPlan, background_digest
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, Sample
-from tfx_explain.methods.faithfulness.removal import Removal
 from tfx_explain.methods.method import Accumulated
 from tfx_explain.methods.path_gradients.base import PathExplainer, PathMethod, PathSide
 from tfx_explain.methods.path_gradients.model_paths import paths_of, starts_of
 from tfx_explain.methods.path_gradients.references import References, predictions_of, settle, typical_rows
 from tfx_explain.methods.path_gradients.rows import PathEstimates
+from tfx_explain.methods.removal import Removal
 from tfx_explain.methods.xrai.pixels import PixelRows, pixel_rows
 from tfx_explain.methods.xrai.reference_images import with_images
 from tfx_explain.methods.xrai.regions_of_rows import region_rows, segments_of

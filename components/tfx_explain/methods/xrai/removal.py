@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.methods.attribution_rows import AttributionRows
-from tfx_explain.methods.faithfulness.removal import padded
+from tfx_explain.methods.removal import padded
 from tfx_explain.models.path_gradients import Paths, Points
 from tfx_explain.part_records import PartRows
 from tfx_explain.regions import decode_labels

@@ -13,21 +13,20 @@ from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import JobContext
-from tfx_explain.methods.faithfulness.removal import padded
+from tfx_explain.methods.removal import padded, rows_per_call
 from tfx_explain.methods.shapley.background import ShapleyPlan
 from tfx_explain.methods.shapley.parts.calls import PartCalls, joined
 from tfx_explain.methods.shapley.parts.contexts import Contexts
-from tfx_explain.methods.shapley.parts.inside import Insides
+from tfx_explain.methods.shapley.parts.inside import Insides, parts_of
 from tfx_explain.methods.shapley.parts.values import PartValues
 from tfx_explain.models import Model
-from tfx_explain.models.call_bytes import MAX_CALL_BYTES
-from tfx_explain.part_records import PartRows
+from tfx_explain.part_records import PartRows, PartsOf
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-_ROWS_PER_CALL = 8_192
+_SEEN = "seen"
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +37,14 @@ class PartsRemoval:
       calls: the rows, and the model that is asked about them.
       asked: (n, c) which of the model's outputs each row asks for.
       values_of: of each row, what the feature can be; None of rows without parts.
+      of: what its parts are.
       parts: what the method says.
     """
 
     calls: PartCalls
     asked: IntArray
     values_of: Sequence[PartValues | None]
+    of: PartsOf
     parts: PartRows
 
     @property
@@ -69,7 +70,7 @@ class PartsRemoval:
     def values(self, rows: IntArray, kept: BoolArray, references: IntArray) -> FloatArray:
         """(m, c), as `Removal.values`."""
         longest = max((values.size for values in self.values_of if values is not None), default=1)
-        step = int(np.clip(MAX_CALL_BYTES // max(longest, 1), 1, _ROWS_PER_CALL))
+        step = rows_per_call(longest)
         # Of one row together, so that its values are made in one go.
         order = np.argsort(rows, kind="stable")
         found = np.empty((len(rows), self.asked.shape[1]))
@@ -90,7 +91,7 @@ class PartsRemoval:
         """(n, U, c) attributions of the parts; NaN where a row has fewer."""
         parts = attributions.parts[self.calls.feature]
         made = padded(parts.lengths, parts.attributions)
-        made[np.arange(made.shape[1]) >= parts.lengths[:, None]] = np.nan
+        made[np.arange(made.shape[1]) >= n_seen(parts, self.of)[:, None]] = np.nan
         return made
 
     def _first_parts(self, parts: PartRows) -> FloatArray:
@@ -98,6 +99,15 @@ class PartsRemoval:
         lengths = self.lengths
         first = padded(parts.lengths, parts.attributions)[:, : int(lengths.max(initial=0))]
         return np.where((np.arange(first.shape[1]) < lengths[:, None])[..., None], first, 0.0)
+
+
+def n_seen(parts: PartRows, of: PartsOf) -> IntArray:
+    """(n,) how many parts of each row the model sees: all, where nothing is said of that."""
+    if _SEEN not in of.columns:
+        return parts.lengths
+    ends = np.concatenate([[0], np.cumsum(parts.where[:, of.columns.index(_SEEN)])])
+    stops = np.cumsum(parts.lengths)
+    return np.asarray(ends[stops] - ends[stops - parts.lengths])
 
 
 def removals_of(
@@ -119,6 +129,9 @@ def removals_of(
         cut, _ = insides.cut(batch, feature, settled.background(plan, 0), plan.absent)
         calls = PartCalls.of(models[0], feature, of_model.others, batch.sides[0].inputs, background)
         column = batch.sides[0].inputs.columns.get(feature)
-        values = [cut.values(row, n, column) if n and column is not None else None for row, n in enumerate(cut.lengths)]
-        made[feature] = PartsRemoval(calls, plan.outputs[batch.chosen], values, rows.parts[feature])
+        of, parts = parts_of(context.config)[feature], rows.parts[feature]
+        # Where the seen ones go, what was cut off behind them would come into sight: it is no part of the game.
+        counts = np.minimum(cut.lengths, n_seen(parts, of)).tolist()
+        values = [cut.values(row, n, column) if n and column is not None else None for row, n in enumerate(counts)]
+        made[feature] = PartsRemoval(calls, plan.outputs[batch.chosen], values, of, parts)
     return made

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
 
 from tfx_explain.config.faithfulness import FaithfulnessConfig
 from tfx_explain.methods.faithfulness.plan import FaithfulnessPlan
-from tfx_explain.methods.faithfulness.removal import PlayerRemoval, drawn_rows, padded
+from tfx_explain.methods.faithfulness.players import PlayerRemoval, drawn_rows
+from tfx_explain.methods.removal import padded
 from tfx_explain.models import Inputs
 from tfx_explain.models.features import Ragged
 
@@ -18,7 +20,7 @@ class Sums:
 
     def predict(self, inputs: Inputs) -> np.ndarray:
         column = inputs.columns["list"]
-        sums = np.array([column.values[a:b].sum() for a, b in zip(column.row_splits, column.row_splits[1:])])
+        sums = np.array([column.values[a:b].sum() for a, b in itertools.pairwise(column.row_splits)])
         total = 100 * inputs.columns["a"] + 10 * inputs.columns["b"] + sums
         return np.stack([total, -total], axis=1).astype(np.float64)
 
@@ -42,6 +44,22 @@ def test_absent_players_have_all_their_features_from_the_reference() -> None:
     # Of row 0 the list is [1, 2], of the background [3], [4, 5, 6], [7].
     expected = [100 + 1 + 3, 300 + 1 + 3, 100 + 5 + 3, -(400 + 4 + 15), -(200 + 2 + 0)]
     np.testing.assert_allclose(found, expected)
+
+
+class Nameless:
+    """Reads whatever there is."""
+
+    def predict(self, inputs: Inputs) -> np.ndarray:
+        return sum(inputs.columns.values())[:, None]
+
+
+def test_players_without_any_value_are_no_error() -> None:
+    rows = SimpleNamespace(attributions=np.zeros((1, 2, 1)))
+    inputs = Inputs(2, {"a": np.array([1.0, 3.0])})
+    removal = PlayerRemoval(Nameless(), [("a",), ("b",)], inputs, np.array([[0]]), np.array([[0]]), rows)
+    kept = np.array([[True, False], [False, True]])
+    found = removal.values(np.zeros(2, np.int64), kept, np.zeros(2, np.int64))
+    np.testing.assert_array_equal(found, [[1.0], [3.0]])
 
 
 def test_background_rows_stand_in_by_their_weights() -> None:

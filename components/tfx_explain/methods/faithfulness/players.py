@@ -1,10 +1,9 @@
-"""Parts that can be taken away from rows, and what the model says of what is left."""
+"""The players of rows that are taken away: rows of the background stand in their place."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -14,70 +13,15 @@ from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import features_of
+from tfx_explain.methods.removal import rows_per_call
 from tfx_explain.models import Inputs, Model
-from tfx_explain.models.call_bytes import MAX_CALL_BYTES, input_bytes
-from tfx_explain.models.features import take_rows
+from tfx_explain.models.call_bytes import input_bytes
+from tfx_explain.models.mixtures import Mixtures
 from tfx_explain.rows import HashArray
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-
-_ROWS_PER_CALL = 8_192
-
-
-class Removal(Protocol):
-    """Parts of n rows, U of the row with the most.
-
-    Attributes:
-      attributions: (n, U, c) what each is said to add to the outputs that the row asks for; 0 where a row has fewer.
-      sizes: (n, U) of each part, in pixels, or 1; 0 where a row has fewer.
-      n_references: how many rows, or images, there are to take the place of what is taken away.
-    """
-
-    @property
-    def attributions(self) -> FloatArray:
-        """See above."""
-
-    @property
-    def sizes(self) -> FloatArray:
-        """See above."""
-
-    @property
-    def n_references(self) -> int:
-        """See above."""
-
-    def values(self, rows: IntArray, kept: BoolArray, references: IntArray) -> FloatArray:
-        """(m, c) outputs that the rows ask for.
-
-        Args:
-          rows: (m,) which of the n rows.
-          kept: (m, U) which of its parts are left.
-          references: (m,) which reference stands in for the others.
-
-        Raises:
-          ModelCallError: the model fails on them.
-        """
-
-    def figures(self, attributions: AttributionRows) -> FloatArray:
-        """(n, m, c) what another explanation of the same rows says of the same things, m alike for both; may be NaN."""
-
-
-@runtime_checkable
-class RemovesParts(Protocol):
-    """A method that can take away the parts of features that it looks into."""
-
-    def parts_removals(
-        self, models: Sequence[Model], batch: Batch, plan: JobPlan, rows: AttributionRows
-    ) -> Mapping[str, Removal]:
-        """Feature -> its parts.
-
-        Args:
-          models: what is explained first.
-          batch: n rows.
-          plan: of the job.
-          rows: what the method says of them of this model.
-        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,14 +87,11 @@ class PlayerRemoval:
         n = len(self.asked)
         absent = n + self.stand_ins[rows, references]
         found = np.empty((len(rows), self.asked.shape[1]))
-        step = rows_per_call(self.inputs)
+        step = rows_per_call(_row_bytes(self.inputs))
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
-            columns = dict(self.inputs.take(rows[part]).columns)
-            for player, names in enumerate(self.features):
-                taken = np.where(kept[part, player], rows[part], absent[part])
-                columns |= {name: take_rows(self.inputs.columns[name], taken) for name in names}
-            predicted = self.model.predict(Inputs(len(rows[part]), columns))
+            mixtures = Mixtures(rows[part], absent[part], kept[part, : len(self.features)])
+            predicted = self.model.predict(mixtures.inputs(self.inputs, self.features))
             found[part] = np.take_along_axis(predicted, self.asked[rows[part]], axis=1)
         return found
 
@@ -159,12 +100,11 @@ class PlayerRemoval:
         return attributions.attributions
 
 
-def rows_per_call(inputs: Inputs) -> int:
-    """How many mixtures of some rows fit into memory at a time."""
+def _row_bytes(inputs: Inputs) -> float:
+    """What the largest of some rows takes."""
     dense = (column for column in inputs.columns.values() if isinstance(column, np.ndarray))
     of_dense = sum(column.nbytes for column in dense) / max(len(inputs), 1)
-    largest = max(of_dense + float(input_bytes(inputs).max(initial=0.0)), 1.0)
-    return int(np.clip(MAX_CALL_BYTES // largest, 1, _ROWS_PER_CALL))
+    return of_dense + float(input_bytes(inputs).max(initial=0.0))
 
 
 def drawn_rows(draws: HashArray, weights: FloatArray, number: int, seed: int) -> IntArray:
@@ -174,11 +114,3 @@ def drawn_rows(draws: HashArray, weights: FloatArray, number: int, seed: int) ->
     uniform = (np.arange(number) + (keys >> np.uint64(11)) * 2.0**-53) / number
     ends = np.cumsum(weights)
     return np.asarray(np.minimum(np.searchsorted(ends, uniform * ends[-1], side="right"), len(weights) - 1))
-
-
-def padded(lengths: IntArray, values: FloatArray) -> FloatArray:
-    """(n, U, ...) of (N, ...) figures, those of a row one after the other; 0 where a row has fewer than U."""
-    widest = int(lengths.max(initial=0))
-    made = np.zeros((len(lengths), widest, *values.shape[1:]))
-    made[np.arange(widest) < lengths[:, None]] = values
-    return made
