@@ -57,6 +57,7 @@ class PartPlaces:
         weight_key = self.reader.manifest["config"]["example_weight_key"]
         moments: dict[tuple[str, str], WeightedMoments] = {}
         counts: dict[tuple[str, str], int] = {}
+        showing: dict[tuple[str, str], int] = {}
         for batch in self.reader.attribution_batches():
             sizes = part_sizes(batch, layout.prefix(self.method), of, len(outputs), place)
             weights = np.ones(batch.num_rows) if weight_key is None else example_weights(batch, weight_key)
@@ -65,9 +66,13 @@ class PartPlaces:
                     key = slice_name(slice_key), output
                     pairs = np.stack([sizes.inside[rows, index], sizes.total[rows, index]], axis=1)
                     moments.setdefault(key, WeightedMoments.empty(2, full=True)).add(pairs, weights[rows])
-                    counts[key] = counts.get(key, 0) + int((weights[rows] > 0).sum())
-        return {key: _share(counts[key], found) for key, found in moments.items() if counts[key]}
-
-
-def _share(n_examples: int, moments: WeightedMoments) -> PartShare:
-    return PartShare(n_examples, moments.n_effective, moments.mean_or_nan(), moments.covariance_of_mean())
+                    counted = weights[rows] > 0
+                    counts[key] = counts.get(key, 0) + int(counted.sum())
+                    showing[key] = showing.get(key, 0) + int((counted & (pairs[:, 0] != 0)).sum())
+        return {
+            key: PartShare(
+                counts[key], found.n_effective, found.mean_or_nan(), found.covariance_of_mean(), showing[key]
+            )
+            for key, found in moments.items()
+            if counts[key]
+        }

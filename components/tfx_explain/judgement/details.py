@@ -168,9 +168,11 @@ class PartShare:
       n_effective: what they are worth, where they are weighted.
       means: (2,) mean size of the attributions in the place, and of all parts, in units of the output.
       covariance: (2, 2) of these means over examples.
+      n_showing: rows that have something in the place.
     """
 
     n_examples: int
     n_effective: float
     means: Array
     covariance: Array
+    n_showing: int

@@ -15,6 +15,9 @@ from tfx_explain.judgement.skewness import of_share, widened
 from tfx_explain.judgement.wording import joined, percent, percents
 from tfx_explain.summary.ratio import Array, parts_of, share_interval, t_quantile
 
+# From so many rows on that have something in a place, their spread tells how much it may be.
+_ENOUGH = 10
+
 
 def _max_part_share(
     evidence: Evidence,
@@ -65,6 +68,7 @@ class _Intervals:
         covariance = found.covariance
         variance, with_total = covariance[:1, 0], covariance[:1, 1]
         self._figures = (found.means[:1], float(found.means[1]), variance, with_total, float(covariance[1, 1]))
+        self._n_showing = found.n_showing
         self._freedom = found.n_effective - 1
         self._left, self._right = of_share(*self._figures, found.n_effective)
 
@@ -72,7 +76,9 @@ class _Intervals:
         quantile = t_quantile(confidence, self._freedom)
         low, _ = share_interval(*self._figures, widened(quantile, self._left))
         _, high = share_interval(*self._figures, widened(quantile, self._right))
-        # What so many rows may not have shown can be in this part of all rows.
+        if self._n_showing >= _ENOUGH:
+            return low, high
+        # What hardly any row shows may be in this part of all rows, and carry everything there.
         unseen = 1 - (1 - confidence) ** (1 / (self._freedom + 1))
         return low, np.maximum(high, unseen)
 

@@ -3,7 +3,9 @@
 import numpy as np
 
 from tfx_explain.methods.shapley.parts.calls import PartCalls
-from tfx_explain.methods.shapley.parts.removal import PartsRemoval
+from tfx_explain.methods.shapley.parts.removal import PartsRemoval, n_seen
+from tfx_explain.methods.shapley.parts.series import SERIES_PARTS
+from tfx_explain.methods.shapley.parts.texts import TEXT_PARTS
 from tfx_explain.models import Inputs
 from tfx_explain.part_records import PartRows
 from tfx_explain.regions.series import SeriesValues
@@ -21,6 +23,13 @@ def test_what_is_left_without_all_parts_is_not_taken_away() -> None:
     figures = np.array([[1.0], [2.0], [9.0], [9.0], [3.0], [9.0]])
     parts = PartRows(np.array([3, 1, 2]), np.zeros((6, 3), np.int64), figures, figures)
     calls = PartCalls(Nothing(), "series", [], Inputs(3, {}), 3)
-    removal = PartsRemoval(calls, np.zeros((3, 1), np.int64), values, parts)
+    removal = PartsRemoval(calls, np.zeros((3, 1), np.int64), values, SERIES_PARTS, parts)
     assert removal.sizes.tolist() == [[1, 1], [0, 0], [1, 0]]
     assert removal.attributions[..., 0].tolist() == [[1, 2], [0, 0], [3, 0]]
+
+
+def test_spans_that_the_model_does_not_see_are_no_parts() -> None:
+    where = np.array([[0, 2, 1], [2, 4, 1], [4, 6, 0], [0, 1, 0], [0, 3, 1]])
+    parts = PartRows(np.array([3, 0, 1, 1]), where, np.ones((5, 1)), np.zeros((5, 1)))
+    assert n_seen(parts, TEXT_PARTS).tolist() == [2, 0, 0, 1]
+    assert n_seen(parts, SERIES_PARTS).tolist() == [3, 0, 1, 1]
