@@ -129,7 +129,7 @@ def _lines(values: Array, low: float, high: float, top: float) -> tuple[str, ...
     """Corners of the line through all steps, or through the least and the largest value of some neighbours each."""
     n = len(values)
     values = np.where(np.isfinite(values), values, np.nan)
-    steps: Array = np.arange(n) + 0.5
+    steps: Array = np.arange(n, dtype=np.float64) + 0.5
     if n > _MOST_POINTS:
         starts = np.arange(_MOST_POINTS // 2) * n // (_MOST_POINTS // 2)
         values = np.column_stack([np.fmin.reduceat(values, starts), np.fmax.reduceat(values, starts)]).reshape(-1)

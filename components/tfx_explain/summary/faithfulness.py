@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -145,7 +146,7 @@ class FaithfulnessAccumulator:
             return Measured(curve, float("nan"), float("nan"), dof, self.n_curves, **areas)
         covariance = moments.covariance_of_mean()[np.ix_([place, 2], [place, 2])]
         slope = np.array([1.0, -gain / change]) / change
-        error = float(np.sqrt(max(slope @ covariance @ slope, 0.0)))
+        error = math.sqrt(max(float(slope @ covariance @ slope), 0.0))
         return Measured(curve, gain / change, error, dof, self.n_curves, **areas)
 
     def curves(self) -> Iterator[CurveMeans]:
