@@ -248,3 +248,32 @@ def test_words_and_windows_of_an_additive_model_are_told_exactly(tmp_path: Path)
     assert short > 0
     assert table.loc[("review", "deletion"), "num_examples"] == N - short
     assert table.loc[("review", "deletion"), "num_left_out"] == 0
+
+
+class Rooted(tf.Module):
+    """Weights under a root, which random ones of either sign do not survive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = tf.Variable([[4.0], [1.0], [9.0]])
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        parsed = tf.io.parse_example(examples, {name: tf.io.FixedLenFeature([], tf.float32) for name in "abc"})
+        return {"score": tf.matmul(tf.stack([parsed[name] for name in "abc"], axis=1), tf.sqrt(self.weights))[:, 0]}
+
+
+def abc_rows(n: int, seed: int) -> list[dict[str, Any]]:
+    return [dict(zip("abc", row, strict=True)) for row in np.random.default_rng(seed).normal(size=(n, 3)).tolist()]
+
+
+def test_random_weights_that_give_no_numbers_lose_no_row_and_decide_nothing(tmp_path: Path) -> None:
+    model, rooted = str(tmp_path / "model"), Rooted()
+    tf.saved_model.save(rooted, model, signatures={"serving_default": rooted.serve})
+    rows = worlds.write_splits(tmp_path / "examples", abc_rows, 24, N, 2)
+    methods = ["shapley", {"faithfulness": {"randomisation": 2}}]
+    found = explained(tmp_path / "out", model, rows, methods=methods, slicing_specs=[{}])
+    assert found.manifest["counts"]["eval"]["explained"] == N
+    assert "randomisation" not in set(found.faithfulness["measure"])
+    assert verdicts(found, {"max_randomisation_similarity": {"value": 0.5}}) == ["insufficient_evidence"]
+    assert verdicts(found, {"min_faithfulness": {"value": 0.1}}) == ["pass"]
