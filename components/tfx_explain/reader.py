@@ -81,9 +81,8 @@ class ExplanationReader(RecordReader):
           InputError: no method that gives importance was asked for.
         """
         cure = "list a method that gives importance under `methods`, as `shapley`,"
-        table = self._optional(tables.IMPORTANCE.file, cure)
-        self._check(lambda: self._consistency.importance(table, tables.IMPORTANCE))
-        return table
+        described = tables.IMPORTANCE
+        return self._optional(described, cure, lambda table: self._consistency.importance(table, described))
 
     def importance_for(
         self, *, slice: str = "overall", output: str | None = None, method: str | None = None
@@ -122,9 +121,8 @@ class ExplanationReader(RecordReader):
           InputError: no method that attributes was asked for.
         """
         cure = "list a method that attributes under `methods`, as `shapley`,"
-        table = self._optional(tables.IMPORTANCE_COVARIANCE.file, cure)
-        self._check(lambda: self._consistency.covariance(table, tables.IMPORTANCE_COVARIANCE, self.importance))
-        return table
+        described, consistency = tables.IMPORTANCE_COVARIANCE, self._consistency
+        return self._optional(described, cure, lambda table: consistency.covariance(table, described, self.importance))
 
     @functools.cached_property
     def interactions(self) -> pd.DataFrame:
@@ -134,9 +132,7 @@ class ExplanationReader(RecordReader):
           InputError: none were asked for.
         """
         cure = "set `interactions: 2` of the method `shapley`, or list `interaction_strength` under `methods`,"
-        table = self._optional(tables.INTERACTIONS.file, cure)
-        self._check(lambda: self._consistency.interactions(table))
-        return table
+        return self._optional(tables.INTERACTIONS, cure, self._consistency.interactions)
 
     @functools.cached_property
     def slice_differences(self) -> pd.DataFrame:
@@ -145,9 +141,12 @@ class ExplanationReader(RecordReader):
         Raises:
           InputError: there are no slices.
         """
-        table = self._optional(tables.SLICE_DIFFERENCES.file, "set `slicing_specs`")
-        self._check(lambda: self._consistency.slice_differences(table, self.importance))
-        return table
+        consistency = self._consistency
+        return self._optional(
+            tables.SLICE_DIFFERENCES,
+            "set `slicing_specs`",
+            lambda table: consistency.slice_differences(table, self.importance),
+        )
 
     @functools.cached_property
     def profiles(self) -> pd.DataFrame:
@@ -156,11 +155,8 @@ class ExplanationReader(RecordReader):
         Raises:
           InputError: none were asked for.
         """
-        table = self._optional(
-            tables.PROFILES.file, "list `partial_dependence` or `accumulated_local_effects` under `methods`"
-        )
-        self._check(lambda: self._consistency.profiles(table, tables.PROFILES))
-        return table
+        cure, described = "list `partial_dependence` or `accumulated_local_effects` under `methods`", tables.PROFILES
+        return self._optional(described, cure, lambda table: self._consistency.profiles(table, described))
 
     @functools.cached_property
     def faithfulness(self) -> pd.DataFrame:
@@ -169,9 +165,10 @@ class ExplanationReader(RecordReader):
         Raises:
           InputError: it was not asked for.
         """
-        table = self._optional(tables.FAITHFULNESS.file, "list `faithfulness` under `methods`")
-        self._check(lambda: check_faithfulness(table, self.uri, self.manifest))
-        return table
+        cure = "list `faithfulness` under `methods`"
+        return self._optional(
+            tables.FAITHFULNESS, cure, lambda table: check_faithfulness(table, self.uri, self.manifest)
+        )
 
     @functools.cached_property
     def faithfulness_curves(self) -> pd.DataFrame:
@@ -180,9 +177,10 @@ class ExplanationReader(RecordReader):
         Raises:
           InputError: it was not asked for.
         """
-        table = self._optional(tables.FAITHFULNESS_CURVES.file, "list `faithfulness` under `methods`")
-        self._check(lambda: check_curves(table, self.uri, self.manifest))
-        return table
+        cure = "list `faithfulness` under `methods`"
+        return self._optional(
+            tables.FAITHFULNESS_CURVES, cure, lambda table: check_curves(table, self.uri, self.manifest)
+        )
 
     @functools.cached_property
     def baseline_profiles(self) -> pd.DataFrame:
@@ -192,9 +190,8 @@ class ExplanationReader(RecordReader):
           InputError: there was no baseline model, or no profiles were asked for.
         """
         cure = "give a `baseline_model`, list `partial_dependence` or `accumulated_local_effects` under `methods`,"
-        table = self._optional(tables.BASELINE_PROFILES.file, cure)
-        self._check(lambda: self._consistency.profiles(table, tables.BASELINE_PROFILES))
-        return table
+        described = tables.BASELINE_PROFILES
+        return self._optional(described, cure, lambda table: self._consistency.profiles(table, described))
 
     @functools.cached_property
     def baseline_importance(self) -> pd.DataFrame:
@@ -203,10 +200,12 @@ class ExplanationReader(RecordReader):
         Raises:
           InputError: there was no baseline model.
         """
-        table = self._optional(tables.BASELINE_IMPORTANCE.file, "give a `baseline_model`")
-        self._check(lambda: self._consistency.importance(table, tables.BASELINE_IMPORTANCE))
-        self._check(lambda: self._consistency.differences(table, self.importance))
-        return table
+
+        def check(table: pd.DataFrame) -> None:
+            self._consistency.importance(table, tables.BASELINE_IMPORTANCE)
+            self._consistency.differences(table, self.importance)
+
+        return self._optional(tables.BASELINE_IMPORTANCE, "give a `baseline_model`", check)
 
     @functools.cached_property
     def baseline_importance_covariance(self) -> pd.DataFrame:
@@ -215,10 +214,12 @@ class ExplanationReader(RecordReader):
         Raises:
           InputError: there was no baseline model.
         """
-        table = self._optional(tables.BASELINE_IMPORTANCE_COVARIANCE.file, "give a `baseline_model`")
-        described = tables.BASELINE_IMPORTANCE_COVARIANCE
-        self._check(lambda: self._consistency.covariance(table, described, self.baseline_importance))
-        return table
+        described, consistency = tables.BASELINE_IMPORTANCE_COVARIANCE, self._consistency
+        return self._optional(
+            described,
+            "give a `baseline_model`",
+            lambda table: consistency.covariance(table, described, self.baseline_importance),
+        )
 
     def has(self, name: str) -> bool:
         """Whether the explanation has a file: by its manifest, whatever lies in the directory."""
@@ -226,10 +227,14 @@ class ExplanationReader(RecordReader):
             return name in self.manifest[FILES]
         return storage.exists(storage.join(self.uri, name))
 
-    def _optional(self, name: str, cure: str) -> pd.DataFrame:
-        if not self.has(name):
-            raise InputError(f"{self.uri} has no {name}; {cure} and explain the model again.")
-        return self._table(name)
+    def _optional(self, described: tables.Table, cure: str, check: Callable[[pd.DataFrame], None]) -> pd.DataFrame:
+        """A table that some explanations have; of earlier versions as it is, since no verdict rests on them."""
+        if not self.has(described.file):
+            raise InputError(f"{self.uri} has no {described.file}; {cure} and explain the model again.")
+        table = self._table(described.file)
+        if self.has_digests:
+            check(table)
+        return table
 
     def _table(self, name: str) -> pd.DataFrame:
         return records.parse_table(storage.join(self.uri, name), self._content(name)).to_pandas()
@@ -247,11 +252,6 @@ class ExplanationReader(RecordReader):
                 raise InputError(f"{uri} is not listed in {tables.MANIFEST}; explain the model again.")
             integrity.check_content(uri, content, self.manifest[FILES][name])
         return content
-
-    def _check(self, check: Callable[[], None]) -> None:
-        """Checks a table; those of earlier versions are taken as they are, since no verdict rests on them."""
-        if self.has_digests:
-            check()
 
     @functools.cached_property
     def attribution_stats(self) -> statistics_pb2.DatasetFeatureStatisticsList:

@@ -135,7 +135,7 @@ class GraphPaths:
 
     def columns(self, player: int) -> IntArray:
         """Which columns are a player's."""
-        return np.flatnonzero(np.asarray(self._moving.owners) == player)
+        return np.array(self._moving.places(player), np.int64)
 
     def picture(self, player: int) -> tuple[int, ...] | None:
         """The shape of the picture that a player's columns are."""

@@ -92,7 +92,7 @@ class PathCalls:
         moves = _moves(starts, ends)
         points = _inside(starts[:, None], moves[:, None], alphas[:, :, None])
         halves = tf.tile(tf.constant([[1.0, 0.0], [0.0, 1.0]], starts.dtype), [1, s // 2])
-        columns = [place for place, owner in enumerate(self._moving.owners) if owner == player]
+        columns = self._moving.places(player)
         made = []
         for gradient in self._gradients(points, _repeated(fixed, p, s), outputs):
             summed = tf.matmul(tf.tile(halves[None], [p, 1, 1]), gradient)

@@ -48,6 +48,10 @@ class Moving:
         """Per port, its number and how many columns it has."""
         return list(zip(self.ports, self.widths, strict=True))
 
+    def places(self, player: int) -> list[int]:
+        """Which columns are a player's."""
+        return [place for place, owner in enumerate(self.owners) if owner == player]
+
     def with_still(self, starts: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
         """Starts (..., width), with the columns that do not move taken from the ends."""
         if None not in self.owners:
