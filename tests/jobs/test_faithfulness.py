@@ -94,6 +94,9 @@ def test_faithful_maps_of_a_learned_model_are_blessed(explanation: ExplanationRe
     whole = table[(table["slice"] == "overall") & (table["measure"] == "deletion")]
     assert (whole["num_examples"] == N).all()
     assert (whole["num_left_out"] == 0).all()
+    # As the page says: of players by two methods with four background rows, of regions with two images.
+    per_row = (2 * 22 * 4 + 20 * 11 + 20 * 5) + (22 * 2 + 20 * 11 + 20 * 5)
+    assert explanation.manifest["counts"]["eval"]["faithfulness_model_rows"] == N * per_row
     rules = [
         {"min_faithfulness": {"method": "xrai", "value": 0.1}},
         {"min_faithfulness": {"method": "xrai", "curve": "insertion", "value": 0.1}},

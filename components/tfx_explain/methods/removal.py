@@ -25,14 +25,9 @@ class Removal(Protocol):
     """Parts of n rows, U of the row with the most.
 
     Attributes:
-      attributions: (n, U, c) what each is said to add to the outputs that the row asks for; 0 where a row has fewer.
       sizes: (n, U) of each part, in pixels, or 1; 0 where a row has fewer.
       n_references: how many rows, or images, there are to take the place of what is taken away.
     """
-
-    @property
-    def attributions(self) -> FloatArray:
-        """See above."""
 
     @property
     def sizes(self) -> FloatArray:
@@ -54,7 +49,10 @@ class Removal(Protocol):
           ModelCallError: the model fails on them.
         """
 
-    def figures(self, attributions: AttributionRows) -> FloatArray:
+    def attributions(self, said: AttributionRows) -> FloatArray:
+        """(n, U, c) what each part is said to add to the outputs that the row asks for; 0 where a row has fewer."""
+
+    def figures(self, said: AttributionRows) -> FloatArray:
         """(n, m, c) what another explanation of the same rows says of the same things, m alike for both; may be NaN."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +46,9 @@ def checked(removal: Additive, **settings: object) -> CheckedRows:
     n, _, n_outputs = removal.attributions.shape
     config = FaithfulnessConfig(num_steps=removal.sizes.shape[1], **settings)
     into = CheckedRows.empty(n, config.num_steps, n_outputs, 0)
-    curves.check_rows(removal, np.arange(n), np.arange(n, dtype=np.uint64) * 7, config, 0, into)
+    curves.check_rows(
+        removal, [removal.attributions], np.arange(n), np.arange(n, dtype=np.uint64) * 7, config, 0, [into]
+    )
     return into
 
 
@@ -128,12 +129,13 @@ def test_rows_that_the_model_refuses_without_a_part_are_left_out() -> None:
     config = ExplainConfig(methods=["shapley", {"faithfulness": {"num_steps": 4}}])
     explainer = FaithfulnessExplainer([None], JobContext(config, {}), [])
     into = CheckedRows.empty(6, 4, 1, 0)
-    draws = SimpleNamespace(draws=np.arange(6, dtype=np.uint64))
-    n = explainer._check(Refusing(**vars(removal)), np.arange(6), draws, into)
+    draws = np.arange(6, dtype=np.uint64)
+    n = explainer._check(Refusing(**vars(removal)), [removal.attributions], np.arange(6), draws, [into])
     assert np.isnan(into.areas[2]).all()
     assert np.isfinite(np.delete(into.areas, 2, axis=0)).all()
     alone = CheckedRows.empty(6, 4, 1, 0)
-    assert n == curves.check_rows(removal, np.arange(5), draws.draws, explainer._settings, 0, alone)
+    said = [removal.attributions]
+    assert n == curves.check_rows(removal, said, np.arange(5), draws, explainer._settings, 0, [alone])
 
 
 def test_attributions_that_are_all_alike_are_no_better_than_chance() -> None:
@@ -143,3 +145,17 @@ def test_attributions_that_are_all_alike_are_no_better_than_chance() -> None:
     deleted, inserted, random = checked(removal).areas[..., 0].T
     for gain in (random - deleted, inserted - random):
         assert abs(gain.mean()) < 4 * gain.std() / np.sqrt(300)
+
+
+def test_several_methods_share_the_random_orders_and_are_what_they_are_alone() -> None:
+    removal = game(5, 6, 8)
+    others = np.random.default_rng(3).normal(size=removal.effects.shape)
+    config, rows, hashes = FaithfulnessConfig(num_steps=6), np.arange(5), np.arange(5, dtype=np.uint64) * 7
+    together = [CheckedRows.empty(5, 6, 2, 0) for _ in range(2)]
+    n = curves.check_rows(removal, [removal.attributions, others], rows, hashes, config, 0, together)
+    alone = checked(removal), checked(dataclasses.replace(removal, attributions=others))
+    for found, expected in zip(together, alone, strict=True):
+        for name in ("curves", "areas", "ends", "mu_fidelity"):
+            np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-12, atol=1e-12)
+    # Per row and method 7 points of two curves for two outputs and three references; 20 orders of 7 points and 5 parts.
+    assert n == 5 * (2 * 7 * 2 * 2 * 3 + 20 * 7 + 20 * 5)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -36,8 +35,7 @@ def test_absent_players_have_all_their_features_from_the_reference() -> None:
         },
     )
     stand_ins = np.array([[0, 2], [1, 1]])
-    rows = SimpleNamespace(attributions=np.zeros((2, 2, 1)))
-    removal = PlayerRemoval(Sums(), [("a", "list"), ("b",)], inputs, np.array([[0], [1]]), stand_ins, rows)
+    removal = PlayerRemoval(Sums(), [("a", "list"), ("b",)], inputs, np.array([[0], [1]]), stand_ins)
     assert removal.n_references == 2
     kept = np.array([[True, True], [False, True], [True, False], [False, False], [True, True]])
     found = removal.values(np.array([0, 0, 0, 1, 1]), kept, np.array([0, 0, 1, 1, 0]))[:, 0]
@@ -54,9 +52,8 @@ class Nameless:
 
 
 def test_players_without_any_value_are_no_error() -> None:
-    rows = SimpleNamespace(attributions=np.zeros((1, 2, 1)))
     inputs = Inputs(2, {"a": np.array([1.0, 3.0])})
-    removal = PlayerRemoval(Nameless(), [("a",), ("b",)], inputs, np.array([[0]]), np.array([[0]]), rows)
+    removal = PlayerRemoval(Nameless(), [("a",), ("b",)], inputs, np.array([[0]]), np.array([[0]]))
     kept = np.array([[True, False], [False, True]])
     found = removal.values(np.zeros(2, np.int64), kept, np.zeros(2, np.int64))
     np.testing.assert_array_equal(found, [[1.0], [3.0]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,6 @@ BoolArray = npt.NDArray[np.bool_]
 # Bytes of questions and answers that are held at a time.
 _FIGURES = 2**26
 _DOUBLE = 8
-DELETED, INSERTED, RANDOM = range(3)
 
 
 @dataclasses.dataclass
@@ -59,44 +59,52 @@ class _Questions:
 
 
 def check_rows(
-    removal: Removal, rows: IntArray, hashes: HashArray, settings: FaithfulnessConfig, seed: int, into: CheckedRows
+    removal: Removal,
+    said: Sequence[FloatArray],
+    rows: IntArray,
+    hashes: HashArray,
+    settings: FaithfulnessConfig,
+    seed: int,
+    into: Sequence[CheckedRows],
 ) -> int:
     """Finds the curves of some rows; those with fewer than two parts have none.
 
     Args:
       removal: of n rows.
+      said: what each of some methods says of their parts, (n, U, c); random orders are the same for all.
       rows: which of them.
       hashes: (n,) of all.
       settings: of the method.
       seed: of the job.
-      into: gets what is found.
+      into: of each of these methods, gets what is found.
 
     Returns:
       How many rows the model was asked about.
     """
     rows = rows[(removal.sizes[rows] > 0).sum(axis=1) > 1]
-    into.has_parts[rows] = True
-    n_outputs, widest = removal.attributions.shape[2], max(removal.sizes.shape[1], 1)
-    n_questions = (settings.num_steps + 1) * (settings.num_random + 2 * n_outputs * removal.n_references)
+    for one in into:
+        one.has_parts[rows] = True
+    n_outputs, widest = said[0].shape[2], max(removal.sizes.shape[1], 1)
+    n_questions = (settings.num_steps + 1) * (settings.num_random + 2 * n_outputs * removal.n_references * len(said))
     at_once = max(_FIGURES // ((n_questions + settings.num_random * N_CHUNKS) * (widest + _DOUBLE * n_outputs)), 1)
     pieces = np.split(rows, range(at_once, len(rows), at_once)) if len(rows) else []
-    return sum(_check(removal, piece, hashes[piece], settings, seed, into) for piece in pieces)
+    return sum(_check(removal, said, piece, hashes[piece], settings, seed, into) for piece in pieces)
 
 
 def _check(
-    removal: Removal, rows: IntArray, hashes: HashArray, settings: FaithfulnessConfig, seed: int, into: CheckedRows
+    removal: Removal,
+    said: Sequence[FloatArray],
+    rows: IntArray,
+    hashes: HashArray,
+    settings: FaithfulnessConfig,
+    seed: int,
+    into: Sequence[CheckedRows],
 ) -> int:
-    sizes, attributions = removal.sizes[rows], removal.attributions[rows]
-    scores = attributions / np.maximum(sizes, 1.0)[..., None]
+    sizes, questions, n_references = removal.sizes[rows], _Questions(), removal.n_references
     ties = random_ranks(hashes, sizes, 1, seed, "ties")[:, 0]
-    ranks, chance = ranks_of(scores, sizes, ties), random_ranks(hashes, sizes, settings.num_random, seed, "orders")
-    cuts, shares = cuts_of(ranks, sizes, settings.num_steps)
+    chance = random_ranks(hashes, sizes, settings.num_random, seed, "orders")
     chance_cuts, chance_shares = cuts_of(chance, sizes, settings.num_steps)
-    before = ranks[:, :, None, :] < cuts[..., None]
-    questions, n_references = _Questions(), removal.n_references
-    along = np.stack([~before, before], axis=1)[:, None]
-    along = np.broadcast_to(along, (len(rows), n_references, *along.shape[2:]))
-    of_along = questions.ask(rows, along, np.arange(n_references)[:, None, None, None])
+    along = [_ask_along(questions, one[rows], rows, (sizes, ties), n_references, settings.num_steps) for one in said]
     # Each order meets one reference; rows begin with different ones, so that none is met more often on the whole.
     turns = (hashes % np.uint64(n_references)).astype(np.int64)
     references = ((turns[:, None] + np.arange(settings.num_random)) % n_references)[..., None]
@@ -105,18 +113,51 @@ def _check(
     if settings.mu_fidelity:
         questions.ask(rows, ~chunks, references)
     answers = questions.answers(removal)
-    own, random, without = np.split(answers, np.cumsum([np.prod(of_along), np.prod(of_chance)]))
-    # Of the orders by the attributions to an output, that output; the mean over references.
-    own = np.einsum("nrkcsc->nksc", own.reshape(*of_along, -1)) / n_references
+    shapes = [*(shape for shape, _ in along), of_chance]
+    *of_methods, random, without = np.split(answers, np.cumsum([np.prod(shape) for shape in shapes]))
     random = random.reshape(*of_chance, -1)
-    _add_curves(into, rows, own, shares, random, chance_shares)
+    for found, (shape, shares), own in zip(into, along, of_methods, strict=True):
+        # Of the orders by the attributions to an output, that output; the mean over references.
+        curves = np.einsum("nrkcsc->nksc", own.reshape(*shape, -1)) / n_references
+        _add_curves(found, rows, curves, shares, random, chance_shares)
     if settings.mu_fidelity:
         lost = random[:, :, :1] - without.reshape(*chunks.shape[:3], -1)
-        said = np.einsum("noku,nuc->nokc", chunks.astype(np.float64), attributions)
         # Of two parts, one is always right.
         counts = has_chunk & ((sizes > 0).sum(axis=1, keepdims=True) > 2)
-        into.mu_fidelity[rows] = _correlations(said, lost, counts)
+        for found, one in zip(into, said, strict=True):
+            sums = np.einsum("noku,nuc->nokc", chunks.astype(np.float64), one[rows])
+            found.mu_fidelity[rows] = _correlations(sums, lost, counts)
     return len(answers)
+
+
+def _ask_along(
+    questions: _Questions,
+    attributions: FloatArray,
+    rows: IntArray,
+    parts: tuple[FloatArray, IntArray],
+    n_references: int,
+    n_steps: int,
+) -> tuple[tuple[int, ...], FloatArray]:
+    """Asks about parts that are taken away, and put back, by their attributions.
+
+    Args:
+      questions: get (k, n_references, 2, c, s + 1) coalitions.
+      attributions: (k, U, c).
+      rows: (k,) which rows they are of.
+      parts: (k, U) their sizes, and their places among equal ones.
+      n_references: each of which is met.
+      n_steps: of a curve.
+
+    Returns:
+      The shape, and (k, c, s + 1) what part of the row is gone or back at each step.
+    """
+    sizes, ties = parts
+    ranks = ranks_of(attributions / np.maximum(sizes, 1.0)[..., None], sizes, ties)
+    cuts, shares = cuts_of(ranks, sizes, n_steps)
+    before = ranks[:, :, None, :] < cuts[..., None]
+    along = np.stack([~before, before], axis=1)[:, None]
+    along = np.broadcast_to(along, (len(rows), n_references, *along.shape[2:]))
+    return questions.ask(rows, along, np.arange(n_references)[:, None, None, None]), shares
 
 
 def _add_curves(
@@ -144,7 +185,7 @@ def _add_curves(
     of_chance = random.transpose(0, 1, 3, 2)
     found = [areas(along, curves), areas(by_chance, of_chance).mean(axis=1, keepdims=True)]
     into.areas[rows] = np.concatenate(found, axis=1)
-    into.ends[rows] = own[:, DELETED][:, [0, -1]]
+    into.ends[rows] = own[:, 0, [0, -1]]
     own_steps = at_steps(along.reshape(-1, n_points), curves.reshape(-1, n_points)).reshape(curves.shape)
     chance_steps = at_steps(by_chance.reshape(-1, n_points), of_chance.reshape(-1, n_points)).reshape(of_chance.shape)
     steps = np.concatenate([own_steps, chance_steps.mean(axis=1, keepdims=True)], axis=1)

@@ -23,10 +23,12 @@ from tfx_explain.methods.method import Earlier, Result
 from tfx_explain.methods.refusals import by_halves
 from tfx_explain.methods.removal import Removal, RemovesParts
 from tfx_explain.models import Model
+from tfx_explain.rows import HashArray
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+_Game = tuple[Removal, Sequence[Target]]
 _FEWEST_COMPARED = 3
 
 
@@ -70,51 +72,59 @@ class FaithfulnessExplainer:
         some, found, counts = batch.take(places), dict[Target, CheckedRows](), dict[str, int]()
         of_method = {method.key: earlier.found[method.key][0].take(places) for method in self._methods}
         checking = _Checking(dataclasses.replace(some, sides=some.sides[:1]), plan, of_method)
-        removals = dict(self._removals(checking))
+        games, n_models = list(self._games(checking)), len(settled.randomised)
         counts[f"{KEY}_model_rows"] = 0
-        for target, removal in removals.items():
-            shape = (self._settings.num_steps, removal.attributions.shape[2], len(settled.randomised))
-            found[target] = CheckedRows.empty(len(places), *shape)
-            found[target].is_chosen[:] = checked[places]
-            counts[f"{KEY}_model_rows"] += self._check(removal, np.flatnonzero(checked[places]), some, found[target])
+        for removal, targets in games:
+            said = [removal.attributions(of_method[target.method]) for target in targets]
+            into = [CheckedRows.empty(len(places), self._settings.num_steps, one.shape[2], n_models) for one in said]
+            for target, one in zip(targets, into, strict=True):
+                found[target] = one
+                one.is_looked_at[:] = True
+            rows = np.flatnonzero(checked[places])
+            counts[f"{KEY}_model_rows"] += self._check(removal, said, rows, some.draws, into)
         if settled.randomised:
-            n = self._compare(checking, settled, np.flatnonzero(randomised[places]), removals, found)
+            n = self._compare(checking, settled, np.flatnonzero(randomised[places]), games, found)
             counts[f"{KEY}_randomised_model_rows"] = n
         rows_of = {target: one.spread(places, batch.rows.num_rows) for target, one in found.items()}
         return Result((FaithfulnessRows(rows_of),), {}, counts)
 
-    def _check(self, removal: Removal, rows: IntArray, batch: Batch, into: CheckedRows) -> int:
+    def _check(
+        self,
+        removal: Removal,
+        said: Sequence[FloatArray],
+        rows: IntArray,
+        draws: HashArray,
+        into: Sequence[CheckedRows],
+    ) -> int:
         """Finds the curves of some rows, but of those that the model refuses without some of their parts."""
 
         def check(part: IntArray) -> int:
-            return check_rows(removal, rows[part], batch.draws, self._settings, self._seed, into)
+            return check_rows(removal, said, rows[part], draws, self._settings, self._seed, into)
 
         return sum(by_halves(len(rows), check)[0])
 
-    def _removals(self, checking: _Checking) -> Iterator[tuple[Target, Removal]]:
-        """What is taken away: players where there are several, and the parts of features."""
+    def _games(self, checking: _Checking) -> Iterator[_Game]:
+        """What is taken away, and whose attributions are about it: players of all methods, parts of each feature."""
         batch, plan, players = checking.batch, checking.plan, self._context.players
-        stand_ins = drawn_rows(batch.draws, plan.background.weights, self._settings.num_references, self._seed)
+        if len(players) > 1:
+            stand_ins = drawn_rows(batch.draws, plan.background.weights, self._settings.num_references, self._seed)
+            of_all = [Target(method.key) for method in self._methods]
+            yield PlayerRemoval.of(self._models[0], players, batch, plan, stand_ins), of_all
         for method in self._methods:
-            rows = checking.of_method[method.key]
-            if len(players) > 1:
-                yield Target(method.key), PlayerRemoval.of(self._models[0], players, batch, plan, rows, stand_ins)
             if isinstance(method, RemovesParts):
-                removals = method.parts_removals(self._models, batch, plan, rows)
-                yield from ((Target(method.key, feature), removal) for feature, removal in removals.items())
+                removals = method.parts_removals(self._models, batch, plan, checking.of_method[method.key])
+                yield from ((removal, [Target(method.key, feature)]) for feature, removal in removals.items())
 
     def _compare(
         self,
         checking: _Checking,
         settled: FaithfulnessPlan,
         rows: IntArray,
-        removals: Mapping[Target, Removal],
+        games: Sequence[_Game],
         found: Mapping[Target, CheckedRows],
     ) -> int:
         """Adds how alike attributions are to those of models with random weights; how many model rows that took."""
         part, n_model_rows = checking.batch.take(rows), 0
-        for one in found.values():
-            one.is_randomised[rows] = True
         for method in self._methods if len(rows) else ():
             for seed, of_model in enumerate(settled.randomised):
                 explained = self._randomised.explain(method.key, seed, part, of_model)
@@ -123,10 +133,11 @@ class FaithfulnessExplainer:
                 good, theirs, counts = explained
                 n_model_rows += sum(n for what, n in counts.items() if f"_{what}".endswith("_model_rows"))
                 ours = checking.of_method[method.key].take(rows[good])
-                for target, removal in removals.items():
-                    if target.method == method.key:
-                        figures = removal.figures(ours), removal.figures(theirs)
-                        found[target].similarity[rows[good], seed] = _alike(*figures)
+                for removal, targets in games:
+                    for target in targets:
+                        if target.method == method.key:
+                            figures = removal.figures(ours), removal.figures(theirs)
+                            found[target].similarity[rows[good], seed] = _alike(*figures)
         return n_model_rows
 
 

@@ -91,7 +91,7 @@ class Faithfulness:
         if side != CANDIDATE:
             return
         for target, found in rows.of.items():
-            is_in = found.is_chosen[part.places] | found.is_randomised[part.places]
+            is_in = found.is_looked_at[part.places]
             places, weights = part.places[is_in], part.weights[is_in]
             empty = partial(FaithfulnessAccumulator, found.curves.shape[2], found.similarity.shape[1])
             some = found.take(places)

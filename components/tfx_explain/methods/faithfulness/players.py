@@ -34,7 +34,6 @@ class PlayerRemoval:
       inputs: the n rows, then the background.
       asked: (n, c) which of the model's outputs each row asks for.
       stand_ins: (n, R) rows of the background.
-      rows: what the method says.
     """
 
     model: Model
@@ -42,40 +41,27 @@ class PlayerRemoval:
     inputs: Inputs
     asked: IntArray
     stand_ins: IntArray
-    rows: AttributionRows
 
     @classmethod
     def of(
-        cls,
-        model: Model,
-        players: Mapping[str, Sequence[str]],
-        batch: Batch,
-        plan: JobPlan,
-        rows: AttributionRows,
-        stand_ins: IntArray,
+        cls, model: Model, players: Mapping[str, Sequence[str]], batch: Batch, plan: JobPlan, stand_ins: IntArray
     ) -> PlayerRemoval:
         """The players of a batch.
 
         Args:
-          model: that the attributions are of.
+          model: that is asked.
           players: name -> features.
           batch: n rows.
           plan: of the job.
-          rows: what the method says of them.
           stand_ins: (n, R) rows of the background.
         """
         inputs = batch.sides[0].inputs.followed_by(model.inputs(plan.background.rows))
-        return cls(model, features_of(model, players), inputs, plan.outputs[batch.chosen], stand_ins, rows)
-
-    @property
-    def attributions(self) -> FloatArray:
-        """(n, d, c)."""
-        return self.rows.attributions
+        return cls(model, features_of(model, players), inputs, plan.outputs[batch.chosen], stand_ins)
 
     @property
     def sizes(self) -> FloatArray:
         """(n, d) ones."""
-        return np.ones(self.rows.attributions.shape[:2])
+        return np.ones((len(self.asked), len(self.features)))
 
     @property
     def n_references(self) -> int:
@@ -90,14 +76,16 @@ class PlayerRemoval:
         step = rows_per_call(_row_bytes(self.inputs))
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
-            mixtures = Mixtures(rows[part], absent[part], kept[part, : len(self.features)])
+            mixtures = Mixtures(rows[part], absent[part], kept[part])
             predicted = self.model.predict(mixtures.inputs(self.inputs, self.features))
             found[part] = np.take_along_axis(predicted, self.asked[rows[part]], axis=1)
         return found
 
-    def figures(self, attributions: AttributionRows) -> FloatArray:
-        """(n, d, c) attributions of the players."""
-        return attributions.attributions
+    def attributions(self, said: AttributionRows) -> FloatArray:
+        """(n, d, c) of the players."""
+        return said.attributions
+
+    figures = attributions
 
 
 def _row_bytes(inputs: Inputs) -> float:

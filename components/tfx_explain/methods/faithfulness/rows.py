@@ -39,7 +39,7 @@ class CheckedRows:
       ends: (n, 2, c) outputs with everything there, and with nothing.
       mu_fidelity: (n, c) correlation of what parts are said to add and what the output loses without them.
       similarity: (n, m, c) correlation with the attributions of each of m models with random weights.
-      is_chosen, is_randomised: (n,) which rows were to be checked, and to be explained with these models.
+      is_looked_at: (n,) which rows were drawn, to be checked or to be explained with these models.
       has_parts: (n,) which of those to be checked have two parts or more.
     """
 
@@ -48,8 +48,7 @@ class CheckedRows:
     ends: FloatArray
     mu_fidelity: FloatArray
     similarity: FloatArray
-    is_chosen: BoolArray
-    is_randomised: BoolArray
+    is_looked_at: BoolArray
     has_parts: BoolArray
 
     @classmethod
@@ -61,8 +60,7 @@ class CheckedRows:
             ends=np.full((n, 2, n_outputs), np.nan),
             mu_fidelity=np.full((n, n_outputs), np.nan),
             similarity=np.full((n, n_models, n_outputs), np.nan),
-            is_chosen=np.zeros(n, np.bool_),
-            is_randomised=np.zeros(n, np.bool_),
+            is_looked_at=np.zeros(n, np.bool_),
             has_parts=np.zeros(n, np.bool_),
         )
 

@@ -59,11 +59,6 @@ class RegionRemoval:
         return cls(paths, starts, ends, asked, feature, player, labels, parts)
 
     @property
-    def attributions(self) -> FloatArray:
-        """(n, U, c)."""
-        return padded(self.parts.lengths, self.parts.attributions)
-
-    @property
     def sizes(self) -> FloatArray:
         """(n, U) pixels of each region."""
         return padded(self.parts.lengths, self.parts.where[:, 0].astype(np.float64))
@@ -97,9 +92,14 @@ class RegionRemoval:
         picture = self.paths.picture(self.player) or ()
         return int(np.prod(picture[2:], dtype=np.int64))
 
-    def figures(self, attributions: AttributionRows) -> FloatArray:
+    def attributions(self, said: AttributionRows) -> FloatArray:
+        """(n, U, c) of the regions."""
+        parts = said.parts[self.feature]
+        return padded(parts.lengths, parts.attributions)
+
+    def figures(self, said: AttributionRows) -> FloatArray:
         """(n, m, c) attribution per pixel of a grid of pixels."""
-        parts, shape = attributions.parts[self.feature], self.labels.shape[1:]
+        parts, shape = said.parts[self.feature], self.labels.shape[1:]
         densities = parts.attributions / np.maximum(parts.where[:, :1], 1)
         every = int(np.ceil(np.sqrt(shape[0] * shape[1] / _MOST_COMPARED)))
         firsts = np.cumsum(parts.lengths) - parts.lengths

@@ -1,5 +1,7 @@
 """Parts of features that are taken away."""
 
+from types import SimpleNamespace
+
 import numpy as np
 
 from tfx_explain.methods.shapley.parts.calls import PartCalls
@@ -23,9 +25,9 @@ def test_what_is_left_without_all_parts_is_not_taken_away() -> None:
     figures = np.array([[1.0], [2.0], [9.0], [9.0], [3.0], [9.0]])
     parts = PartRows(np.array([3, 1, 2]), np.zeros((6, 3), np.int64), figures, figures)
     calls = PartCalls(Nothing(), "series", [], Inputs(3, {}), 3)
-    removal = PartsRemoval(calls, np.zeros((3, 1), np.int64), values, SERIES_PARTS, parts)
+    removal = PartsRemoval(calls, np.zeros((3, 1), np.int64), values, SERIES_PARTS)
     assert removal.sizes.tolist() == [[1, 1], [0, 0], [1, 0]]
-    assert removal.attributions[..., 0].tolist() == [[1, 2], [0, 0], [3, 0]]
+    assert removal.attributions(SimpleNamespace(parts={"series": parts}))[..., 0].tolist() == [[1, 2], [0, 0], [3, 0]]
 
 
 def test_spans_that_the_model_does_not_see_are_no_parts() -> None:

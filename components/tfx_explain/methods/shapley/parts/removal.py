@@ -38,24 +38,17 @@ class PartsRemoval:
       asked: (n, c) which of the model's outputs each row asks for.
       values_of: of each row, what the feature can be; None of rows without parts.
       of: what its parts are.
-      parts: what the method says.
     """
 
     calls: PartCalls
     asked: IntArray
     values_of: Sequence[PartValues | None]
     of: PartsOf
-    parts: PartRows
 
     @property
     def lengths(self) -> IntArray:
         """(n,) how many parts each row has."""
         return np.array([0 if values is None else values.n_parts for values in self.values_of], np.int64)
-
-    @property
-    def attributions(self) -> FloatArray:
-        """(n, U, c)."""
-        return self._first_parts(self.parts)
 
     @property
     def sizes(self) -> FloatArray:
@@ -87,18 +80,18 @@ class PartsRemoval:
             found[places] = np.take_along_axis(predicted, self.asked[some], axis=1)
         return found
 
-    def figures(self, attributions: AttributionRows) -> FloatArray:
+    def attributions(self, said: AttributionRows) -> FloatArray:
+        """(n, U, c) of the parts that can be taken away, which come first."""
+        parts, lengths = said.parts[self.calls.feature], self.lengths
+        first = padded(parts.lengths, parts.attributions)[:, : int(lengths.max(initial=0))]
+        return np.where((np.arange(first.shape[1]) < lengths[:, None])[..., None], first, 0.0)
+
+    def figures(self, said: AttributionRows) -> FloatArray:
         """(n, U, c) attributions of the parts; NaN where a row has fewer."""
-        parts = attributions.parts[self.calls.feature]
+        parts = said.parts[self.calls.feature]
         made = padded(parts.lengths, parts.attributions)
         made[np.arange(made.shape[1]) >= n_seen(parts, self.of)[:, None]] = np.nan
         return made
-
-    def _first_parts(self, parts: PartRows) -> FloatArray:
-        """Those of the rows' parts that can be taken away, which come first; 0 where a row has fewer."""
-        lengths = self.lengths
-        first = padded(parts.lengths, parts.attributions)[:, : int(lengths.max(initial=0))]
-        return np.where((np.arange(first.shape[1]) < lengths[:, None])[..., None], first, 0.0)
 
 
 def n_seen(parts: PartRows, of: PartsOf) -> IntArray:
@@ -133,5 +126,5 @@ def removals_of(
         # Where the seen ones go, what was cut off behind them would come into sight: it is no part of the game.
         counts = np.minimum(cut.lengths, n_seen(parts, of)).tolist()
         values = [cut.values(row, n, column) if n and column is not None else None for row, n in enumerate(counts)]
-        made[feature] = PartsRemoval(calls, plan.outputs[batch.chosen], values, of, parts)
+        made[feature] = PartsRemoval(calls, plan.outputs[batch.chosen], values, of)
     return made
