@@ -16,6 +16,7 @@ from tfx_explain.reader import ExplanationReader
 from tfx_explain.rows import example_weights
 from tfx_explain.slicing import slice_examples, slice_name
 from tfx_explain.summary.moments import WeightedMoments
+from tfx_explain.summary.ratio import Array
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -55,24 +56,33 @@ class PartPlaces:
         of = parts[place.feature]
         place.check(of.kind)
         weight_key = self.reader.manifest["config"]["example_weight_key"]
-        moments: dict[tuple[str, str], WeightedMoments] = {}
-        counts: dict[tuple[str, str], int] = {}
-        showing: dict[tuple[str, str], int] = {}
+        sums: dict[tuple[str, str], _Sums] = {}
         for batch in self.reader.attribution_batches():
             sizes = part_sizes(batch, layout.prefix(self.method), of, len(outputs), place)
             weights = np.ones(batch.num_rows) if weight_key is None else example_weights(batch, weight_key)
             for slice_key, rows in slice_examples(batch, [SlicingSpec(), *self.specs]).items():
                 for index, output in enumerate(outputs):
-                    key = slice_name(slice_key), output
                     pairs = np.stack([sizes.inside[rows, index], sizes.total[rows, index]], axis=1)
-                    moments.setdefault(key, WeightedMoments.empty(2, full=True)).add(pairs, weights[rows])
-                    counted = weights[rows] > 0
-                    counts[key] = counts.get(key, 0) + int(counted.sum())
-                    showing[key] = showing.get(key, 0) + int((counted & (pairs[:, 0] != 0)).sum())
-        return {
-            key: PartShare(
-                counts[key], found.n_effective, found.mean_or_nan(), found.covariance_of_mean(), showing[key]
-            )
-            for key, found in moments.items()
-            if counts[key]
-        }
+                    sums.setdefault((slice_name(slice_key), output), _Sums()).add(pairs, weights[rows])
+        return {key: found.share() for key, found in sums.items() if found.n_examples}
+
+
+@dataclasses.dataclass
+class _Sums:
+    """What the rows of one (slice, output) add up to."""
+
+    moments: WeightedMoments = dataclasses.field(default_factory=lambda: WeightedMoments.empty(2, full=True))
+    n_examples: int = 0
+    n_showing: int = 0
+
+    def add(self, pairs: Array, weights: Array) -> None:
+        """Adds rows: sizes in the place and in all, (n, 2), and weights (n,)."""
+        self.moments.add(pairs, weights)
+        self.n_examples += int((weights > 0).sum())
+        self.n_showing += int(((weights > 0) & (pairs[:, 0] != 0)).sum())
+
+    def share(self) -> PartShare:
+        """The same as rules want it."""
+        moments = self.moments
+        means, covariance = moments.mean_or_nan(), moments.covariance_of_mean()
+        return PartShare(self.n_examples, moments.n_effective, means, covariance, self.n_showing)
