@@ -312,6 +312,6 @@ def _limits(
     return [(low[:, index], high[:, index]) for index in range(len(players))]
 
 
-def _numbers(batch: pa.RecordBatch, name: str) -> npt.NDArray[Any]:
+def _numbers(batch: pa.RecordBatch, name: str) -> npt.NDArray[np.generic]:
     """All values of a column."""
     return np.asarray(column_or_nulls(batch, name).flatten().to_numpy())

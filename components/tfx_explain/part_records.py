@@ -41,7 +41,7 @@ class PartsOf:
     columns: tuple[str, ...]
     has_maps: bool = False
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """As the manifest has it."""
         return {"kind": self.kind, "columns": list(self.columns), "has_maps": self.has_maps}
 
@@ -101,7 +101,7 @@ def part_names(feature: str, of: PartsOf) -> list[str]:
 
 def part_columns(feature: str, of: PartsOf, rows: PartRows) -> dict[str, pa.Array]:
     """The same with their values: lists, one part after the other, with one value for each output."""
-    values: list[npt.NDArray[Any]] = [rows.attributions.astype(np.float32), rows.std_errors.astype(np.float32)]
+    values: list[npt.NDArray[np.generic]] = [rows.attributions.astype(np.float32), rows.std_errors.astype(np.float32)]
     columns = [ragged_lists(table, rows.lengths) for table in (*values, rows.where)]
     if rows.maps is not None:
         columns.append(ragged_lists(rows.maps[:, None], np.ones(len(rows.lengths), np.int64)))

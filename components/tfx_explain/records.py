@@ -126,7 +126,7 @@ def encode_own_features(batch: pa.RecordBatch) -> list[bytes]:
     return encoded
 
 
-def lists_of(values: npt.NDArray[Any], dtype: pa.DataType) -> pa.Array:
+def lists_of(values: npt.NDArray[np.generic], dtype: pa.DataType) -> pa.Array:
     """A list column from an (n_rows, n_values) array; numbers as float32."""
     n_rows, n_values = values.shape
     offsets = pa.array(np.arange(0, (n_rows + 1) * n_values, n_values, dtype=np.int64)[: n_rows + 1])
@@ -136,7 +136,7 @@ def lists_of(values: npt.NDArray[Any], dtype: pa.DataType) -> pa.Array:
     )
 
 
-def ragged_lists(values: npt.NDArray[Any], lengths: npt.NDArray[np.int64]) -> pa.Array:
+def ragged_lists(values: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64]) -> pa.Array:
     """A list column of rows of `lengths` of the values' rows: numbers as they are, objects as bytes."""
     n_values = int(np.prod(values.shape[1:]))
     offsets = pa.array(np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths * n_values)]))

@@ -79,7 +79,7 @@ places, effects that changed direction, importance that grew or shrank as a whol
 their means did not."""
 
 
-def expand_default(rules: Any) -> Any:
+def expand_default(rules: object) -> object:
     """The rules with `drift: default` replaced by what it stands for; anything else as it is."""
     if not isinstance(rules, list | tuple):
         return rules

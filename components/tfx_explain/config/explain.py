@@ -18,6 +18,8 @@ Estimator = Literal["exact", "leverage", "permutation", "surrogate", "auto"]
 MeanMetric = Literal["auto", "log_loss", "mse", "mae"]
 Metric = Literal["auto", "log_loss", "mse", "mae", "auc"]
 
+Classes = tuple[int, ...] | Literal["predicted", "label"] | None
+
 
 class BackgroundConfig(Part):
     """Reference rows that stand in for absent features."""
@@ -62,7 +64,7 @@ class ModelConfig(Part):
     output_is: Literal["logits", "probabilities"] | None = Field(
         None, description="what the model's output is, where its last operations do not show it; null = as they show it"
     )
-    classes: tuple[int, ...] | Literal["predicted", "label"] | None = None
+    classes: Classes = None
     module_file: str | None = None
     takes: Literal["raw", "transformed"] | None = Field(
         None,
@@ -72,7 +74,7 @@ class ModelConfig(Part):
 
     @field_validator("classes")
     @classmethod
-    def _some_class(cls, classes: Any) -> Any:
+    def _some_class(cls, classes: Classes) -> Classes:
         if isinstance(classes, tuple) and (not classes or min(classes) < 0 or len(set(classes)) < len(classes)):
             raise ValueError("`classes` lists different output indices from 0 on; use null for all")
         return classes
@@ -106,7 +108,7 @@ class ShapleyConfig(Part):
 
     @field_validator("budget")
     @classmethod
-    def _positive(cls, budget: Any) -> Any:
+    def _positive(cls, budget: Literal["auto"] | int) -> Literal["auto"] | int:
         if budget != "auto" and budget < 2:
             raise ValueError("the budget counts coalitions per background row and must be at least 2, or `auto`")
         return budget
@@ -123,7 +125,7 @@ class PartialDependenceConfig(Part):
 
     @field_validator("pairs")
     @classmethod
-    def _different(cls, pairs: Any) -> Any:
+    def _different(cls, pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
         seen: set[frozenset[str]] = set()
         for first, second in pairs:
             if first == second:
@@ -181,7 +183,7 @@ class SageConfig(Part):
 
     @field_validator("metric", mode="before")
     @classmethod
-    def _a_mean(cls, metric: Any) -> Any:
+    def _a_mean(cls, metric: object) -> object:
         if metric == "auc":
             raise ValueError(
                 "`auc` compares rows with each other, so it is no mean over rows, which SAGE needs; use `log_loss`"

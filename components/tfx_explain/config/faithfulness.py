@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -52,7 +52,7 @@ class FaithfulnessConfig(Part):
 
     @field_validator("randomisation", mode="before")
     @classmethod
-    def _no_single_one(cls, randomisation: Any) -> Any:
+    def _no_single_one(cls, randomisation: object) -> object:
         if randomisation is not True and randomisation == 1:
             raise ValueError("`randomisation` is true, false, or a number of models from 2 to 64")
         return randomisation

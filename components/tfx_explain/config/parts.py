@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import regex
 from pydantic import Discriminator, Field, GetJsonSchemaHandler, Tag, field_validator, model_validator
@@ -19,6 +19,7 @@ DELETE = "delete"
 _DEFAULT_WINDOWS = 10
 # Of float32.
 _LARGEST = 3.4e38
+Absent = Literal["mean", "zero"] | float
 
 
 class PartsConfig(Part):
@@ -39,7 +40,7 @@ class PartsConfig(Part):
 
     @field_validator("model_rows")
     @classmethod
-    def _some_rows(cls, model_rows: Any) -> Any:
+    def _some_rows(cls, model_rows: Literal["auto"] | int) -> Literal["auto"] | int:
         if model_rows != "auto" and not 64 <= model_rows <= 65_536:
             raise ValueError("`model_rows` of `parts` is between 64 and 65,536, or `auto`")
         return model_rows
@@ -92,7 +93,7 @@ class SeriesPartsConfig(PartsConfig):
     )
     window_length: int | None = Field(None, ge=1, description="instead of `windows`, steps of each; the last has fewer")
     by: By = Field("time", description="windows over all channels, channels over all time, or both crossed")
-    absent: Literal["mean", "zero"] | float = Field(
+    absent: Absent = Field(
         "mean",
         description="what absent values become: the mean of each channel over the steps of the rows that the "
         "background is chosen from, 0, or this number; the whole background has it, too",
@@ -106,7 +107,7 @@ class SeriesPartsConfig(PartsConfig):
 
     @field_validator("absent")
     @classmethod
-    def _in_range(cls, absent: Any) -> Any:
+    def _in_range(cls, absent: Absent) -> Absent:
         if isinstance(absent, float) and abs(absent) > _LARGEST:
             raise ValueError("`absent` is no larger than the 3.4e38 that tf.Examples hold")
         return absent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
@@ -34,7 +34,7 @@ class IntegratedGradientsConfig(Part):
 
     @field_validator("references", mode="before")
     @classmethod
-    def _some_rows(cls, references: Any) -> Any:
+    def _some_rows(cls, references: object) -> object:
         if references not in ("background", "zero") and not (isinstance(references, Mapping) and references):
             raise ValueError("`references` is `background`, `zero`, or a mapping of features to their values")
         return references

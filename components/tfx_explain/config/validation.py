@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -86,7 +86,7 @@ class ValidationConfig(Config):
 
     @field_validator("rules", mode="before")
     @classmethod
-    def _default_drift(cls, rules: Any) -> Any:
+    def _default_drift(cls, rules: object) -> object:
         return expand_default(rules)
 
     @model_validator(mode="after")

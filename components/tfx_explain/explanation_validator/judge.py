@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from tfx_explain import records, storage, tables
 from tfx_explain.config import ValidationConfig
@@ -63,7 +62,7 @@ class Verdict:
         """What `write` writes."""
         return tables.FINDINGS, VERDICT_REPORT, BLESSED if self.blessed else NOT_BLESSED
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The content of `findings.json`."""
         return {
             "blessed": self.blessed,

@@ -7,7 +7,6 @@ import importlib.metadata
 import json
 import logging
 import platform
-from typing import Any
 
 from tfx_explain import records, tables
 from tfx_explain.config import ExplainConfig
@@ -23,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 _LIBRARIES = ("tensorflow", "keras", "tfx", "apache-beam", "tensorflow-data-validation", "numpy")
 
 
-def describe_run(request: ExplainRequest, run: JobResults, seconds: float) -> dict[str, Any]:
+def describe_run(request: ExplainRequest, run: JobResults, seconds: float) -> dict[str, object]:
     """The manifest of a finished run; the keys are those of `tables.manifest`.
 
     Args:

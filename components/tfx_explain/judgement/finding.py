@@ -50,7 +50,7 @@ class Finding:
     about: tuple[str, ...] = ()
     confidence: float | None = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain data for JSON; a figure that is not finite becomes None, `slice_key` is written as `slice`."""
         data = dataclasses.asdict(self)
         data.update({name: data[name] if math.isfinite(data[name]) else None for name in _FIGURES})

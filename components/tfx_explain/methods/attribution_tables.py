@@ -148,8 +148,8 @@ class AttributionTables:
 
     def _pairs(
         self,
-        first: npt.NDArray[Any],
-        second: npt.NDArray[Any],
+        first: npt.NDArray[np.generic],
+        second: npt.NDArray[np.generic],
         columns: Mapping[tuple[str, str], Mapping[str, Any]],
     ) -> pd.DataFrame:
         names = np.array(self.players, object)

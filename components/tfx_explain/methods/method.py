@@ -204,7 +204,7 @@ class Method(Protocol[Plan, Rows]):
     def tables(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, pd.DataFrame]:
         """File name of a table -> its rows of this method."""
 
-    def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, Any]]:
+    def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, object]]:
         """Name of each method -> its entry in the manifest: settings as resolved, and what the whole data say."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +35,7 @@ class SeriesForm:
     n_channels: int
     n_steps: int | None = None
     is_whole: bool | None = None
-    default: npt.NDArray[Any] | None = None
+    default: npt.NDArray[np.generic] | None = None
 
     @classmethod
     def of(cls, feature: str, settings: SeriesPartsConfig, models: Sequence[Model]) -> SeriesForm:

@@ -6,7 +6,6 @@ Both are made of values that were observed, so that every point can be put back 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,9 @@ from tfx_explain.summary.ratio import Array
 
 MAX_INTEGER_LEVELS = 10
 """Integers with at most this many different values are taken for codes or small counts, each a level of its own."""
+
+Values = npt.NDArray[np.generic]
+"""(n,) numbers or bytes."""
 
 Value = float | int | bytes | None
 """One value of a feature as examples hold it; None where it is missing."""
@@ -85,7 +87,7 @@ class Bins:
         return np.where(finite, bins, -1).astype(np.int64), (inside / 2 - edges[bins] / 2) / np.diff(edges / 2)[bins]
 
 
-def choose_grid(feature: str, values: npt.NDArray[Any], n_missing: int, size: int) -> Grid | None:
+def choose_grid(feature: str, values: Values, n_missing: int, size: int) -> Grid | None:
     """The points of a feature, from a sample of its values; None where there would be only one.
 
     Numbers get quantiles, each an observed value, the smallest and the largest among them; all of their values, where
@@ -124,7 +126,7 @@ def choose_grid(feature: str, values: npt.NDArray[Any], n_missing: int, size: in
     )
 
 
-def choose_bins(feature: str, values: npt.NDArray[Any], n_bins: int) -> Bins | None:
+def choose_bins(feature: str, values: Values, n_bins: int) -> Bins | None:
     """Bins of about equally many of the values, or one between any two neighbours where there are few different ones.
 
     Args:
@@ -143,7 +145,7 @@ def choose_bins(feature: str, values: npt.NDArray[Any], n_bins: int) -> Bins | N
     return Bins(feature, tuple(edges.tolist())) if len(edges) > 1 else None
 
 
-def _shared_out(distinct: npt.NDArray[Any], counts: npt.NDArray[Any], points: npt.NDArray[Any]) -> Array:
+def _shared_out(distinct: Values, counts: Values, points: Values) -> Array:
     """(n_points,) how many rows each point stands for, values between two points shared between them."""
     if len(points) < 2:
         return np.full(len(points), float(counts.sum()))
@@ -159,7 +161,7 @@ def _shared_out(distinct: npt.NDArray[Any], counts: npt.NDArray[Any], points: np
     return np.asarray(shares + np.bincount(lower + 1, weights=counts * upper_part, minlength=len(points)))
 
 
-def _quantiles(values: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
+def _quantiles(values: Values, n: int) -> Values:
     """At most n different observed values, the smallest and the largest among them."""
     # The inverse of the empirical distribution, in whole numbers: quantile k / (n - 1) is the ceil(k len / (n - 1))-th.
     places = -(-np.arange(n) * len(values) // (n - 1)) - 1

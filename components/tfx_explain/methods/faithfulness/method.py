@@ -125,7 +125,7 @@ class Faithfulness:
             ),
         }
 
-    def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, Any]]:
+    def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, object]]:
         """The settings, and whose attributions were checked."""
         settled: FaithfulnessPlan = plan.per_method[KEY]
         described = {

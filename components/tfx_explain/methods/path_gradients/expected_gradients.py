@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +51,7 @@ class ExpectedGradients(PathMethod):
         """One of each model."""
         return ExpectedGradientsExplainer(models, self.context, self.settings)
 
-    def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, Any]]:
+    def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, object]]:
         """How many paths there are, and how many steps each has."""
         references: References = plan.per_method[KEY]
         strata = choose_strata(self.settings.num_samples, plan.background.weights)

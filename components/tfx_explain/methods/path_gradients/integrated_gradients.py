@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -68,7 +67,7 @@ class IntegratedGradients(PathMethod):
         """One of each model."""
         return IntegratedGradientsExplainer(models, self.context, self.settings)
 
-    def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, Any]]:
+    def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, object]]:
         """The references, and how accurate integrals are asked to be."""
         references: References = plan.per_method[KEY]
         found = {

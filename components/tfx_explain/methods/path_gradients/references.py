@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +49,7 @@ class References:
         """The references as a model sees them."""
         return SideBackground(**vars(self.rows), predictions=self.predictions[index], outputs=self.outputs)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """What the manifest says of them: how many, which, and the model's mean outputs there."""
         found = {
             "num_references": len(self.rows.weights),

@@ -97,7 +97,7 @@ class Profiles:
             made[tables.BASELINE_PROFILES.file] = baseline_profile_table(theirs, change, varied)
         return made
 
-    def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, Any]]:
+    def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, object]]:
         """What was varied, where."""
         described: Mapping[str, Mapping[str, Any]] = plan.per_method[KEY].describe(self.context.config)
         return described

@@ -64,7 +64,7 @@ class ProfilePlan:
     n_rows: int
     surfaces: tuple[tuple[Grid, Grid], ...] = ()
 
-    def describe(self, config: ExplainConfig) -> dict[str, Any]:
+    def describe(self, config: ExplainConfig) -> dict[str, object]:
         """Method -> settings as resolved, for the manifest."""
         common = {"rows_sampled": self.n_rows}
         described: dict[str, Any] = {}
@@ -197,7 +197,7 @@ def _crossed(first: Grid, second: Grid) -> dict[str, Sequence[Value]]:
     }
 
 
-def single_values(batch: pa.RecordBatch, name: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]]:
+def single_values(batch: pa.RecordBatch, name: str) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.intp]]:
     """The values of a feature and the rows they are in; rows with none or several are left out."""
     column = column_or_nulls(batch, name)
     rows = np.flatnonzero(list_lengths(column) == 1)
@@ -207,7 +207,7 @@ def single_values(batch: pa.RecordBatch, name: str) -> tuple[npt.NDArray[Any], n
     return values.to_numpy(zero_copy_only=False), rows
 
 
-def _values(rows: pa.RecordBatch, name: str) -> tuple[npt.NDArray[Any], int, str]:
+def _values(rows: pa.RecordBatch, name: str) -> tuple[npt.NDArray[np.generic], int, str]:
     """The values of a feature, how many rows lack it, and why it cannot have a profile, empty where it can."""
     lengths = list_lengths(column_or_nulls(rows, name))
     longest = lengths.max(initial=0)
@@ -243,7 +243,7 @@ def _replaced(rows: pa.RecordBatch, replacements: Sequence[Mapping[str, Sequence
     return pa.RecordBatch.from_arrays(arrays, schema=rows.schema)
 
 
-def _describe_grid(grid: Grid) -> dict[str, Any]:
+def _describe_grid(grid: Grid) -> dict[str, object]:
     described: dict[str, Any] = {"kind": "quantiles" if grid.ordered else "levels", "points": len(grid.values)}
     if grid.n_levels_left_out:
         described["levels_left_out"] = grid.n_levels_left_out

@@ -256,7 +256,7 @@ def _surface_points(first: Grid, second: Grid) -> dict[str, Any]:
     }
 
 
-def _ice_columns(about: Mapping[str, Any], ice: IceCurves) -> dict[str, npt.NDArray[Any]]:
+def _ice_columns(about: Mapping[str, Any], ice: IceCurves) -> dict[str, npt.NDArray[np.generic]]:
     """Single curves of one feature, one after the other."""
     n_curves, n_points = ice.values.shape
     ids = np.array([example_id.decode("utf-8", "replace") for example_id in ice.example_ids], object)
@@ -280,7 +280,7 @@ _DIFFERENCES = {
 _BLANK = {"object": None, "float64": np.nan, "int64": 1, "bool": False}
 
 
-def _columns(columns: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
+def _columns(columns: Mapping[str, Any]) -> dict[str, npt.NDArray[np.generic]]:
     """Every column of the table, those not given filled with what stands for nothing."""
     n_rows = len(columns["position"])
     made = {}

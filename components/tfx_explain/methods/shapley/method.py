@@ -135,7 +135,7 @@ class Shapley:
         made = AttributionTables(KEY, players, design.interaction_pairs, design.interaction_index)
         return made.all(accumulated)
 
-    def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, Any]]:
+    def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, object]]:
         """The design."""
         design = self._design(plan)
         return {

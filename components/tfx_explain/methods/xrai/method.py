@@ -6,7 +6,6 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -124,7 +123,7 @@ class Xrai(PathMethod):
         asked, parts = plan.outputs[batch.chosen], rows.parts[feature]
         return {feature: RegionRemoval.of(paths, starts, ends, asked, feature, self.player, parts)}
 
-    def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, Any]]:
+    def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, object]]:
         """The references, and how accurate integrals are asked to be."""
         references: References = plan.per_method[KEY]
         return {KEY: {**references.describe(), **self.settings.model_dump(mode="json")}}

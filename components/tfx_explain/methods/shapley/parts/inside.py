@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -118,7 +117,7 @@ def check_parts(context: JobContext, rows: FirstRows, models: Sequence[Model]) -
             check_series(feature, settings, rows, models)
 
 
-def described_parts(config: ExplainConfig, absent: Mapping[str, tuple[float, ...]]) -> dict[str, dict[str, Any]]:
+def described_parts(config: ExplainConfig, absent: Mapping[str, tuple[float, ...]]) -> dict[str, dict[str, object]]:
     """Feature -> what its parts are, and what absent means, as the manifest has it."""
     found = {feature: settings.model_dump() for feature, settings in config.shapley.parts.items()}
     for feature, settings in config.shapley.parts.items():
