@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit format-page fuzz test-tfx-latest test-without-avx512 lock
+.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest format-page fuzz test-tfx-latest test-without-avx512 lock
 # The environment decides what is imported, not the caller's shell.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 # TensorFlow's greetings, twenty lines for each process, go unsaid; its errors do not.
@@ -12,7 +12,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 bin := .venv/bin
 sources := $(wildcard components tests pipelines benchmarks setup.py tools/*.py)
 site := .cache/wheel/site
-# Tests that know neither TensorFlow nor Beam nor TFX: `make test` has run them where a second TFX is tested as well.
+# Tests that know neither TensorFlow nor Beam nor TFX: they run once where a second TFX is tested as well.
 numerics := tests/attribution tests/paths tests/regions tests/summary tests/judgement
 heading = @printf '\n== %s\n'
 
@@ -56,6 +56,13 @@ wheel: env
 unit: env
 	$(heading) "Tests, against the wheel (pytest)"
 	@PYTHONPATH=$(CURDIR)/$(site) $(bin)/pytest --ignore=tests/packaging --durations=20 $(if $(without),$(without:%=--ignore=%))
+
+unit-numerics: env
+	$(heading) "Tests of pure numerics, against the wheel (pytest)"
+	@PYTHONPATH=$(CURDIR)/$(site) $(bin)/pytest --durations=20 $(numerics)
+
+unit-rest: env
+	@$(MAKE) unit without="$(numerics)"
 
 format-page: env  ## write docs/format.md from the descriptions of tables
 	@PYTHONPATH=$(CURDIR)/components $(bin)/python tools/format_page.py
