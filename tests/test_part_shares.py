@@ -81,6 +81,20 @@ def test_regions_count_by_the_pixels_that_lie_in_the_area() -> None:
     assert part_sizes(made, "", IMAGE, 1, PartPlace("i", area=(0, 0, 1, 1))).total.tolist() == [[6.0], [0.0]]
 
 
+def test_what_is_left_of_an_image_is_nowhere_and_has_no_share() -> None:
+    """The last region of each row has no pixels; the second row has no image."""
+    rows = PartRows(
+        np.array([2, 1]),
+        np.array([[4], [0], [0]]),
+        np.array([[-4.0], [9.0], [5.0]]),
+        np.zeros((3, 1)),
+        np.array([encode_labels(np.zeros((2, 2), np.int64)), b""], object),
+    )
+    found = part_sizes(batch("i", IMAGE, rows, [[b"x"], []]), "", IMAGE, 1, PartPlace("i", area=(0, 0, 0.5, 1)))
+    np.testing.assert_allclose(found.inside, [[2.0], [0.0]])
+    assert found.total.tolist() == [[4.0], [0.0]]
+
+
 @pytest.mark.parametrize(
     ("place", "kind", "why"),
     [

@@ -22,7 +22,8 @@ def image_map(
     """(height, width) attribution of each pixel, the mean of its region, at the size of the row's image.
 
     It is the map of what the model gets, stretched to that size: where the graph crops, pads or turns the image, pixels
-    are those of what comes of that. A row without an image has a map of the size that the model gets.
+    are those of what comes of that. A row without an image has a map of the size that the model gets, if any. What is
+    left of an image without its regions is nowhere.
 
     Args:
       row: one explained row, as records hold it.
@@ -33,13 +34,17 @@ def image_map(
       output: one of them.
 
     Raises:
-      InputError: parts of the feature have no label maps.
+      InputError: parts of the feature have no label maps, or the row has no image.
     """
     if not of.has_maps:
         raise InputError(f"parts of `{feature}` are {of.kind}, not regions of an image: `parts` lists them.")
-    labels = decode_labels(part_maps(row, prefix, feature)[0])
+    labels_file = part_maps(row, prefix, feature)[0]
+    if not labels_file:
+        raise InputError(f"the row has no image `{feature}`.")
+    labels = decode_labels(labels_file)
     regions = part_frame(row, prefix, feature, of, outputs, output)["attribution"].to_numpy()
-    densities = regions / np.bincount(labels.ravel(), minlength=len(regions))
+    # What is left of an image without its regions has no pixels.
+    densities = regions / np.maximum(np.bincount(labels.ravel(), minlength=len(regions)), 1)
     file = _file(row, feature)
     height, width = labels.shape if file is None else decode_image(file).shape[:2]
     return nearest(densities[labels], (height, width))

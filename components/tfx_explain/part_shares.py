@@ -25,7 +25,7 @@ class PartSizes:
 
     Attributes:
       inside: (n, K) sum over the parts in the place; regions that lie partly in an area count by their pixels.
-      total: (n, K) sum over all parts.
+      total: (n, K) sum over all parts that are somewhere.
     """
 
     inside: FloatArray
@@ -50,6 +50,9 @@ def part_sizes(batch: pa.RecordBatch, prefix: str, of: PartsOf, n_outputs: int, 
     counts = part_counts(batch, prefix, place.feature, of)
     rows = np.repeat(np.arange(batch.num_rows), counts)
     inside, total = np.zeros((2, batch.num_rows, n_outputs))
+    if of.kind == "regions":
+        # What is left of an image without its regions is nowhere.
+        sizes = sizes * (_pixels(batch, prefix, of, place) > 0)[:, None]
     np.add.at(total, rows, sizes)
     is_text = place.words is not None
     parts = (
@@ -76,12 +79,20 @@ def _shares_of_words(
     return np.array([is_there[span] for span in spans], np.float64)
 
 
+def _pixels(batch: pa.RecordBatch, prefix: str, of: PartsOf, place: PartPlace) -> npt.NDArray[np.int64]:
+    """(N,) of each region."""
+    where = column_or_nulls(batch, prefix + part_names(place.feature, of)[2]).flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(where.reshape(-1, len(of.columns))[:, of.columns.index("pixels")])
+
+
 def _shares_of_area(batch: pa.RecordBatch, prefix: str, place: PartPlace, counts: npt.NDArray[np.int64]) -> FloatArray:
     """(N,) how much of each region's pixels lie in the area."""
     left, top, right, bottom = place.area or (0.0, 0.0, 1.0, 1.0)
     made = [np.zeros(0)]
     for labels_file, n in zip(part_maps(batch, prefix, place.feature), counts.tolist(), strict=True):
-        if n:
+        if n and not labels_file:
+            made.append(np.zeros(n))
+        elif n:
             labels = decode_labels(labels_file)
             height, width = labels.shape
             down = _covered(top, bottom, height)

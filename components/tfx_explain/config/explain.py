@@ -9,7 +9,7 @@ from typing_extensions import Self
 
 from tfx_explain.config.base import Config, OneOf, Part, SlicingSpec
 from tfx_explain.config.faithfulness import FaithfulnessConfig
-from tfx_explain.config.parts import AnyPartsConfig
+from tfx_explain.config.parts import AnyPartsConfig, ImagePartsConfig
 from tfx_explain.config.path_methods import ExpectedGradientsConfig, IntegratedGradientsConfig
 from tfx_explain.config.xrai import XraiConfig
 
@@ -102,8 +102,9 @@ class ShapleyConfig(Part):
     interactions: Literal[0, 2] = 0
     parts: dict[str, AnyPartsConfig] = Field(
         default_factory=dict,
-        description="features that are texts or series -> how their words or other spans, or their windows, which "
-        "`windows`, `window_length` or `by` ask for, are explained",
+        description="features that are texts, series or images -> how their words or other spans, their windows, which "
+        "`windows`, `window_length` or `by` ask for, or their regions, which `segments` or `masks` ask for, are "
+        "explained",
     )
 
     @field_validator("budget")
@@ -327,6 +328,13 @@ class ExplainConfig(Config):
     def slice_features(self) -> list[str]:
         """The features that `slicing_specs` names, sorted."""
         return sorted({name for spec in self.slicing_specs for name in spec.features})
+
+    @property
+    def mask_features(self) -> list[str]:
+        """The features that hold regions of images, sorted: they are no players."""
+        xrai: XraiConfig | None = self.method("xrai")
+        masks = [settings.masks for settings in self.shapley.parts.values() if isinstance(settings, ImagePartsConfig)]
+        return sorted({name for name in (*masks, xrai.masks if xrai else None) if name is not None})
 
     @property
     def _attributes(self) -> bool:

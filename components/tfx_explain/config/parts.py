@@ -15,8 +15,9 @@ from tfx_explain.config.base import Part
 from tfx_explain.regions.series import By, Windows
 from tfx_explain.regions.spans import Unit
 
-DELETE = "delete"
+DELETE, BACKGROUND = "delete", "background"
 _DEFAULT_WINDOWS = 10
+_DEFAULT_SEGMENTS = 50
 # Of float32.
 _LARGEST = 3.4e38
 Absent = Literal["mean", "zero"] | float
@@ -129,25 +130,78 @@ class SeriesPartsConfig(PartsConfig):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """With one of the keys that show that the feature is a series."""
-        mapping = handler.resolve_ref_schema(handler(schema))
-        mapping["anyOf"] = [{"required": [name]} for name in _SERIES_KEYS]
-        return mapping
+        return _with_one_of(handler.resolve_ref_schema(handler(schema)), _SERIES_KEYS)
 
 
-_SERIES_KEYS = tuple(name for name in SeriesPartsConfig.model_fields if name not in TextPartsConfig.model_fields)
+class ImagePartsConfig(PartsConfig):
+    """Shapley values of the regions of an image, encoded or as numbers of a fixed shape."""
+
+    segments: int | None = Field(
+        None,
+        ge=1,
+        le=512,
+        description="so many regions of a row, found by its colours, or one a pixel; 50 where `masks` is null",
+    )
+    masks: str | None = Field(
+        None,
+        min_length=1,
+        description="instead of `segments`, the feature with each row's own regions: a PNG of labels, or whole "
+        "numbers, of the size of the image",
+    )
+    absent: Literal["blur", "mean", "background", "black", "white"] = Field(
+        "blur",
+        description="what absent pixels become: those of the image's own blur, its mean colour, the same place of "
+        "images of the background, black, or white; the whole background has it, too",
+    )
+
+    @model_validator(mode="after")
+    def _one_cut(self) -> Self:
+        if self.segments is not None and self.masks is not None:
+            raise ValueError("`segments` and `masks` both say what regions are; remove one of them")
+        if self.n_segments > self.max_parts:
+            raise ValueError(f"`segments: {self.n_segments}` is more than `max_parts: {self.max_parts}`; raise that")
+        return self
+
+    @property
+    def n_segments(self) -> int:
+        """How many regions are looked for; 0 where rows have their own."""
+        return 0 if self.masks is not None else self.segments or _DEFAULT_SEGMENTS
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """With one of the keys that show that the feature is an image."""
+        return _with_one_of(handler.resolve_ref_schema(handler(schema)), _IMAGE_KEYS)
+
+
+def _own_keys(of: type[PartsConfig], *others: type[PartsConfig]) -> tuple[str, ...]:
+    """Keys that settings of no other kind have."""
+    known = {name for other in others for name in other.model_fields}
+    return tuple(name for name in of.model_fields if name not in known)
+
+
+def _with_one_of(mapping: JsonSchemaValue, keys: tuple[str, ...]) -> JsonSchemaValue:
+    mapping["anyOf"] = [{"required": [name]} for name in keys]
+    return mapping
+
+
+_SERIES_KEYS = _own_keys(SeriesPartsConfig, TextPartsConfig)
+_IMAGE_KEYS = _own_keys(ImagePartsConfig, TextPartsConfig)
 
 
 def _kind(value: object) -> str:
-    """The tag of the settings: those of a series have a key that those of texts have not."""
+    """The tag of the settings: those of a series, or an image, have keys that others have not."""
     if isinstance(value, PartsConfig):
         return type(value).__name__
-    is_series = isinstance(value, Mapping) and any(name in value for name in _SERIES_KEYS)
-    return (SeriesPartsConfig if is_series else TextPartsConfig).__name__
+    given = value if isinstance(value, Mapping) else {}
+    if any(name in given for name in _IMAGE_KEYS):
+        return ImagePartsConfig.__name__
+    return (SeriesPartsConfig if any(name in given for name in _SERIES_KEYS) else TextPartsConfig).__name__
 
 
 AnyPartsConfig = Annotated[
     Annotated[TextPartsConfig, Tag(TextPartsConfig.__name__)]
-    | Annotated[SeriesPartsConfig, Tag(SeriesPartsConfig.__name__)],
+    | Annotated[SeriesPartsConfig, Tag(SeriesPartsConfig.__name__)]
+    | Annotated[ImagePartsConfig, Tag(ImagePartsConfig.__name__)],
     Discriminator(_kind),
 ]
 """Settings of one feature."""

@@ -25,6 +25,12 @@ class XraiConfig(Part):
         0.01, gt=0, lt=1, description="largest gap aimed at, as part of 1 + |prediction|"
     )
     max_steps: Steps = Field(256, description="most gradients of a path that `auto` takes")
+    masks: str | None = Field(
+        None,
+        min_length=1,
+        description="instead of regions found by colours, the feature with each row's own: a PNG of labels, or whole "
+        "numbers, of the size of the image",
+    )
 
     @field_validator("references")
     @classmethod

@@ -123,7 +123,7 @@ class ExplainRequest:
         if not are_raw:
             handles = [dataclasses.replace(handle, transform=None) for handle in handles]
         handles, loaded = _load(handles, config, [background, *peeked.values()])
-        keys = {config.label_key, config.id_key, config.example_weight_key}
+        keys = {config.label_key, config.id_key, config.example_weight_key, *config.mask_features}
         columns = {name for rows in [*peeked.values(), background] for name in rows.schema.names}
         seen = columns | set(schema_features or ())
         read = features_read(loaded, seen - keys)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from tfx_explain.config import ExplainConfig
-from tfx_explain.config.parts import TextPartsConfig
+from tfx_explain.config.parts import ImagePartsConfig, TextPartsConfig
+from tfx_explain.methods.images import ImageForm, absent_images
 from tfx_explain.methods.series import SeriesForm, absent_series, absent_values
 from tfx_explain.models import Model
 
@@ -15,7 +16,7 @@ from tfx_explain.models import Model
 def with_absent_features(
     rows: pa.RecordBatch, models: Sequence[Model], config: ExplainConfig
 ) -> tuple[pa.RecordBatch, dict[str, tuple[float, ...]]]:
-    """The rows with what absent means, instead of their own, for each text and series that is looked into.
+    """The rows with what absent means, instead of their own, for each text, series and image that is looked into.
 
     A feature is absent where all its parts are, so that what these add up to is what the feature adds. A series keeps
     the number of its steps, as a row of the background tells how long a series may be.
@@ -26,7 +27,7 @@ def with_absent_features(
       config: of the job.
 
     Returns:
-      The rows; and series -> what absent values of each channel are.
+      The rows; and series -> what absent values of each channel are; image -> the number that all become, if one.
 
     Raises:
       ConfigError: a model does not read a series as one.
@@ -35,6 +36,8 @@ def with_absent_features(
     for feature, settings in config.shapley.parts.items():
         if isinstance(settings, TextPartsConfig):
             column = pa.array([[settings.absent_text]] * rows.num_rows, pa.large_list(pa.large_binary()))
+        elif isinstance(settings, ImagePartsConfig):
+            column, absent[feature] = absent_images(rows, feature, settings, ImageForm.of(feature, models))
         else:
             form = SeriesForm.of(feature, settings, models)
             absent[feature] = absent_values(rows, feature, settings, form)

@@ -75,7 +75,8 @@ class JobPlan:
       predictions: (n_background, n_outputs) of each side for the background rows.
       per_method: name of a method -> what it has settled for itself; only the method knows what that is.
       model_rows: what was spent to settle all this -> rows that the models were asked about.
-      absent: series that is looked into -> what absent values of each channel are.
+      absent: series that is looked into -> what absent values of each channel are; image of numbers -> what all become
+        where that is one number, else nothing.
     """
 
     background: Background

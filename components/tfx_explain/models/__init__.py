@@ -15,6 +15,7 @@ What lies where, from a model's files to the outputs of mixed rows:
                                 path_derivatives)
     path_calls, path_pieces     points of paths inside TensorFlow, in calls of fixed shape (path_columns, path_sums,
                                 row_values)
+    pictures                    a graph past the decoding of pictures, and files as graphs read them
     model                       the facade that all of this stands behind
     trust                       whether a model can be trusted row by row (mixture_trials, pairing, closeness, effort)
     identity, python_sources    which model it is: digests of its files

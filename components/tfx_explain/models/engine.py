@@ -77,6 +77,31 @@ class BoundEngine(Protocol):
         """
 
 
+class Predicts(Protocol):
+    """What evaluates plain rows."""
+
+    def predict(self, inputs: Inputs) -> FloatArray:
+        """(n, n_outputs) outputs of n rows, as of `Engine`."""
+
+
+class Pixels(Protocol):
+    """A model that is fed the pixels that its graph makes of a feature's files."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a picture: (height, width) or (height, width, channels)."""
+
+    def inputs(self, inputs: Inputs) -> Inputs:
+        """Rows with pixels, (n, *shape), instead of files.
+
+        Raises:
+          ModelCallError: the model fails on them, or makes pictures of another shape of them.
+        """
+
+    def predict(self, inputs: Inputs) -> FloatArray:
+        """(n, n_outputs) outputs of such rows, as the model gives them for the files."""
+
+
 class Engine(Protocol):
     """What evaluates plain and mixed rows."""
 
@@ -130,4 +155,12 @@ class Engine(Protocol):
 
         Raises:
           ModelError: it has no gradients for some feature; names the op and the feature that stand in the way.
+        """
+
+    def with_pixels(self, feature: str, background: Inputs) -> Pixels | None:
+        """The same, fed the pixels of a feature that holds files; None where it is not seen to decode them.
+
+        Args:
+          feature: the pictures.
+          background: rows to try the model on.
         """

@@ -20,6 +20,7 @@ from tfx_explain.models.graph_paths import GraphPaths
 from tfx_explain.models.hoist import hoist, unhoisted
 from tfx_explain.models.host import as_matrix
 from tfx_explain.models.path_cut import find_cut
+from tfx_explain.models.pictures import PictureModel, cut_behind_decoding, named_after
 from tfx_explain.models.ports import PortValue, feed_tensors, forward_function, n_rows_of, port_types, port_values
 from tfx_explain.models.tracing import traced
 
@@ -135,6 +136,15 @@ class GraphEngine:
         with model_errors(self.what):
             cut = find_cut(self._graph, players, background, self.what)
             return GraphPaths(cut, self._rows, len(players), self._n_outputs, self.what)
+
+    def with_pixels(self, feature: str, background: Inputs) -> PictureModel | None:
+        """The graph from where the feature's files have become pixels."""
+        with model_errors(self.what):
+            hoisted = cut_behind_decoding(self._graph, feature, background)
+        if hoisted is None:
+            return None
+        engine = GraphEngine(named_after(hoisted, feature), self._n_outputs, self.what)
+        return PictureModel(engine, hoisted, self._graph.ports, feature, self.what)
 
     def _stages_for(self, players: Sequence[Sequence[str]], background: Inputs) -> list[Stage]:
         """The ways to run the graph for these players, best first, made once."""

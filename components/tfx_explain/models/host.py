@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tfx_explain.errors import ModelCallError, ModelError
 from tfx_explain.models.call_bytes import RowBytes, calls_of, input_bytes, refuse_large
-from tfx_explain.models.engine import FloatArray, RowNumbers
+from tfx_explain.models.engine import FloatArray, Pixels, RowNumbers
 from tfx_explain.models.features import Array, Column, Inputs, take_rows
 from tfx_explain.models.path_gradients import Paths
 from tfx_explain.models.pieces import Piece, Sizes
@@ -70,6 +70,10 @@ class HostEngine:
         """Fixes what absent features become and which features form a player."""
         owners = {name: player for player, names in enumerate(players) for name in names}
         return BoundHost(self, background, owners, len(players))
+
+    def with_pixels(self, feature: str, background: Inputs) -> Pixels | None:
+        """None: what it makes of files cannot be seen."""
+        return None
 
     def paths(self, background: Inputs, players: Sequence[Sequence[str]]) -> Paths:
         """Refuses.

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from tfx_explain.errors import ModelError
 from tfx_explain.models.blocks import CoalitionBlocks
-from tfx_explain.models.engine import Engine
+from tfx_explain.models.engine import Engine, Pixels
 from tfx_explain.models.features import FeatureSpec, Inputs
 from tfx_explain.models.mixing import Mixing, check_players
 from tfx_explain.models.path_gradients import Paths
@@ -103,6 +103,7 @@ class Model:
         self.is_joined = origin.is_joined
         self._with_weights = origin.with_weights
         self._randomised: dict[int, Model] = {}
+        self._pixels: dict[str, Pixels | None] = {}
 
     @property
     def loss_space(self) -> str:
@@ -205,3 +206,16 @@ class Model:
         """
         check_players(players)
         return self._engine.paths(background, players)
+
+    def with_pixels(self, feature: str, background: Inputs) -> Pixels | None:
+        """The model past the decoding of a feature's files, made once; None where it is not seen to decode them.
+
+        Its rows hold the pixels that the graph makes of the files, (n, *shape), and are predicted as those of files.
+
+        Args:
+          feature: the pictures.
+          background: rows to try the model on the first time.
+        """
+        if feature not in self._pixels:
+            self._pixels[feature] = self._engine.with_pixels(feature, background)
+        return self._pixels[feature]

@@ -2,7 +2,9 @@
 
 `find_segments` cuts an image into overlapping regions at several scales, `own_segments` takes those of a user's label
 map; `rank_regions` makes of them, with an attribution of each pixel, a partition of the image, the region with the
-highest mean first. `decode_image` reads pictures, `encode_labels` writes label maps, `overlay` draws maps on images.
+highest mean first. `partition` cuts it into as many regions as asked for, which do not overlap; `masks` reads regions
+that rows bring along. `blurred` makes what stands in the place of an absent image, and `written` PNG files of pixels.
+`decode_image` reads pictures, `encode_labels` writes label maps, `overlay` draws maps on images.
 What needs scikit-image or Pillow imports it when it is called: both come with the extra `images`.
 
 `spans` cuts texts into words, sentences or paragraphs, and `texts` makes texts of some of them; these need Arrow.

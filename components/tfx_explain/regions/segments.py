@@ -122,7 +122,7 @@ def find_segments(image: npt.ArrayLike) -> Segments:
 
     Source: the parameters of PAIR `saliency`, which gives the same regions at 224 x 224.
     """
-    pixels = _normalised(image)
+    pixels = normalised(image)
     height, width = pixels.shape[:2]
     area = height * width / _N_PIXELS
     maps: tuple[LabelMap, ...]
@@ -131,7 +131,7 @@ def find_segments(image: npt.ArrayLike) -> Segments:
     elif area <= 1:
         maps = tuple(_felzenszwalb(pixels, area))
     else:
-        maps = tuple(_brought_back(found, (height, width)) for found in _felzenszwalb(_reduced(pixels), 1.0))
+        maps = tuple(_brought_back(found, (height, width)) for found in _felzenszwalb(reduced(pixels), 1.0))
     return Segments(maps, _RADIUS * math.sqrt(area), max(1, round(_MIN_NEW_PIXELS * area)))
 
 
@@ -155,7 +155,7 @@ def own_segments(labels: npt.ArrayLike) -> Segments:
     return Segments((compact,), radius=0.0, min_new_pixels=1)
 
 
-def _normalised(image: npt.ArrayLike) -> FloatArray:
+def normalised(image: npt.ArrayLike) -> FloatArray:
     """(H, W, C) with values from -1 to 1; all 0 where they are all the same."""
     values = np.asarray(image)
     if values.ndim not in (2, 3) or not values.size or values.dtype.kind not in "buif":
@@ -185,10 +185,12 @@ def _shifted(labels: LabelMap, radius: float) -> tuple[IntArray, IntArray]:
     return np.bincount(regions, minlength=n_labels).astype(np.int64), near.astype(np.int64)
 
 
-def _reduced(pixels: FloatArray) -> FloatArray:
-    """A large image with as many pixels as the parameters are for."""
+def reduced(pixels: FloatArray) -> FloatArray:
+    """An image (H, W, C) of more than 224 x 224 pixels brought to as many, of the same proportions; others as given."""
     height, width, n_channels = pixels.shape
     factor = math.sqrt(_N_PIXELS / (height * width))
+    if factor >= 1:
+        return pixels
     shape = (max(1, round(height * factor)), max(1, round(width * factor)), n_channels)
     resized = optional("skimage.transform").resize(
         pixels, shape, order=3, mode="edge", preserve_range=True, anti_aliasing=True

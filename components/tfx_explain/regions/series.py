@@ -90,8 +90,13 @@ class SeriesValues:
         """Bytes of the series."""
         return max(self.own.nbytes, 1)
 
-    def column(self, coalitions: BoolArray) -> Values:
-        """(n, v) values for coalitions (n, k), True = present."""
+    @property
+    def sizes(self) -> npt.NDArray[np.float64]:
+        """(k,) ones."""
+        return np.ones(self.n_parts)
+
+    def column(self, coalitions: BoolArray, background: IntArray | None = None) -> Values:
+        """(n, v) values for coalitions (n, k), True = present, whatever the background."""
         made = np.tile(self.own, (len(coalitions), 1))
         u = len(self.absent)
         made[:, :u] = np.where(coalitions[:, self.owners], self.own[:u], self.absent)

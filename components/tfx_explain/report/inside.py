@@ -197,7 +197,12 @@ def _labels(row: pa.RecordBatch, feature: str, of: PartsOf, frame: pd.DataFrame)
     """What each part is called."""
     if of.kind == "regions":
         shares = 100 * frame["pixels"] / max(int(frame["pixels"].sum()), 1)
-        return [f"region {place + 1} ({share:.0f} % of the image)" for place, share in enumerate(shares)]
+        return [
+            f"region {place + 1} ({share:.{0 if share >= 1 else 1}f} % of the image)"
+            if share
+            else "what is left without any region"
+            for place, share in enumerate(shares)
+        ]
     if of.kind == "spans":
         whole = column_or_nulls(row, feature).flatten()
         content = bytes(whole[0].as_py()) if len(whole) else b""

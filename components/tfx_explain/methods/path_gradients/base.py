@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from tfx_explain.methods.attribution_rows import AttributionRows, attribution_contributions, attribution_differences
 from tfx_explain.methods.attribution_tables import AttributionTables
@@ -96,6 +97,7 @@ class PathSide:
       inputs: n rows.
       hashes: (n,) of the rows' contents.
       asked: what the model says of the rows.
+      rows: the same n rows, as examples have them.
     """
 
     paths: Paths
@@ -104,6 +106,7 @@ class PathSide:
     inputs: Inputs
     hashes: HashArray
     asked: AskedSide
+    rows: pa.RecordBatch
 
 
 class Found(Protocol):
@@ -149,7 +152,7 @@ class PathExplainer(abc.ABC, Generic[FoundT]):
         paths = paths_of(model, self._players, plan.background)
         asked = AskedSide.of(side, references, batch.chosen)
         starts = starts_of(paths, model, references)
-        return PathSide(paths, starts, references.weights, side.inputs, batch.hashes, asked)
+        return PathSide(paths, starts, references.weights, side.inputs, batch.hashes, asked, batch.rows)
 
     @abc.abstractmethod
     def _explain_side(self, side: PathSide, plan: JobPlan) -> FoundT:

@@ -17,18 +17,20 @@ from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import Background, JobPlan, background_digest
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, Sample
-from tfx_explain.methods.method import Accumulated
+from tfx_explain.methods.images import check_masks
+from tfx_explain.methods.method import Accumulated, Earlier, Result
 from tfx_explain.methods.path_gradients.base import PathExplainer, PathMethod, PathSide
 from tfx_explain.methods.path_gradients.model_paths import paths_of, starts_of
 from tfx_explain.methods.path_gradients.references import References, predictions_of, settle, typical_rows
 from tfx_explain.methods.path_gradients.rows import PathEstimates
 from tfx_explain.methods.removal import Removal
+from tfx_explain.methods.xrai.masks import Masks
 from tfx_explain.methods.xrai.pixels import PixelRows, pixel_rows
 from tfx_explain.methods.xrai.reference_images import with_images
 from tfx_explain.methods.xrai.regions_of_rows import region_rows, segments_of
 from tfx_explain.methods.xrai.removal import RegionRemoval
 from tfx_explain.models import Model
-from tfx_explain.models.path_gradients import Paths
+from tfx_explain.models.path_gradients import Paths, Points
 from tfx_explain.part_records import PartRows, PartsOf
 from tfx_explain.regions import Segments, need_images
 from tfx_explain.rows import take_rows
@@ -76,6 +78,8 @@ class Xrai(PathMethod):
                 f"{', '.join(self.context.players)}. Take it out of groups and of what is excluded."
             )
         need_images()
+        for split, of_split in rows.splits.items():
+            check_masks(self.settings.masks, of_split, f"`xrai` of `{feature}`", split)
         super().check(rows, models)
 
     def check_paths(self, paths: Paths, model: Model) -> None:
@@ -140,8 +144,40 @@ class XraiExplainer(PathExplainer["XraiRows"]):
     def __init__(self, models: Sequence[Model], method: Xrai) -> None:
         super().__init__(models, method.context, KEY)
         self._settings, self._player = method.settings, method.player
+        self._masks: dict[int, Masks] = {}
         # One for all batches: regions are found in Python while TensorFlow takes gradients.
         self._thread = ThreadPoolExecutor(1)
+
+    def explain(self, batch: Batch, plan: JobPlan, earlier: Earlier) -> Result[AttributionRows]:
+        """As `PathExplainer.explain`; without rows whose masks cannot be used."""
+        if self._settings.masks is None:
+            return super().explain(batch, plan, earlier)
+        reasons: dict[int, str] = {}
+        for index in range(len(self._models)):
+            side = self._side(index, batch, plan)
+            _, found = self._masks_of(side).segments(side.rows, side.inputs)
+            reasons = {**found, **reasons}
+        good = np.setdiff1d(np.arange(batch.rows.num_rows), list(reasons))
+        made = super().explain(batch.take(good), plan, earlier)
+        return dataclasses.replace(
+            made, errors={**{int(good[row]): why for row, why in made.errors.items()}, **reasons}
+        )
+
+    def _masks_of(self, side: PathSide) -> Masks:
+        """Of a side's model, made once."""
+        if id(side.paths) not in self._masks:
+            spec = next(
+                spec for model in self._models for spec in model.features if spec.name == self._settings.feature
+            )
+            names = self._settings.feature, str(self._settings.masks)
+            self._masks[id(side.paths)] = Masks(*names, spec, side.paths, self._player)
+        return self._masks[id(side.paths)]
+
+    def _cut(self, side: PathSide, rows: IntArray, ends: Points) -> list[Segments | None]:
+        """What the images of some rows can be cut into: what they bring along, or what is found by colours."""
+        if self._settings.masks is None:
+            return segments_of(side.paths.pictures(ends, self._player))
+        return self._masks_of(side).segments(take_rows(side.rows, rows), side.inputs.take(rows))[0]
 
     def _explain_side(self, side: PathSide, plan: JobPlan) -> XraiRows:
         n, n_outputs = side.asked.outputs.shape
@@ -154,7 +190,7 @@ class XraiExplainer(PathExplainer["XraiRows"]):
         before: tuple[IntArray, PixelRows, Future[PartRows]] | None = None
         for rows in np.split(np.arange(n), range(at_once, n, at_once)) if n else []:
             asked, ends = side.asked.take(rows), side.paths.enter(side.inputs.take(rows))
-            cut = self._thread.submit(segments_of, side.paths.pictures(ends, self._player))
+            cut = self._thread.submit(self._cut, side, rows, ends)
             found = pixel_rows(side.paths, side.starts, ends, side.weights, asked, self._settings, self._player)
             ranked = self._thread.submit(_ranked, cut, found.pixels, asked.prediction)
             if before is not None:

@@ -164,3 +164,11 @@ def test_totals_are_shared_out_evenly() -> None:
     assert values[:, 0].tolist() == [3, 3, 0, 5, 0, 0]
     assert errors[:, 0].tolist() == [1.5, 1.5, 0, 2, 0, 0]
     assert shared_evenly(totals, lengths, given, at_most=1)[0][:, 0].tolist() == [0, 0, 0, 5, 0, 0]
+
+
+def test_background_rows_are_met_as_they_weigh_where_they_are_all_that_differs() -> None:
+    alone = Contexts.draw(0, 1, 0, WEIGHTS, 16, is_needed=True)
+    assert alone.present.shape == (16, 0)
+    assert np.bincount(alone.background).tolist() == [8, 4, 4]
+    other = Contexts.draw(0, 2, 0, WEIGHTS, 16, is_needed=True)
+    assert not np.array_equal(alone.background, other.background)

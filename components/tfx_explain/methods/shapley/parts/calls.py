@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from tfx_explain.methods.shapley.parts.contexts import Contexts
 from tfx_explain.methods.shapley.parts.games import PartsGame
-from tfx_explain.models import Inputs, Model
+from tfx_explain.models import Inputs
 from tfx_explain.models.call_bytes import MAX_CALL_BYTES
+from tfx_explain.models.engine import Predicts
 from tfx_explain.models.features import Column, Ragged, concat_rows, take_rows
 
 FloatArray = npt.NDArray[np.float64]
@@ -40,7 +41,7 @@ class PartCalls:
       n_rows: n.
     """
 
-    model: Model
+    model: Predicts
     feature: str
     others: Sequence[Sequence[str]]
     rows: Inputs
@@ -48,7 +49,7 @@ class PartCalls:
 
     @classmethod
     def of(
-        cls, model: Model, feature: str, others: Sequence[Sequence[str]], rows: Inputs, background: Inputs
+        cls, model: Predicts, feature: str, others: Sequence[Sequence[str]], rows: Inputs, background: Inputs
     ) -> PartCalls:
         """The same, from rows and background."""
         return cls(model, feature, others, rows.followed_by(background), len(rows))
@@ -63,8 +64,12 @@ class PartCalls:
         found = []
         for stretches in _in_calls(games):
             rows = np.repeat([part.game.row for part in stretches], [part.stop - part.start for part in stretches])
-            made = [part.game.values.column(part.game.coalitions(part.start, part.stop)) for part in stretches]
-            contexts = Contexts.joined([part.game.contexts.take(_contexts(part)) for part in stretches])
+            of_parts = [part.game.contexts.take(_contexts(part)) for part in stretches]
+            made = [
+                part.game.values.column(part.game.coalitions(part.start, part.stop), own.background)
+                for part, own in zip(stretches, of_parts, strict=True)
+            ]
+            contexts = Contexts.joined(of_parts)
             has_gone = np.concatenate([part.game.has_gone(part.start, part.stop) for part in stretches])
             column = self._with_gone(joined([self.as_read(values) for values in made]), has_gone, contexts)
             predicted = self.predict(rows, column, contexts)

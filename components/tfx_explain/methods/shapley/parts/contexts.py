@@ -49,7 +49,9 @@ class Contexts:
         return cls(np.ones((n, n_others), bool), np.zeros(n, np.int64))
 
     @classmethod
-    def draw(cls, seed: int, row_hash: int, n_others: int, weights: FloatArray, n: int) -> Contexts:
+    def draw(
+        cls, seed: int, row_hash: int, n_others: int, weights: FloatArray, n: int, *, is_needed: bool = False
+    ) -> Contexts:
         """Contexts as the Shapley value of the feature weighs them; the same wherever the row is.
 
         The number of players that are present is uniform on 0 .. m, and which they are is uniform given the number.
@@ -62,17 +64,28 @@ class Contexts:
           n_others: m players beside the feature; with none there is a single context.
           weights: (B,) of the background rows, sum 1.
           n: C, even.
+          is_needed: whether the background row counts where there are no other players, too; each context then has one
+            of its own.
 
         Source: Owen 1977, values of games with a priori unions: the feature is a union of its parts.
         """
-        if not n_others:
+        if not n_others and not is_needed:
             return cls(np.zeros((1, 0), bool), np.zeros(1, np.int64))
         n_pairs = n // 2
         random = RandomWords(seed, n_others, n, _STREAM, row_hash)
+        if not n_others:
+            return cls(
+                np.zeros((n, 0), bool), spread(random.orders(1, n)[0] + random.words(1, n)[0] / _RESOLUTION, weights)
+            )
         ranks = random.orders(n_pairs, n_others)
         within, along = random.words(2, n_pairs) / _RESOLUTION
         sizes = np.floor((np.arange(n_pairs) + within) / n_pairs * (n_others + 1))
-        places = (random.orders(1, n_pairs)[0] + along) / n_pairs
-        rows = np.minimum(np.searchsorted(np.cumsum(weights), places, side="right"), np.flatnonzero(weights)[-1])
+        rows = spread(random.orders(1, n_pairs)[0] + along, weights)
         present = ranks < np.minimum(sizes, n_others)[:, None]
         return cls(np.concatenate([present, ~present]), np.tile(rows, 2))
+
+
+def spread(places: FloatArray, weights: FloatArray) -> IntArray:
+    """(n,) rows of the background at places (n,) from 0 to n, where each takes up as much as it weighs."""
+    last = np.flatnonzero(weights)[-1]
+    return np.minimum(np.searchsorted(np.cumsum(weights), places / len(places), side="right"), last)

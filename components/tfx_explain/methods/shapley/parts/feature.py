@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.config import ExplainConfig
+from tfx_explain.config.parts import BACKGROUND, AnyPartsConfig
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.batch import Batch, BatchSide
 from tfx_explain.methods.context import features_of
@@ -40,12 +41,14 @@ class PartBatch:
       side: what the model is fed for them.
       background: as the model sees it.
       parts: of the rows.
+      calls: of the model, which is fed these rows.
     """
 
     batch: Batch
     side: BatchSide
     background: ShapleyBackground
     parts: RowParts
+    calls: PartCalls
 
     @property
     def asked(self) -> IntArray:
@@ -77,7 +80,7 @@ class FeatureParts:
         read = features_of(model, players)
         self.is_read = bool(read[self.place])
         self.others = [names for place, names in enumerate(read) if names and place != self.place]
-        self.settings = config.shapley.parts[feature]
+        self.settings: AnyPartsConfig = config.shapley.parts[feature]
         self.seed = config.seed
         self.designs = PartDesigns(self.settings, config.seed)
 
@@ -110,14 +113,17 @@ class FeatureParts:
         return PartRows(lengths, of.parts.where(seen), values, errors), reasons, n_model_rows
 
     def _asked(self, of: PartBatch, lengths: IntArray) -> Asked:
-        background = self.model.inputs(of.background.rows)
-        calls = PartCalls.of(self.model, self.feature, self.others, of.side.inputs, background)
         contexts = {row: self._contexts(of, row) for row in np.flatnonzero(lengths > 1).tolist()}
-        return Asked(calls, of.asked, of.floor, contexts)
+        return Asked(of.calls, of.asked, of.floor, contexts)
+
+    def calls(self, side: BatchSide, background: ShapleyBackground) -> PartCalls:
+        """Of the model, which is fed rows as they are."""
+        return PartCalls.of(self.model, self.feature, self.others, side.inputs, self.model.inputs(background.rows))
 
     def _contexts(self, of: PartBatch, row: int) -> Contexts:
         row_hash, weights = int(of.batch.hashes[row]), of.background.weights
-        return Contexts.draw(self.seed, row_hash, len(self.others), weights, self.settings.num_contexts)
+        n, is_needed = self.settings.num_contexts, self.settings.absent == BACKGROUND
+        return Contexts.draw(self.seed, row_hash, len(self.others), weights, n, is_needed=is_needed)
 
     def _answered(self, of: PartBatch, asked: Asked, seen: IntArray) -> Iterator[tuple[PartsGame, FloatArray]]:
         """The game of each row with several parts, and what the model gives for it, (n_model_rows, c)."""

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
 from tfx_explain.config import ExplainConfig
-from tfx_explain.config.parts import TextPartsConfig
+from tfx_explain.config.parts import ImagePartsConfig, PartsConfig, SeriesPartsConfig, TextPartsConfig
 from tfx_explain.errors import ConfigError
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, JobContext
+from tfx_explain.methods.images import ImageForm
 from tfx_explain.methods.method import Result
 from tfx_explain.methods.series import SeriesForm
 from tfx_explain.methods.shapley.background import ShapleyBackground
 from tfx_explain.methods.shapley.parts.feature import FeatureParts, PartBatch
+from tfx_explain.methods.shapley.parts.image_parts import ImageParts
+from tfx_explain.methods.shapley.parts.images import REGION_PARTS
+from tfx_explain.methods.shapley.parts.rewritten import check_images
 from tfx_explain.methods.shapley.parts.rows import RowParts
 from tfx_explain.methods.shapley.parts.series import SERIES_PARTS, check_series, series_rows
 from tfx_explain.methods.shapley.parts.texts import TEXT_PARTS, check_text, text_rows
 from tfx_explain.models import Model
-from tfx_explain.part_records import PartsOf
+from tfx_explain.part_records import PartRows, PartsOf
 
 COUNT = "parts_model_rows"
+
+_Found = tuple[int, PartRows, dict[int, str], int]
+_KINDS: dict[type[PartsConfig], PartsOf] = {
+    TextPartsConfig: TEXT_PARTS,
+    SeriesPartsConfig: SERIES_PARTS,
+    ImagePartsConfig: REGION_PARTS,
+}
 
 
 class Insides:
@@ -40,11 +52,16 @@ class Insides:
         self.forms = {
             feature: SeriesForm.of(feature, settings, models)
             for feature, settings in self.settings.items()
-            if not isinstance(settings, TextPartsConfig)
+            if isinstance(settings, SeriesPartsConfig)
         }
         self.features = {
             feature: [FeatureParts(model, feature, players, config) for model in models]
             for feature in config.shapley.parts
+        }
+        self.images = {
+            feature: [ImageParts(of, settings, ImageForm.of(feature, models)) for of in self.features[feature]]
+            for feature, settings in self.settings.items()
+            if isinstance(settings, ImagePartsConfig)
         }
 
     def added(
@@ -66,12 +83,9 @@ class Insides:
         kept, sides = batch.take(good), list(found.sides)
         reasons: dict[int, str] = {}
         n_model_rows = 0
-        for feature, of_models in self.features.items():
-            rows, unreadable = self.cut(kept, feature, backgrounds[0], absent)
-            reasons = {**unreadable, **reasons}
-            for index, of_model in enumerate(of_models):
-                of = PartBatch(kept, kept.sides[index], backgrounds[index], rows)
-                parts, errors, n = of_model.explain(of, sides[index])
+        for feature in self.features:
+            found_of = self._images if feature in self.images else self._others
+            for index, parts, errors, n in found_of(feature, kept, sides, backgrounds, absent):
                 sides[index] = replace(sides[index], parts={**sides[index].parts, feature: parts})
                 reasons = {**errors, **reasons}
                 n_model_rows += n
@@ -83,20 +97,47 @@ class Insides:
             tuple(one if one is None or not reasons else one.take(left) for one in found.lent),
         )
 
+    def _images(
+        self,
+        feature: str,
+        kept: Batch,
+        sides: Sequence[AttributionRows],
+        backgrounds: Sequence[ShapleyBackground],
+        absent: Mapping[str, tuple[float, ...]],
+    ) -> Iterator[_Found]:
+        """Of each model the regions of its rows, what is wrong with some, and the model rows that were asked about."""
+        for index, of_model in enumerate(self.images[feature]):
+            yield index, *of_model.explain(kept, index, backgrounds[index], sides[index], absent[feature])
+
+    def _others(
+        self,
+        feature: str,
+        kept: Batch,
+        sides: Sequence[AttributionRows],
+        backgrounds: Sequence[ShapleyBackground],
+        absent: Mapping[str, tuple[float, ...]],
+    ) -> Iterator[_Found]:
+        """The same of spans or windows, which no model has a part in."""
+        rows, unreadable = self.cut(kept, feature, backgrounds[0], absent)
+        for index, of_model in enumerate(self.features[feature]):
+            side, background = kept.sides[index], backgrounds[index]
+            of = PartBatch(kept, side, background, rows, of_model.calls(side, background))
+            parts, errors, n = of_model.explain(of, sides[index])
+            yield index, parts, {**errors, **unreadable}, n
+
     def cut(
         self, batch: Batch, feature: str, background: ShapleyBackground, absent: Mapping[str, tuple[float, ...]]
     ) -> tuple[RowParts, dict[int, str]]:
-        """A feature of n rows in parts, and row -> why it cannot be cut."""
+        """A text or series of n rows in parts, and row -> why it cannot be cut."""
         settings = self.settings[feature]
-        if isinstance(settings, TextPartsConfig):
-            return text_rows(batch.rows, feature, settings, background.probes[feature])
+        if not isinstance(settings, SeriesPartsConfig):
+            return text_rows(batch.rows, feature, cast(TextPartsConfig, settings), background.probes[feature])
         return series_rows(batch.rows, feature, settings, self.forms[feature], absent[feature])
 
 
 def parts_of(config: ExplainConfig) -> dict[str, PartsOf]:
     """What the parts of each feature are."""
-    of_settings = {feature: isinstance(settings, TextPartsConfig) for feature, settings in config.shapley.parts.items()}
-    return {feature: TEXT_PARTS if is_text else SERIES_PARTS for feature, is_text in of_settings.items()}
+    return {feature: _KINDS[type(settings)] for feature, settings in config.shapley.parts.items()}
 
 
 def check_parts(context: JobContext, rows: FirstRows, models: Sequence[Model]) -> None:
@@ -113,6 +154,8 @@ def check_parts(context: JobContext, rows: FirstRows, models: Sequence[Model]) -
             )
         if isinstance(settings, TextPartsConfig):
             check_text(feature, rows, models)
+        elif isinstance(settings, ImagePartsConfig):
+            check_images(feature, settings, rows, models)
         else:
             check_series(feature, settings, rows, models)
 
@@ -121,7 +164,10 @@ def described_parts(config: ExplainConfig, absent: Mapping[str, tuple[float, ...
     """Feature -> what its parts are, and what absent means, as the manifest has it."""
     found = {feature: settings.model_dump() for feature, settings in config.shapley.parts.items()}
     for feature, settings in config.shapley.parts.items():
-        if not isinstance(settings, TextPartsConfig):
+        if isinstance(settings, SeriesPartsConfig):
             of_series = {"windows": settings.cutter.n_windows, "channels": len(absent[feature])}
             found[feature] |= {**of_series, "absent_values": list(absent[feature])}
+        elif isinstance(settings, ImagePartsConfig):
+            segments = None if settings.masks is not None else settings.n_segments
+            found[feature] |= {"segments": segments, "absent_values": list(absent[feature])}
     return found

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from tfx_explain import tables
+from tfx_explain.config.parts import BACKGROUND
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import JobContext
 from tfx_explain.methods.removal import padded, rows_per_call
-from tfx_explain.methods.shapley.background import ShapleyPlan
+from tfx_explain.methods.shapley.background import ShapleyBackground, ShapleyPlan
 from tfx_explain.methods.shapley.parts.calls import PartCalls, joined
-from tfx_explain.methods.shapley.parts.contexts import Contexts
+from tfx_explain.methods.shapley.parts.contexts import Contexts, spread
+from tfx_explain.methods.shapley.parts.image_parts import ImageParts
+from tfx_explain.methods.shapley.parts.images import REGION_PARTS
 from tfx_explain.methods.shapley.parts.inside import Insides, parts_of
 from tfx_explain.methods.shapley.parts.values import PartValues
 from tfx_explain.models import Model
@@ -27,6 +30,8 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 _SEEN = "seen"
+# Rows of the background whose images stand in, spread evenly over what they weigh.
+_STAND_INS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +43,14 @@ class PartsRemoval:
       asked: (n, c) which of the model's outputs each row asks for.
       values_of: of each row, what the feature can be; None of rows without parts.
       of: what its parts are.
+      stand_ins: (R,) rows of the background that stand in, where absent means those.
     """
 
     calls: PartCalls
     asked: IntArray
     values_of: Sequence[PartValues | None]
     of: PartsOf
+    stand_ins: IntArray = field(default_factory=lambda: np.zeros(1, np.int64))
 
     @property
     def lengths(self) -> IntArray:
@@ -52,13 +59,14 @@ class PartsRemoval:
 
     @property
     def sizes(self) -> FloatArray:
-        """(n, U) ones."""
-        return padded(self.lengths, np.ones(int(self.lengths.sum())))
+        """(n, U) pixels of regions, ones of all other parts."""
+        sizes = [values.sizes for values in self.values_of if values is not None]
+        return padded(self.lengths, np.concatenate([np.zeros(0), *sizes]))
 
     @property
     def n_references(self) -> int:
-        """One: the feature without its parts."""
-        return 1
+        """One, the feature without its parts, unless images of the background stand in."""
+        return len(self.stand_ins)
 
     def values(self, rows: IntArray, kept: BoolArray, references: IntArray) -> FloatArray:
         """(m, c), as `Removal.values`."""
@@ -69,12 +77,13 @@ class PartsRemoval:
         found = np.empty((len(rows), self.asked.shape[1]))
         for start in range(0, len(rows), step):
             places = order[start : start + step]
-            some, coalitions = rows[places], kept[places]
+            some, coalitions, instead = rows[places], kept[places], self.stand_ins[references[places]]
             columns = []
             for row, first, n in zip(*np.unique(some, return_index=True, return_counts=True), strict=True):
                 values = self.values_of[row]
                 if values is not None:
-                    columns.append(values.column(coalitions[first : first + n, : values.n_parts]))
+                    here = slice(first, first + n)
+                    columns.append(values.column(coalitions[here, : values.n_parts], instead[here]))
             contexts = Contexts.all_present(len(some), len(self.calls.others))
             predicted = self.calls.predict(some, joined([self.calls.as_read(column) for column in columns]), contexts)
             found[places] = np.take_along_axis(predicted, self.asked[some], axis=1)
@@ -118,7 +127,11 @@ def removals_of(
     insides, made = Insides(models[:1], context.players, context.config), {}
     settled: ShapleyPlan = plan.per_method[tables.SHAPLEY]
     background = models[0].inputs(plan.background.rows)
+    for feature, of_images in insides.images.items():
+        made[feature] = _of_images(of_images[0], batch, plan, settled.background(plan, 0))
     for feature, (of_model,) in insides.features.items():
+        if feature in insides.images:
+            continue
         cut, _ = insides.cut(batch, feature, settled.background(plan, 0), plan.absent)
         calls = PartCalls.of(models[0], feature, of_model.others, batch.sides[0].inputs, background)
         column = batch.sides[0].inputs.columns.get(feature)
@@ -128,3 +141,13 @@ def removals_of(
         values = [cut.values(row, n, column) if n and column is not None else None for row, n in enumerate(counts)]
         made[feature] = PartsRemoval(calls, plan.outputs[batch.chosen], values, of)
     return made
+
+
+def _of_images(of_images: ImageParts, batch: Batch, plan: JobPlan, background: ShapleyBackground) -> PartsRemoval:
+    """The regions of all rows at once."""
+    asked, stand_ins = plan.outputs[batch.chosen], np.zeros(1, np.int64)
+    if of_images.settings.absent == BACKGROUND:
+        stand_ins = spread(np.arange(_STAND_INS) + 0.5, background.weights)
+    cuts = list(of_images.cuts(batch, 0, background, plan.absent[of_images.feature], batch.rows.num_rows))
+    values = [one for cut in cuts for one in cut.images.pictures]
+    return PartsRemoval(cuts[0].calls, asked, values, REGION_PARTS, stand_ins)

@@ -43,8 +43,13 @@ class TextValues:
         """Bytes of the text, roughly."""
         return self.texts.size
 
-    def column(self, coalitions: BoolArray) -> Column:
-        """(n,) texts of coalitions (n, k)."""
+    @property
+    def sizes(self) -> npt.NDArray[np.float64]:
+        """(k,) ones."""
+        return np.ones(self.n_parts)
+
+    def column(self, coalitions: BoolArray, background: IntArray | None = None) -> Column:
+        """(n,) texts of coalitions (n, k), whatever the background."""
         return self.texts.texts(coalitions)
 
 

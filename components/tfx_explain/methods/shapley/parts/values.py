@@ -21,5 +21,14 @@ class PartValues(Protocol):
     def size(self) -> int:
         """Bytes of the largest value, roughly."""
 
-    def column(self, coalitions: npt.NDArray[np.bool_]) -> Column:
-        """The values for coalitions (n, k), True = present: n rows, lists or arrays of as many items as the model's."""
+    @property
+    def sizes(self) -> npt.NDArray[np.float64]:
+        """(k,) of the parts: pixels of regions, 1 of all others."""
+
+    def column(self, coalitions: npt.NDArray[np.bool_], background: npt.NDArray[np.int64] | None = None) -> Column:
+        """The values for n coalitions: n rows, lists or arrays of as many items as the model's.
+
+        Args:
+          coalitions: (n, k), True = present.
+          background: (n,) rows of it in whose place the others are; None = any.
+        """
