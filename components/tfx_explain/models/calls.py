@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -12,7 +13,7 @@ import tensorflow as tf
 from tfx_explain.errors import ModelCallError
 from tfx_explain.models.call_bytes import RowBytes, calls_of, refuse_large
 from tfx_explain.models.chunks import padded_range
-from tfx_explain.models.features import Array, Inputs
+from tfx_explain.models.features import Array, Column, Inputs
 from tfx_explain.models.graph import Port
 from tfx_explain.models.messages import first_line
 from tfx_explain.models.ports import PortValue, port_values
@@ -34,11 +35,20 @@ def in_chunks(
     inputs: Inputs,
     n_rows: int,
     what: str,
+    feed: Callable[[Mapping[str, Column]], list[PortValue]] | None = None,
 ) -> list[Array]:
     """Runs a function of the ports' values on all rows, `n_rows` at a time, fewer where rows are large.
 
     The last rows are repeated, so that every call has the same shape, and a row's result the same bits however many
     rows there are.
+
+    Args:
+      run: takes what it is fed for some rows.
+      ports: what is read of the rows.
+      inputs: the rows.
+      n_rows: of a call.
+      what: the model, for messages.
+      feed: makes what `run` is fed of columns; None = the value of each port.
 
     Returns:
       Per output of `run`, an array of `len(inputs)` rows; arrays that cannot be joined have a wrong shape.
@@ -46,6 +56,7 @@ def in_chunks(
     Raises:
       ModelCallError: a single row is too large.
     """
+    fed = feed or functools.partial(port_values, ports)
     columns = [inputs.columns[port.spec.name] for port in ports]
     sizes = RowBytes.of(columns, [(None,)] * len(ports), [port.encoding == "padded" for port in ports], 1)
     of_calls = [(np.arange(len(inputs)), n_rows)]
@@ -57,7 +68,7 @@ def in_chunks(
     for alike, size in of_calls:
         for start in range(0, len(alike), size):
             rows = alike[padded_range(start, size, len(alike))]
-            outputs = [out.numpy() for out in run(port_values(ports, inputs.take(rows).columns))]
+            outputs = [out.numpy() for out in run(fed(inputs.take(rows).columns))]
             parts.append([out[: len(alike) - start] if out.shape[:1] == (size,) else None for out in outputs])
     order = np.argsort(np.concatenate([alike for alike, _ in of_calls]), kind="stable")
     joined = []

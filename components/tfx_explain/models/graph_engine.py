@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +13,7 @@ from tfx_explain.errors import ModelError
 from tfx_explain.models.calls import in_chunks, model_errors
 from tfx_explain.models.chunks import rows_per_call
 from tfx_explain.models.engine import FloatArray
-from tfx_explain.models.features import Inputs
+from tfx_explain.models.features import Column, Inputs
 from tfx_explain.models.graph import Change, FrozenGraph, coarsest_rounding, with_nodes
 from tfx_explain.models.graph_mixing import BoundGraph, Stage
 from tfx_explain.models.graph_paths import GraphPaths
@@ -21,7 +21,15 @@ from tfx_explain.models.hoist import hoist, unhoisted
 from tfx_explain.models.host import as_matrix
 from tfx_explain.models.path_cut import find_cut
 from tfx_explain.models.pictures import PictureModel, cut_behind_decoding, named_after
-from tfx_explain.models.ports import PortValue, feed_tensors, forward_function, n_rows_of, port_types, port_values
+from tfx_explain.models.ports import (
+    PackedPorts,
+    PortValue,
+    feed_tensors,
+    forward_function,
+    n_rows_of,
+    port_types,
+    port_values,
+)
 from tfx_explain.models.tracing import traced
 
 _PREDICT_ROWS = 1024
@@ -53,7 +61,12 @@ class GraphEngine:
         run = forward_function(graph, before.kept if before else ())
         self._run = traced(run, input_signature=[port_types(graph.ports)])
         # Traced for each number of rows where that is all that a shape depends on: a quarter faster.
-        self._run_call = traced(run) if all(port.encoding == "dense" for port in graph.ports) else self._run
+        self._run_call = self._run
+        self._feed: Callable[[Mapping[str, Column]], list[PortValue]] | None = None
+        if all(port.encoding == "dense" for port in graph.ports):
+            packed = PackedPorts.of(graph.ports)
+            self._feed = packed.values
+            self._run_call = traced(lambda values: run(packed.unpacked(values)))
         self._stages: dict[tuple[int, tuple[tuple[str, int], ...]], list[Stage]] = {}
         self._last_bound: tuple[Inputs, Players, BoundGraph] | None = None
         self._lock = threading.Lock()
@@ -72,7 +85,7 @@ class GraphEngine:
             return [outputs]
 
         with model_errors(self.what):
-            outputs = as_matrix(in_chunks(run, self._graph.ports, inputs, self._rows, self.what)[0])
+            outputs = as_matrix(in_chunks(run, self._graph.ports, inputs, self._rows, self.what, self._feed)[0])
         if outputs.shape != (len(inputs), self._n_outputs):
             odd = next((shape for shape in shapes if shape[:1] != (self._rows,)), shapes[0])
             raise ModelError(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
 import tensorflow as tf
 
 from tfx_explain.models.features import Column, Ragged
@@ -12,6 +14,10 @@ from tfx_explain.models.graph import FrozenGraph, Port
 
 PortValue: TypeAlias = tf.Tensor | tf.RaggedTensor
 """What a port is fed for some rows: (n, *shape), or for lists (n, varying length, *shape)."""
+
+_PACKED = ("float32", "float64", "int32", "int64")
+# Values of a row of a port: more of them take longer to copy than a tensor of their own takes.
+_MAX_PACKED_SIZE = 64
 
 
 def port_value(port: Port, column: Column) -> PortValue:
@@ -26,6 +32,61 @@ def port_value(port: Port, column: Column) -> PortValue:
 def port_values(ports: Sequence[Port], columns: Mapping[str, Column]) -> list[PortValue]:
     """Per port, the value of the column of its feature."""
     return [port_value(port, columns[port.spec.name]) for port in ports]
+
+
+@dataclass(frozen=True)
+class PackedPorts:
+    """Ports that are fed together: small dense numbers of one type side by side, as one tensor.
+
+    A call takes some 10 microseconds for each tensor that it is fed, which is most of what small calls of a model of
+    many features take.
+
+    Attributes:
+      ports: whose values are fed.
+      groups: per tensor, the numbers of the ports in it.
+    """
+
+    ports: tuple[Port, ...]
+    groups: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, ports: Sequence[Port]) -> PackedPorts:
+        """Puts together what can be."""
+        together: dict[str, list[int]] = {}
+        groups: list[list[int]] = []
+        for number, port in enumerate(ports):
+            spec = port.spec
+            if port.encoding != "dense" or spec.dtype not in _PACKED or spec.size > _MAX_PACKED_SIZE:
+                groups.append([number])
+            elif spec.dtype in together:
+                together[spec.dtype].append(number)
+            else:
+                groups.append(together.setdefault(spec.dtype, [number]))
+        return cls(tuple(ports), tuple(tuple(group) for group in groups))
+
+    def values(self, columns: Mapping[str, Column]) -> list[PortValue]:
+        """Per group, the values of the columns of its ports."""
+        return [self._value([self.ports[number] for number in group], columns) for group in self.groups]
+
+    def _value(self, ports: Sequence[Port], columns: Mapping[str, Column]) -> PortValue:
+        if len(ports) == 1:
+            return port_value(ports[0], columns[ports[0].spec.name])
+        kind = np.dtype(ports[0].spec.dtype)
+        parts = (np.asarray(columns[port.spec.name], kind).reshape(-1, port.spec.size) for port in ports)
+        return tf.constant(np.concatenate(list(parts), axis=1))
+
+    def unpacked(self, values: Sequence[PortValue]) -> list[PortValue]:
+        """Per port, its value; in a graph."""
+        made: dict[int, PortValue] = {}
+        for group, value in zip(self.groups, values, strict=True):
+            if len(group) == 1:
+                made[group[0]] = value
+                continue
+            specs = [self.ports[number].spec for number in group]
+            parts = tf.split(value, [spec.size for spec in specs], axis=1)
+            shaped = (tf.reshape(part, [-1, *spec.shape]) for part, spec in zip(parts, specs, strict=True))
+            made.update(zip(group, shaped, strict=True))
+        return [made[number] for number in range(len(self.ports))]
 
 
 def port_types(ports: Sequence[Port]) -> list[tf.TypeSpec]:
