@@ -15,6 +15,7 @@ import pandas as pd
 
 from tfx_explain import tables
 from tfx_explain.errors import InputError
+from tfx_explain.part_consistency import parts_tables
 from tfx_explain.tables import Table
 from tfx_explain.tables.manifest import Manifest
 
@@ -35,6 +36,7 @@ def required_tables(manifest: Manifest) -> list[str]:
         names += [tables.SLICE_DIFFERENCES.file] * (len(manifest["slices"]["included"]) > 1)
     if any(method in manifest["method"] for method in tables.PROFILE_METHODS):
         names.append(tables.PROFILES.file)
+    names += parts_tables(manifest)
     if tables.FAITHFULNESS_METHOD in manifest["method"]:
         names += [tables.FAITHFULNESS.file, tables.FAITHFULNESS_CURVES.file]
     return names

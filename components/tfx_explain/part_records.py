@@ -16,9 +16,7 @@ import pyarrow as pa
 from typing_extensions import Self
 
 from tfx_explain.records import ragged_lists, text
-from tfx_explain.regions.spans import spoken
 from tfx_explain.rows import column_or_nulls, list_lengths
-from tfx_explain.summary.words import WordSums
 from tfx_explain.tables import ATTRIBUTION_PREFIX, EXAMPLE_ID, MAP_PREFIX, PARTS_SUFFIX, STD_ERROR_PREFIX, WHERE_PREFIX
 
 FloatArray = npt.NDArray[np.float64]
@@ -138,24 +136,6 @@ def part_frame(
             "std_error": errors,
         }
     )
-
-
-def add_words(sums: WordSums, parts: pd.DataFrame, rows: IntArray, texts: pa.Array, weights: FloatArray) -> None:
-    """Adds what the spans of texts add to an output, but for those that the model does not see.
-
-    Args:
-      sums: get them.
-      parts: N of them, as `part_frame` gives them.
-      rows: (N,) which row each is of.
-      texts: (n,) of the rows, a list of none or one each.
-      weights: (n,) of the rows.
-    """
-    whole = [values[0] if values else b"" for values in texts.to_pylist()]
-    spans = [whole[row][start:stop] for row, start, stop in zip(rows, parts["start"], parts["stop"], strict=True)]
-    said = {span: spoken(span) for span in set(spans)}
-    words = np.array([said[span] for span in spans], object)
-    told = (words != "") & (parts["seen"].to_numpy() == 1)
-    sums.add(words[told], rows[told], parts["attribution"].to_numpy()[told], weights)
 
 
 def part_counts(batch: pa.RecordBatch, prefix: str, feature: str, of: PartsOf) -> IntArray:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Callable
 
 import pandas as pd
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from tfx_explain import integrity, records, storage, tables
-from tfx_explain.consistency import Consistency, required_tables
+from tfx_explain.consistency import required_tables
 from tfx_explain.errors import InputError
 from tfx_explain.faithfulness_consistency import check_curves, check_faithfulness
-from tfx_explain.record_reader import RecordReader
+from tfx_explain.part_reader import PartReader
 from tfx_explain.tables.manifest import FILES, SELF_DIGEST
 
 _MAX_LISTED = 20
@@ -22,7 +21,7 @@ _TABLES = [table for table in tables.TABLES if table not in (tables.BACKGROUND, 
 """Those that a property of a reader, of the same name, reads and checks."""
 
 
-class ExplanationReader(RecordReader):
+class ExplanationReader(PartReader):
     """A written explanation, read on demand: `tfx_explain.load(uri)`.
 
     Attributes:
@@ -33,10 +32,6 @@ class ExplanationReader(RecordReader):
 
     Each file is checked against the manifest when it is first read; `verify` checks everything.
     """
-
-    def __init__(self, uri: str) -> None:
-        super().__init__(uri)
-        self._consistency = Consistency(self.uri, self.manifest)
 
     def __repr__(self) -> str:
         return f"ExplanationReader({self.uri!r})"
@@ -220,38 +215,6 @@ class ExplanationReader(RecordReader):
             "give a `baseline_model`",
             lambda table: consistency.covariance(table, described, self.baseline_importance),
         )
-
-    def has(self, name: str) -> bool:
-        """Whether the explanation has a file: by its manifest, whatever lies in the directory."""
-        if self.has_digests:
-            return name in self.manifest[FILES]
-        return storage.exists(storage.join(self.uri, name))
-
-    def _optional(self, described: tables.Table, cure: str, check: Callable[[pd.DataFrame], None]) -> pd.DataFrame:
-        """A table that some explanations have; of earlier versions as it is, since no verdict rests on them."""
-        if not self.has(described.file):
-            raise InputError(f"{self.uri} has no {described.file}; {cure} and explain the model again.")
-        table = self._table(described.file)
-        if self.has_digests:
-            check(table)
-        return table
-
-    def _table(self, name: str) -> pd.DataFrame:
-        return records.parse_table(storage.join(self.uri, name), self._content(name)).to_pandas()
-
-    def _content(self, name: str) -> bytes:
-        """A file as it was written.
-
-        Raises:
-          InputError: it is gone, or was changed since.
-        """
-        uri = storage.join(self.uri, name)
-        content = storage.read_bytes(uri)
-        if self.has_digests:
-            if not self.has(name):
-                raise InputError(f"{uri} is not listed in {tables.MANIFEST}; explain the model again.")
-            integrity.check_content(uri, content, self.manifest[FILES][name])
-        return content
 
     @functools.cached_property
     def attribution_stats(self) -> statistics_pb2.DatasetFeatureStatisticsList:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,8 @@ from tfx_explain import integrity, records, storage, tables
 from tfx_explain.attribution_records import CI_HIGH_PREFIX, CI_LOW_PREFIX, RecordLayout, attribution_frames
 from tfx_explain.errors import InputError
 from tfx_explain.image_maps import image_map
-from tfx_explain.part_records import PartsOf, add_words, part_counts, part_frame
-from tfx_explain.rows import column_or_nulls, concat_alike, concat_rows, example_weights
-from tfx_explain.summary.words import WordSums
+from tfx_explain.part_records import PartsOf, part_frame
+from tfx_explain.rows import concat_alike, concat_rows
 from tfx_explain.tables.manifest import ATTRIBUTION_FILES, Manifest
 
 
@@ -206,7 +205,7 @@ class RecordReader:
         Raises:
           InputError: there is no such row, or nothing is known of regions of its image; also as of `parts`.
         """
-        prefix, feature, of = self._parts_of(feature, method, has_maps=True)
+        prefix, feature, of = self._parts_of(feature, method, lambda of: of.has_maps)
         output = self._one_output(output)
         for batch in self.attribution_batches(split):
             ids = [records.text(value) for value in batch.column(tables.EXAMPLE_ID).flatten().to_pylist()]
@@ -215,53 +214,15 @@ class RecordReader:
                 return image_map(one, prefix, feature, of, self.outputs, output)
         raise InputError(f"{self.uri} has no explained row with the id `{row}`; `attributions` lists them.")
 
-    def words(
-        self,
-        feature: str,
-        *,
-        method: str | None = None,
-        split: str | None = None,
-        output: str | None = None,
-        min_examples: int = 10,
-    ) -> pd.DataFrame:
-        """What the words of a text add on average, over the explained rows that have them.
-
-        Words are the spans that were explained, without punctuation around them and in small letters. Spans that the
-        model does not see are left out.
-
-        Args:
-          feature: a text that a method looked inside.
-          method: one of `methods`; None = the first one that looked inside it.
-          split: one of the explained splits; all of them when None.
-          output: one of `outputs`; may be left out when there is one.
-          min_examples: words of fewer rows are left out.
-
-        Returns:
-          A row per word, the largest means first: `word`, `mean` of its attributions, `std_error` of that over rows
-          (weighted, where the explanation is), NaN for a single row, `num_examples` rows that have it.
-
-        Raises:
-          InputError: the method did not look inside the feature, or it is no text; also as of `attributions`.
-        """
-        prefix, _, of = self._parts_of(feature, method)
-        if of.kind != "spans":
-            raise InputError(f"`{feature}` is no text: its parts are {of.kind}; use `parts`.")
-        output, weight_key = self._one_output(output), self.manifest["config"].get("example_weight_key")
-        sums = WordSums()
-        for batch in self.attribution_batches(split):
-            parts = part_frame(batch, prefix, feature, of, self.outputs, output)
-            rows = np.repeat(np.arange(batch.num_rows), part_counts(batch, prefix, feature, of))
-            weights = np.ones(batch.num_rows) if weight_key is None else example_weights(batch, weight_key)
-            add_words(sums, parts, rows, column_or_nulls(batch, feature), weights)
-        return pd.DataFrame(sums.result(min_examples))
-
-    def _parts_of(self, feature: str | None, method: str | None, *, has_maps: bool = False) -> tuple[str, str, PartsOf]:
+    def _parts_of(
+        self, feature: str | None, method: str | None, fits: Callable[[PartsOf], bool] = lambda of: True
+    ) -> tuple[str, str, PartsOf]:
         """What columns begin with, the feature, and what its parts are: of the first method that looked inside it.
 
         Args:
           feature: None = the only one.
           method: None = any.
-          has_maps: whether only parts with label maps are asked for.
+          fits: which parts are meant, where there are such.
         """
         layout = RecordLayout.of(self.manifest)
         layout.prefix(method)
@@ -269,7 +230,7 @@ class RecordReader:
         asked = [
             (of_method, name) for of_method, name in there if method in (None, of_method) and feature in (None, name)
         ]
-        found = [pair for pair in asked if layout.parts[pair[0]][pair[1]].has_maps or not has_maps] or asked
+        found = [pair for pair in asked if fits(layout.parts[pair[0]][pair[1]])] or asked
         listed = ", ".join(f"`{name}` by {of_method}" for of_method, name in there)
         if not found:
             what = "a feature" if feature is None else f"`{feature}`"

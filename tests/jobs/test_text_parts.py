@@ -74,6 +74,7 @@ def explained(
     settings = {
         "background": {"num_rows": 8},
         "id_key": "id",
+        "min_word_examples": 2,
         "methods": [{"shapley": {"parts": {"review": of_text}}}],
         **config,
     }
@@ -106,7 +107,7 @@ def test_words_have_the_effects_that_the_model_gives_them(examples: str, tmp_pat
     np.testing.assert_allclose(table["attribution"], expected, atol=1e-5)
     assert (table["std_error"] <= 1e-5).all()
     assert set(explanation.background["review"].map(lambda cell: cell[0])) == {b""}
-    means = explanation.words("review", min_examples=2).set_index("word")["mean"]
+    means = explanation.words_for("review", min_examples=2).set_index("word")["mean"]
     for word, effect in EFFECTS.items():
         assert means[word.decode()] == pytest.approx(effect, abs=1e-5)
     assert means["film"] == pytest.approx(0.0, abs=1e-5)

@@ -114,4 +114,4 @@ def test_a_planted_word_is_found_and_refused(tmp_path, planted, outcome):
     policy.write_text(yaml.safe_dump({"rules": [rule]}))
     assert outcomes(explanation, policy, "max_part_share") == [outcome]
     if planted:
-        assert explanation.words("review").iloc[0]["word"] == TOKEN.decode().strip()
+        assert explanation.words_for("review").iloc[0]["word"] == TOKEN.decode().strip()

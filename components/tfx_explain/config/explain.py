@@ -255,6 +255,9 @@ class ExplainConfig(Config):
         (SlicingSpec(),), description="parts of the data with tables of their own; the whole data always has them"
     )
     min_slice_examples: int = Field(1, ge=1, description="slices with fewer explained rows are left out of the tables")
+    min_word_examples: int = Field(
+        10, ge=1, description="words of texts that fewer explained rows of a slice have are left out of the tables"
+    )
     max_slices: int = Field(1_000, ge=1, description="the run fails when there are more slices than this")
     methods: tuple[Method, ...] = (Method(shapley=ShapleyConfig()),)
     max_failed_fraction: float = Field(

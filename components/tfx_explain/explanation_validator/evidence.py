@@ -27,6 +27,7 @@ def evidence_in(
     specs: Sequence[SlicingSpec],
     rules: Iterable[RuleDescription] = (),
     method: str | None = None,
+    places: PartPlaces | None = None,
 ) -> Iterator[Evidence]:
     """The evidence of each slice that is asked for, and output.
 
@@ -39,13 +40,14 @@ def evidence_in(
       specs: the slices.
       rules: those that will judge the evidence; what none of them needs is left out.
       method: whose attributions; None = the first method that attributes. Where none does, importance is unknown.
+      places: inside features, that several methods' evidence may share; None = of this one alone.
 
     Raises:
       ConfigError: the slices were not explained.
     """
     method = method or next(iter(explanation.methods), "")
     details = Details(explanation, rules, method)
-    figures, places = _Tables.of(explanation, method), PartPlaces(explanation, specs, method)
+    figures, places = _Tables.of(explanation, method), places or PartPlaces(explanation, specs)
     wanted = wanted_slices(explanation, specs)
     overall = {output: figures.evidence(OVERALL, output, 0) for output in explanation.outputs}
     # The whole data comes first, wherever the policy asks for it.
@@ -53,7 +55,7 @@ def evidence_in(
         for output in explanation.outputs if slice_key in wanted else ():
             evidence = figures.evidence(slice_key, output, n_examples)
             detailed = details.added_to(evidence, figures.importance.get((slice_key, output)), overall[output])
-            yield dataclasses.replace(detailed, parts=places.of(slice_key, output))
+            yield dataclasses.replace(detailed, parts=places.of(method, slice_key, output))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

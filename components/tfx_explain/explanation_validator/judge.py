@@ -10,6 +10,7 @@ from tfx_explain.config.rules import AttributionRule
 from tfx_explain.explanation_validator.baseline import NO_BASELINE
 from tfx_explain.explanation_validator.drift import drift_judgements, method_of
 from tfx_explain.explanation_validator.evidence import evidence_in, wanted_slices
+from tfx_explain.explanation_validator.parts import PartPlaces
 from tfx_explain.judgement import (
     RULES,
     Finding,
@@ -20,7 +21,9 @@ from tfx_explain.judgement import (
     judgement_of,
     promise,
 )
+from tfx_explain.judgement.details import PartPlace
 from tfx_explain.judgement.rule import Settings
+from tfx_explain.judgement.rules.parts import MAX_PART_SHARE, place_of
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.report import render_verdict
 from tfx_explain.slicing import OVERALL
@@ -133,6 +136,7 @@ def judge(
 def _standing_judgements(explanation: ExplanationReader, config: ValidationConfig) -> list[Judgement]:
     """Every rule that needs no baseline, for each method's evidence that rules are about."""
     by_method: dict[str, list[tuple[RuleDescription, Settings, str | None]]] = {}
+    asked: list[tuple[str, PartPlace]] = []
     for rule in config.rules:
         described, named = RULES[rule.name], None
         if described.needs_baseline:
@@ -140,11 +144,15 @@ def _standing_judgements(explanation: ExplanationReader, config: ValidationConfi
         settings = rule.settings.model_dump()
         if isinstance(rule.settings, AttributionRule):
             named = settings.pop("method")
-        by_method.setdefault(method_of(explanation, described, rule.settings), []).append((described, settings, named))
+        method = method_of(explanation, described, rule.settings)
+        by_method.setdefault(method, []).append((described, settings, named))
+        if described is MAX_PART_SHARE:
+            asked.append((method, place_of(settings["feature"], settings["words"], settings["area"])))
+    places = PartPlaces(explanation, config.slicing_specs, asked)
     return [
         judgement_of(rule, settings, evidence, config.min_slice_examples, named_method=named)
         for method, rules in by_method.items()
-        for evidence in evidence_in(explanation, config.slicing_specs, [rule for rule, *_ in rules], method)
+        for evidence in evidence_in(explanation, config.slicing_specs, [rule for rule, *_ in rules], method, places)
         for rule, settings, named in rules
         if not rule.is_between_slices or evidence.slice_key != OVERALL
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from tfx_explain.attribution_records import RecordLayout
 from tfx_explain.config import SlicingSpec
 from tfx_explain.errors import ConfigError
 from tfx_explain.judgement.details import PartPlace, PartShare
+from tfx_explain.part_records import PartsOf
 from tfx_explain.part_shares import part_sizes
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.rows import example_weights
@@ -18,53 +19,71 @@ from tfx_explain.slicing import slice_examples, slice_name
 from tfx_explain.summary.moments import WeightedMoments
 from tfx_explain.summary.ratio import Array
 
+Shares = dict[tuple[str, str], PartShare]
+"""(slice, output) -> what lies in one place."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PartPlaces:
-    """Places inside features of one explanation, each looked up once.
+    """Places inside features of one explanation; its records are read once for all that are known beforehand.
 
     Attributes:
       reader: the explanation.
       specs: the slices that will be asked for.
-      method: whose parts are meant.
+      asked: (method, place) that rules will ask for; others are looked up when they do.
     """
 
     reader: ExplanationReader
     specs: Sequence[SlicingSpec]
-    method: str
-    _known: dict[PartPlace, Mapping[tuple[str, str], PartShare]] = dataclasses.field(default_factory=dict)
+    asked: Sequence[tuple[str, PartPlace]] = ()
+    _known: dict[tuple[str, PartPlace], Shares] = dataclasses.field(default_factory=dict)
 
-    def of(self, slice_key: str, output: str) -> Callable[[PartPlace], PartShare | None]:
-        """What lies in a place, in one (slice, output); None where no row has parts."""
+    def of(self, method: str, slice_key: str, output: str) -> Callable[[PartPlace], PartShare | None]:
+        """What a method finds in a place, in one (slice, output); None where no row has parts."""
 
         def share(place: PartPlace) -> PartShare | None:
-            if place not in self._known:
-                self._known[place] = self._shares(place)
-            return self._known[place].get((slice_key, output))
+            if (method, place) not in self._known:
+                self._known.update(self._shares(dict.fromkeys([(method, place), *self.asked])))
+            return self._known[method, place].get((slice_key, output))
 
         return share
 
-    def _shares(self, place: PartPlace) -> dict[tuple[str, str], PartShare]:
+    def _shares(self, wanted: Iterable[tuple[str, PartPlace]]) -> dict[tuple[str, PartPlace], Shares]:
+        """What lies in some places, from all records."""
+        kinds = {(method, place): self._parts(method, place) for method, place in wanted}
         layout, outputs = RecordLayout.of(self.reader.manifest), self.reader.outputs
-        parts = layout.parts.get(self.method, {})
+        weight_key = self.reader.manifest["config"]["example_weight_key"]
+        sums: dict[tuple[str, PartPlace], dict[tuple[str, str], _Sums]] = {key: {} for key in kinds}
+        for batch in self.reader.attribution_batches():
+            weights = np.ones(batch.num_rows) if weight_key is None else example_weights(batch, weight_key)
+            slices = slice_examples(batch, [SlicingSpec(), *self.specs])
+            for (method, place), of in kinds.items():
+                sizes = part_sizes(batch, layout.prefix(method), of, len(outputs), place)
+                of_place = sums[method, place]
+                for slice_key, rows in slices.items():
+                    for index, output in enumerate(outputs):
+                        pairs = np.stack([sizes.inside[rows, index], sizes.total[rows, index]], axis=1)
+                        of_place.setdefault((slice_name(slice_key), output), _Sums()).add(pairs, weights[rows])
+        return {
+            key: {cell: found.share() for cell, found in of_place.items() if found.n_examples}
+            for key, of_place in sums.items()
+        }
+
+    def _parts(self, method: str, place: PartPlace) -> PartsOf:
+        """What the parts of the place's feature are.
+
+        Raises:
+          ConfigError: the method does not look into the feature, or it has no such places.
+        """
+        parts = RecordLayout.of(self.reader.manifest).parts.get(method, {})
         if place.feature not in parts:
             there = ", ".join(f"`{name}`" for name in parts) or "no feature"
             raise ConfigError(
-                f"rule `max_part_share` asks for the parts of `{place.feature}`, but `{self.method}` of "
+                f"rule `max_part_share` asks for the parts of `{place.feature}`, but `{method}` of "
                 f"{self.reader.uri} looks into {there}; name another `method`, or let it look there."
             )
-        of = parts[place.feature]
-        place.check(of.kind)
-        weight_key = self.reader.manifest["config"]["example_weight_key"]
-        sums: dict[tuple[str, str], _Sums] = {}
-        for batch in self.reader.attribution_batches():
-            sizes = part_sizes(batch, layout.prefix(self.method), of, len(outputs), place)
-            weights = np.ones(batch.num_rows) if weight_key is None else example_weights(batch, weight_key)
-            for slice_key, rows in slice_examples(batch, [SlicingSpec(), *self.specs]).items():
-                for index, output in enumerate(outputs):
-                    pairs = np.stack([sizes.inside[rows, index], sizes.total[rows, index]], axis=1)
-                    sums.setdefault((slice_name(slice_key), output), _Sums()).add(pairs, weights[rows])
-        return {key: found.share() for key, found in sums.items() if found.n_examples}
+        place.check(parts[place.feature].kind)
+        return parts[place.feature]
 
 
 @dataclasses.dataclass

@@ -12,6 +12,7 @@ from tfx_explain.methods.interaction_strength.strengths import METHOD as INTERAC
 from tfx_explain.methods.losses.method import Losses
 from tfx_explain.methods.losses.plan import SAGE, wants_losses
 from tfx_explain.methods.method import Method, SecondPass
+from tfx_explain.methods.part_tables.method import PartTables
 from tfx_explain.methods.path_gradients.expected_gradients import ExpectedGradients
 from tfx_explain.methods.path_gradients.integrated_gradients import IntegratedGradients
 from tfx_explain.methods.profiles.method import Profiles
@@ -54,10 +55,21 @@ def _faithfulness(context: JobContext) -> AnyMethod | None:
     settings = context.config.method(FAITHFULNESS_METHOD)
     if settings is None:
         return None
-    others = (make(context) for make in METHODS if make is not _faithfulness)
-    attributing = [method for method in others if method is not None and method.attributes]
+    attributing = _attributing(context)
     named = [method.key for method in attributing] if settings.methods is None else settings.methods
     return Faithfulness(context, tuple(method for method in attributing if method.key in named))
+
+
+def _part_tables(context: JobContext) -> AnyMethod | None:
+    inside = tuple(method for method in _attributing(context) if method.parts)
+    return PartTables(context, inside) if inside else None
+
+
+def _attributing(context: JobContext) -> list[AnyMethod]:
+    """Those that attribute, of a job."""
+    of_others = (_faithfulness, _part_tables)
+    made = (make(context) for make in METHODS if make not in of_others)
+    return [method for method in made if method is not None and method.attributes]
 
 
 def _interaction_strength(context: JobContext) -> SecondPass | None:
@@ -72,6 +84,7 @@ METHODS: list[Callable[[JobContext], AnyMethod | None]] = [
     _profiles,
     _losses,
     _faithfulness,
+    _part_tables,
 ]
 """Each gives the method where the job asks for it. Later ones may use what earlier ones lend."""
 

@@ -14,7 +14,7 @@ What needs scikit-image or Pillow imports it when it is called: both come with t
 from tfx_explain.regions.images import decode_image, decode_labels, encode_labels
 from tfx_explain.regions.one_colour import Colour, picture_of_one_colour
 from tfx_explain.regions.optional import need_images
-from tfx_explain.regions.overlays import overlay
+from tfx_explain.regions.overlays import heat, overlay
 from tfx_explain.regions.segments import Segments, find_segments, own_segments
 from tfx_explain.regions.sizes import nearest
 from tfx_explain.regions.thumbnails import thumbnail
@@ -28,6 +28,7 @@ __all__ = [
     "decode_labels",
     "encode_labels",
     "find_segments",
+    "heat",
     "nearest",
     "need_images",
     "overlay",

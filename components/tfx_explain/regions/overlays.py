@@ -99,3 +99,25 @@ def _grey(picture: npt.ArrayLike) -> Image.Image:
         raise InputError("An image has values that are not finite: it cannot be drawn.")
     scaled = (grey - low) / (high - low) if high > low else np.full_like(grey, 0.5)
     return image.fromarray(np.rint(255 * scaled).astype(np.uint8))
+
+
+def heat(values: npt.ArrayLike, *, signed: bool = True, side: int = 192) -> bytes:
+    """A PNG of a map alone, in the colours of `overlay`, whose longer side has `side` pixels or a few less.
+
+    Args:
+      values: (h, w) finite numbers.
+      signed: whether the map is about 0.
+      side: pixels.
+
+    Raises:
+      ConfigError: Pillow is not installed.
+      InputError: no such array.
+    """
+    found = np.asarray(values, np.float64)
+    if found.ndim != 2 or not found.size or not np.isfinite(found).all():
+        raise InputError(f"A map is an array (height, width) of finite numbers, not {found.shape}.")
+    times = max(side // max(found.shape), 1)
+    colours = np.rint(colours_of(found, signed=signed)).astype(np.uint8)
+    written = io.BytesIO()
+    optional("PIL.Image").fromarray(np.repeat(np.repeat(colours, times, axis=0), times, axis=1)).save(written, "PNG")
+    return written.getvalue()

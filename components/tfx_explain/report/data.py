@@ -43,6 +43,7 @@ class ReportData:
       other_baseline_importance: the same of `baseline_importance.parquet`.
       baseline_profiles: as in `baseline_profiles.parquet`, if there are any.
       inside: what methods found inside features of single rows.
+      parts: name of a table -> what they found there over all rows, if they looked.
       faithfulness, faithfulness_curves: as in their files, if they were asked for.
       findings: of a validation, if there was one.
       blessed: its verdict.
@@ -63,6 +64,7 @@ class ReportData:
     other_baseline_importance: pd.DataFrame | None = None
     baseline_profiles: pd.DataFrame | None = None
     inside: Sequence[InsideSection] = ()
+    parts: Mapping[str, pd.DataFrame] = dataclasses.field(default_factory=dict)
     faithfulness: pd.DataFrame | None = None
     faithfulness_curves: pd.DataFrame | None = None
 
@@ -99,11 +101,14 @@ class ReportData:
             rows, names = records.read_rows(uri), list(manifest["outputs"])
             examples = attribution_frames(rows, layout, names)
             inside = make_inside(rows, layout, names, channels_of(manifest))
-        frames = {
-            table.name: records.read_table(uri)
-            for table in _OPTIONAL_TABLES
-            if storage.exists(uri := storage.join(explanation_dir, table.file))
-        }
+        frames, parts = (
+            {
+                table.name: records.read_table(uri)
+                for table in described
+                if storage.exists(uri := storage.join(explanation_dir, table.file))
+            }
+            for described in (_OPTIONAL_TABLES, tables.PART_TABLES)
+        )
         main = next(iter(tables.attributing_methods(manifest)), tables.SHAPLEY)
         for name in ("importance", "baseline_importance"):
             if "method" in frames.get(name, ()):
@@ -115,7 +120,7 @@ class ReportData:
         frames.setdefault("importance", pd.DataFrame(columns=list(_REQUIRED)))
         if "baseline_importance" in frames and frames["baseline_importance"].empty:
             del frames["baseline_importance"]
-        return cls(manifest=manifest, examples=examples, inside=inside, **frames)
+        return cls(manifest=manifest, examples=examples, inside=inside, parts=parts, **frames)
 
     @property
     def outputs(self) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -111,17 +112,38 @@ def make_inside(
       channels: series -> how many channels it has; others have one.
     """
     made = []
+    for shown in shown_insides(examples, layout):
+        n_channels = (channels or {}).get(shown.feature, 1)
+        inner = _Inner(layout.prefix(shown.method), shown.feature, shown.of, outputs, n_channels)
+        rows = [inner.row(examples.slice(row, 1), place, moved) for row, place, moved in shown.rows]
+        made.append(InsideSection(shown.feature, shown.method, shown.of.kind, tuple(rows)))
+    return made
+
+
+class ShownInside(NamedTuple):
+    """Which rows are shown of a feature that a method looked inside.
+
+    Attributes:
+      method, feature: which.
+      of: what its parts are.
+      rows: (row, its output of the largest prediction, what the feature adds to that).
+    """
+
+    method: str
+    feature: str
+    of: PartsOf
+    rows: tuple[tuple[int, int, float], ...]
+
+
+def shown_insides(examples: pa.RecordBatch, layout: RecordLayout) -> Iterator[ShownInside]:
+    """The rows that are shown, by method and feature."""
     for method, features in layout.parts.items():
         values = attribution_values(examples, layout, method) if examples.num_rows else {}
-        for feature, of in features.items():
-            if not values:
-                continue
+        for feature, of in features.items() if values else ():
             largest = values[PREDICTION].argmax(axis=1)
             moved = values[ATTRIBUTION_PREFIX + feature][np.arange(examples.num_rows), largest]
-            inner = _Inner(layout.prefix(method), feature, of, outputs, (channels or {}).get(feature, 1))
-            rows = [inner.row(examples.slice(row, 1), int(largest[row]), moved[row]) for row in _chosen(moved)]
-            made.append(InsideSection(feature, method, of.kind, tuple(rows)))
-    return made
+            rows = tuple((row, int(largest[row]), float(moved[row])) for row in _chosen(moved))
+            yield ShownInside(method, feature, of, rows)
 
 
 def _chosen(moved: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> list[int]:

@@ -22,7 +22,9 @@ from tfx_explain.report import story, strips, text
 from tfx_explain.report.comparison import METHOD_NAMES, compare_methods
 from tfx_explain.report.data import ReportData
 from tfx_explain.report.faithfulness import make_faithfulness
+from tfx_explain.report.heat import class_table
 from tfx_explain.report.interactions import InteractionTable, interaction_tables
+from tfx_explain.report.overview import Overview, make_overviews
 from tfx_explain.report.profiles import HEIGHT as PROFILE_HEIGHT
 from tfx_explain.report.profiles import WIDTH as PROFILE_WIDTH
 from tfx_explain.report.profiles import ProfileSection, make_profiles
@@ -113,6 +115,8 @@ def render_report(data: ReportData) -> str:
             more_panels=panels[MAX_PANELS:],
             method_names=METHOD_NAMES,
             faithfulness=make_faithfulness(data.faithfulness, data.faithfulness_curves, data.outputs)[:MAX_PANELS],
+            classes=class_table(data.importance, data.outputs),
+            overviews=_overviews(data),
             comparison=compare_methods(data, _unit(manifest)),
             slice_tables=slice_tables(data)[:MAX_PANELS],
             totals=story.row_totals(manifest),
@@ -252,6 +256,11 @@ def _panels(data: ReportData) -> list[_Panel]:
             )
         )
     return panels
+
+
+def _overviews(data: ReportData) -> list[Overview]:
+    """What is inside features, of as many outputs as there are panels."""
+    return make_overviews(data.parts, data.outputs[:MAX_PANELS])
 
 
 def _part(frame: pd.DataFrame, slice_key: str, output: str) -> pd.DataFrame:

@@ -40,6 +40,7 @@ from tfx_explain.tables.files import (
     CLAIM,
     DEAD_LETTERS,
     FINDINGS,
+    IMAGES,
     MANIFEST,
     OTHER_FILES,
     REPORT,
@@ -59,6 +60,7 @@ from tfx_explain.tables.manifest import (
     ATTRIBUTION_METHODS,
     attributing_methods,
 )
+from tfx_explain.tables.parts import IMAGE_MAPS, REGIONS, ROW_IMAGES, SERIES, WORDS
 from tfx_explain.tables.profiles import (
     BASELINE_PROFILES,
     PROFILES,
@@ -72,16 +74,20 @@ from tfx_explain.tables.schema import (
 )
 from tfx_explain.tables.totals import cut_off_of, shares_of_total
 
+PART_TABLES = (WORDS, SERIES, REGIONS, IMAGE_MAPS)
+"""Those of what is inside features."""
+
 TABLES = (
     *(IMPORTANCE, IMPORTANCE_COVARIANCE, BASELINE_IMPORTANCE, BASELINE_IMPORTANCE_COVARIANCE, INTERACTIONS),
-    *(SLICE_DIFFERENCES, PROFILES, BASELINE_PROFILES, FAITHFULNESS, FAITHFULNESS_CURVES, BACKGROUND, REPORT_EXAMPLES),
+    *(SLICE_DIFFERENCES, PROFILES, BASELINE_PROFILES, *PART_TABLES, ROW_IMAGES),
+    *(FAITHFULNESS, FAITHFULNESS_CURVES, BACKGROUND, REPORT_EXAMPLES),
 )
 """The Parquet files of an explanation."""
 
 
 WRITTEN = (
     *(MANIFEST, *(table.file for table in TABLES), ATTRIBUTION_STATS.split("/")[0], REPORT),
-    *(DEAD_LETTERS, RUN, CLAIM),
+    *(IMAGES, DEAD_LETTERS, RUN, CLAIM),
 )
 """The names of all that a run writes into the directory of an explanation, attributions aside."""
 
@@ -109,6 +115,8 @@ __all__ = [
     "FAITHFULNESS_CURVES",
     "FAITHFULNESS_METHOD",
     "FINDINGS",
+    "IMAGES",
+    "IMAGE_MAPS",
     "IMPORTANCE",
     "IMPORTANCE_COVARIANCE",
     "INTEGRATED_GRADIENTS",
@@ -118,19 +126,24 @@ __all__ = [
     "MEAN_ABS_ATTRIBUTION",
     "OTHER_FILES",
     "PARTS_SUFFIX",
+    "PART_TABLES",
     "PLAYER",
     "PREDICTION",
     "PROFILES",
     "PROFILE_METHODS",
+    "REGIONS",
     "REPORT",
     "REPORT_EXAMPLES",
     "REST",
+    "ROW_IMAGES",
     "RUN",
+    "SERIES",
     "SHAPLEY",
     "SLICE_DIFFERENCES",
     "STD_ERROR_PREFIX",
     "TABLES",
     "WHERE_PREFIX",
+    "WORDS",
     "WRITTEN",
     "XRAI",
     "Column",

@@ -9,6 +9,7 @@ ATTRIBUTION_STATS = "attribution_stats/FeatureStats.pb"
 REPORT = "report.html"
 DEAD_LETTERS = "dead_letters"
 ATTRIBUTIONS = "attributions"
+IMAGES = "images"
 FINDINGS = "findings.json"
 RUN = "run.json"  # what the workers found out, for the manifest; gone when the run ends
 CLAIM = ".explanation_in_progress"  # of a directory that a run writes into; gone when the run ends
@@ -48,6 +49,13 @@ OTHER_FILES = (
         "model refused or had no finite output for their features and values encoded anew, without features that have "
         "no value.",
         "if a row could not be explained",
+    ),
+    OtherFile(
+        f"{IMAGES}/",
+        "Of the rows that the report shows: the picture with its attributions laid over it (`.png`, at the picture's "
+        "own size, or 4,096 pixels along a side that is longer) and the label map of its regions (`.labels.png`, 16 "
+        "bits of grey, at the size that the model gets). At most 48 files, and 64 MiB; `images.parquet` lists them.",
+        "if a method finds regions of an image",
     ),
     OtherFile(REPORT, "A page for a person to read: self-contained, opens offline, made from the other files."),
 )

@@ -138,6 +138,19 @@ class Table:
         kept = [column for column in self.columns if baseline or not column.of_baseline]
         return tuple(name for column in kept for name in column.names(players, methods))
 
+    def joined(self, frames: Sequence[pd.DataFrame], *, baseline: bool = False) -> pd.DataFrame:
+        """Rows one after the other, columns in their order, with their types even where there is no row.
+
+        Args:
+          frames: of any columns; those that are described and missing are empty.
+          baseline: whether there was a baseline model.
+        """
+        kept = [column for column in self.columns if baseline or not column.of_baseline]
+        made = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+        types = {Kind.TEXT: "object", Kind.NUMBER: "float64", Kind.WHOLE: "int64", Kind.FLAG: "bool"}
+        named = made.reindex(columns=[column.name for column in kept])
+        return named.astype({column.name: types[column.kind] for column in kept})
+
     def fault(self, table: pd.DataFrame) -> str:
         """What is wrong with the columns of a table that was read, in words; empty where nothing is.
 
@@ -148,7 +161,7 @@ class Table:
     def _faults(self, table: pd.DataFrame) -> Iterator[str]:
         for column in self.columns:
             if column.name not in table:
-                if not column.since and column.is_filled_in(table):
+                if not (column.since or column.of_baseline) and column.is_filled_in(table):
                     yield f"it has no column `{column.name}`"
                 continue
             values = table[column.name]

@@ -21,6 +21,7 @@ from tfx_explain.job.results import Collected, JobResults, write_tables
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.registry import methods_of, second_passes_of
 from tfx_explain.report import render_explanation
+from tfx_explain.report.row_images import write_row_images
 from tfx_explain.transforms.attribution_stats import WriteAttributionStats
 from tfx_explain.transforms.explain import CheckExamples, ExplainExamples
 from tfx_explain.transforms.plan import PlanJob, SettlePlan, background_name
@@ -61,6 +62,7 @@ def run_explanation(request: ExplainRequest, make_pipeline: Callable[[], beam.Pi
         if not results.failures:
             storage.remove(storage.join(request.explanation_dir, tables.DEAD_LETTERS))
         manifest = describe_run(request, results, time.monotonic() - started)
+        write_row_images(request.explanation_dir, manifest)
         report = render_explanation(request.explanation_dir, manifest)
         storage.write_bytes(storage.join(request.explanation_dir, tables.REPORT), report.encode())
         manifest = integrity.with_digests(manifest, request.explanation_dir, request.attributions_dir)

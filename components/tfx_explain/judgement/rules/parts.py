@@ -46,7 +46,7 @@ def _max_part_share(
     Raises:
       ConfigError: the method does not look into the feature, or it has no such place.
     """
-    place = PartPlace(feature, None if words is None else tuple(words), None if area is None else _corners(area))
+    place = place_of(feature, words, area)
     found = None if evidence.parts is None else evidence.parts(place)
     if found is None or not found.n_effective > 1 or not found.means[1] > 0:
         return Decision.undecided(f"No part of {feature} is known to add anything: explain more examples.", [feature])
@@ -59,6 +59,11 @@ def _max_part_share(
     compared = Compared(start, low, high, f"{percent(value)} allowed", "find out why the model looks there")
     message = compared.sentence(outcome, "at most", found.n_examples, confidence)
     return Decision(outcome, bounds.named(feature), message)
+
+
+def place_of(feature: str, words: Sequence[str] | None = None, area: Sequence[float] | None = None) -> PartPlace:
+    """The place that a rule's settings name."""
+    return PartPlace(feature, None if words is None else tuple(words), None if area is None else _corners(area))
 
 
 class _Intervals:
