@@ -1,6 +1,8 @@
 """Models and examples that several tests read; made once."""
 
 import logging
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +17,17 @@ settings.load_profile("tfx-explain")
 def _log_level() -> None:
     """The command line silences the log of its process, which here is that of later tests as well."""
     logging.getLogger().setLevel(logging.WARNING)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _beam_memory() -> Iterator[None]:
+    """Where a test has imported Beam, it remembers what it asks; the tests of the numerics start without it."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "apache_beam" in sys.modules:
+            import beam_memory
+
+            beam_memory.remember(patch)
+        yield
 
 
 @pytest.fixture(scope="session")
