@@ -1,5 +1,6 @@
 """Rules about shares, ranks and completeness: edge cases, and sentences that a person can act on."""
 
+import dataclasses
 import json
 import math
 
@@ -153,6 +154,10 @@ def test_the_completeness_gap_is_compared_exactly(gap, value, outcome):
 
 def test_no_example_means_no_gap_is_known():
     assert max_completeness_gap(_evidence(np.zeros((0, 1))), value=1.0).outcome == "insufficient_evidence"
+    unknown = dataclasses.replace(_evidence(_normal([1.0])), max_relative_completeness_gap=math.nan)
+    no_shares = max_completeness_gap(unknown, value=1.0)
+    assert no_shares.outcome == "insufficient_evidence"
+    assert "no shares of the output" in no_shares.message
 
 
 @pytest.mark.parametrize("name", ["max_share", "min_share", "top_k_includes"])

@@ -6,25 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import tensorflow as tf
 
 import pictures
+from image_rows import PLAYERS, rows_of
 from tfx_explain.models import Model
 from tfx_explain.models.loading import load_model
 
-PLAYERS = (("age",), ("image",))
 STEPS = (np.arange(32) + 0.5) / 32
-
-
-def rows_of(n: int, seed: int) -> pa.RecordBatch:
-    rows = pictures.make_rows(n, seed)
-    columns = {
-        "image": pa.array([[row["image"]] for row in rows], pa.large_list(pa.large_binary())),
-        "age": pa.array([[row["age"]] for row in rows], pa.large_list(pa.float32())),
-    }
-    return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
 
 
 @pytest.fixture(scope="module")

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
+from typing_extensions import Self
 
 from tfx_explain.config.base import Part
 
 Steps = Annotated[int, Field(ge=16, le=4_096, multiple_of=16)]
+Gradients = Literal["integrated_gradients", "guided_ig", "blur_ig", "smooth_grad"]
+
+_ALONG_PATHS = ("num_steps", "max_completeness_gap", "max_steps")
+_USED = {
+    "integrated_gradients": ("references", *_ALONG_PATHS),
+    "guided_ig": ("references", *_ALONG_PATHS, "fraction", "max_distance"),
+    "blur_ig": (*_ALONG_PATHS, "max_sigma"),
+    "smooth_grad": ("references", "num_samples", "noise"),
+}
+_ALWAYS = ("feature", "gradients", "masks")
 
 
 class XraiConfig(Part):
-    """Regions of an image, ranked by gradients on the paths to it from images of one colour."""
+    """Regions of an image, ranked by what gradients say of its pixels."""
 
     feature: str = Field(min_length=1, description="the image: encoded files, or floats of a fixed shape")
+    gradients: Gradients = Field(
+        "integrated_gradients",
+        description="what pixels are said to add: gradients on the straight paths from images of one colour, on paths "
+        "that take pixels of small gradients first (`guided_ig`), or on the way through blurred images (`blur_ig`); or "
+        "how much the output depends on each, which is no share of it (`smooth_grad`)",
+    )
     references: tuple[Literal["black", "white"], ...] = Field(
-        ("black", "white"), description="images that paths start from; attributions are the means over them"
+        ("black", "white"),
+        description="images that paths start from; attributions are the means over them. Of `smooth_grad`, what "
+        "`faithfulness` puts in the place of regions",
     )
     num_steps: Literal["auto"] | Steps = Field(
         "auto", description="gradients of a path, a multiple of 16; auto = as many as `max_completeness_gap` takes"
@@ -31,6 +50,27 @@ class XraiConfig(Part):
         description="instead of regions found by colours, the feature with each row's own: a PNG of labels, or whole "
         "numbers, of the size of the image",
     )
+    fraction: float = Field(
+        0.25, gt=0, le=1, description="of `guided_ig`: part of the pixels that moves at a time, of the least gradients"
+    )
+    max_distance: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="of `guided_ig`: how far a pixel may be from the straight path, as a part of its way",
+    )
+    max_sigma: float = Field(
+        50.0, gt=0, le=10_000, description="of `blur_ig`: the strongest blur, in pixels of what the model gets"
+    )
+    num_samples: int = Field(
+        50, ge=4, le=4_096, multiple_of=2, description="of `smooth_grad`: noisy copies of the image, an even number"
+    )
+    noise: float = Field(
+        0.2,
+        gt=0,
+        le=1,
+        description="of `smooth_grad`: standard deviation of the noise, as a part of the range of the image's values",
+    )
 
     @field_validator("references")
     @classmethod
@@ -38,3 +78,35 @@ class XraiConfig(Part):
         if not references or len(set(references)) < len(references):
             raise ValueError("`references` lists `black`, `white` or both, each once")
         return references
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Self:
+        used = (*_ALWAYS, *_USED[self.gradients])
+        for name in type(self).model_fields:
+            if name in self.model_fields_set and name not in used and self._is_other(name):
+                kinds = [kind for kind, names in _USED.items() if name in names]
+                raise ValueError(
+                    f"`{name}` says nothing where `gradients` is `{self.gradients}`, only where it is "
+                    f"{' or '.join(kinds)}; leave it out"
+                )
+        return self
+
+    def _is_other(self, name: str) -> bool:
+        """Whether a setting is not its default, which what was written before may repeat."""
+        return bool(getattr(self, name) != type(self).model_fields[name].default)
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether what pixels are said to add is a share of the output."""
+        return self.gradients != "smooth_grad"
+
+    @property
+    def first_steps(self) -> int:
+        """Gradients of a path that `auto` begins with: a guided path of few steps is nearly straight."""
+        first = {"guided_ig": 128, "blur_ig": 32}.get(self.gradients, 16)
+        return min(first, self.max_steps) if self.num_steps == "auto" else self.num_steps
+
+    def describe(self) -> dict[str, Any]:
+        """The settings that say something, as the manifest has them."""
+        names = {*_ALWAYS, *_USED[self.gradients]}
+        return {**self.model_dump(mode="json", include=names), "adds_up": self.adds_up}

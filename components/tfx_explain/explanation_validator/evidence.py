@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -128,7 +129,12 @@ class _Tables:
 
 
 def _largest_gap(manifest: Manifest, method: str) -> float:
-    """The largest relative completeness gap of a method; of the main one in explanations of earlier versions."""
+    """The largest relative completeness gap of a method; of the main one in explanations of earlier versions.
+
+    NaN of a method whose attributions are no shares of the output.
+    """
+    if manifest["method"].get(method, {}).get("adds_up") is False:
+        return math.nan
     gaps = manifest.get("completeness_gaps", {})
     return float(gaps.get(method, manifest["completeness_gap"])["max_relative"])
 

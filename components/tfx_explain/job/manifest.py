@@ -32,6 +32,8 @@ def describe_run(request: ExplainRequest, run: JobResults, seconds: float) -> di
     """
     config, model = request.config, request.models[0].acquire()
     counts = {split: run.counts[split] for split in request.example_patterns}
+    # What is no share of the output has none.
+    gaps = {name: gap for name, gap in run.gaps.items() if run.methods.get(name, {}).get("adds_up", True)}
     return {
         "format_version": records.FORMAT_VERSION,
         "tfx_explain_version": __version__,
@@ -63,8 +65,8 @@ def describe_run(request: ExplainRequest, run: JobResults, seconds: float) -> di
         "counts": counts,
         "slices": run.slices,
         "failures": run.failures,
-        "completeness_gap": next(iter(run.gaps.values()), {"max_abs": 0.0, "max_relative": 0.0}),
-        "completeness_gaps": run.gaps,
+        "completeness_gap": next(iter(gaps.values()), {"max_abs": 0.0, "max_relative": 0.0}),
+        "completeness_gaps": gaps,
         "seed": config.seed,
         "versions": {"python": platform.python_version(), **_versions()},
         "timings_seconds": {"total": round(seconds, 3)},

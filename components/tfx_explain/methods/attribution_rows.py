@@ -33,7 +33,8 @@ class AttributionRows:
       attributions: (n_examples, n_players, n_outputs).
       design_std_error: the same shape: error of the estimate for this background.
       background_std_error: the same shape: error of this background as a sample.
-      prediction, base_value, completeness_gap: (n_examples, n_outputs).
+      prediction, base_value, completeness_gap: (n_examples, n_outputs); the last two NaN where attributions are no
+        shares of the output.
       interactions: (n_examples, n_pairs, n_outputs); n_pairs is 0 where none were asked for.
       noise_ratio: (n_examples,) of the actual error, as near as can be, to `design_std_error`.
       design_dof, background_dof: (n_examples,) degrees of freedom of the errors.
@@ -80,7 +81,9 @@ class AttributionRows:
     def importance(self, index: int, rows: IntArray, weights: FloatArray) -> tuple[Any, ...]:
         """What `ImportanceAccumulator.add` takes of some rows for one output."""
         names = ("attributions", "design_std_error", "background_std_error", "completeness_gap", "prediction")
-        figures = tuple(getattr(self, name)[..., index][rows] for name in names)
+        figures = [getattr(self, name)[..., index][rows] for name in names]
+        # What is no share of the output has no gap.
+        figures[3] = np.nan_to_num(figures[3], nan=0.0)
         return (*figures, weights, Noise(self.noise(index, rows), self.design_ids[rows]))
 
 

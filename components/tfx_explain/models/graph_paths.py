@@ -35,6 +35,8 @@ _MAX_ROWS = 2**16
 # The same where paths are refined in rounds: late ones have few points, and fill larger calls up with copies. A small
 # network loses a tenth against 4,096; an LSTM, of which few rows are explained at a time, gains a third.
 _MAX_ROWS_OF_PIECES = 2**10
+# Of single points, of few of which each waits for the one before.
+_MAX_ROWS_OF_POINTS = 2**6
 # What the ops of a call make is to stay in the caches.
 _MAX_VALUES = 2**25
 # Outputs of a call: a backward pass each, after one forward pass.
@@ -64,9 +66,9 @@ class GraphPaths:
         self._threads = ThreadPoolExecutor(calls_at_once())
         self._compiles = can_compile_gradients(cut.graph)
         made = {compiled: PathCalls(cut.graph, self._moving, n_outputs, compiled) for compiled in (False, True)}
-        self._values, self._steps, self._along, self._expected = (
+        self._values, self._steps, self._along, self._at, self._expected = (
             traced_variants({compiled: getattr(run, name) for compiled, run in made.items()})
-            for name in ("values", "steps", "along", "expected")
+            for name in ("values", "steps", "along", "at", "expected")
         )
         self._inside = {
             player: traced_variants(
@@ -129,6 +131,15 @@ class GraphPaths:
         sums = np.concatenate(parts, axis=-1).reshape(n_paths, pieces.per_path, 2, -1, outputs.shape[1]).sum(axis=1)
         means = sums / (n_steps // 2)
         return means[:, :, : self.n_players], means[:, :, self.n_players :]
+
+    def gradients(self, points: Points, outputs: IntArray) -> FloatArray:
+        """Of single points, in calls of fewer rows: paths that choose their way ask for one point each at a time."""
+        pieces, width = Pieces.of(np.zeros((len(points), 1))), points.moving.shape[1]
+        parts = [
+            self._in_pieces(self._at, points, points, part, pieces, (width, part.shape[1]), _MAX_ROWS_OF_POINTS)
+            for part in _columns(outputs)
+        ]
+        return np.concatenate(parts, axis=-1)
 
     def pictures(self, points: Points, player: int) -> npt.NDArray[np.float32] | FloatArray:
         """A player's columns as pictures."""
@@ -197,6 +208,7 @@ class GraphPaths:
         outputs: IntArray,
         pieces: Pieces,
         shape: tuple[int, ...],
+        max_rows: int = _MAX_ROWS_OF_PIECES,
     ) -> FloatArray:
         """(n_pieces, *shape) what a function makes of each piece of the paths."""
         check_outputs(outputs, self._n_outputs)
@@ -205,7 +217,7 @@ class GraphPaths:
         if n_bytes is not None:
             n_bytes = n_bytes[pieces.paths]
         made = np.empty((len(pieces.paths), *shape))
-        n_rows = min(self.rows_per_call, _MAX_ROWS_OF_PIECES)
+        n_rows = min(self.rows_per_call, max_rows)
 
         def fill(call: Call) -> None:
             rows = pieces.paths[call.items]

@@ -100,6 +100,13 @@ class PathCalls:
             made.append(tf.concat([self._moving.by_player(moved), tf.gather(moved, columns, axis=2)], axis=2))
         return tf.stack(made, axis=-1)
 
+    def at(
+        self, starts: tf.Tensor, ends: tf.Tensor, fixed: Sequence[PortValue], outputs: tf.Tensor, alphas: tf.Tensor
+    ) -> tf.Tensor:
+        """(p, width, c) gradients at the ends; starts and alphas say nothing."""
+        made = [gradient[:, 0] for gradient in self._gradients(ends[:, None], fixed, outputs)]
+        return tf.cast(tf.stack(made, axis=-1), tf.float64)
+
     def expected(
         self,
         references: tf.Tensor,

@@ -142,6 +142,17 @@ class Paths(Protocol):
           ModelCallError: the model fails there.
         """
 
+    def gradients(self, points: Points, outputs: IntArray) -> FloatArray:
+        """(P, width, c) gradients of the outputs by what moves, at P points.
+
+        Args:
+          points: P of them, wherever they are; also columns that belong to no player may have been moved.
+          outputs: (P, c) which of the model's outputs.
+
+        Raises:
+          ModelCallError: the model fails there.
+        """
+
     def expected(
         self, references: Points, examples: Points, weights: FloatArray, alphas: FloatArray, outputs: IntArray
     ) -> ExpectedGradients:

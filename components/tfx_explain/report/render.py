@@ -22,6 +22,7 @@ from tfx_explain.report import story, strips, text
 from tfx_explain.report.comparison import METHOD_NAMES, compare_methods
 from tfx_explain.report.data import ReportData
 from tfx_explain.report.faithfulness import make_faithfulness
+from tfx_explain.report.gradients import at
 from tfx_explain.report.heat import class_table
 from tfx_explain.report.interactions import InteractionTable, interaction_tables
 from tfx_explain.report.overview import Overview, make_overviews
@@ -100,13 +101,13 @@ def render_report(data: ReportData) -> str:
         .get_template("report.html.j2")
         .render(
             data=data,
-            n_background=story.at(manifest, "background", "num_rows"),
-            gap=story.at(manifest, "completeness_gap", "max_abs"),
-            unused_features=story.at(manifest, "unused_features") or (),
-            counts=story.at(manifest, "counts") or {},
+            n_background=at(manifest, "background", "num_rows"),
+            gap=story.largest_gap(manifest),
+            unused_features=at(manifest, "unused_features") or (),
+            counts=at(manifest, "counts") or {},
             manifest_json=_json(integrity.without_digests(manifest)),
             headline=story.headline(first.ranking, first.output if len(data.outputs) > 1 else None),
-            n_players=len(first.ranking.bars if first.ranking else story.at(manifest, "players") or ()),
+            n_players=len(first.ranking.bars if first.ranking else at(manifest, "players") or ()),
             attributes=first.ranking is not None,
             base_value_is=story.base_value_is(manifest),
             differences=story.differences(manifest),
@@ -225,7 +226,7 @@ def _data(value: float, shown: str | None = None) -> Markup:
 
 def _panels(data: ReportData) -> list[_Panel]:
     """The whole data for every output; every (slice, output) where there are no figures of the whole."""
-    players: Mapping[str, Sequence[str]] = story.at(data.manifest, "players") or {}
+    players: Mapping[str, Sequence[str]] = at(data.manifest, "players") or {}
     keys = list(dict.fromkeys(zip(data.importance["slice"], data.importance["output"], strict=True)))
     keys = [key for key in keys if key[0] == OVERALL] or keys or [(OVERALL, output) for output in data.outputs]
     panels: list[_Panel] = []
@@ -273,7 +274,7 @@ def _heading(slice_key: str, output: str, data: ReportData, *, several_slices: b
 
 
 def _unit(manifest: Manifest) -> str:
-    space = story.at(manifest, "model", "output_space")
+    space = at(manifest, "model", "output_space")
     return {"logit": "log-odds", "probability": "probability"}.get(str(space), "units of the output")
 
 

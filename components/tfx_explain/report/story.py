@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from tfx_explain.printable import shortened
+from tfx_explain.report.gradients import PATH_METHODS, at, told
 from tfx_explain.report.ranking import Bar, Ranking
 from tfx_explain.report.text import count, number, percent
 from tfx_explain.tables import SHAPLEY, attributing_methods
@@ -34,35 +35,12 @@ _OF_SHAPLEY = (
     "Shapley values are interventional: absent players take their values from background rows, whatever the present "
     "ones are. Where players are correlated, the model is also asked about rows that could not occur."
 )
-_OF_PATHS = "gradients on the straight line from reference to row: what the model does off that line they do not see."
-_PATH_METHODS = {
-    "integrated_gradients": (
-        "Integrated gradients from reference rows",
-        f"Integrated gradients add up {_OF_PATHS}",
-    ),
-    "expected_gradients": (
-        "Expected gradients over background rows",
-        f"Expected gradients average, over background rows, {_OF_PATHS}",
-    ),
-    "xrai": (
-        "XRAI from images of one colour",
-        f"XRAI adds up, over the pixels of regions of the image, {_OF_PATHS}",
-    ),
-}
 _DIFFERENCE = (
     "Shapley values average over all ways to replace some of a row's values by those of reference rows; gradients "
     "follow the straight line between the two. Both add up to prediction \N{MINUS SIGN} base value, and they agree "
     "where effects are sums or products of features and the references are the same."
 )
 """Of products: each factor is linear along the line, so that both share a product out alike."""
-
-
-def at(manifest: Manifest, *path: str) -> Any:
-    """The entry at a path of keys; None where any of them is missing."""
-    entry: Any = manifest
-    for key in path:
-        entry = entry.get(key) if isinstance(entry, Mapping) else None
-    return entry
 
 
 def headline(ranking: Ranking | None, output: str | None) -> list[Markup]:
@@ -162,12 +140,12 @@ def _method(manifest: Manifest) -> str:
 
 def _path_methods(manifest: Manifest) -> list[str]:
     """Methods of gradients, each in a few words."""
-    return [text for name, (text, _) in _PATH_METHODS.items() if at(manifest, "method", name)]
+    return [told(manifest, name)[0] for name in PATH_METHODS if at(manifest, "method", name)]
 
 
 def differences(manifest: Manifest) -> str:
     """How methods that attribute differ where there are several, in a sentence; else empty."""
-    methods = [name for name in attributing_methods(manifest) if name == SHAPLEY or name in _PATH_METHODS]
+    methods = [name for name in attributing_methods(manifest) if name == SHAPLEY or name in PATH_METHODS]
     return _DIFFERENCE if len(methods) > 1 else ""
 
 
@@ -178,13 +156,23 @@ def main_method(manifest: Manifest) -> str:
 
 def base_value_is(manifest: Manifest) -> str:
     """What the base value of the main method is, in words."""
+    if at(manifest, "method", main_method(manifest), "gradients") == "blur_ig":
+        return "the output at the row with its image blurred"
     references = at(manifest, "method", main_method(manifest), "references")
     return "the mean over the background" if references is None else "the output at the method's reference rows"
 
 
+def largest_gap(manifest: Manifest) -> float | None:
+    """Of the main method; None where its attributions are no shares of the output."""
+    if at(manifest, "method", main_method(manifest), "adds_up") is False:
+        return None
+    gap = at(manifest, "completeness_gap", "max_abs")
+    return None if gap is None else float(gap)
+
+
 def caveats(manifest: Manifest) -> list[str]:
     """What the attributions of each method do not say."""
-    said = {SHAPLEY: _OF_SHAPLEY, **{name: caveat for name, (_, caveat) in _PATH_METHODS.items()}}
+    said = {SHAPLEY: _OF_SHAPLEY, **{name: told(manifest, name)[1] for name in PATH_METHODS}}
     return [said[name] for name in attributing_methods(manifest) if name in said]
 
 
@@ -214,6 +202,9 @@ def _background(manifest: Manifest) -> str:
 
 
 def _base_values(manifest: Manifest) -> str:
+    of_main = at(manifest, "method", main_method(manifest), "gradients")
+    if of_main in ("blur_ig", "smooth_grad"):
+        return "each row's own: the output with the image blurred" if of_main == "blur_ig" else ""
     values, outputs = at(manifest, "base_values"), at(manifest, "outputs") or ()
     own = at(manifest, "method", main_method(manifest), "base_values")
     if own is not None and isinstance(values, Mapping) and len(own) == len(values):
@@ -229,7 +220,7 @@ def _base_values(manifest: Manifest) -> str:
 
 
 def _completeness(manifest: Manifest) -> str:
-    gap = at(manifest, "completeness_gap", "max_abs")
+    gap = largest_gap(manifest)
     if gap is None:
         return ""
     relative = at(manifest, "completeness_gap", "max_relative")

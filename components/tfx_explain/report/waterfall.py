@@ -63,6 +63,9 @@ def make_waterfalls(
     rows = examples.reset_index(drop=True)
     if not known or rows.empty or not {"prediction", "base_value"} <= set(rows.columns):
         return []
+    if not np.isfinite(rows["base_value"].to_numpy(dtype=np.float64)).all():
+        # What is no share of the output leads from nowhere to it.
+        return []
     phi = rows[[ATTRIBUTION_PREFIX + player for player in known]].to_numpy(dtype=np.float64)
     prediction = rows["prediction"].to_numpy(dtype=np.float64)
     chosen = {

@@ -72,7 +72,8 @@ ENTRIES = (
         _OBJECT,
         "Name of each method -> its settings as resolved, what it left out and why, and what it cost; of methods that "
         "need labels also their mean losses (`mean_losses`, `baseline_model`): values of `sage` sum to "
-        "`loss_of_mean` - `loss`. Keys differ by method.",
+        "`loss_of_mean` - `loss`. `adds_up` is false of `xrai` with `smooth_grad`, whose figures are no shares of the "
+        "output. Keys differ by method.",
         of=_OBJECT,
     ),
     Entry(
@@ -180,7 +181,7 @@ ENTRIES = (
         "`_without_usable_label`, `_examples_on_whole_background`.",
         when="for `profile` (both methods that make curves), `permutation_importance` and `sage`; "
         "`_model_rows` also for methods that follow gradients, and for `faithfulness`, where `_randomised_model_rows` "
-        "are those of models with random weights",
+        "are those of models with random weights, and `_other_outputs_model_rows` those of other outputs",
     ),
     Entry(
         "counts.<split>.<method>_gradient_rows",
@@ -248,14 +249,14 @@ ENTRIES = (
     Entry(
         "completeness_gap.max_abs",
         _NUMBER,
-        "Largest |sum of attributions - (prediction - base value)| of any row, by the first method that attributes; 0 "
-        "where none does.",
+        "Largest |sum of attributions - (prediction - base value)| of any row, by the first method whose "
+        "attributions add up to that; 0 where none's do.",
     ),
     Entry("completeness_gap.max_relative", _NUMBER, "The same over 1 + |prediction|."),
     Entry(
         "completeness_gaps",
         _OBJECT,
-        "Method -> the same two figures, of each that attributes.",
+        "Method -> the same two figures, of each whose attributions add up.",
         since="2026-11-28",
         of=_OBJECT,
     ),

@@ -38,9 +38,9 @@ def test_rows_without_regions_have_no_attributions_and_others_keep_theirs() -> N
     np.testing.assert_array_equal(found.attributions, expected.attributions)
 
     weights = np.full(2, 0.5)
-    made = XraiRows(PathEstimates.empty((N, 1, OUTPUTS), weights), np.ones(N, bool), [])
+    made = XraiRows(PathEstimates.empty((N, 1, OUTPUTS), weights), np.ones(N, bool), PREDICTION.copy(), [])
     of_players = pixels.sum(axis=2, keepdims=True)
     with ThreadPoolExecutor(1) as thread:
         ranked = thread.submit(region_rows, segments_of(images), pixels, PREDICTION)
-        made.add(np.arange(N), PixelRows(of_players, pixels, np.ones(N, bool), 0), ranked, 0)
+        made.add(np.arange(N), PixelRows(of_players, pixels, np.ones(N, bool), 0, PREDICTION), ranked, 0)
     assert sorted(made.estimates.errors()) == [1, 2]

@@ -24,8 +24,13 @@ def _max_completeness_gap(evidence: Evidence, _: float, *, value: float) -> Deci
       value: largest allowed relative gap.
     """
     gap = float(evidence.max_relative_completeness_gap)
-    if not evidence.n_examples or math.isnan(gap):
+    if not evidence.n_examples:
         return Decision.undecided("No example was explained, so no gap is known.")
+    if math.isnan(gap):
+        return Decision.undecided(
+            f"What {evidence.method} says are no shares of the output, so there is nothing that they could add up to: "
+            "name another method, or leave the rule out."
+        )
     bounds = Bounds.exact(gap)
     outcome = decide(bounds, value)
     advice = "look for randomness or low precision in the model, whose outputs do not add up"

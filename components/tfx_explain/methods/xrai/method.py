@@ -22,10 +22,12 @@ from tfx_explain.methods.method import Accumulated, Earlier, Result
 from tfx_explain.methods.path_gradients.base import PathExplainer, PathMethod, PathSide
 from tfx_explain.methods.path_gradients.model_paths import paths_of, starts_of
 from tfx_explain.methods.path_gradients.references import References, predictions_of, settle, typical_rows
-from tfx_explain.methods.path_gradients.rows import PathEstimates
+from tfx_explain.methods.path_gradients.rows import AskedSide, PathEstimates
 from tfx_explain.methods.removal import Removal
+from tfx_explain.methods.xrai.crooked import blurred_starts, guided, through_blurs
 from tfx_explain.methods.xrai.masks import Masks
-from tfx_explain.methods.xrai.pixels import PixelRows, pixel_rows
+from tfx_explain.methods.xrai.noisy import around
+from tfx_explain.methods.xrai.pixels import Pictures, PixelRows, straight
 from tfx_explain.methods.xrai.reference_images import with_images
 from tfx_explain.methods.xrai.regions_of_rows import region_rows, segments_of
 from tfx_explain.methods.xrai.removal import RegionRemoval
@@ -39,10 +41,13 @@ KEY = tables.XRAI
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+_ALONG = {"integrated_gradients": straight, "guided_ig": guided, "blur_ig": through_blurs}
 _REGIONS = PartsOf("regions", ("pixels",), has_maps=True)
 # What pixels add, as 64-bit floats that are held at a time: 32 MiB of rows whose gradients are taken, and as many of
 # the rows before.
 _FIGURES = 2**22
+# Guided ones that are followed together at least: what the smallest calls take.
+_PATHS = 16
 # Of one row: 2 GiB.
 _MOST_FIGURES = 2**28
 
@@ -78,6 +83,13 @@ class Xrai(PathMethod):
                 f"{', '.join(self.context.players)}. Take it out of groups and of what is excluded."
             )
         need_images()
+        if not self.settings.adds_up and len(self.context.players) > 1:
+            others = ", ".join(name for name in self.context.players if name != feature)
+            raise ConfigError(
+                f"`{self.settings.gradients}` of `xrai` says how much the output depends on each pixel, which is no "
+                f"share of it that could stand beside what {others} adds; it is for models that read the image alone, "
+                "so use other `gradients` here."
+            )
         for split, of_split in rows.splits.items():
             check_masks(self.settings.masks, of_split, f"`xrai` of `{feature}`", split)
         super().check(rows, models)
@@ -102,11 +114,13 @@ class Xrai(PathMethod):
         settings, players = self.settings, self.context.players
         others = sorted(name for names in players.values() for name in names if name != settings.feature)
         numbers = typical_rows(plan, 1, others)[0] if others else np.zeros(1, np.int64)
-        n = len(settings.references)
+        # A way through blurred images starts with the row's own image; whichever stands here, it is replaced.
+        colours = settings.references[:1] if settings.gradients == "blur_ig" else settings.references
+        n = len(colours)
         numbers = np.repeat(numbers, n)
         spec = next(spec for spec in models[0].features if spec.name == settings.feature)
         typical = take_rows(plan.background.rows, numbers)
-        rows, weights = with_images(typical, spec, plan.background.rows, settings.references), np.full(n, 1 / n)
+        rows, weights = with_images(typical, spec, plan.background.rows, colours), np.full(n, 1 / n)
         predictions = predictions_of(models, rows, plan.outputs, KEY)
         background = Background(rows, weights, background_digest(rows, weights))
         spent = {"xrai_references": n * len(models)}
@@ -123,14 +137,21 @@ class Xrai(PathMethod):
         model, feature = models[0], self.settings.feature
         paths = paths_of(model, self.context.players, plan.background)
         references: References = plan.per_method[KEY]
-        starts, ends = starts_of(paths, model, references.side(0)), paths.enter(batch.sides[0].inputs)
-        asked, parts = plan.outputs[batch.chosen], rows.parts[feature]
-        return {feature: RegionRemoval.of(paths, starts, ends, asked, feature, self.player, parts)}
+        side, asked = references.side(0), AskedSide.of(batch.sides[0], references.side(0), batch.chosen)
+        starts, ends = starts_of(paths, model, side), paths.enter(batch.sides[0].inputs)
+        pictures = Pictures(paths, starts, ends, side.weights, asked, batch.hashes, self.player)
+        is_blurred = self.settings.gradients == "blur_ig"
+        instead = blurred_starts(pictures, self.settings.max_sigma) if is_blurred else starts
+        return {feature: RegionRemoval.of(pictures, instead, feature, rows.parts[feature], of_each_row=is_blurred)}
 
     def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, object]]:
         """The references, and how accurate integrals are asked to be."""
         references: References = plan.per_method[KEY]
-        return {KEY: {**references.describe(), **self.settings.model_dump(mode="json")}}
+        described = references.describe()
+        if self.settings.gradients in ("blur_ig", "smooth_grad"):
+            # Each row's own, or none.
+            del described["base_values"]
+        return {KEY: {**described, **self.settings.describe()}}
 
 
 class XraiExplainer(PathExplainer["XraiRows"]):
@@ -143,7 +164,7 @@ class XraiExplainer(PathExplainer["XraiRows"]):
 
     def __init__(self, models: Sequence[Model], method: Xrai) -> None:
         super().__init__(models, method.context, KEY)
-        self._settings, self._player = method.settings, method.player
+        self._settings, self._player, self._seed = method.settings, method.player, method.context.config.seed
         self._masks: dict[int, Masks] = {}
         # One for all batches: regions are found in Python while TensorFlow takes gradients.
         self._thread = ThreadPoolExecutor(1)
@@ -183,15 +204,19 @@ class XraiExplainer(PathExplainer["XraiRows"]):
         n, n_outputs = side.asked.outputs.shape
         estimates = PathEstimates.empty((n, side.paths.n_players, n_outputs), side.weights)
         estimates.background_variance[:] = 0.0  # references were named, not drawn
-        made = XraiRows(estimates, np.ones(n, np.bool_), [])
-        at_once = max(_FIGURES // max(2 * side.starts.moving.shape[1] * n_outputs * len(side.weights), 1), 1)
+        made = XraiRows(estimates, np.ones(n, np.bool_), side.asked.base_value.copy(), [])
+        at_once = _FIGURES // max(2 * side.starts.moving.shape[1] * n_outputs * len(side.weights), 1)
+        if self._settings.gradients == "guided_ig":
+            # Each step is a call of its own.
+            at_once = max(at_once, _PATHS // (n_outputs * len(side.weights)))
         # A power of two: calls of the model are then filled.
-        at_once = 1 << (at_once.bit_length() - 1)
+        at_once = 1 << (max(at_once, 1).bit_length() - 1)
         before: tuple[IntArray, PixelRows, Future[PartRows]] | None = None
         for rows in np.split(np.arange(n), range(at_once, n, at_once)) if n else []:
             asked, ends = side.asked.take(rows), side.paths.enter(side.inputs.take(rows))
             cut = self._thread.submit(self._cut, side, rows, ends)
-            found = pixel_rows(side.paths, side.starts, ends, side.weights, asked, self._settings, self._player)
+            hashes = side.hashes[rows]
+            found = self._pixels(Pictures(side.paths, side.starts, ends, side.weights, asked, hashes, self._player))
             ranked = self._thread.submit(_ranked, cut, found.pixels, asked.prediction)
             if before is not None:
                 made.add(*before, self._player)
@@ -200,7 +225,14 @@ class XraiExplainer(PathExplainer["XraiRows"]):
             made.add(*before, self._player)
         return made
 
+    def _pixels(self, pictures: Pictures) -> PixelRows:
+        """What each pixel adds, or how much the output depends on it."""
+        if self._settings.gradients == "smooth_grad":
+            return around(pictures, self._settings, self._seed)
+        return _ALONG[self._settings.gradients](pictures, self._settings)
+
     def _rows(self, side: PathSide, found: XraiRows, kept: npt.NDArray[np.bool_]) -> AttributionRows:
+        side = dataclasses.replace(side, asked=dataclasses.replace(side.asked, base_value=found.base_value))
         parts = PartRows.joined(found.parts).take(np.flatnonzero(kept))
         return dataclasses.replace(super()._rows(side, found, kept), parts={self._settings.feature: parts})
 
@@ -220,12 +252,14 @@ class XraiRows:
     Attributes:
       estimates: their attributions.
       is_complete: (n,) whether they add up as accurately as asked for.
+      base_value: (n, c) what they are counted from.
       parts: regions of the rows so far.
       n_steps: points that gradients were taken at.
     """
 
     estimates: PathEstimates
     is_complete: npt.NDArray[np.bool_]
+    base_value: FloatArray
     parts: list[PartRows]
     n_steps: int = 0
 
@@ -238,7 +272,7 @@ class XraiRows:
         values[:, player] = found.pixels.mean(axis=1).sum(axis=1)
         values[regions.lengths == 0] = np.nan
         self.estimates.values[rows], self.estimates.design_variance[rows] = values, np.square(errors)
-        self.is_complete[rows] = found.is_complete
+        self.is_complete[rows], self.base_value[rows] = found.is_complete, found.base_value
         self.n_steps += found.n_steps
         self.parts.append(regions)
 

@@ -8,6 +8,9 @@ Source: Sundararajan, Taly and Yan, "Axiomatic attribution for deep networks", I
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -16,12 +19,12 @@ import numpy.typing as npt
 from tfx_explain.config.xrai import XraiConfig
 from tfx_explain.methods.path_gradients.rows import AskedSide
 from tfx_explain.models.path_gradients import Paths, Points
+from tfx_explain.rows import HashArray
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-_FIRST_STEPS = 16
 # A gap falls with the square of the number of steps where the gradient is smooth, slower at kinks.
 _SAFETY = 1.2
 _UNITS_OF_GAPS = 4.0
@@ -31,36 +34,95 @@ class PixelRows(NamedTuple):
     """What n rows come to.
 
     Attributes:
-      of_players: (n, 2, d, c) by every other step and by the rest.
+      of_players: (n, 2, d, c) by two estimates whose mean is the best one, as by every other step and by the rest.
       pixels: (n, 2, w, c) the same of each column of the image.
       is_complete: (n,) whether they add up as accurately as asked for.
       n_steps: points that gradients were taken at.
+      base_value: (n, c) what attributions are counted from; NaN where they are no share of the output.
     """
 
     of_players: FloatArray
     pixels: FloatArray
     is_complete: BoolArray
     n_steps: int
+    base_value: FloatArray
 
 
-def pixel_rows(
-    paths: Paths, starts: Points, ends: Points, weights: FloatArray, asked: AskedSide, settings: XraiConfig, player: int
-) -> PixelRows:
-    """Weighted means over references.
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+    """n rows whose pixels are looked at.
 
-    Args:
+    Attributes:
       paths: of the model.
       starts: R references.
-      ends: n rows.
+      ends: the rows.
       weights: (R,) of sum 1.
       asked: what the model says of the rows.
-      settings: how many steps.
+      hashes: (n,) of their contents.
       player: whose columns the image is.
     """
-    first = _FIRST_STEPS if settings.num_steps == "auto" else settings.num_steps
-    n = len(ends)
-    of_players, pixels = _midpoints(paths, starts, ends, weights, asked.outputs, player, first)
-    n_steps = n * len(weights) * first
+
+    paths: Paths
+    starts: Points
+    ends: Points
+    weights: FloatArray
+    asked: AskedSide
+    hashes: HashArray
+    player: int
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    @functools.cached_property
+    def columns(self) -> IntArray:
+        """(w,) which are the image's."""
+        return self.paths.columns(self.player)
+
+    @functools.cached_property
+    def of_nobody(self) -> BoolArray:
+        """(width,) which columns belong to no player, and stay as they are in the row."""
+        owned = [self.paths.columns(player) for player in range(self.paths.n_players)]
+        return np.isin(np.arange(self.ends.moving.shape[1]), np.concatenate(owned), invert=True)
+
+    def summed(self, halves: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(n, 2, d, c) by players, and (n, 2, w, c) the image's own, of what all columns add (n, 2, width, c)."""
+        of_players = [halves[:, :, self.paths.columns(player)].sum(axis=2) for player in range(self.paths.n_players)]
+        return np.stack(of_players, axis=2), halves[:, :, self.columns]
+
+    def gradients(self, moving: FloatArray, rows: IntArray, outputs: IntArray) -> FloatArray:
+        """(P, width, c) at points (P, width) on the ways of P of the rows, of outputs (P, c)."""
+        points = moving if self.ends.moving.dtype == np.float64 else moving.astype(np.float32)
+        return self.paths.gradients(Points(points, self.ends.take(rows).fixed), outputs)
+
+
+Halves = tuple[FloatArray, FloatArray]
+"""(k, 2, d, c) by players and (k, 2, w, c) by columns of the image, as in `PixelRows`."""
+
+
+def straight(pictures: Pictures, settings: XraiConfig) -> PixelRows:
+    """Weighted means over references, along straight paths."""
+
+    def take(rows: IntArray, n_steps: int) -> Halves:
+        return _midpoints(pictures, rows, n_steps)
+
+    return accurate(pictures, settings, take, pictures.asked, len(pictures.weights))
+
+
+def accurate(
+    pictures: Pictures, settings: XraiConfig, take: Callable[[IntArray, int], Halves], asked: AskedSide, n_paths: int
+) -> PixelRows:
+    """What paths of as many steps come to as the gap of each row asks for.
+
+    Args:
+      pictures: n rows.
+      settings: how many steps.
+      take: integrates along the paths of some rows (k,) with so many steps.
+      asked: what the model says of the rows, and of where their paths start.
+      n_paths: of each row.
+    """
+    n, first = len(pictures), settings.first_steps
+    of_players, pixels = take(np.arange(n), first)
+    n_steps = n * n_paths * first
     relative = _relative_gaps(of_players, asked, settings)
     if settings.num_steps == "auto":
         steps = np.full(n, first)
@@ -68,12 +130,10 @@ def pixel_rows(
             steps[again] = _needed(steps[again], relative[again], settings.max_steps)
             for size in np.unique(steps[again]).tolist():
                 rows = again[steps[again] == size]
-                part = asked.take(rows)
-                found = _midpoints(paths, starts, ends.take(rows), weights, part.outputs, player, size)
-                of_players[rows], pixels[rows] = found
-                relative[rows] = _relative_gaps(of_players[rows], part, settings)
-                n_steps += len(rows) * len(weights) * size
-    return PixelRows(of_players, pixels, relative <= 1, n_steps)
+                of_players[rows], pixels[rows] = take(rows, size)
+                relative[rows] = _relative_gaps(of_players[rows], asked.take(rows), settings)
+                n_steps += len(rows) * n_paths * size
+    return PixelRows(of_players, pixels, relative <= 1, n_steps, asked.base_value)
 
 
 def _needed(steps: IntArray, relative: FloatArray, most: int) -> IntArray:
@@ -82,16 +142,15 @@ def _needed(steps: IntArray, relative: FloatArray, most: int) -> IntArray:
     return np.minimum(steps * 2 ** doublings.astype(np.int64), most)
 
 
-def _midpoints(
-    paths: Paths, starts: Points, ends: Points, weights: FloatArray, outputs: IntArray, player: int, n_steps: int
-) -> tuple[FloatArray, FloatArray]:
-    """By players (n, 2, d, c) and by columns (n, 2, w, c)."""
-    n, n_references = len(ends), len(weights)
-    rows = np.repeat(np.arange(n), n_references)
+def _midpoints(pictures: Pictures, rows: IntArray, n_steps: int) -> Halves:
+    """By players (k, 2, d, c) and by columns (k, 2, w, c) of some rows (k,)."""
+    n, n_references, outputs = len(rows), len(pictures.weights), pictures.asked.outputs[rows]
+    each = np.repeat(np.arange(n), n_references)
     alphas = np.tile((np.arange(n_steps) + 0.5) / n_steps, (n * n_references, 1))
-    from_each = starts.take(np.tile(np.arange(n_references), n))
-    made = paths.inside(from_each, ends.take(rows), alphas, outputs[rows], player)
-    shares = weights[:, None, None, None]
+    from_each = pictures.starts.take(np.tile(np.arange(n_references), n))
+    ends = pictures.ends.take(rows[each])
+    made = pictures.paths.inside(from_each, ends, alphas, outputs[each], pictures.player)
+    shares = pictures.weights[:, None, None, None]
     first, second = ((part.reshape(n, n_references, *part.shape[1:]) * shares).sum(axis=1) for part in made)
     return first, second
 

@@ -1,4 +1,4 @@
-"""Regions of images that are taken away: the pixels of an image of one colour stand in their place."""
+"""Regions of images that are taken away: pixels of the image that paths start from stand in their place."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.removal import padded
+from tfx_explain.methods.xrai.pixels import Pictures
 from tfx_explain.models.path_gradients import Paths, Points
 from tfx_explain.part_records import PartRows
 from tfx_explain.regions import decode_labels
@@ -29,13 +30,14 @@ class RegionRemoval:
 
     Attributes:
       paths: of the model.
-      starts: R references: images of one colour.
+      starts: R references, images of one colour; or n of them, the image of each row as its path starts with it.
       ends: the n rows.
       asked: (n, c) which of the model's outputs each row asks for.
       feature: the image.
       player: whose columns at the cut it is.
       labels: (n, H, W) which region each pixel is of.
       parts: what the method says.
+      of_each_row: whether each row has a reference of its own.
     """
 
     paths: Paths
@@ -46,17 +48,20 @@ class RegionRemoval:
     player: int
     labels: npt.NDArray[np.int32]
     parts: PartRows
+    of_each_row: bool = False
 
     @classmethod
     def of(
-        cls, paths: Paths, starts: Points, ends: Points, asked: IntArray, feature: str, player: int, parts: PartRows
+        cls, pictures: Pictures, starts: Points, feature: str, parts: PartRows, *, of_each_row: bool
     ) -> RegionRemoval:
         """The same, with the labels of the parts' maps; of rows without one, a single region."""
+        paths, player = pictures.paths, pictures.player
         shape = (paths.picture(player) or ())[:2]
         empty = np.zeros(shape, np.int32)
         maps = [] if parts.maps is None else [decode_labels(one) if one else empty for one in parts.maps]
         labels = np.stack(maps) if maps else np.zeros((0, *shape), np.int32)
-        return cls(paths, starts, ends, asked, feature, player, labels, parts)
+        asked = pictures.asked.outputs
+        return cls(paths, starts, pictures.ends, asked, feature, player, labels, parts, of_each_row)
 
     @property
     def sizes(self) -> FloatArray:
@@ -65,8 +70,8 @@ class RegionRemoval:
 
     @property
     def n_references(self) -> int:
-        """How many images of one colour."""
-        return len(self.starts)
+        """How many images there are to stand in for a row's."""
+        return 1 if self.of_each_row else len(self.starts)
 
     def values(self, rows: IntArray, kept: BoolArray, references: IntArray) -> FloatArray:
         """(m, c), as `Removal.values`: all else but the image is as the row has it."""
@@ -80,7 +85,7 @@ class RegionRemoval:
             shown = np.repeat(np.take_along_axis(kept[part], labels, axis=1), n_channels, axis=1)
             points = self.ends.take(some)
             moving = points.moving.copy()
-            instead = self.starts.moving[references[part]][:, columns]
+            instead = self.starts.moving[some if self.of_each_row else references[part]][:, columns]
             moving[:, columns] = np.where(shown, moving[:, columns], instead)
             points = Points(moving, points.fixed)
             values = self.paths.values(points, points, np.ones((len(some), 1)), self.asked[some])
