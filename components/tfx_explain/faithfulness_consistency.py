@@ -12,7 +12,7 @@ from tfx_explain.errors import InputError
 from tfx_explain.tables.manifest import Manifest
 
 _CLOSE = 1e-7
-_MEASURES = ("deletion", "insertion", "mu_fidelity", "randomisation")
+_MEASURES = ("deletion", "insertion", "mu_fidelity", "randomisation", "random_logit", "pointing_game")
 
 
 def check_faithfulness(table: pd.DataFrame, uri: str, manifest: Manifest) -> None:
@@ -52,7 +52,10 @@ def _faults(table: pd.DataFrame, manifest: Manifest) -> Iterator[str]:
         yield "an error is not a number of 0 or more"
     known = np.isfinite(low) & np.isfinite(high)
     room = _CLOSE * (1 + np.abs(value))
-    if (np.abs((low + high) / 2 - value)[known] > room[known]).any() or (high < low - room)[known].any():
+    is_share = table["measure"].eq("pointing_game").to_numpy()
+    # Wilson's interval is not symmetric.
+    off = np.where(is_share, np.maximum(low - value, value - high), np.abs((low + high) / 2 - value))
+    if (off[known] > room[known]).any() or (high < low - room)[known].any():
         yield "an interval is not about its figure"
     is_curve = table["measure"].isin(("deletion", "insertion")).to_numpy()
     area, random, change = (table[name].to_numpy(np.float64) for name in ("area", "random_area", "change"))
@@ -63,6 +66,8 @@ def _faults(table: pd.DataFrame, manifest: Manifest) -> Iterator[str]:
         yield "a `value` does not follow from its areas"
     if (np.abs(value[~is_curve]) > 1 + _CLOSE).any():
         yield "a correlation is not between -1 and 1"
+    if (value[is_share] < 0).any():
+        yield "a share is not between 0 and 1"
 
 
 def _curve_faults(table: pd.DataFrame, manifest: Manifest) -> Iterator[str]:

@@ -59,6 +59,17 @@ def test_attributions_may_not_be_like_those_of_random_weights(value: float, outc
     assert found.ci_high == pytest.approx(value + stats.t(4).ppf(0.95) * 0.1)
 
 
+@pytest.mark.parametrize(("value", "outcome"), [(0.05, "pass"), (0.9, "fail")])
+def test_attributions_may_not_be_like_those_of_another_output(value: float, outcome: str) -> None:
+    measures = (*MEASURES, "random_logit")
+    both = evidence(check("randomisation", 1.0 - value), check("random_logit", value), measures=measures)
+    found = judged("max_randomisation_similarity", both, value=0.3, measure="random_logit")
+    assert found.outcome == outcome
+    assert "those of another output have a correlation of" in found.message
+    with pytest.raises(ConfigError, match="needs `random_logit` of `faithfulness`, which was not asked for"):
+        judged("max_randomisation_similarity", evidence(check("randomisation", 0.0)), value=0.3, measure="random_logit")
+
+
 def test_what_is_not_known_decides_nothing() -> None:
     unknown = evidence(check("deletion", math.nan, math.nan))
     assert judged("min_faithfulness", unknown, value=0.1).outcome == "insufficient_evidence"

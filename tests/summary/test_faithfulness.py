@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from tfx_explain.summary.faithfulness import FaithfulnessAccumulator
 
@@ -15,7 +16,9 @@ def rows(n: int, seed: int) -> tuple:
     similarity[::3] = np.nan
     fidelity = np.where(np.arange(n) % 4 == 0, np.nan, rng.uniform(size=n))
     areas[1] = np.nan
-    return areas, ends, curves, (fidelity, similarity, np.ones(n, bool)), rng.uniform(0.5, 2, size=n)
+    hits = np.where(np.arange(n) % 5 == 0, np.nan, rng.random(n) < 0.7)
+    extra = similarity[:, 0], hits, rng.random(n), np.isnan(hits)
+    return areas, ends, curves, (fidelity, similarity, np.ones(n, bool)), rng.uniform(0.5, 2, size=n), extra
 
 
 def of(*parts: tuple) -> FaithfulnessAccumulator:
@@ -26,8 +29,9 @@ def of(*parts: tuple) -> FaithfulnessAccumulator:
 
 
 def test_figures_are_weighted_means_and_their_errors() -> None:
-    areas, ends, curves, (fidelity, similarity, chosen), weights = rows(50, 0)
-    found = {one.measure: one for one in of((areas, ends, curves, (fidelity, similarity, chosen), weights)).measures()}
+    areas, ends, curves, (fidelity, similarity, chosen), weights, extra = rows(50, 0)
+    made = of((areas, ends, curves, (fidelity, similarity, chosen), weights, extra))
+    found = {one.measure: one for one in made.measures()}
     known = np.isfinite(areas).all(axis=1)
     w, a, change = weights[known], areas[known], np.abs(ends[known, 0] - ends[known, 1])
     gain = a[:, 2] - a[:, 0]
@@ -43,6 +47,26 @@ def test_figures_are_weighted_means_and_their_errors() -> None:
     assert found["randomisation"].value == pytest.approx(np.mean(np.abs(means)))
     assert found["randomisation"].std_error == pytest.approx(np.std(np.abs(means), ddof=1) / 2)
     assert found["randomisation"].degrees_of_freedom == 3
+    there = np.isfinite(extra[0])
+    assert found["random_logit"].value == pytest.approx(np.average(extra[0][there], weights=weights[there]))
+    assert found["random_logit"].num_examples == there.sum()
+    there = np.isfinite(extra[1])
+    assert found["pointing_game"].value == pytest.approx(np.average(extra[1][there], weights=weights[there]))
+    assert found["pointing_game"].chance == pytest.approx(np.average(extra[2][there], weights=weights[there]))
+    assert (made.left_out("pointing_game"), made.left_out("deletion")) == (10, 1)
+
+
+@pytest.mark.parametrize("n_hits", [0, 3, 12])
+def test_the_interval_of_the_pointing_game_is_wilsons(n_hits: int) -> None:
+    n = 12
+    areas, ends, curves, others, _, (contrast, *_) = rows(n, 3)
+    hits = (np.arange(n) < n_hits).astype(float)
+    extra = contrast, hits, np.full(n, 0.25), np.zeros(n, bool)
+    made = of((areas, ends, curves, others, np.ones(n), extra))
+    found = next(one for one in made.measures() if one.measure == "pointing_game")
+    expected = stats.binomtest(n_hits, n).proportion_ci(method="wilson")
+    assert found.interval() == pytest.approx(tuple(expected))
+    assert (found.value, found.chance) == (n_hits / n, 0.25)
 
 
 def test_putting_parts_together_is_the_same_as_all_at_once() -> None:
@@ -59,14 +83,15 @@ def test_putting_parts_together_is_the_same_as_all_at_once() -> None:
 
 
 def test_nothing_that_changes_leaves_the_figure_unknown() -> None:
-    areas, ends, curves, others, weights = rows(10, 3)
-    found = next(of((np.ones_like(areas), np.ones_like(ends), np.ones_like(curves), others, weights)).measures())
+    areas, ends, curves, others, weights, extra = rows(10, 3)
+    found = next(of((np.ones_like(areas), np.ones_like(ends), np.ones_like(curves), others, weights, extra)).measures())
     assert np.isnan(found.value)
     assert found.change == 0
 
 
 def test_attributions_that_random_weights_turn_around_are_alike() -> None:
-    areas, ends, curves, (fidelity, _, chosen), weights = rows(40, 4)
+    areas, ends, curves, (fidelity, _, chosen), weights, extra = rows(40, 4)
     similarity = np.tile([0.9, -0.9, 0.9, -0.9], (40, 1))
-    found = {one.measure: one for one in of((areas, ends, curves, (fidelity, similarity, chosen), weights)).measures()}
+    made = of((areas, ends, curves, (fidelity, similarity, chosen), weights, extra))
+    found = {one.measure: one for one in made.measures()}
     assert found["randomisation"].value == pytest.approx(0.9)

@@ -40,7 +40,19 @@ class FaithfulnessConfig(Part):
         "models; true = 5",
     )
     num_randomised_examples: int = Field(
-        64, ge=2, le=1_000_000, description="about how many rows such models are explained on"
+        64,
+        ge=2,
+        le=1_000_000,
+        description="about how many rows such models are explained on, and other outputs with `random_logit`",
+    )
+    random_logit: bool = Field(
+        False, description="whether to compare with attributions of another output of the model, drawn at random"
+    )
+    boxes: str | None = Field(
+        None,
+        min_length=1,
+        description="feature of the examples, whether models read it or not: boxes that regions of images are to lie "
+        "in, four numbers each, ymin, xmin, ymax, xmax, as parts of height and width",
     )
 
     @field_validator("methods", "curves")

@@ -162,9 +162,12 @@ class MinFaithfulnessRule(AttributionRule):
 
 
 class MaxRandomisationSimilarityRule(AttributionRule):
-    """Attributions may be no more like those of models with random weights than this correlation."""
+    """Attributions may be no more like those of models with random weights, or of other outputs, than this."""
 
     value: float = Field(ge=-1, le=1)
+    measure: Literal["randomisation", "random_logit"] = Field(
+        "randomisation", description="whether they are held against models with random weights or against other outputs"
+    )
     feature: str | None = Field(
         None, description="whose parts; null = of each feature that the method looks into, else the players"
     )

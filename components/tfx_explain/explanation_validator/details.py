@@ -115,6 +115,7 @@ class Details:
             return None
         measures = [*asked["curves"], *(["mu_fidelity"] if asked["mu_fidelity"] else [])]
         measures += ["randomisation"] if asked["num_randomised_models"] else []
+        measures += ["random_logit"] if asked.get("random_logit") else []
         names = ["measure", "feature", "value", "std_error", "degrees_of_freedom", "num_examples", "num_left_out"]
         checks = () if rows is None else tuple(Check(*row) for row in rows[names].itertuples(index=False))
         features = self._manifest.get(PARTS, {}).get(evidence.method, {})

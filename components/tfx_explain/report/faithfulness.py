@@ -24,8 +24,10 @@ _HEADINGS = {
     "insertion": "Insertion",
     "mu_fidelity": "μ-fidelity",
     "randomisation": "Like random weights",
+    "random_logit": "Like another output",
+    "pointing_game": "Pointing game",
 }
-_OF_CHANGE = ("deletion", "insertion")
+_IN_PERCENT = ("deletion", "insertion", "pointing_game")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,9 +118,11 @@ def _cell(by_measure: pd.DataFrame, measure: str) -> tuple[str, str]:
     """A figure, and its interval."""
     if measure not in by_measure.index:
         return number(float("nan")), ""
-    shown = percent if measure in _OF_CHANGE else lambda value: number(value, 2)
+    shown = percent if measure in _IN_PERCENT else lambda value: number(value, 2)
     value, low, high = by_measure.loc[measure, ["value", "ci_low", "ci_high"]].astype(float)
-    return shown(value), f"{shown(low)} to {shown(high)}" if np.isfinite(low + high) else ""
+    interval = f"{shown(low)} to {shown(high)}" if np.isfinite(low + high) else ""
+    chance = float(by_measure.loc[measure].get("chance", np.nan))
+    return shown(value), f"{interval}; by area {shown(chance)}" if np.isfinite(chance) else interval
 
 
 def _picture(method: str, feature: str, curve: str, points: pd.DataFrame) -> CurvePicture:

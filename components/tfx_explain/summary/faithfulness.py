@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from tfx_explain.summary.moments import WeightedMoments
 from tfx_explain.summary.ratio import Array, t_quantile
@@ -15,7 +16,23 @@ from tfx_explain.summary.ratio import Array, t_quantile
 BoolArray = npt.NDArray[np.bool_]
 
 DELETION, INSERTION, MU_FIDELITY, RANDOMISATION = "deletion", "insertion", "mu_fidelity", "randomisation"
+RANDOM_LOGIT, POINTING_GAME = "random_logit", "pointing_game"
 CURVES = (DELETION, INSERTION)
+
+
+_COUNTS = ("n_left_out", "n_curves", "n_fidelity", "_n_similar", "_n_contrasted", "_n_pointed", "_n_without_box")
+
+
+def wilson_interval(share: float, n: float, confidence: float) -> tuple[float, float]:
+    """Both ends of the interval for a share of n rows, which may be what weighted rows are worth.
+
+    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the
+    American Statistical Association 22 (1927) 209-212.
+    """
+    z2 = float(special.ndtri(0.5 + confidence / 2)) ** 2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +47,7 @@ class Measured:
       num_examples: rows that it is made of.
       area, random_area: mean areas under the curves by attributions and in random order; NaN of other measures.
       change: mean size of what the output changes by when everything is taken away; NaN of other measures.
+      chance: what the pointing game gives where maps know nothing: the mean area in boxes; NaN of other measures.
     """
 
     measure: str
@@ -40,9 +58,12 @@ class Measured:
     area: float = float("nan")
     random_area: float = float("nan")
     change: float = float("nan")
+    chance: float = float("nan")
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Both ends of the two-sided interval."""
+        """Both ends of the two-sided interval: Wilson's of a share of rows, else Student's t."""
+        if self.measure == POINTING_GAME:
+            return wilson_interval(self.value, self.degrees_of_freedom + 1, confidence)
         half = t_quantile(0.5 + confidence / 2, self.degrees_of_freedom) * self.std_error
         return self.value - half, self.value + half
 
@@ -79,10 +100,19 @@ class FaithfulnessAccumulator:
         self._curves = WeightedMoments.empty(3 * n_points, full=False)
         self._fidelity = WeightedMoments.empty(1, full=False)
         self._similarity = [WeightedMoments.empty(1, full=False) for _ in range(n_models)]
-        self._n_similar = 0
+        self._n_similar = self._n_contrasted = self._n_pointed = self._n_without_box = 0
+        self._contrast = WeightedMoments.empty(1, full=False)
+        # Hits, and the area in boxes.
+        self._pointed = WeightedMoments.empty(2, full=False)
 
     def add(
-        self, areas: Array, ends: Array, curves: Array, others: tuple[Array, Array, BoolArray], weights: Array
+        self,
+        areas: Array,
+        ends: Array,
+        curves: Array,
+        others: tuple[Array, Array, BoolArray],
+        weights: Array,
+        extra: tuple[Array, Array, Array, BoolArray],
     ) -> None:
         """Adds rows.
 
@@ -93,6 +123,8 @@ class FaithfulnessAccumulator:
           others: (n,) mu-fidelity; (n, n_models) similarity to attributions of models with random weights; (n,) which
             rows have parts enough for curves. What is NaN in any of these is left out.
           weights: (n,) of the rows.
+          extra: (n,) similarity to attributions of another output; hits of the pointing game, and the area in boxes;
+            and which rows have regions and no box.
         """
         fidelity, similarity, has_parts = others
         counted = weights > 0
@@ -111,12 +143,24 @@ class FaithfulnessAccumulator:
             there = np.isfinite(similarity[:, model])
             moments.add(similarity[there, model : model + 1], weights[there])
         self._n_similar += int((counted & np.isfinite(similarity).any(axis=1)).sum())
+        contrast, hits, box_areas, has_no_box = extra
+        there = np.isfinite(contrast)
+        self._contrast.add(contrast[there, None], weights[there])
+        self._n_contrasted += int((counted & there).sum())
+        there = np.isfinite(hits)
+        self._pointed.add(np.stack([hits, box_areas], axis=1)[there], weights[there])
+        self._n_pointed += int((counted & there).sum())
+        self._n_without_box += int((counted & has_no_box).sum())
+
+    def left_out(self, measure: str) -> int:
+        """Rows that were not measured: of the pointing game those without a box, else those without curves."""
+        return self._n_without_box if measure == POINTING_GAME else self.n_left_out
 
     def merge(self, other: FaithfulnessAccumulator) -> None:
         """Adds everything that another accumulator has seen."""
-        for name in ("n_left_out", "n_curves", "n_fidelity", "_n_similar"):
+        for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("_areas", "_curves", "_fidelity"):
+        for name in ("_areas", "_curves", "_fidelity", "_contrast", "_pointed"):
             getattr(self, name).merge(getattr(other, name))
         for ours, theirs in zip(self._similarity, other._similarity, strict=True):
             ours.merge(theirs)
@@ -135,6 +179,15 @@ class FaithfulnessAccumulator:
             # Rows share the models, so that these are what differs from one draw to the next.
             error = float(means.std(ddof=1) / np.sqrt(len(means))) if len(means) > 1 else float("nan")
             yield Measured(RANDOMISATION, float(means.mean()), error, len(means) - 1.0, self._n_similar)
+        if self._n_contrasted:
+            error = float(np.sqrt(self._contrast.covariance_of_mean()[0]))
+            mean, dof = float(self._contrast.mean[0]), self._contrast.n_effective - 1
+            yield Measured(RANDOM_LOGIT, mean, error, dof, self._n_contrasted)
+        if self._n_pointed:
+            share, area = map(float, self._pointed.mean)
+            n = self._pointed.n_effective
+            error = math.sqrt(max(share * (1 - share), 0.0) / n)
+            yield Measured(POINTING_GAME, share, error, n - 1, self._n_pointed, chance=area)
 
     def _of_curve(self, curve: str) -> Measured:
         """Means of gains, as part of the mean change: a ratio of means, so that rows of small changes stay harmless."""

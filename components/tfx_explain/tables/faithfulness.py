@@ -26,7 +26,9 @@ FAITHFULNESS = Table(
             "`deletion`, `insertion`: the area between the curve by attributions and that in random orders of the same "
             "parts, above 0 where attributions do better. `mu_fidelity`: correlation over random fifths of the parts "
             "of what they are said to add and what the output loses. `randomisation`: size of the correlation with "
-            "the attributions of the same model with random weights, near 0 where attributions tell what was learned.",
+            "the attributions of the same model with random weights, near 0 where attributions tell what was learned. "
+            "`random_logit`: correlation with the attributions of another output, drawn at random for each row. "
+            "`pointing_game`: share of the rows whose strongest region lies in a box, by a pixel drawn from it.",
         ),
         number(
             "value",
@@ -35,11 +37,15 @@ FAITHFULNESS = Table(
         ),
         number(
             "std_error",
-            "Standard error of `value`: over rows; of `randomisation` over models.",
+            "Standard error of `value`: over rows; of `randomisation` over models; of `pointing_game` that of a share.",
             empty=UNKNOWN,
         ),
         number("degrees_of_freedom", "Of `std_error`."),
-        number("ci_low", "Lower end of the 95 % interval of `value` (Student's t).", empty=UNKNOWN),
+        number(
+            "ci_low",
+            "Lower end of the 95 % interval of `value` (Student's t; of `pointing_game` Wilson's).",
+            empty=UNKNOWN,
+        ),
         number("ci_high", "Upper end of that interval.", empty=UNKNOWN),
         number("area", "Mean area under the curve by attributions.", OF_OUTPUT, empty="of other measures", of=_CURVES),
         number("random_area", "Mean area in random order.", OF_OUTPUT, empty="of other measures", of=_CURVES),
@@ -50,11 +56,19 @@ FAITHFULNESS = Table(
             empty="of other measures",
             of=_CURVES,
         ),
+        number(
+            "chance",
+            "What `value` is where maps know nothing of the boxes: the mean part of the image in them.",
+            PART,
+            empty="of other measures",
+            of=("measure", ("pointing_game",)),
+            since="2026-11-29",
+        ),
         NUM_EXAMPLES,
         whole(
             "num_left_out",
             "Rows that were to be checked and have two parts or more, but no curves: an output was not finite, or "
-            "refused.",
+            "refused. Of `pointing_game`: those without a box.",
             "rows",
         ),
     ),

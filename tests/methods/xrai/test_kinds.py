@@ -78,6 +78,18 @@ def test_guided_paths_of_a_linear_model_add_what_straight_ones_do(of_linear: Pic
     np.testing.assert_allclose(found.of_players, expected.of_players, atol=ROUNDING)
 
 
+def product(parsed: dict[str, tf.Tensor]) -> tf.Tensor:
+    return linear({**parsed, "age": 0.0 * parsed["age"]}) * (1.0 + parsed["age"])[:, None]
+
+
+def test_where_all_pixels_go_at_a_time_the_path_is_straight_for_other_features_too(tmp_path: Path) -> None:
+    """Of a product of two linear functions both rules are exact on a straight path, whatever the steps."""
+    some = made(tmp_path, product)
+    found = guided(some, settings("guided_ig", num_steps=16, fraction=1.0)).of_players.mean(axis=1)
+    expected = straight(some, settings("integrated_gradients")).of_players.mean(axis=1)
+    np.testing.assert_allclose(found, expected, atol=ROUNDING * np.abs(expected).max())
+
+
 def test_blurs_of_a_linear_model_by_hand(of_linear: Pictures) -> None:
     found = through_blurs(of_linear, settings("blur_ig", num_steps=16, max_sigma=3.0))
     images = images_of(of_linear)

@@ -60,31 +60,41 @@ def _min_faithfulness(
 
 
 def _max_randomisation_similarity(
-    evidence: Evidence, confidence: float, *, value: float, feature: str | None = None
+    evidence: Evidence,
+    confidence: float,
+    *,
+    value: float,
+    measure: str = RANDOMISATION,
+    feature: str | None = None,
 ) -> Decision:
-    """Attributions may be no more like those of models with random weights than this correlation.
+    """Attributions may be no more like those of models with random weights, or of other outputs, than this.
 
     Attributions that stay the same whatever the weights show the rows, or the architecture, and nothing that was
-    learned. The error is that over draws of the weights.
+    learned; those that stay the same whatever the output say nothing of it. The figure is a mean correlation, and its
+    error that over draws of the weights, or over rows.
 
     Args:
       evidence: of one (slice, output).
       confidence: of a pass, and of a fail over all features together (Bonferroni).
       value: largest allowed mean correlation.
+      measure: `randomisation` or `random_logit`.
       feature: whose parts are meant; None = of every feature that the method looks into, else of the players.
 
     Raises:
       ConfigError: the explanation does not have the measure.
 
-    Source: Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018.
+    Sources: Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018; Sixt, Granz and Landgraf, "When
+    explanations lie: why many modified BP attributions fail", ICML 2020.
     """
-    checks = _checks(evidence, "max_randomisation_similarity", RANDOMISATION, feature)
+    checks = _checks(evidence, "max_randomisation_similarity", measure, feature)
     if isinstance(checks, Decision):
         return checks
     outcome, bounds, index = _decide(checks, value, confidence, "at most")
     check, (figure, low, high) = checks[index], _numbers(bounds, value)
-    start = f"Attributions of {check.parts} and those of the model with random weights have a correlation of {figure}"
-    advice = "they hardly depend on what the model has learned"
+    others = "the model with random weights" if measure == RANDOMISATION else "another output"
+    start = f"Attributions of {check.parts} and those of {others} have a correlation of {figure}"
+    told = "what the model has learned" if measure == RANDOMISATION else "which output they are of"
+    advice = f"they hardly depend on {told}"
     compared = Compared(start, low, high, f"{value:g} allowed", advice)
     return _decision(outcome, bounds, compared.sentence(outcome, "at most", check.n_examples, confidence), check)
 

@@ -15,9 +15,11 @@ from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import JobContext
 from tfx_explain.methods.faithfulness.curves import check_rows
 from tfx_explain.methods.faithfulness.orders import correlation
+from tfx_explain.methods.faithfulness.other_outputs import OtherOutputExplainers
 from tfx_explain.methods.faithfulness.plan import KEY, FaithfulnessPlan
 from tfx_explain.methods.faithfulness.players import PlayerRemoval, drawn_rows
-from tfx_explain.methods.faithfulness.randomised import AttributingMethod, RandomisedExplainers
+from tfx_explain.methods.faithfulness.pointing import Boxes, no_boxes, point
+from tfx_explain.methods.faithfulness.randomised import AttributingMethod, RandomisedExplainers, model_rows
 from tfx_explain.methods.faithfulness.rows import CheckedRows, FaithfulnessRows, Target
 from tfx_explain.methods.method import Earlier, Result
 from tfx_explain.methods.refusals import by_halves
@@ -61,32 +63,62 @@ class FaithfulnessExplainer:
         self._settings: FaithfulnessConfig = context.config.method(KEY)
         self._seed = context.config.seed
         self._randomised = RandomisedExplainers(models[0], methods)
+        self._others = OtherOutputExplainers(models[0], methods, self._seed)
 
     def explain(self, batch: Batch, plan: JobPlan, earlier: Earlier) -> Result[FaithfulnessRows]:
         """What is found of the rows that are drawn to be checked; the others are there too, with nothing known."""
         settled: FaithfulnessPlan = plan.per_method[KEY]
-        checked, randomised = settled.is_checked(batch.draws, self._seed)
-        places = np.flatnonzero(checked | randomised)
+        boxes, errors = self._boxes(batch)
+        checked, few = settled.is_checked(batch.draws, self._seed, other_outputs=self._settings.random_logit)
+        good = np.isin(np.arange(len(checked)), list(errors), invert=True)
+        places = np.flatnonzero((checked | few) & good)
         if not len(places):
-            return Result((FaithfulnessRows({}),))
-        some, found, counts = batch.take(places), dict[Target, CheckedRows](), dict[str, int]()
+            return Result((FaithfulnessRows({}),), errors)
+        some = batch.take(places)
         of_method = {method.key: earlier.found[method.key][0].take(places) for method in self._methods}
         checking = _Checking(dataclasses.replace(some, sides=some.sides[:1]), plan, of_method)
-        games, n_models = list(self._games(checking)), len(settled.randomised)
-        counts[f"{KEY}_model_rows"] = 0
+        found, games, counts = self._checked(checking, settled, np.flatnonzero(checked[places]))
+        if boxes is not None:
+            self._point(checking, boxes.take(places), np.flatnonzero(checked[places]), found)
+        rows = np.flatnonzero(few[places])
+        if settled.randomised:
+            counts[f"{KEY}_randomised_model_rows"] = self._compare(checking, settled, rows, games, found)
+        if self._settings.random_logit:
+            counts[f"{KEY}_other_outputs_model_rows"] = self._contrast(checking, rows, games, found)
+        rows_of = {target: one.spread(places, batch.rows.num_rows) for target, one in found.items()}
+        return Result((FaithfulnessRows(rows_of).take(np.flatnonzero(good)),), errors, counts)
+
+    def _boxes(self, batch: Batch) -> tuple[Boxes | None, dict[int, str]]:
+        """The boxes of rows, and row -> what is wrong with its boxes; none where they were not asked for."""
+        if self._settings.boxes is None:
+            return None, {}
+        boxes = Boxes.of(batch.rows, self._settings.boxes)
+        return boxes, dict.fromkeys(np.flatnonzero(~boxes.is_right).tolist(), no_boxes(self._settings.boxes))
+
+    def _checked(
+        self, checking: _Checking, settled: FaithfulnessPlan, rows: IntArray
+    ) -> tuple[dict[Target, CheckedRows], list[_Game], dict[str, int]]:
+        """Curves of some rows, with what was taken away; the others are there too, with nothing known."""
+        found, games, n_models = dict[Target, CheckedRows](), list(self._games(checking)), len(settled.randomised)
+        draws, n = checking.batch.draws, checking.batch.rows.num_rows
+        counts = {f"{KEY}_model_rows": 0}
         for removal, targets in games:
-            said = [removal.attributions(of_method[target.method]) for target in targets]
-            into = [CheckedRows.empty(len(places), self._settings.num_steps, one.shape[2], n_models) for one in said]
+            said = [removal.attributions(checking.of_method[target.method]) for target in targets]
+            into = [CheckedRows.empty(n, self._settings.num_steps, one.shape[2], n_models) for one in said]
             for target, one in zip(targets, into, strict=True):
                 found[target] = one
                 one.is_looked_at[:] = True
-            rows = np.flatnonzero(checked[places])
-            counts[f"{KEY}_model_rows"] += self._check(removal, said, rows, some.draws, into)
-        if settled.randomised:
-            n = self._compare(checking, settled, np.flatnonzero(randomised[places]), games, found)
-            counts[f"{KEY}_randomised_model_rows"] = n
-        rows_of = {target: one.spread(places, batch.rows.num_rows) for target, one in found.items()}
-        return Result((FaithfulnessRows(rows_of),), {}, counts)
+            counts[f"{KEY}_model_rows"] += self._check(removal, said, rows, draws, into)
+        return found, games, counts
+
+    def _point(self, checking: _Checking, boxes: Boxes, rows: IntArray, found: Mapping[Target, CheckedRows]) -> None:
+        """Adds whether the strongest regions of some rows lie in boxes."""
+        draws = checking.batch.draws[rows]
+        for target, into in found.items():
+            parts = checking.of_method[target.method].parts.get(target.feature)
+            if parts is not None and parts.maps is not None:
+                pointed = point(parts.take(rows), boxes.take(rows), draws, self._seed)
+                into.hits[rows], into.box_areas[rows], into.has_no_box[rows] = pointed
 
     def _check(
         self,
@@ -131,13 +163,32 @@ class FaithfulnessExplainer:
                 if explained is None:
                     continue
                 good, theirs, counts = explained
-                n_model_rows += sum(n for what, n in counts.items() if f"_{what}".endswith("_model_rows"))
+                n_model_rows += model_rows(counts)
                 ours = checking.of_method[method.key].take(rows[good])
                 for removal, targets in games:
                     for target in targets:
                         if target.method == method.key:
                             figures = removal.figures(ours), removal.figures(theirs)
                             found[target].similarity[rows[good], seed] = _alike(*figures)
+        return n_model_rows
+
+    def _contrast(
+        self, checking: _Checking, rows: IntArray, games: Sequence[_Game], found: Mapping[Target, CheckedRows]
+    ) -> int:
+        """Adds how alike attributions are to those of other outputs; how many model rows that took."""
+        part, n_model_rows = checking.batch.take(rows), 0
+        for method in self._methods if len(rows) else ():
+            said = checking.of_method[method.key].take(rows)
+            others = self._others.explain(method.key, part, checking.plan, said)
+            if others is None:
+                continue
+            n_model_rows += model_rows(others.counts)
+            for removal, targets in games:
+                for target in targets:
+                    if target.method == method.key:
+                        ours, theirs = removal.figures(said.take(others.good)), removal.figures(others.rows)
+                        theirs = np.take_along_axis(theirs, others.outputs[:, None], axis=2)
+                        found[target].other_output[rows[others.good]] = _alike(ours, theirs)
         return n_model_rows
 
 

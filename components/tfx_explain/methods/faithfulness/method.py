@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tfx_explain import tables
@@ -16,6 +17,7 @@ from tfx_explain.methods.background import JobPlan, pool_size
 from tfx_explain.methods.context import FirstRows, JobContext, Sample
 from tfx_explain.methods.faithfulness.explainer import FaithfulnessExplainer
 from tfx_explain.methods.faithfulness.plan import KEY, FaithfulnessPlan
+from tfx_explain.methods.faithfulness.pointing import Boxes, no_boxes
 from tfx_explain.methods.faithfulness.randomised import AttributingMethod, plans_of
 from tfx_explain.methods.faithfulness.rows import FaithfulnessRows, Target
 from tfx_explain.methods.method import CANDIDATE, Accumulated, Contributed, SliceRows
@@ -63,6 +65,7 @@ class Faithfulness:
                 "`faithfulness` takes away players or parts one after the other, but the rows have a single player "
                 "and no method looks inside it; leave it out."
             )
+        self._check_others(rows, models[0])
         if self.settings.num_randomised_models:
             try:
                 models[0].with_random_weights(0)
@@ -70,6 +73,32 @@ class Faithfulness:
                 raise ConfigError(
                     f"`randomisation` of `faithfulness` compares with random weights, but {said(error)}; leave it out."
                 ) from error
+
+    def _check_others(self, rows: FirstRows, model: Model) -> None:
+        """Refuses a single output for `random_logit`, and boxes that are none or that nothing could point at."""
+        classes = self.context.config.model.classes
+        n_outputs = len(classes) if isinstance(classes, tuple) else model.n_outputs
+        if self.settings.random_logit and n_outputs < 2:
+            raise ConfigError(
+                "`random_logit` of `faithfulness` compares with attributions of another output, but a single one is "
+                "explained; set `model.classes` to several, to null or to `predicted`, or leave it out."
+            )
+        feature = self.settings.boxes
+        if feature is None:
+            return
+        if not any(of.has_maps for method in self.methods for of in method.parts.values()):
+            raise ConfigError(
+                "`boxes` of `faithfulness` are for regions of images, but no method that is checked looks for any; "
+                "list `xrai`, or leave `boxes` out."
+            )
+        if feature not in rows.features.union(*(of_split.schema.names for of_split in rows.splits.values())):
+            raise ConfigError(
+                f"`boxes` of `faithfulness` names `{feature}`, which the examples do not have; name the feature that "
+                "holds boxes."
+            )
+        are_right = np.concatenate([Boxes.of(of_split, feature).is_right for of_split in rows.splits.values()])
+        if len(are_right) and not are_right.any():
+            raise ConfigError(f"`boxes` of `faithfulness`: {no_boxes(feature)}.")
 
     def plan(
         self, sample: Sample, models: Sequence[Model], plan: JobPlan
@@ -98,7 +127,8 @@ class Faithfulness:
             for index, output in enumerate(self.context.outputs) if len(places) else ():
                 figures = some.areas[..., index], some.ends[..., index], some.curves[..., index]
                 others = some.mu_fidelity[:, index], some.similarity[..., index], some.has_parts
-                yield Contributed(_what(target), output, (empty, (*figures, others, weights)))
+                extra = some.other_output[:, index], some.hits[:, index], some.box_areas, some.has_no_box
+                yield Contributed(_what(target), output, (empty, (*figures, others, weights, extra)))
 
     def differences(self, ours: FaithfulnessRows, theirs: FaithfulnessRows, part: SliceRows) -> Iterator[Contributed]:
         """None: a model's explanation is faithful or not by itself."""
@@ -114,7 +144,7 @@ class Faithfulness:
                 if measured.measure not in CURVES or measured.measure in self.settings.curves:
                     low, high = measured.interval()
                     figures = {**dataclasses.asdict(measured), "ci_low": low, "ci_high": high}
-                    measures.append({**place, **figures, "num_left_out": sums.n_left_out})
+                    measures.append({**place, **figures, "num_left_out": sums.left_out(measured.measure)})
             for curve in sums.curves():
                 if curve.curve in self.settings.curves:
                     curves.append(_curve_frame(place, curve))

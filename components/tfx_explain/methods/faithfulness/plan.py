@@ -24,7 +24,7 @@ class FaithfulnessPlan:
     Attributes:
       randomised: plans of explaining each model with random weights.
       fraction: part of the rows that is checked.
-      randomised_fraction: part of the rows that these models are explained on.
+      randomised_fraction: part of the rows that these models, and other outputs, are explained on.
     """
 
     randomised: tuple[JobPlan, ...] = ()
@@ -36,8 +36,9 @@ class FaithfulnessPlan:
         parts = (min(n / max(n_rows, 1), 1.0) for n in (settings.num_examples, settings.num_randomised_examples))
         return FaithfulnessPlan(self.randomised, *parts)
 
-    def is_checked(self, draws: HashArray, seed: int) -> tuple[BoolArray, BoolArray]:
-        """(n,) which rows with these random numbers are checked, and which such models are explained on."""
+    def is_checked(self, draws: HashArray, seed: int, *, other_outputs: bool = False) -> tuple[BoolArray, BoolArray]:
+        """(n,) which rows with these random numbers are checked, and on which other models or outputs are explained."""
         # Rows may have been selected by the numbers themselves.
         uniform = mix(draws ^ np.uint64(stream_of(seed, "faithfulness rows"))).astype(np.float64) * 2.0**-64
-        return uniform < self.fraction, (uniform < self.randomised_fraction) & bool(self.randomised)
+        is_few = bool(self.randomised) or other_outputs
+        return uniform < self.fraction, (uniform < self.randomised_fraction) & is_few

@@ -57,6 +57,11 @@ def plans_of(
     return tuple(made)
 
 
+def model_rows(counts: Mapping[str, int]) -> int:
+    """Rows that models evaluated, of what was done how often."""
+    return sum(n for what, n in counts.items() if f"_{what}".endswith("_model_rows"))
+
+
 class RandomisedExplainers:
     """Explainers of models with random weights, made as they are needed.
 

@@ -39,6 +39,10 @@ class CheckedRows:
       ends: (n, 2, c) outputs with everything there, and with nothing.
       mu_fidelity: (n, c) correlation of what parts are said to add and what the output loses without them.
       similarity: (n, m, c) correlation with the attributions of each of m models with random weights.
+      other_output: (n, c) correlation with the attributions of another output of the same model.
+      hits: (n, c) 1 where a pixel of the strongest region lies in a box, 0 where none does.
+      box_areas: (n,) part of the image in boxes.
+      has_no_box: (n,) which rows have regions, and no box.
       is_looked_at: (n,) which rows were drawn, to be checked or to be explained with these models.
       has_parts: (n,) which of those to be checked have two parts or more.
     """
@@ -48,6 +52,10 @@ class CheckedRows:
     ends: FloatArray
     mu_fidelity: FloatArray
     similarity: FloatArray
+    other_output: FloatArray
+    hits: FloatArray
+    box_areas: FloatArray
+    has_no_box: BoolArray
     is_looked_at: BoolArray
     has_parts: BoolArray
 
@@ -60,6 +68,10 @@ class CheckedRows:
             ends=np.full((n, 2, n_outputs), np.nan),
             mu_fidelity=np.full((n, n_outputs), np.nan),
             similarity=np.full((n, n_models, n_outputs), np.nan),
+            other_output=np.full((n, n_outputs), np.nan),
+            hits=np.full((n, n_outputs), np.nan),
+            box_areas=np.full(n, np.nan),
+            has_no_box=np.zeros(n, np.bool_),
             is_looked_at=np.zeros(n, np.bool_),
             has_parts=np.zeros(n, np.bool_),
         )
