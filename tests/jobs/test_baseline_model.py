@@ -26,6 +26,11 @@ BASELINE = {"a": 2.0, "b": -0.5}
 METHODS = ["shapley", "permutation_importance", {"sage": {}}]
 DIFFERENCES = ["difference", "difference_std_error", "difference_ci_low", "difference_ci_high"]
 SPECS = [{}, {"feature_keys": ["half"]}]
+PROFILES = [
+    "shapley",
+    {"partial_dependence": {"grid_size": 6, "num_ice": 3, "pairs": [["a", "c"]], "pair_grid_size": 3}},
+    {"accumulated_local_effects": {"num_bins": 5}},
+]
 
 
 def make_rows(n: int, seed: int) -> list[dict[str, Any]]:
@@ -246,29 +251,31 @@ def test_the_manifest_counts_both_models(compared: dict[str, tfx_explain.Explana
     assert counts["model_rows"] == 2 * shapley + n_permuted * 7 // 5 + 2 * before["sage_model_rows"]
 
 
-@pytest.mark.parametrize("methods", [METHODS, SAMPLED], ids=["enumerated", "sampled"])
+@pytest.mark.parametrize("methods", [[*METHODS, *PROFILES[1:]], SAMPLED], ids=["enumerated", "sampled"])
 def test_shards_and_batches_change_no_figure(
     candidate: str, baseline: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, methods: Any
 ) -> None:
     with_rough_background(monkeypatch, 60, 90)
 
-    def table(name: str, num_shards: int) -> pd.DataFrame:
+    def explained(name: str, num_shards: int) -> tfx_explain.ExplanationReader:
         written = worlds.write_splits(tmp_path / name, make_rows, 150, 130, num_shards)
         settings = {"methods": methods, "max_examples": 100, "example_weight_key": "weight"}
-        found = run(candidate, baseline, written, tmp_path / f"{name}-out", **settings).baseline_importance
+        return run(candidate, baseline, written, tmp_path / f"{name}-out", **settings)
+
+    def table(explanation: tfx_explain.ExplanationReader) -> pd.DataFrame:
         # Players without effect are ranked by rounding errors.
-        return found.drop(columns="rank").sort_values(["slice", "method", "player"], ignore_index=True)
+        found = explanation.baseline_importance.drop(columns="rank")
+        return found.sort_values(["slice", "method", "player"], ignore_index=True)
 
-    reference = table("reference", 1)
+    reference = explained("reference", 1)
     monkeypatch.setattr(select, "ROWS_PER_BATCH", 13)
-    pd.testing.assert_frame_equal(reference, table("five", 5), check_exact=False, rtol=1e-9, atol=1e-9)
+    other = explained("five", 5)
+    pd.testing.assert_frame_equal(table(reference), table(other), check_exact=False, rtol=1e-9, atol=1e-9)
+    if methods is not SAMPLED:
+        profiles = (one.baseline_profiles for one in (reference, other))
+        pd.testing.assert_frame_equal(*profiles, check_exact=False, rtol=1e-6, atol=1e-6)
 
 
-PROFILES = [
-    "shapley",
-    {"partial_dependence": {"grid_size": 6, "num_ice": 3, "pairs": [["a", "c"]], "pair_grid_size": 3}},
-    {"accumulated_local_effects": {"num_bins": 5}},
-]
 CURVE = ["value", "std_error", "ci_low", "ci_high", "centred_value", "centred_std_error", "step", "step_std_error"]
 POINT = ["slice", "method", "kind", "feature", "position", "position_b"]
 
@@ -346,15 +353,3 @@ def test_profiles_of_the_same_model_differ_by_nothing(profiled: dict[str, tfx_ex
     assert (table[names].to_numpy() == 0).all()
     ours = same.profiles.query("kind != 'ice'").reset_index(drop=True)
     pd.testing.assert_frame_equal(table[list(ours.columns)], ours)
-
-
-def test_shards_change_no_profile(
-    candidate: str, baseline: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def table(name: str, num_shards: int) -> pd.DataFrame:
-        written = worlds.write_splits(tmp_path / name, make_rows, 150, 130, num_shards)
-        return run(candidate, baseline, written, tmp_path / f"{name}-out", methods=PROFILES).baseline_profiles
-
-    reference = table("reference", 1)
-    monkeypatch.setattr(select, "ROWS_PER_BATCH", 13)
-    pd.testing.assert_frame_equal(reference, table("five", 5), check_exact=False, rtol=1e-6, atol=1e-6)

@@ -81,13 +81,9 @@ def test_interactions_of_products_are_their_coefficients(
     assert set(table["index"]) == {"SII" if shapley["estimator"] == "exact" else "Faith-SHAP"}
 
 
-def test_no_interactions_unless_asked_for(examples: str, tmp_path: Path) -> None:
-    explanation = run(save_products(tmp_path / "model", PRODUCTS), examples, tmp_path / "out", {})
-    with pytest.raises(errors.InputError, match=r"no interactions.parquet; set `interactions: 2`"):
-        _ = explanation.interactions
-
-
-def test_baseline_model_is_explained_on_the_same_rows(examples: str, tmp_path: Path) -> None:
+def test_baseline_model_is_explained_on_the_same_rows_and_no_interactions_unless_asked_for(
+    examples: str, tmp_path: Path
+) -> None:
     candidate = save_products(tmp_path / "candidate", {}, slope=2.0)
     baseline = save_products(tmp_path / "baseline", {}, slope=0.5)
     explanation = run(candidate, examples, tmp_path / "out", {}, baseline_model=baseline)
@@ -106,6 +102,8 @@ def test_baseline_model_is_explained_on_the_same_rows(examples: str, tmp_path: P
     assert explanation.manifest["baseline_model"]["uri"] == baseline
     counts = explanation.manifest["counts"]["eval"]
     assert counts["model_rows"] == 2 * 60 * explanation.manifest["method"]["shapley"]["model_rows_per_example"]
+    with pytest.raises(errors.InputError, match=r"no interactions.parquet; set `interactions: 2`"):
+        _ = explanation.interactions
 
 
 def test_baseline_that_cannot_be_compared_is_refused(examples: str, tmp_path: Path) -> None:
