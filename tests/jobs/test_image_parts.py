@@ -147,6 +147,8 @@ def test_what_the_model_reads_is_found(tmp_path: Path, examples: str, how: str) 
     made = explained(tmp_path / "out", model, examples, settings)
     black = made.manifest["method"]["shapley"]["parts"]["image"]["absent_values"]
     assert len(black) == (how == "numbers")
+    # The least of six images, which are drawn from sixteen.
+    assert max(black, default=0.0) <= np.quantile(pixels_of(16, 0), 0.1)
     parts = made.parts("image").groupby("example_id")
     for row, pixels in enumerate(pixels_of(N, 1)):
         labels, found = find_partition(pixels, 20), parts.get_group(str(row))

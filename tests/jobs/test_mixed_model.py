@@ -26,7 +26,7 @@ SPEC = {
     "stars": tf.io.FixedLenFeature([], tf.float32),
 }
 METHODS = [
-    {"shapley": {"parts": {"review": {}}}},
+    {"shapley": {"parts": {"review": {}, "image": {"segments": 6, "model_rows": 256}}}},
     {"xrai": {"feature": "image"}},
     "integrated_gradients",
     {"expected_gradients": {"num_samples": 64}},
@@ -106,13 +106,16 @@ def test_each_method_adds_up(explanation: ExplanationReader) -> None:
         assert (gap <= (1e-5 if method == "shapley" else room)).all(), method
 
 
-@pytest.mark.parametrize(("feature", "method"), [("review", "shapley"), ("image", "xrai")])
+@pytest.mark.parametrize(("feature", "method"), [("review", "shapley"), ("image", "shapley"), ("image", "xrai")])
 def test_parts_add_up_to_their_feature(explanation: ExplanationReader, feature: str, method: str) -> None:
-    sums = explanation.parts(feature).groupby("example_id")["attribution"].sum()
+    sums = explanation.parts(feature, method=method).groupby("example_id")["attribution"].sum()
     rows = explanation.attributions(method=method).set_index("example_id")[f"attribution_{feature}"]
     assert len(sums) == N
     np.testing.assert_allclose(sums, rows.loc[sums.index], atol=1e-5)
-    assert explanation.image_map(rows.index[0]).shape == (pictures.SIZE, pictures.SIZE)
+    assert explanation.image_map(rows.index[0], method=method if feature == "image" else None).shape == (
+        pictures.SIZE,
+        pictures.SIZE,
+    )
     assert set(explanation.manifest["parts"]) == {"shapley", "xrai"}
 
 

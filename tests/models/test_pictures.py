@@ -10,7 +10,7 @@ import tensorflow as tf
 import pictures
 import worlds
 from tfx_explain.models import Inputs, load_model
-from tfx_explain.models.pictures import decoded_picture
+from tfx_explain.models.pictures import PictureModel, decoded_picture
 
 
 def inputs_of(model: Any, n: int, seed: int) -> Inputs:
@@ -31,6 +31,20 @@ def test_pixels_are_predicted_as_their_files(tmp_path: Path) -> None:
     np.testing.assert_allclose(pixels.predict(fed), model.predict(inputs), rtol=1e-6)
     assert model.with_pixels("image", inputs) is pixels
     assert len(pixels.inputs(inputs.take(np.zeros(0, np.int64)))) == 0
+
+
+def test_pixels_of_which_the_model_says_something_else_are_not_fed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(pictures.save(tmp_path, pictures.with_age), output_space="raw")
+    inputs_of_files = PictureModel.inputs
+
+    def lighter(self: PictureModel, inputs: Inputs) -> Inputs:
+        fed = inputs_of_files(self, inputs)
+        return Inputs(len(fed), {**fed.columns, "image": 1.01 * np.asarray(fed.columns["image"])})
+
+    monkeypatch.setattr(PictureModel, "inputs", lighter)
+    assert model.with_pixels("image", inputs_of(model, 8, 0)) is None
 
 
 def lengths_too(parsed: dict[str, tf.Tensor]) -> tf.Tensor:

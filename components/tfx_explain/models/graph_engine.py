@@ -10,8 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfx_explain.errors import ModelError
+from tfx_explain.models.call_bytes import small_rows
 from tfx_explain.models.calls import in_chunks, model_errors
 from tfx_explain.models.chunks import rows_per_call
+from tfx_explain.models.closeness import Closeness
 from tfx_explain.models.engine import FloatArray
 from tfx_explain.models.features import Column, Inputs
 from tfx_explain.models.graph import Change, FrozenGraph, coarsest_rounding, with_nodes
@@ -33,6 +35,7 @@ from tfx_explain.models.ports import (
 from tfx_explain.models.tracing import traced
 
 _PREDICT_ROWS = 1024
+_TRIED_ROWS = 16
 
 Players = tuple[tuple[str, ...], ...]
 
@@ -151,13 +154,17 @@ class GraphEngine:
             return GraphPaths(cut, self._rows, len(players), self._n_outputs, self.what)
 
     def with_pixels(self, feature: str, background: Inputs) -> PictureModel | None:
-        """The graph from where the feature's files have become pixels."""
+        """The graph from where the feature's files have become pixels; it must give some rows the same outputs."""
         with model_errors(self.what):
             hoisted = cut_behind_decoding(self._graph, feature, background)
         if hoisted is None:
             return None
         engine = GraphEngine(named_after(hoisted, feature), self._n_outputs, self.what)
-        return PictureModel(engine, hoisted, self._graph.ports, feature, self.what)
+        made = PictureModel(engine, hoisted, self._graph.ports, feature, self.what)
+        tried = background.take(small_rows(background, _TRIED_ROWS, _TRIED_ROWS)[:_TRIED_ROWS])
+        outputs = self.predict(tried)
+        found = made.predict(made.inputs(tried))
+        return None if Closeness.of(outputs, self.rounding).differing(outputs, found).any() else made
 
     def _stages_for(self, players: Sequence[Sequence[str]], background: Inputs) -> list[Stage]:
         """The ways to run the graph for these players, best first, made once."""
