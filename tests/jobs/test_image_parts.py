@@ -261,6 +261,8 @@ def test_strange_images_have_the_regions_of_their_masks_or_are_dead_letters(tmp_
     settings = {**config(masks="mask", absent="mean"), "max_failed_fraction": 0.9}
     made = explained(tmp_path / "out", model, worlds.write_splits(tmp_path / "rows", strange, 8, 2), settings)
     assert set(made.manifest["players"]) == {"image", "age"}
+    # Masks are neither players, as they might be where a model does not say what it reads, nor without use.
+    assert made.manifest["unused_features"] == []
     letters = {
         tf.train.Example.FromString(record).features.feature["id"].int64_list.value[0]: reason
         for record, reason in made.dead_letters()[["record", "reason"]].itertuples(index=False)
