@@ -3,8 +3,8 @@
 Simple linear iterative clustering (SLIC) finds about four times as many regions, of like size and along edges; those
 next to each other whose colours and places differ least (Ward's criterion) are then joined, until as many are left.
 
-Neither step does alone. SLIC gives from a half to three halves of the number asked for, and a single region of a strip
-two pixels high. Felzenszwalb's regions, which XRAI ranks, are one of an image of one colour and hundreds of a
+Neither step does alone. SLIC gives far fewer regions than it is asked for, or more, and a single one of a strip two
+pixels high. Felzenszwalb's regions, which XRAI ranks, are one of an image of one colour and hundreds of a
 photograph, one of which may be half of it. An exact number makes rows comparable, and lets them share one design.
 
 Sources: R. Achanta et al., "SLIC superpixels compared to state-of-the-art superpixel methods", PAMI 2012; J. Ward,
