@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tfx_explain.errors import InputError
-from tfx_explain.part_records import PartsOf, part_frame, part_maps
-from tfx_explain.regions import decode_image, decode_labels, nearest
+from tfx_explain.part_records import PartsOf, part_frame, part_maps, part_pixels
+from tfx_explain.regions import decode_image, decode_labels, decode_values, nearest
 from tfx_explain.rows import column_or_nulls
 
 FloatArray = npt.NDArray[np.float64]
@@ -48,6 +48,23 @@ def image_map(
     file = _file(row, feature)
     height, width = labels.shape if file is None else decode_image(file).shape[:2]
     return nearest(densities[labels], (height, width))
+
+
+def pixel_map(row: pa.RecordBatch, prefix: str, feature: str, place: int) -> FloatArray:
+    """(height, width) the same of each pixel by itself, for the output at a place among the explanation's.
+
+    Raises:
+      InputError: it was not kept of this row.
+    """
+    files = part_pixels(row, prefix, feature)[0]
+    if not files:
+        raise InputError(
+            f"what the pixels of `{feature}` add is not kept of this row; raise `pixel_maps` of `xrai`, or leave "
+            "`pixels` out for the map of its regions."
+        )
+    values, file = decode_values(files[place]), _file(row, feature)
+    height, width = values.shape if file is None else decode_image(file).shape[:2]
+    return nearest(values, (height, width))
 
 
 def own_picture(row: pa.RecordBatch, feature: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:

@@ -17,7 +17,15 @@ from typing_extensions import Self
 
 from tfx_explain.records import ragged_lists, text
 from tfx_explain.rows import column_or_nulls, list_lengths
-from tfx_explain.tables import ATTRIBUTION_PREFIX, EXAMPLE_ID, MAP_PREFIX, PARTS_SUFFIX, STD_ERROR_PREFIX, WHERE_PREFIX
+from tfx_explain.tables import (
+    ATTRIBUTION_PREFIX,
+    EXAMPLE_ID,
+    MAP_PREFIX,
+    PARTS_SUFFIX,
+    PIXELS_PREFIX,
+    STD_ERROR_PREFIX,
+    WHERE_PREFIX,
+)
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -33,20 +41,27 @@ class PartsOf:
       kind: `regions`, `spans` or `windows`.
       columns: names of the whole numbers that say where a part is: `start` and `stop` of a span, in bytes.
       has_maps: whether each row has a label map, which of its pixels are of which region.
+      has_pixels: whether some rows have what each pixel adds.
     """
 
     kind: str
     columns: tuple[str, ...]
     has_maps: bool = False
+    has_pixels: bool = False
 
     def describe(self) -> dict[str, object]:
         """As the manifest has it."""
-        return {"kind": self.kind, "columns": list(self.columns), "has_maps": self.has_maps}
+        return {
+            "kind": self.kind,
+            "columns": list(self.columns),
+            "has_maps": self.has_maps,
+            "has_pixels": self.has_pixels,
+        }
 
     @classmethod
     def read(cls, entry: Mapping[str, Any]) -> Self:
         """From the manifest."""
-        return cls(entry["kind"], tuple(entry["columns"]), entry["has_maps"])
+        return cls(entry["kind"], tuple(entry["columns"]), entry["has_maps"], entry.get("has_pixels", False))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +74,8 @@ class PartRows:
       attributions: (N, K); those of a row add up to the attribution of the feature.
       std_errors: (N, K).
       maps: (n,) label maps as PNG files, whose values are places among the row's parts; None where parts have none.
+      pixels: (n, K) what each pixel adds, as PNG files, empty bytes in rows where that is not kept; None where it is in
+        none.
     """
 
     lengths: IntArray
@@ -66,6 +83,7 @@ class PartRows:
     attributions: FloatArray
     std_errors: FloatArray
     maps: npt.NDArray[np.object_] | None = None
+    pixels: npt.NDArray[np.object_] | None = None
 
     def take(self, rows: IntArray) -> PartRows:
         """The given rows, (k,) integers, or (n,) booleans."""
@@ -73,16 +91,19 @@ class PartRows:
         lengths = self.lengths[rows]
         firsts = (np.cumsum(self.lengths) - self.lengths)[rows]
         parts = np.repeat(firsts - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
-        maps = None if self.maps is None else self.maps[rows]
-        return PartRows(lengths, self.where[parts], self.attributions[parts], self.std_errors[parts], maps)
+        of_rows = (None if pictures is None else pictures[rows] for pictures in (self.maps, self.pixels))
+        return PartRows(lengths, self.where[parts], self.attributions[parts], self.std_errors[parts], *of_rows)
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
         """Rows one after the other, of one or more."""
         maps = [part.maps for part in parts if part.maps is not None]
+        pixels = [part.pixels for part in parts if part.pixels is not None]
         names = ("lengths", "where", "attributions", "std_errors")
         arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-        return cls(**arrays, maps=np.concatenate(maps) if maps else None)
+        return cls(
+            **arrays, maps=np.concatenate(maps) if maps else None, pixels=np.concatenate(pixels) if pixels else None
+        )
 
     def sums(self) -> FloatArray:
         """(n, K) attributions of each row's parts, added up."""
@@ -93,7 +114,9 @@ class PartRows:
 
 def part_names(feature: str, of: PartsOf) -> list[str]:
     """The columns of a feature's parts, without the prefix of the method."""
-    prefixes = [ATTRIBUTION_PREFIX, STD_ERROR_PREFIX, WHERE_PREFIX, *([MAP_PREFIX] if of.has_maps else [])]
+    prefixes = [ATTRIBUTION_PREFIX, STD_ERROR_PREFIX, WHERE_PREFIX]
+    prefixes += [MAP_PREFIX] if of.has_maps else []
+    prefixes += [PIXELS_PREFIX] if of.has_pixels else []
     return [prefix + feature + PARTS_SUFFIX for prefix in prefixes]
 
 
@@ -103,6 +126,9 @@ def part_columns(feature: str, of: PartsOf, rows: PartRows) -> dict[str, pa.Arra
     columns = [ragged_lists(table, rows.lengths) for table in (*values, rows.where)]
     if rows.maps is not None:
         columns.append(ragged_lists(rows.maps[:, None], np.ones(len(rows.lengths), np.int64)))
+    if rows.pixels is not None:
+        is_kept = rows.pixels[:, 0] != b""
+        columns.append(ragged_lists(rows.pixels[is_kept], is_kept.astype(np.int64)))
     return dict(zip(part_names(feature, of), columns, strict=True))
 
 
@@ -112,6 +138,8 @@ def part_faults(batch: pa.RecordBatch, prefix: str, feature: str, of: PartsOf, n
     found = [list_lengths(column_or_nulls(batch, name)) for name in names]
     n_parts = found[2] // len(of.columns)
     expected = [n_parts * n_outputs, n_parts * n_outputs, n_parts * len(of.columns), np.ones(batch.num_rows)]
+    if of.has_pixels:
+        expected.append(np.where(found[-1] > 0, n_outputs, 0))
     return [
         name for name, there, right in zip(names, found, expected, strict=False) if not np.array_equal(there, right)
     ]
@@ -141,6 +169,12 @@ def part_frame(
 def part_counts(batch: pa.RecordBatch, prefix: str, feature: str, of: PartsOf) -> IntArray:
     """(n,) how many parts each row has."""
     return list_lengths(column_or_nulls(batch, prefix + WHERE_PREFIX + feature + PARTS_SUFFIX)) // len(of.columns)
+
+
+def part_pixels(batch: pa.RecordBatch, prefix: str, feature: str) -> list[list[bytes]]:
+    """What the pixels of each row add, a PNG file for each output; none of rows where that is not kept."""
+    column = column_or_nulls(batch, prefix + PIXELS_PREFIX + feature + PARTS_SUFFIX)
+    return [[bytes(file) for file in files or ()] for files in column.to_pylist()]
 
 
 def part_maps(batch: pa.RecordBatch, prefix: str, feature: str) -> list[bytes]:

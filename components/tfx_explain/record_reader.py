@@ -13,7 +13,7 @@ import pyarrow as pa
 from tfx_explain import integrity, records, storage, tables
 from tfx_explain.attribution_records import CI_HIGH_PREFIX, CI_LOW_PREFIX, RecordLayout, attribution_frames
 from tfx_explain.errors import InputError
-from tfx_explain.image_maps import image_map
+from tfx_explain.image_maps import image_map, pixel_map
 from tfx_explain.part_records import PartsOf, part_frame
 from tfx_explain.rows import concat_alike, concat_rows
 from tfx_explain.tables.manifest import ATTRIBUTION_FILES, Manifest
@@ -189,6 +189,7 @@ class RecordReader:
         method: str | None = None,
         output: str | None = None,
         split: str | None = None,
+        pixels: bool = False,
     ) -> npt.NDArray[np.float64]:
         """Where in the image of a row its attribution lies: (height, width), at the image's own size.
 
@@ -201,6 +202,8 @@ class RecordReader:
           method: one of `methods`; None = the first one that looked inside it.
           output: one of `outputs`; may be left out when there is one.
           split: one of the explained splits; all of them when None.
+          pixels: whether each pixel has its own figure in place of its region's mean, of rows that `pixel_maps` of
+            `xrai` kept them of.
 
         Raises:
           InputError: there is no such row, or nothing is known of regions of its image; also as of `parts`.
@@ -211,6 +214,8 @@ class RecordReader:
             ids = [records.text(value) for value in batch.column(tables.EXAMPLE_ID).flatten().to_pylist()]
             if row in ids:
                 one = batch.slice(ids.index(row), 1)
+                if pixels:
+                    return pixel_map(one, prefix, feature, self.outputs.index(output))
                 return image_map(one, prefix, feature, of, self.outputs, output)
         raise InputError(f"{self.uri} has no explained row with the id `{row}`; `attributions` lists them.")
 

@@ -135,7 +135,7 @@ def test_attributions_of_another_model_are_not_faithful(
 ) -> None:
     from tfx_explain.methods.xrai import method, regions_of_rows
 
-    def shuffled(images: Any, pixels: Any, prediction: Any) -> Any:
+    def shuffled(images: Any, pixels: Any, prediction: Any, kept: Any) -> Any:
         order = np.random.default_rng(0).permutation(pixels.shape[2])
         return regions_of_rows.region_rows(images, pixels[:, :, order], prediction)
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 import pictures
 import tfx_explain
 import worlds
-from tfx_explain.errors import ConfigError
+from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.reader import ExplanationReader
 
 N = 12
@@ -71,7 +71,7 @@ def image_alone(parsed: dict[str, tf.Tensor]) -> tf.Tensor:
 
 def test_smooth_grad_is_no_share_of_the_output(tmp_path: Path, examples: str) -> None:
     model = worlds.save_serving_model(tmp_path / "model", image_alone, {"image": pictures.SPEC["image"]})
-    made = explained(tmp_path / "out", model, examples, "smooth_grad")
+    made = explained(tmp_path / "out", model, examples, "smooth_grad", xrai={"pixel_maps": N})
     rows = made.attributions()
     assert rows[["base_value", "completeness_gap"]].isna().all(axis=None)
     assert made.manifest["method"]["xrai"]["adds_up"] is False
@@ -89,8 +89,18 @@ def test_smooth_grad_is_no_share_of_the_output(tmp_path: Path, examples: str) ->
     assert maps.min() >= 0
     assert maps[:, looked_at].mean() > 3 * maps[:, ~looked_at].mean()
 
+    for row, regions in zip(rows["example_id"], maps, strict=True):
+        pixels = made.image_map(row, pixels=True)
+        assert (pixels >= 0).all()
+        # Regions have the mean of their pixels, which are rounded to a 32,767th of the largest, by half a step.
+        for value in np.unique(regions):
+            inside = regions == value
+            assert pixels[inside].mean() == pytest.approx(value, abs=pixels.max() / 32_767, rel=1e-5)
+
     other = worlds.write_splits(tmp_path / "other", pictures.make_rows, 16, N, 1)
     again = explained(tmp_path / "again", model, other, "smooth_grad")
+    with pytest.raises(InputError, match="is not kept of this row; raise `pixel_maps` of `xrai`"):
+        again.image_map(rows["example_id"][0], pixels=True)
     first, second = (one.parts("image").sort_values(["example_id", "part"], ignore_index=True) for one in (made, again))
     assert first.equals(second)
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tfx_explain.errors import ConfigError, InputError, UnreadableImageError
-from tfx_explain.regions import decode_image, decode_labels, encode_labels
+from tfx_explain.regions import decode_image, decode_labels, decode_values, encode_labels, encode_values
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (9, 12, 3)).astype(np.uint8)
@@ -143,3 +143,29 @@ def test_without_pillow_one_sentence_says_what_to_install(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
     with pytest.raises(ConfigError, match=r"pip install 'tfx-explain\[images\]'"):
         encode_labels([[1]])
+
+
+def test_figures_come_back_to_half_a_step() -> None:
+    values = np.random.default_rng(0).normal(size=(9, 7))
+    values[0, 0] = 0.0
+    found = decode_values(encode_values(values))
+    assert np.abs(found - values).max() <= 0.5001 * np.abs(values).max() / 32_767
+    assert found[0, 0] == 0.0
+    assert np.abs(found).max() == pytest.approx(np.abs(values).max(), rel=1e-12)
+    assert decode_values(encode_values(np.zeros((2, 3)))).tolist() == [[0.0] * 3] * 2
+    tiny = decode_values(encode_values([[5e-324, 0.0]]))
+    assert np.isfinite(tiny).all()
+
+
+@pytest.mark.parametrize("values", [np.zeros(3), np.zeros((0, 3)), np.array([[np.nan]])])
+def test_what_is_no_map_of_figures_is_refused(values: np.ndarray) -> None:
+    with pytest.raises(InputError, match="A map of pixels is an array"):
+        encode_values(values)
+
+
+@pytest.mark.parametrize("damage", ["no scale", "half", "rubbish"])
+def test_maps_of_figures_that_are_none_are_told(damage: str) -> None:
+    data = encode_values(np.random.default_rng(0).random((20, 20)))
+    wrong = {"no scale": encode_labels([[1]]), "half": data[: len(data) // 2], "rubbish": b"GIF89a"}[damage]
+    with pytest.raises(UnreadableImageError, match="is no whole PNG"):
+        decode_values(wrong)

@@ -19,7 +19,7 @@ _USED = {
     "blur_ig": (*_ALONG_PATHS, "max_sigma"),
     "smooth_grad": ("references", "num_samples", "noise"),
 }
-_ALWAYS = ("feature", "gradients", "masks")
+_ALWAYS = ("feature", "gradients", "masks", "pixel_maps")
 
 
 class XraiConfig(Part):
@@ -70,6 +70,13 @@ class XraiConfig(Part):
         gt=0,
         le=1,
         description="of `smooth_grad`: standard deviation of the noise, as a part of the range of the image's values",
+    )
+    pixel_maps: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="of about how many rows, beside the regions, what is said of each pixel is kept: two bytes or less "
+        "for each pixel that the model gets, and output",
     )
 
     @field_validator("references")

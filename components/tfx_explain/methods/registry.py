@@ -40,7 +40,8 @@ def _expected_gradients(context: JobContext) -> AnyMethod | None:
 
 
 def _xrai(context: JobContext) -> AnyMethod | None:
-    return None if context.config.method(XRAI) is None else Xrai(context)
+    settings = context.config.method(XRAI)
+    return None if settings is None else Xrai(context, needs_row_count=settings.pixel_maps > 0)
 
 
 def _profiles(context: JobContext) -> AnyMethod | None:

@@ -11,7 +11,7 @@ What needs scikit-image or Pillow imports it when it is called: both come with t
 `series` cuts series into windows, channels or both, and makes series of some of them.
 """
 
-from tfx_explain.regions.images import decode_image, decode_labels, encode_labels
+from tfx_explain.regions.images import decode_image, decode_labels, decode_values, encode_labels, encode_values
 from tfx_explain.regions.one_colour import Colour, picture_of_one_colour
 from tfx_explain.regions.optional import need_images
 from tfx_explain.regions.overlays import heat, overlay
@@ -26,7 +26,9 @@ __all__ = [
     "Segments",
     "decode_image",
     "decode_labels",
+    "decode_values",
     "encode_labels",
+    "encode_values",
     "find_segments",
     "heat",
     "nearest",

@@ -25,6 +25,8 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 MAX_PIXELS = 50_000_000
 """Of the largest picture that is read: 150 MB of colours."""
 
+# Of maps of figures: which value is 0, how many there are on either side of it, and where their size stands.
+_ZERO, _MOST_STEPS, _SCALE = 32_768, 32_767, "scale"
 _MODES_OF_16_BITS = ("I;16", "I;16B", "I;16L", "I")
 
 
@@ -102,6 +104,50 @@ def decode_labels(data: bytes) -> LabelMap:
     if mode not in _MODES_OF_16_BITS:
         raise UnreadableImageError(f"A label map is a PNG of 16-bit grey, not of mode {mode}.")
     return values.astype(np.int32)
+
+
+def encode_values(values: npt.ArrayLike) -> bytes:
+    """A PNG of 16-bit grey whose values are figures of pixels, to a 65,534th of the range from -m to m.
+
+    m is the largest size; 32,768 is 0, and the size of a step is the text `scale` of the file.
+
+    Args:
+      values: (H, W) finite ones.
+
+    Raises:
+      ConfigError: Pillow is not installed.
+      InputError: other values.
+    """
+    given = np.asarray(values, np.float64)
+    if given.ndim != 2 or not given.size or not np.isfinite(given).all():
+        raise InputError(f"A map of pixels is an array (height, width) of finite numbers, not {given.shape}.")
+    scale = float(np.abs(given).max()) / _MOST_STEPS
+    steps = np.rint(given / scale) if scale > 0 else np.zeros_like(given)
+    told = optional("PIL.PngImagePlugin").PngInfo()
+    told.add_text(_SCALE, repr(scale))
+    written = io.BytesIO()
+    codes = (np.clip(steps, -_MOST_STEPS, _MOST_STEPS) + _ZERO).astype(np.uint16)
+    optional("PIL.Image").fromarray(codes).save(written, "PNG", pnginfo=told)
+    return written.getvalue()
+
+
+def decode_values(data: bytes) -> npt.NDArray[np.float64]:
+    """The figures (H, W) of what `encode_values` made.
+
+    Raises:
+      ConfigError: Pillow is not installed.
+      UnreadableImageError: no such PNG, or a part of one.
+    """
+    pillow = optional("PIL.Image")
+    try:
+        with pillow.open(io.BytesIO(data), formats=("PNG",)) as picture:
+            mode, codes, scale = picture.mode, np.asarray(picture), float(picture.info[_SCALE])
+    except Exception as error:
+        # As in `decode_image`.
+        raise UnreadableImageError(f"A map of pixels of {len(data):,} bytes is no whole PNG: {error}.") from error
+    if mode not in _MODES_OF_16_BITS or not 0 <= scale < np.inf:
+        raise UnreadableImageError(f"A map of pixels is a PNG of 16-bit grey with a scale, not of mode {mode}.")
+    return (codes.astype(np.float64) - _ZERO) * scale
 
 
 def _rgb(picture: Image.Image) -> Picture:

@@ -26,6 +26,7 @@ BACKGROUND_WEIGHT = "__weight__"
 PARTS_SUFFIX = "/parts"
 WHERE_PREFIX = "where_"
 MAP_PREFIX = "map_"
+PIXELS_PREFIX = "pixels_"
 
 BACKGROUND = Table(
     file="background.parquet",
@@ -123,6 +124,13 @@ ATTRIBUTION_RECORDS = Table(
             Kind.BYTES,
             "Which pixels are of which region: a PNG file of 16-bit grey, whose values are places among the regions.",
             when="regions have label maps",
+        ),
+        _of_part(
+            PIXELS_PREFIX,
+            Kind.BYTES,
+            "What each pixel, as the model gets the image, adds: of each output a PNG file of 16-bit grey, in which "
+            "32,768 is 0 and the text `scale` says how much a step is. Empty in rows that were not drawn.",
+            when="`pixel_maps` of `xrai` was asked for",
         ),
     ),
     own="The row's own features.",

@@ -92,7 +92,8 @@ ENTRIES = (
         "bytes, and `seen`, 0 where the model cuts the text off before; a window has the step `start`, the step `stop` "
         "behind its last one, and `channel`, -1 for all; where both steps are the number of steps of the row, the part "
         "is that number; a region has its `pixels` on the map, 0 of what is left of an image without its regions), "
-        "`has_maps` (whether each row has a label map of its regions). Methods that look inside nothing are left out.",
+        "`has_maps` (whether each row has a label map of its regions), `has_pixels` (whether some rows have a map of "
+        "their pixels). Methods that look inside nothing are left out.",
         since="2026-11-29",
         of=_OBJECT,
     ),

@@ -10,6 +10,8 @@ from tfx_explain.methods.path_gradients.rows import PathEstimates
 from tfx_explain.methods.xrai.method import XraiRows
 from tfx_explain.methods.xrai.pixels import PixelRows
 from tfx_explain.methods.xrai.regions_of_rows import region_rows, segments_of
+from tfx_explain.part_records import PartRows
+from tfx_explain.regions import decode_values
 
 RNG = np.random.default_rng(0)
 N, SIDE, CHANNELS, OUTPUTS = 4, 8, 3, 2
@@ -24,6 +26,22 @@ def test_regions_add_up_to_what_pixels_add() -> None:
     assert (np.add.reduceat(found.where[:, 0], starts) == SIDE**2).all()
     sums = np.add.reduceat(found.attributions, starts, axis=0)
     np.testing.assert_allclose(sums, PIXELS.mean(axis=1).sum(axis=1), rtol=1e-10)
+
+
+def test_maps_of_pixels_are_kept_of_the_rows_that_were_drawn() -> None:
+    kept = np.array([True, False, True, True])
+    pixels = PIXELS.copy()
+    pixels[2, 0, 5, 1] = np.nan
+    found = region_rows(segments_of(IMAGES), pixels, PREDICTION, kept)
+    assert found.pixels is not None
+    assert (found.pixels != b"").all(axis=1).tolist() == [True, False, False, True]
+    summed = PIXELS.mean(axis=1).reshape(N, SIDE, SIDE, CHANNELS, OUTPUTS).sum(axis=3)
+    taken = PartRows.joined([found.take(np.array([3])), found.take(np.array([0]))])
+    for place, row in enumerate((3, 0)):
+        for output in range(OUTPUTS):
+            values = decode_values(taken.pixels[place, output])
+            step = np.abs(summed[row, ..., output]).max() / 32_767
+            np.testing.assert_allclose(values, summed[row, ..., output], atol=0.5001 * step)
 
 
 def test_rows_without_regions_have_no_attributions_and_others_keep_theirs() -> None:

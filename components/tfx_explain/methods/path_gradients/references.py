@@ -37,6 +37,7 @@ class References:
       outputs: (K',) indices of the outputs that are explained.
       numbers: (R,) which rows of the background they are, but for values that were set.
       notes: of each side, empty or what reaches the output past an op without a gradient.
+      fraction_of_maps: part of the rows of which maps of pixels are kept.
     """
 
     rows: Background
@@ -44,6 +45,7 @@ class References:
     outputs: IntArray
     numbers: IntArray
     notes: tuple[str, ...]
+    fraction_of_maps: float = 0.0
 
     def side(self, index: int) -> SideBackground:
         """The references as a model sees them."""

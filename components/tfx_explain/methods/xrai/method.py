@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from tfx_explain import tables
 from tfx_explain.config.xrai import XraiConfig
+from tfx_explain.content_sample import stream_of
 from tfx_explain.errors import ConfigError
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import Background, JobPlan, background_digest
@@ -35,7 +36,7 @@ from tfx_explain.models import Model
 from tfx_explain.models.path_gradients import Paths, Points
 from tfx_explain.part_records import PartRows, PartsOf
 from tfx_explain.regions import Segments, need_images
-from tfx_explain.rows import take_rows
+from tfx_explain.rows import HashArray, mix, take_rows
 
 KEY = tables.XRAI
 
@@ -67,7 +68,7 @@ class Xrai(PathMethod):
     @property
     def parts(self) -> Mapping[str, PartsOf]:
         """The regions of the image."""
-        return {self.settings.feature: _REGIONS}
+        return {self.settings.feature: dataclasses.replace(_REGIONS, has_pixels=self.settings.pixel_maps > 0)}
 
     @property
     def player(self) -> int:
@@ -125,6 +126,10 @@ class Xrai(PathMethod):
         background = Background(rows, weights, background_digest(rows, weights))
         spent = {"xrai_references": n * len(models)}
         return settle(background, numbers, predictions, models, players, plan), spent
+
+    def for_rows(self, plan: References, n_rows: int, n_background: int) -> References:
+        """The same, with the part of the rows of which maps of pixels are kept."""
+        return dataclasses.replace(plan, fraction_of_maps=min(self.settings.pixel_maps / max(n_rows, 1), 1.0))
 
     def explainer(self, models: Sequence[Model]) -> XraiExplainer:
         """One of each model."""
@@ -217,13 +222,19 @@ class XraiExplainer(PathExplainer["XraiRows"]):
             cut = self._thread.submit(self._cut, side, rows, ends)
             hashes = side.hashes[rows]
             found = self._pixels(Pictures(side.paths, side.starts, ends, side.weights, asked, hashes, self._player))
-            ranked = self._thread.submit(_ranked, cut, found.pixels, asked.prediction)
+            kept = self._kept(hashes, plan.per_method[KEY]) if self._settings.pixel_maps else None
+            ranked = self._thread.submit(_ranked, cut, found.pixels, asked.prediction, kept)
             if before is not None:
                 made.add(*before, self._player)
             before = rows, found, ranked
         if before is not None:
             made.add(*before, self._player)
         return made
+
+    def _kept(self, hashes: HashArray, references: References) -> npt.NDArray[np.bool_]:
+        """(n,) of which rows the map of pixels is kept."""
+        uniform = mix(hashes ^ np.uint64(stream_of(self._seed, "xrai pixel maps"))).astype(np.float64) * 2.0**-64
+        return uniform < references.fraction_of_maps
 
     def _pixels(self, pictures: Pictures) -> PixelRows:
         """What each pixel adds, or how much the output depends on it."""
@@ -277,6 +288,11 @@ class XraiRows:
         self.parts.append(regions)
 
 
-def _ranked(cut: Future[list[Segments | None]], pixels: FloatArray, prediction: FloatArray) -> PartRows:
+def _ranked(
+    cut: Future[list[Segments | None]],
+    pixels: FloatArray,
+    prediction: FloatArray,
+    kept: npt.NDArray[np.bool_] | None,
+) -> PartRows:
     """Regions of rows whose segments the same thread was asked for before."""
-    return region_rows(cut.result(), pixels, prediction)
+    return region_rows(cut.result(), pixels, prediction, kept)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tfx_explain.errors import InputError
 from tfx_explain.part_records import PartRows
-from tfx_explain.regions import Segments, encode_labels, find_segments, rank_regions
+from tfx_explain.regions import Segments, encode_labels, encode_values, find_segments, rank_regions
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -22,7 +22,12 @@ def segments_of(images: npt.NDArray[np.float32] | FloatArray) -> list[Segments |
     return [_segments(image) for image in images]
 
 
-def region_rows(segments: Sequence[Segments | None], pixels: FloatArray, prediction: FloatArray) -> PartRows:
+def region_rows(
+    segments: Sequence[Segments | None],
+    pixels: FloatArray,
+    prediction: FloatArray,
+    kept: npt.NDArray[np.bool_] | None = None,
+) -> PartRows:
     """Regions of n rows; none of rows that have no segments, or whose attributions are no numbers.
 
     Of several outputs, regions are ranked by the one with the largest prediction; attributions are of each.
@@ -31,9 +36,11 @@ def region_rows(segments: Sequence[Segments | None], pixels: FloatArray, predict
       segments: of the images (H, W).
       pixels: (n, 2, w, c) what their columns add, by every other step and by the rest.
       prediction: (n, c).
+      kept: (n,) of which rows the map of pixels is kept as well; None = of none.
     """
     n, n_outputs = prediction.shape
     lengths, maps = np.zeros(n, np.int64), np.full(n, b"", object)
+    kept_maps = None if kept is None else np.full((n, n_outputs), b"", object)
     where, sums, errors = [np.zeros(0, np.int64)], [np.zeros((0, n_outputs))], [np.zeros((0, n_outputs))]
     for row, of_row in enumerate(segments):
         if of_row is None or not np.isfinite(pixels[row]).all():
@@ -42,11 +49,15 @@ def region_rows(segments: Sequence[Segments | None], pixels: FloatArray, predict
         even, odd = pixels[row].reshape(2, *of_row.shape, -1, n_outputs).sum(axis=3)
         middle = (even + odd) / 2
         ranked = rank_regions(middle[..., np.argmax(prediction[row])], of_row)
+        if kept_maps is not None and kept is not None and kept[row]:
+            kept_maps[row] = [encode_values(middle[..., output]) for output in range(n_outputs)]
         lengths[row], maps[row] = len(ranked.pixels), encode_labels(ranked.labels)
         where.append(ranked.pixels)
         sums.append(ranked.sums_of(middle))
         errors.append(np.abs(ranked.sums_of((even - odd) / 2)))
-    return PartRows(lengths, np.concatenate(where)[:, None], np.concatenate(sums), np.concatenate(errors), maps)
+    return PartRows(
+        lengths, np.concatenate(where)[:, None], np.concatenate(sums), np.concatenate(errors), maps, kept_maps
+    )
 
 
 def _segments(image: npt.NDArray[np.float32] | FloatArray) -> Segments | None:
