@@ -133,13 +133,13 @@ def test_maps_that_weights_do_not_matter_for_are_refused(tmp_path: Path, example
 def test_attributions_of_another_model_are_not_faithful(
     tmp_path: Path, model: str, examples: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tfx_explain.methods.xrai import method, regions_of_rows
+    from tfx_explain.methods.xrai import explainer, regions_of_rows
 
     def shuffled(images: Any, pixels: Any, prediction: Any, kept: Any) -> Any:
         order = np.random.default_rng(0).permutation(pixels.shape[2])
         return regions_of_rows.region_rows(images, pixels[:, :, order], prediction)
 
-    monkeypatch.setattr(method, "region_rows", shuffled)
+    monkeypatch.setattr(explainer, "region_rows", shuffled)
     found = explained(tmp_path / "out", model, examples, methods=[METHODS[1], {"faithfulness": {}}])
     assert verdicts(found, {"min_faithfulness": {"value": 0.1}}) == ["fail"]
 

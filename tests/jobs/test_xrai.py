@@ -15,7 +15,7 @@ import pictures
 import tfx_explain
 import worlds
 from tfx_explain.errors import ConfigError, InputError
-from tfx_explain.methods.xrai import method
+from tfx_explain.methods.xrai import explainer, method
 from tfx_explain.reader import ExplanationReader
 
 N = 24
@@ -100,7 +100,7 @@ def test_a_few_rows_at_a_time_are_explained_as_all_are(
     tmp_path: Path, explanation: ExplanationReader, model: str, examples: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures_of_a_row = 2 * (pictures.SIZE**2 + 1) * 2  # halves of the steps, references; the age is one more
-    monkeypatch.setattr(method, "_FIGURES", 4 * figures_of_a_row)
+    monkeypatch.setattr(explainer, "_FIGURES", 4 * figures_of_a_row)
     assert_same_rows(explained(tmp_path / "out", model, examples), explanation)
 
 

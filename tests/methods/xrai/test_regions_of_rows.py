@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from tfx_explain.methods.path_gradients.rows import PathEstimates
-from tfx_explain.methods.xrai.method import XraiRows
+from tfx_explain.methods.xrai.explainer import XraiRows
 from tfx_explain.methods.xrai.pixels import PixelRows
 from tfx_explain.methods.xrai.regions_of_rows import region_rows, segments_of
 from tfx_explain.part_records import PartRows

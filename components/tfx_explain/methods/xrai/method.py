@@ -5,50 +5,40 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
 
 from tfx_explain import tables
 from tfx_explain.config.xrai import XraiConfig
-from tfx_explain.content_sample import stream_of
 from tfx_explain.errors import ConfigError
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import Background, JobPlan, background_digest
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, Sample
 from tfx_explain.methods.images import check_masks
-from tfx_explain.methods.method import Accumulated, Earlier, Result
-from tfx_explain.methods.path_gradients.base import PathExplainer, PathMethod, PathSide
+from tfx_explain.methods.method import Accumulated
+from tfx_explain.methods.path_gradients.base import PathMethod
 from tfx_explain.methods.path_gradients.model_paths import paths_of, starts_of
 from tfx_explain.methods.path_gradients.references import References, predictions_of, settle, typical_rows
-from tfx_explain.methods.path_gradients.rows import AskedSide, PathEstimates
+from tfx_explain.methods.path_gradients.rows import AskedSide
 from tfx_explain.methods.removal import Removal
-from tfx_explain.methods.xrai.crooked import blurred_starts, guided, through_blurs
-from tfx_explain.methods.xrai.masks import Masks
-from tfx_explain.methods.xrai.noisy import around
-from tfx_explain.methods.xrai.pixels import Pictures, PixelRows, straight
+from tfx_explain.methods.xrai.crooked import blurred_starts
+from tfx_explain.methods.xrai.explainer import XraiExplainer
+from tfx_explain.methods.xrai.pixels import Pictures
 from tfx_explain.methods.xrai.reference_images import with_images
-from tfx_explain.methods.xrai.regions_of_rows import region_rows, segments_of
 from tfx_explain.methods.xrai.removal import RegionRemoval
 from tfx_explain.models import Model
-from tfx_explain.models.path_gradients import Paths, Points
-from tfx_explain.part_records import PartRows, PartsOf
-from tfx_explain.regions import Segments, need_images
-from tfx_explain.rows import HashArray, mix, take_rows
+from tfx_explain.models.path_gradients import Paths
+from tfx_explain.part_records import PartsOf
+from tfx_explain.regions import need_images
+from tfx_explain.rows import take_rows
 
 KEY = tables.XRAI
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-_ALONG = {"integrated_gradients": straight, "guided_ig": guided, "blur_ig": through_blurs}
 _REGIONS = PartsOf("regions", ("pixels",), has_maps=True)
-# What pixels add, as 64-bit floats that are held at a time: 32 MiB of rows whose gradients are taken, and as many of
-# the rows before.
-_FIGURES = 2**22
-# Guided ones that are followed together at least: what the smallest calls take.
-_PATHS = 16
 # Of one row: 2 GiB.
 _MOST_FIGURES = 2**28
 
@@ -133,7 +123,7 @@ class Xrai(PathMethod):
 
     def explainer(self, models: Sequence[Model]) -> XraiExplainer:
         """One of each model."""
-        return XraiExplainer(models, self)
+        return XraiExplainer(models, self.context, self.settings, self.player)
 
     def parts_removals(
         self, models: Sequence[Model], batch: Batch, plan: JobPlan, rows: AttributionRows
@@ -157,142 +147,3 @@ class Xrai(PathMethod):
             # Each row's own, or none.
             del described["base_values"]
         return {KEY: {**described, **self.settings.describe()}}
-
-
-class XraiExplainer(PathExplainer["XraiRows"]):
-    """At work with all models.
-
-    Args:
-      models: what is explained, and the baseline model if there is one.
-      method: of the job.
-    """
-
-    def __init__(self, models: Sequence[Model], method: Xrai) -> None:
-        super().__init__(models, method.context, KEY)
-        self._settings, self._player, self._seed = method.settings, method.player, method.context.config.seed
-        self._masks: dict[int, Masks] = {}
-        # One for all batches: regions are found in Python while TensorFlow takes gradients.
-        self._thread = ThreadPoolExecutor(1)
-
-    def explain(self, batch: Batch, plan: JobPlan, earlier: Earlier) -> Result[AttributionRows]:
-        """As `PathExplainer.explain`; without rows whose masks cannot be used."""
-        if self._settings.masks is None:
-            return super().explain(batch, plan, earlier)
-        reasons: dict[int, str] = {}
-        for index in range(len(self._models)):
-            side = self._side(index, batch, plan)
-            _, found = self._masks_of(side).segments(side.rows, side.inputs)
-            reasons = {**found, **reasons}
-        good = np.setdiff1d(np.arange(batch.rows.num_rows), list(reasons))
-        made = super().explain(batch.take(good), plan, earlier)
-        return dataclasses.replace(
-            made, errors={**{int(good[row]): why for row, why in made.errors.items()}, **reasons}
-        )
-
-    def _masks_of(self, side: PathSide) -> Masks:
-        """Of a side's model, made once."""
-        if id(side.paths) not in self._masks:
-            spec = next(
-                spec for model in self._models for spec in model.features if spec.name == self._settings.feature
-            )
-            names = self._settings.feature, str(self._settings.masks)
-            self._masks[id(side.paths)] = Masks(*names, spec, side.paths, self._player)
-        return self._masks[id(side.paths)]
-
-    def _cut(self, side: PathSide, rows: IntArray, ends: Points) -> list[Segments | None]:
-        """What the images of some rows can be cut into: what they bring along, or what is found by colours."""
-        if self._settings.masks is None:
-            return segments_of(side.paths.pictures(ends, self._player))
-        return self._masks_of(side).segments(take_rows(side.rows, rows), side.inputs.take(rows))[0]
-
-    def _explain_side(self, side: PathSide, plan: JobPlan) -> XraiRows:
-        n, n_outputs = side.asked.outputs.shape
-        estimates = PathEstimates.empty((n, side.paths.n_players, n_outputs), side.weights)
-        estimates.background_variance[:] = 0.0  # references were named, not drawn
-        made = XraiRows(estimates, np.ones(n, np.bool_), side.asked.base_value.copy(), [])
-        at_once = _FIGURES // max(2 * side.starts.moving.shape[1] * n_outputs * len(side.weights), 1)
-        if self._settings.gradients == "guided_ig":
-            # Each step is a call of its own.
-            at_once = max(at_once, _PATHS // (n_outputs * len(side.weights)))
-        # A power of two: calls of the model are then filled.
-        at_once = 1 << (max(at_once, 1).bit_length() - 1)
-        before: tuple[IntArray, PixelRows, Future[PartRows]] | None = None
-        for rows in np.split(np.arange(n), range(at_once, n, at_once)) if n else []:
-            asked, ends = side.asked.take(rows), side.paths.enter(side.inputs.take(rows))
-            cut = self._thread.submit(self._cut, side, rows, ends)
-            hashes = side.hashes[rows]
-            found = self._pixels(Pictures(side.paths, side.starts, ends, side.weights, asked, hashes, self._player))
-            kept = self._kept(hashes, plan.per_method[KEY]) if self._settings.pixel_maps else None
-            ranked = self._thread.submit(_ranked, cut, found.pixels, asked.prediction, kept)
-            if before is not None:
-                made.add(*before, self._player)
-            before = rows, found, ranked
-        if before is not None:
-            made.add(*before, self._player)
-        return made
-
-    def _kept(self, hashes: HashArray, references: References) -> npt.NDArray[np.bool_]:
-        """(n,) of which rows the map of pixels is kept."""
-        uniform = mix(hashes ^ np.uint64(stream_of(self._seed, "xrai pixel maps"))).astype(np.float64) * 2.0**-64
-        return uniform < references.fraction_of_maps
-
-    def _pixels(self, pictures: Pictures) -> PixelRows:
-        """What each pixel adds, or how much the output depends on it."""
-        if self._settings.gradients == "smooth_grad":
-            return around(pictures, self._settings, self._seed)
-        return _ALONG[self._settings.gradients](pictures, self._settings)
-
-    def _rows(self, side: PathSide, found: XraiRows, kept: npt.NDArray[np.bool_]) -> AttributionRows:
-        side = dataclasses.replace(side, asked=dataclasses.replace(side.asked, base_value=found.base_value))
-        parts = PartRows.joined(found.parts).take(np.flatnonzero(kept))
-        return dataclasses.replace(super()._rows(side, found, kept), parts={self._settings.feature: parts})
-
-    def _counts(self, found: Sequence[XraiRows], finite: npt.NDArray[np.bool_]) -> Mapping[str, int]:
-        n_steps = sum(one.n_steps for one in found)
-        return {
-            f"{KEY}_model_rows": n_steps,
-            f"{KEY}_gradient_rows": n_steps,
-            f"{KEY}_above_max_completeness_gap": sum(int((~one.is_complete & finite).sum()) for one in found),
-        }
-
-
-@dataclasses.dataclass
-class XraiRows:
-    """What is found of n rows by one model, some rows after the other.
-
-    Attributes:
-      estimates: their attributions.
-      is_complete: (n,) whether they add up as accurately as asked for.
-      base_value: (n, c) what they are counted from.
-      parts: regions of the rows so far.
-      n_steps: points that gradients were taken at.
-    """
-
-    estimates: PathEstimates
-    is_complete: npt.NDArray[np.bool_]
-    base_value: FloatArray
-    parts: list[PartRows]
-    n_steps: int = 0
-
-    def add(self, rows: IntArray, found: PixelRows, ranked: Future[PartRows], player: int) -> None:
-        """Takes over what some rows come to; those without regions have no attributions."""
-        regions = ranked.result()
-        even, odd = found.of_players[:, 0], found.of_players[:, 1]
-        values, errors = (even + odd) / 2, np.abs(even - odd) / 2
-        # The image adds what its pixels add, to the last digit.
-        values[:, player] = found.pixels.mean(axis=1).sum(axis=1)
-        values[regions.lengths == 0] = np.nan
-        self.estimates.values[rows], self.estimates.design_variance[rows] = values, np.square(errors)
-        self.is_complete[rows], self.base_value[rows] = found.is_complete, found.base_value
-        self.n_steps += found.n_steps
-        self.parts.append(regions)
-
-
-def _ranked(
-    cut: Future[list[Segments | None]],
-    pixels: FloatArray,
-    prediction: FloatArray,
-    kept: npt.NDArray[np.bool_] | None,
-) -> PartRows:
-    """Regions of rows whose segments the same thread was asked for before."""
-    return region_rows(cut.result(), pixels, prediction, kept)
