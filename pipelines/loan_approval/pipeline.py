@@ -48,12 +48,7 @@ def create_pipeline(
       beam_pipeline_args: how Beam runs; empty for the direct runner with its defaults.
       enable_cache: reuse results of equal executions.
     """
-    user_code = {
-        "sees_race": sees_race,
-        "sees_outcome": sees_outcome,
-        "permutes_labels": permutes_labels,
-        "module_digest": _module_digest(),
-    }
+    features = {"sees_race": sees_race, "sees_outcome": sees_outcome, "module_digest": _module_digest()}
     example_gen = tfx.components.CsvExampleGen(input_base=data_root)
     examples = example_gen.outputs["examples"]
     statistics_gen = tfx.components.StatisticsGen(examples=examples)
@@ -64,7 +59,7 @@ def create_pipeline(
         examples=examples,
         schema=schema,
         preprocessing_fn=f"{module.__name__}.preprocessing_fn",
-        custom_config=user_code,
+        custom_config=features,
         disable_statistics=True,
     )
     trainer = tfx.components.Trainer(
@@ -74,7 +69,8 @@ def create_pipeline(
         schema=schema,
         train_args=tfx.proto.TrainArgs(),
         eval_args=tfx.proto.EvalArgs(),
-        custom_config=user_code,
+        # Transform is not told about labels, so that candidates of the same features share its work.
+        custom_config={**features, "permutes_labels": permutes_labels},
     )
     model = trainer.outputs["model"]
     model_resolver = tfx.dsl.Resolver(
