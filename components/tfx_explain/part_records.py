@@ -105,6 +105,16 @@ class PartRows:
             **arrays, maps=np.concatenate(maps) if maps else None, pixels=np.concatenate(pixels) if pixels else None
         )
 
+    def adding_up_to(self, totals: FloatArray) -> PartRows:
+        """The same but for rounding: what their sums lack of totals (n, K) is spread over the parts by their sizes."""
+        sizes = np.abs(self.attributions)
+        row = np.repeat(np.arange(len(self.lengths)), self.lengths)
+        sums, total_sizes = np.zeros_like(totals), np.zeros_like(totals)
+        np.add.at(sums, row, self.attributions)
+        np.add.at(total_sizes, row, sizes)
+        shares = np.divide(sizes, total_sizes[row], out=np.zeros_like(sizes), where=total_sizes[row] > 0)
+        return dataclasses.replace(self, attributions=self.attributions + shares * (totals - sums)[row])
+
     def sums(self) -> FloatArray:
         """(n, K) attributions of each row's parts, added up."""
         ends = np.concatenate([np.zeros((1, self.attributions.shape[1])), np.cumsum(self.attributions, axis=0)])

@@ -21,6 +21,7 @@ class Known:
         self, f: Callable[[FloatArray], FloatArray], gradient: Callable[[FloatArray], FloatArray], starts, ends
     ):
         self.f, self.gradient, self.starts, self.ends = f, gradient, starts, ends
+        self.n_players = starts.shape[1]
         self.n_steps = np.zeros(len(starts), np.int64)
         self.n_values = np.zeros(len(starts), np.int64)
 
@@ -218,3 +219,37 @@ def test_a_path_that_goes_nowhere_is_complete_at_once():
     assert found.n_steps[0] == 24
     assert not found.contributions.any()
     assert np.isinf(found.dof[0])
+
+
+class WithParts(Known):
+    """The same function, whose first player consists of two parts that cancel all but it."""
+
+    def along(self, paths: IntArray, alphas: FloatArray, weights: FloatArray) -> FloatArray:
+        own = super().along(paths, alphas, weights)
+        return np.concatenate([own, 1_001 * own[:, :1], -1_000 * own[:, :1]], axis=1)
+
+
+def test_what_players_consist_of_changes_nothing_and_adds_up_to_them():
+    plain = network(6, 3, np.tanh, lambda z: 1 / np.cosh(z) ** 2)
+    parted = WithParts(plain.f, plain.gradient, plain.starts, plain.ends)
+    expected, found = (integrate(one, accuracy(one, 1e-5)) for one in (plain, parted))
+    np.testing.assert_array_equal(found.contributions[:, :6], expected.contributions)
+    np.testing.assert_array_equal(found.gap, expected.gap)
+    np.testing.assert_array_equal(found.n_steps, expected.n_steps)
+    np.testing.assert_array_equal(found.dof, expected.dof)
+    np.testing.assert_array_equal(found.is_complete, expected.is_complete)
+    sums = found.contributions[:, 6:].sum(axis=1)
+    np.testing.assert_allclose(sums, found.contributions[:, 0], atol=1e-12 * np.abs(found.contributions).max())
+    ratio = found.variance[:, 6] / found.variance[:, 0]
+    np.testing.assert_allclose(ratio[np.isfinite(ratio)], 1_001.0**2, rtol=1e-6)
+
+
+def test_what_players_consist_of_makes_no_path_complete():
+    plain = network(40, 3, np.tanh, lambda z: 1 / np.cosh(z) ** 2)
+    parted = WithParts(plain.f, plain.gradient, plain.starts, plain.ends)
+    n_complete = []
+    for max_gap in np.geomspace(1e-7, 1e-2, 21):
+        expected, found = (integrate(one, accuracy(one, max_gap, 12)) for one in (plain, parted))
+        np.testing.assert_array_equal(found.is_complete, expected.is_complete)
+        n_complete.append(int(found.is_complete.sum()))
+    assert 0 < np.median(n_complete) < 40

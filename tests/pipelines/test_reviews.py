@@ -154,6 +154,13 @@ def test_words_add_up_to_their_reviews_and_mean_what_they_say(explanation):
     word = pd.Series(cut).str.lower().str.strip(" .,!?;:")
     assert parts["attribution"][word.isin(["bad", "dull", "lacks", "too"])].mean() < 0
     assert parts["attribution"][word.isin(["best", "enjoyable", "entertaining", "funny"])].mean() > 0
+    # Paths find the same words: each review is cut the same way, as the model's own tokens are.
+    places = ["example_id", "start", "stop"]
+    along = explanation.parts("review", method="integrated_gradients").merge(
+        parts, on=places, suffixes=("", "_shapley")
+    )
+    assert len(along) > 0.95 * len(parts)
+    assert along["attribution"].corr(along["attribution_shapley"]) > 0.9
 
 
 def importance(model, rows):

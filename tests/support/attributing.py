@@ -74,7 +74,7 @@ class Attributing:
         context = JobContext(
             self.explain_config, players, outputs=tuple(output_names(self.models[0], self.explain_config))
         )
-        (self.method,) = methods_of(context)
+        self.method = methods_of(context)[0]
         self.method.check(FirstRows({"eval": rows}, frozenset(names)), self.models)
         background = BackgroundConfig(num_rows=rows.num_rows, strategy=self.explain_config.background.strategy)
         chosen = choose_background(self.models, rows, background, names, self.explain_config.model)

@@ -299,13 +299,15 @@ class ExplainConfig(Config):
 
     @model_validator(mode="after")
     def _parts_of_players(self) -> Self:
-        features = self.features
-        for name in self.shapley.parts:
+        features, gradients = self.features, self.method("integrated_gradients")
+        inside = {("shapley", name) for name in self.shapley.parts}
+        inside |= {("integrated_gradients", name) for name in (gradients.parts if gradients is not None else ())}
+        for method, name in sorted(inside):
             grouped = [group for group, members in features.groups.items() if name in members]
             if grouped or name in features.exclude or (features.include is not None and name not in features.include):
                 where = f"in group `{grouped[0]}`" if grouped else "left out by `features`"
                 raise ValueError(
-                    f"`parts` of `shapley` looks inside `{name}`, which is {where}; let it be a player of its own"
+                    f"`parts` of `{method}` looks inside `{name}`, which is {where}; let it be a player of its own"
                 )
         return self
 

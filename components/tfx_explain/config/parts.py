@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal, TypeAlias
 
 import regex
 from pydantic import Discriminator, Field, GetJsonSchemaHandler, Tag, field_validator, model_validator
@@ -13,7 +13,6 @@ from typing_extensions import Self
 
 from tfx_explain.config.base import Part
 from tfx_explain.regions.series import By, Windows
-from tfx_explain.regions.spans import Unit
 
 DELETE, BACKGROUND = "delete", "background"
 _DEFAULT_WINDOWS = 10
@@ -21,12 +20,18 @@ _DEFAULT_SEGMENTS = 50
 # Of float32.
 _LARGEST = 3.4e38
 Absent = Literal["mean", "zero"] | float
+SpanUnit = Literal["word", "sentence", "paragraph", "pattern", "token"]
 
 
 class PartsConfig(Part):
-    """How many parts of a feature there are at most, and how many model rows they take."""
+    """How many parts of a feature there are at most."""
 
     max_parts: int = Field(128, ge=1, le=512, description="neighbours of a feature of more parts are taken together")
+
+
+class GamePartsConfig(PartsConfig):
+    """How many parts of a feature there are at most, and how many model rows they take."""
+
     model_rows: Literal["auto"] | int = Field(
         "auto",
         description="about how many model rows the parts of a row take: 32 per part and at least 1,024, or this many",
@@ -54,10 +59,14 @@ class PartsConfig(Part):
         return num_contexts
 
 
-class TextPartsConfig(PartsConfig):
-    """Shapley values of the spans of a text, through the model's own reading of the whole string."""
+class SpansConfig(PartsConfig):
+    """How a text is cut into spans, and what absent means; what a path adds in each is known of the model's tokens."""
 
-    unit: Unit = Field("word", description="what a span starts with; punctuation and spaces behind it belong to it")
+    unit: SpanUnit = Field(
+        "word",
+        description="what a span starts with; punctuation and spaces behind it belong to it; `token` = what "
+        "the model's own graph takes for one, where it makes as many tokens of every text",
+    )
     pattern: str | None = Field(
         None, min_length=1, description="with `unit: pattern`, the regular expression whose matches start spans"
     )
@@ -86,8 +95,12 @@ class TextPartsConfig(PartsConfig):
         return b"" if self.absent == DELETE else self.absent.encode()
 
 
-class SeriesPartsConfig(PartsConfig):
-    """Shapley values of windows of a series, of its channels, or of both crossed."""
+class TextPartsConfig(SpansConfig, GamePartsConfig):
+    """Shapley values of the spans of a text, through the model's own reading of the whole string."""
+
+
+class WindowsConfig(PartsConfig):
+    """How a series is cut into windows, channels, or both crossed, and what absent means."""
 
     windows: int | None = Field(
         None, ge=1, le=512, description="so many windows of a row, as even as can be; 10 where `window_length` is null"
@@ -133,7 +146,11 @@ class SeriesPartsConfig(PartsConfig):
         return _with_one_of(handler.resolve_ref_schema(handler(schema)), _SERIES_KEYS)
 
 
-class ImagePartsConfig(PartsConfig):
+class SeriesPartsConfig(WindowsConfig, GamePartsConfig):
+    """Shapley values of windows of a series, of its channels, or of both crossed."""
+
+
+class ImagePartsConfig(GamePartsConfig):
     """Shapley values of the regions of an image, encoded or as numbers of a fixed shape."""
 
     segments: int | None = Field(
@@ -184,24 +201,42 @@ def _with_one_of(mapping: JsonSchemaValue, keys: tuple[str, ...]) -> JsonSchemaV
     return mapping
 
 
-_SERIES_KEYS = _own_keys(SeriesPartsConfig, TextPartsConfig)
+_SERIES_KEYS = _own_keys(WindowsConfig, SpansConfig)
 _IMAGE_KEYS = _own_keys(ImagePartsConfig, TextPartsConfig)
 
 
-def _kind(value: object) -> str:
-    """The tag of the settings: those of a series, or an image, have keys that others have not."""
-    if isinstance(value, PartsConfig):
-        return type(value).__name__
-    given = value if isinstance(value, Mapping) else {}
-    if any(name in given for name in _IMAGE_KEYS):
-        return ImagePartsConfig.__name__
-    return (SeriesPartsConfig if any(name in given for name in _SERIES_KEYS) else TextPartsConfig).__name__
+def _kind_of(
+    text: type[PartsConfig], series: type[PartsConfig], image: type[PartsConfig] | None = None
+) -> Callable[[object], str]:
+    """What tells the tag of settings: those of a series, or an image, have keys that others have not."""
 
+    def kind(value: object) -> str:
+        if isinstance(value, PartsConfig):
+            return type(value).__name__
+        given = value if isinstance(value, Mapping) else {}
+        if image is not None and any(name in given for name in _IMAGE_KEYS):
+            return image.__name__
+        return (series if any(name in given for name in _SERIES_KEYS) else text).__name__
+
+    return kind
+
+
+SlotParts: TypeAlias = SpansConfig | WindowsConfig
+"""Settings of one feature that paths are cut inside of."""
+
+SomeParts: TypeAlias = SlotParts | ImagePartsConfig
+"""Settings of one feature, whatever the method."""
 
 AnyPartsConfig = Annotated[
     Annotated[TextPartsConfig, Tag(TextPartsConfig.__name__)]
     | Annotated[SeriesPartsConfig, Tag(SeriesPartsConfig.__name__)]
     | Annotated[ImagePartsConfig, Tag(ImagePartsConfig.__name__)],
-    Discriminator(_kind),
+    Discriminator(_kind_of(TextPartsConfig, SeriesPartsConfig, ImagePartsConfig)),
 ]
-"""Settings of one feature."""
+"""Settings of one feature for Shapley values."""
+
+AnySlotsConfig = Annotated[
+    Annotated[SpansConfig, Tag(SpansConfig.__name__)] | Annotated[WindowsConfig, Tag(WindowsConfig.__name__)],
+    Discriminator(_kind_of(SpansConfig, WindowsConfig)),
+]
+"""Settings of one feature for gradients along paths."""

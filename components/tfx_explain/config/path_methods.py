@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
 from tfx_explain.config.base import Part
+from tfx_explain.config.parts import AnySlotsConfig
 
 Single = str | int | float
 ReferenceValue = Single | tuple[Single, ...] | None
@@ -30,6 +31,11 @@ class IntegratedGradientsConfig(Part):
         description="rows that paths start from: of the background; one of zeros and empty texts; or of the background "
         "with these values, null = missing",
     )
+    parts: dict[str, AnySlotsConfig] = Field(
+        default_factory=dict,
+        description="texts and series, players of their own -> how they are cut into parts whose attributions add up "
+        "to theirs; the references have what absent means in their place",
+    )
     num_references: int = Field(1, ge=1, le=100_000, description="rows of the background, the most typical ones")
 
     @field_validator("references", mode="before")
@@ -43,6 +49,16 @@ class IntegratedGradientsConfig(Part):
     def _one_zero(self) -> Self:
         if self.references == "zero" and self.num_references > 1:
             raise ValueError("`references: zero` is a single row; leave out `num_references`")
+        return self
+
+    @model_validator(mode="after")
+    def _one_absence(self) -> Self:
+        twice = sorted(set(self.parts).intersection(self.references if isinstance(self.references, dict) else ()))
+        if twice:
+            raise ValueError(
+                f"`references` sets `{twice[0]}`, which `parts` looks inside, whose `absent` says what it is in them; "
+                "take it out of one of the two"
+            )
         return self
 
 

@@ -1,20 +1,22 @@
-"""What absent means for features that are looked into, which all rows of the background then have."""
+"""What absent means for features that are looked into, which reference rows then have."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from tfx_explain.config import ExplainConfig
-from tfx_explain.config.parts import ImagePartsConfig, TextPartsConfig
+from tfx_explain.config.parts import ImagePartsConfig, SomeParts, WindowsConfig
 from tfx_explain.methods.images import ImageForm, absent_images
 from tfx_explain.methods.series import SeriesForm, absent_series, absent_values
 from tfx_explain.models import Model
 
+Absent = Mapping[str, tuple[float, ...]]
+"""Series -> what absent values of each channel are; image -> the number that all become, if one."""
+
 
 def with_absent_features(
-    rows: pa.RecordBatch, models: Sequence[Model], config: ExplainConfig
+    rows: pa.RecordBatch, models: Sequence[Model], parts: Mapping[str, SomeParts], pool: pa.RecordBatch
 ) -> tuple[pa.RecordBatch, dict[str, tuple[float, ...]]]:
     """The rows with what absent means, instead of their own, for each text, series and image that is looked into.
 
@@ -22,9 +24,10 @@ def with_absent_features(
     the number of its steps, as a row of the background tells how long a series may be.
 
     Args:
-      rows: that the background is chosen from.
+      rows: references, or those that the background is chosen from.
       models: what is explained, and the baseline model if there is one.
-      config: of the job.
+      parts: features that are looked into -> how.
+      pool: rows that the background is chosen from; the means of series are theirs.
 
     Returns:
       The rows; and series -> what absent values of each channel are; image -> the number that all become, if one.
@@ -33,15 +36,15 @@ def with_absent_features(
       ConfigError: a model does not read a series as one.
     """
     absent: dict[str, tuple[float, ...]] = {}
-    for feature, settings in config.shapley.parts.items():
-        if isinstance(settings, TextPartsConfig):
-            column = pa.array([[settings.absent_text]] * rows.num_rows, pa.large_list(pa.large_binary()))
+    for feature, settings in parts.items():
+        if isinstance(settings, WindowsConfig):
+            form = SeriesForm.of(feature, settings, models)
+            absent[feature] = absent_values(pool, feature, settings, form)
+            column = absent_series(rows, feature, settings, form, absent[feature])
         elif isinstance(settings, ImagePartsConfig):
             column, absent[feature] = absent_images(rows, feature, settings, ImageForm.of(feature, models))
         else:
-            form = SeriesForm.of(feature, settings, models)
-            absent[feature] = absent_values(rows, feature, settings, form)
-            column = absent_series(rows, feature, settings, form, absent[feature])
+            column = pa.array([[settings.absent_text]] * rows.num_rows, pa.large_list(pa.large_binary()))
         columns = {**dict(zip(rows.schema.names, rows.columns, strict=True)), feature: column}
         rows = pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
     return rows, absent

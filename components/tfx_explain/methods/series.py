@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tfx_explain.config.parts import SeriesPartsConfig
+from tfx_explain.config.parts import WindowsConfig
 from tfx_explain.errors import ConfigError
 from tfx_explain.models import FeatureSpec, Model
 from tfx_explain.models.features import Ragged
@@ -18,7 +18,7 @@ from tfx_explain.regions.series import n_real_steps
 
 IntArray = npt.NDArray[np.int64]
 
-_LOOKS = "`parts` of `shapley` looks inside `{}`, which "
+_LOOKS = "`parts` looks inside `{}`, which "
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class SeriesForm:
     default: npt.NDArray[np.generic] | None = None
 
     @classmethod
-    def of(cls, feature: str, settings: SeriesPartsConfig, models: Sequence[Model]) -> SeriesForm:
+    def of(cls, feature: str, settings: WindowsConfig, models: Sequence[Model]) -> SeriesForm:
         """As the models say.
 
         Raises:
@@ -69,12 +69,12 @@ class SeriesForm:
         both = Ragged.from_lengths(np.concatenate([ragged.values, self.default.astype(ragged.values.dtype)]), lengths)
         return both.take(np.where(ragged.lengths > 0, np.arange(len(ragged)), len(ragged)))
 
-    def real_steps(self, series: Ragged, settings: SeriesPartsConfig) -> IntArray:
+    def real_steps(self, series: Ragged, settings: WindowsConfig) -> IntArray:
         """(n,) steps of each row, padding not among them."""
         return n_real_steps(series.values, series.lengths, self.n_channels, settings.padding)
 
 
-def _form(settings: SeriesPartsConfig, what: str, spec: FeatureSpec) -> SeriesForm:
+def _form(settings: WindowsConfig, what: str, spec: FeatureSpec) -> SeriesForm:
     """As one model reads it."""
     shape, asked = spec.shape, settings.channels
     is_number = "float" in spec.dtype or "int" in spec.dtype
@@ -97,9 +97,7 @@ def _form(settings: SeriesPartsConfig, what: str, spec: FeatureSpec) -> SeriesFo
     return SeriesForm(n_channels, spec.size // n_channels, is_whole, default)
 
 
-def absent_values(
-    rows: pa.RecordBatch, feature: str, settings: SeriesPartsConfig, form: SeriesForm
-) -> tuple[float, ...]:
+def absent_values(rows: pa.RecordBatch, feature: str, settings: WindowsConfig, form: SeriesForm) -> tuple[float, ...]:
     """What absent values of each channel become, (n_channels,): whole numbers in a series of such."""
     series = form.series(rows, feature)
     is_whole = series.values.dtype.kind != "f" if form.is_whole is None else form.is_whole
@@ -111,7 +109,7 @@ def absent_values(
     return tuple((values if is_whole else values.astype(np.float32)).astype(np.float64).tolist())
 
 
-def _means(series: Ragged, form: SeriesForm, settings: SeriesPartsConfig) -> npt.NDArray[np.float64]:
+def _means(series: Ragged, form: SeriesForm, settings: WindowsConfig) -> npt.NDArray[np.float64]:
     """(n_channels,) means of finite values over all steps; 0 where there are none."""
     place = _places(series)
     n_values = np.repeat(form.real_steps(series, settings) * form.n_channels, series.lengths)
@@ -122,7 +120,7 @@ def _means(series: Ragged, form: SeriesForm, settings: SeriesPartsConfig) -> npt
 
 
 def absent_series(
-    rows: pa.RecordBatch, feature: str, settings: SeriesPartsConfig, form: SeriesForm, absent: tuple[float, ...]
+    rows: pa.RecordBatch, feature: str, settings: WindowsConfig, form: SeriesForm, absent: tuple[float, ...]
 ) -> pa.Array:
     """The series of rows where they are absent: of the rows' own numbers of steps, and their own padding."""
     series = form.series(rows, feature)

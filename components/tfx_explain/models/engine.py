@@ -22,14 +22,14 @@ Gradients along paths take another way, where rows are not mixed but moved:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.models.features import Inputs
-from tfx_explain.models.path_gradients import Paths
+from tfx_explain.models.path_gradients import Paths, ReadTokens
 from tfx_explain.models.pieces import Piece, Sizes
 
 FloatArray = npt.NDArray[np.float64]
@@ -146,12 +146,24 @@ class Engine(Protocol):
           ModelCallError: the model fails on the background.
         """
 
-    def paths(self, background: Inputs, players: Sequence[Sequence[str]]) -> Paths:
+    def tokens(self, rows: Inputs, feature: str) -> ReadTokens:
+        """What reads texts of a feature up to the model's own tokens.
+
+        Args:
+          rows: to try the model on.
+          feature: the text.
+
+        Raises:
+          ModelError: the model is known to have no tokens, as many of them for every text.
+        """
+
+    def paths(self, background: Inputs, players: Sequence[Sequence[str]], inside: Collection[str] = ()) -> Paths:
         """Cuts the model where rows can move along straight lines.
 
         Args:
           background: rows to try the model on.
           players: per player, the names of its features.
+          inside: features, players of their own, to cut where their tokens or numbers are apart.
 
         Raises:
           ModelError: it has no gradients for some feature; names the op and the feature that stand in the way.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -32,6 +32,8 @@ from tfx_explain.models.ports import (
     port_types,
     port_values,
 )
+from tfx_explain.models.token_finding import find_tokens
+from tfx_explain.models.token_reading import TokenReader
 from tfx_explain.models.tracing import traced
 
 _PREDICT_ROWS = 1024
@@ -147,10 +149,15 @@ class GraphEngine:
             self._last_bound = last
         return last[2]
 
-    def paths(self, background: Inputs, players: Sequence[Sequence[str]]) -> GraphPaths:
+    def tokens(self, rows: Inputs, feature: str) -> TokenReader:
+        """Finds what makes tokens of a text."""
+        with model_errors(self.what):
+            return find_tokens(self._graph, feature, rows, self.what)
+
+    def paths(self, background: Inputs, players: Sequence[Sequence[str]], inside: Collection[str] = ()) -> GraphPaths:
         """Cuts the graph where rows can move along straight lines."""
         with model_errors(self.what):
-            cut = find_cut(self._graph, players, background, self.what)
+            cut = find_cut(self._graph, players, background, self.what, inside)
             return GraphPaths(cut, self._rows, len(players), self._n_outputs, self.what)
 
     def with_pixels(self, feature: str, background: Inputs) -> PictureModel | None:

@@ -26,6 +26,8 @@ from tfx_explain.models.path_pieces import BoolArray, Call, Pieces, calls, check
 from tfx_explain.models.path_sums import ReferenceSums
 from tfx_explain.models.ports import port_value
 from tfx_explain.models.row_values import values_per_row
+from tfx_explain.models.side_by_side import Owner
+from tfx_explain.models.token_reading import TokenReader
 from tfx_explain.models.tracing import Variants, traced_variants
 
 _LOG = logging.getLogger(__name__)
@@ -58,7 +60,7 @@ class GraphPaths:
         self._cut, self._entry_rows, self._what = cut, entry_rows, what
         self.n_players, self._n_outputs, self.note = n_players, n_outputs, cut.note
         self._ports = cut.graph.ports
-        self._moving = Moving.of(cut.graph, cut.moving, n_players)
+        self.slots, self._moving = dict(sorted(cut.slots.items())), _with_slots(cut, n_players)
         self._fixed = [port for port in range(len(self._ports)) if port not in cut.moving]
         width = sum(int(np.prod(port.spec.shape)) for port in self._ports)
         most = min(rows_per_call(width, cut.graph.n_weights()), _MAX_VALUES // max(values_per_row(cut.graph), 1))
@@ -106,10 +108,10 @@ class GraphPaths:
     def along(
         self, starts: Points, ends: Points, alphas: FloatArray, weights: FloatArray, outputs: IntArray
     ) -> FloatArray:
-        """(P, n_players, c) weighted sums of contributions."""
-        pieces = Pieces.of(alphas, weights)
+        """(P, n_players + n_slots, c) weighted sums of contributions."""
+        pieces, n_figures = Pieces.of(alphas, weights), self.n_players + self._moving.n_slots
         parts = [
-            self._in_pieces(self._along, starts, ends, part, pieces, (self.n_players, part.shape[1]))
+            self._in_pieces(self._along, starts, ends, part, pieces, (n_figures, part.shape[1]))
             for part in _columns(outputs)
         ]
         made = np.concatenate(parts, axis=-1)
@@ -152,6 +154,12 @@ class GraphPaths:
     def picture(self, player: int) -> tuple[int, ...] | None:
         """The shape of the picture that a player's columns are."""
         return self._cut.pictures.get(player)
+
+    def tokens(self, player: int) -> TokenReader:
+        """What reads a player's texts up to their tokens."""
+        slots = self.slots[player]
+        sources = dict(zip(slots.lengths, slots.sources, strict=True))
+        return TokenReader(self._cut.whole, slots.feature, sources, self._what)
 
     def expected(
         self, references: Points, examples: Points, weights: FloatArray, alphas: FloatArray, outputs: IntArray
@@ -263,6 +271,17 @@ class GraphPaths:
                     _LOG.info("XLA does not compile gradients of this model: %s", first_line(error))
                     self._compiles = False
             return np.asarray(variants[False](*given).numpy())
+
+
+def _with_slots(cut: Cut, n_players: int) -> Moving:
+    """What moves at a cut, and the slots of features that are looked into, those of one player after another's."""
+    moving, n_slots, of_ports = Moving.of(cut.graph, cut.moving, n_players), 0, dict[int, tuple[Owner, ...]]()
+    numbers = {port.tensors[0]: number for number, port in enumerate(cut.graph.ports)}
+    for _, slots in sorted(cut.slots.items()):
+        for name, own in slots.floats.items():
+            of_ports[numbers[name]] = tuple(slot + n_slots for slot in own)
+        n_slots += slots.n_slots
+    return moving.with_slots(of_ports, n_slots) if n_slots else moving
 
 
 def _columns(outputs: IntArray) -> list[IntArray]:

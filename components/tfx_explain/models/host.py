@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from tfx_explain.errors import ModelCallError, ModelError
 from tfx_explain.models.call_bytes import RowBytes, calls_of, input_bytes, refuse_large
 from tfx_explain.models.engine import FloatArray, Pixels, RowNumbers
 from tfx_explain.models.features import Array, Column, Inputs, take_rows
-from tfx_explain.models.path_gradients import Paths
+from tfx_explain.models.path_gradients import Paths, ReadTokens
 from tfx_explain.models.pieces import Piece, Sizes
 
 _MAX_ROWS = 16_384
@@ -75,7 +75,18 @@ class HostEngine:
         """None: what it makes of files cannot be seen."""
         return None
 
-    def paths(self, background: Inputs, players: Sequence[Sequence[str]]) -> Paths:
+    def tokens(self, rows: Inputs, feature: str) -> ReadTokens:
+        """Refuses.
+
+        Raises:
+          ModelError: always, as nothing is known of what happens inside.
+        """
+        raise ModelError(
+            f"{self.what} is called as a whole, in Python or with serialised examples, so its tokens are not known; "
+            "use `unit: word`."
+        )
+
+    def paths(self, background: Inputs, players: Sequence[Sequence[str]], inside: Collection[str] = ()) -> Paths:
         """Refuses.
 
         Raises:

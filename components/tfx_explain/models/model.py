@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +14,7 @@ from tfx_explain.models.blocks import CoalitionBlocks
 from tfx_explain.models.engine import Engine, Pixels
 from tfx_explain.models.features import FeatureSpec, Inputs
 from tfx_explain.models.mixing import Mixing, check_players
-from tfx_explain.models.path_gradients import Paths
+from tfx_explain.models.path_gradients import Paths, ReadTokens
 from tfx_explain.models.reading import Reader
 from tfx_explain.models.signature import OwnOutputs
 from tfx_explain.models.tally import Tally
@@ -192,20 +192,33 @@ class Model:
             self._randomised[seed] = self._with_weights(seed)
         return self._randomised[seed]
 
-    def paths(self, background: Inputs, players: Sequence[Sequence[str]]) -> Paths:
+    def tokens(self, rows: Inputs, feature: str) -> ReadTokens:
+        """What reads texts of a feature up to the model's own tokens; made once, as it takes a while.
+
+        Args:
+          rows: to try the model on.
+          feature: the text.
+
+        Raises:
+          ModelError: the model is not known to make as many tokens of every text.
+        """
+        return self._engine.tokens(rows, feature)
+
+    def paths(self, background: Inputs, players: Sequence[Sequence[str]], inside: Collection[str] = ()) -> Paths:
         """The model, cut where rows can move along straight lines; made once, as it takes a while.
 
         Args:
           background: rows to try the model on.
           players: per player, the names of its features; names the model does not read are no error. Features of no
             player stay as they are at a path's end.
+          inside: features, players of their own, to cut where their tokens or numbers are apart.
 
         Raises:
           InputError: the players overlap.
           ModelError: the model has no gradients for some feature; names the op and the feature that stand in the way.
         """
         check_players(players)
-        return self._engine.paths(background, players)
+        return self._engine.paths(background, players, inside)
 
     def with_pixels(self, feature: str, background: Inputs) -> Pixels | None:
         """The model past the decoding of a feature's files, made once; None where it is not seen to decode them.

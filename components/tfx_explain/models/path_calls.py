@@ -64,7 +64,7 @@ class PathCalls:
         alphas: tf.Tensor,
         weights: tf.Tensor,
     ) -> tf.Tensor:
-        """(p, n_players, c) sums of contributions, weighted with (p, s)."""
+        """(p, n_players + n_slots, c) sums of contributions, weighted with (p, s)."""
         p, s = alphas.shape
         starts = self._moving.with_still(starts, ends)
         moves = _moves(starts, ends)
@@ -73,7 +73,7 @@ class PathCalls:
         made = []
         for gradient in self._gradients(points, _repeated(fixed, p, s), outputs):
             moved = tf.math.multiply_no_nan(tf.matmul(shares, gradient)[:, 0], moves)
-            made.append(self._moving.by_player(tf.cast(moved, tf.float64)))
+            made.append(self._moving.by_player_and_slot(tf.cast(moved, tf.float64)))
         return tf.stack(made, axis=-1)
 
     def inside(

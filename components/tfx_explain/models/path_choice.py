@@ -55,9 +55,15 @@ class OneOwner:
         return [(i, tensor.name) for i, tensor in enumerate(op.inputs) if tensor.name in self.tensors]
 
 
-def choose_tensors(part: OneOwner, gradients: OpGradients) -> list[str]:
-    """Names of the tensors to cut at: no way to the output passes none of them."""
-    early = (_numbers(part) | pictures(part)).intersection(_on_passing_ways(part, gradients))
+def choose_tensors(part: OneOwner, gradients: OpGradients, slots: Collection[str] = ()) -> list[str]:
+    """Names of the tensors to cut at: no way to the output passes none of them.
+
+    Args:
+      part: the graph up to where features meet.
+      gradients: of its ops.
+      slots: more tensors to cut at, as early as these, where gradients pass.
+    """
+    early = numbers_of(part).union(pictures(part), slots).intersection(_on_passing_ways(part, gradients))
     covered = _covered(part, early)
     chosen, seen = [], set()
     todo = [tensor.name for tensor in part.graph.get_tensor_by_name(part.output).op.inputs]
@@ -90,7 +96,7 @@ def named_tensors(part: OneOwner) -> dict[str, str]:
     return named
 
 
-def _numbers(part: OneOwner) -> set[str]:
+def numbers_of(part: OneOwner) -> set[str]:
     """Floats that are a feature's own numbers: only reshaped, gathered, cast from integers or filled where missing."""
     numbers = {
         port.tensors[1 if port.encoding == "sparse" else 0]

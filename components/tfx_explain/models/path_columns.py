@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
@@ -21,12 +21,16 @@ class Moving:
       widths: per port, how many columns it has.
       owners: per column, the player whose it is; None is nobody, whose columns stay as they are at a path's end.
       n_players: how many players there are.
+      slots: per column, the slot of its player that it is of, counted over all players; None where it has none.
+      n_slots: how many slots there are.
     """
 
     ports: tuple[int, ...]
     widths: tuple[int, ...]
     owners: tuple[Owner, ...]
     n_players: int
+    slots: tuple[Owner, ...] = ()
+    n_slots: int = 0
 
     @classmethod
     def of(cls, graph: FrozenGraph, owners: Mapping[int, tuple[Owner, ...]], n_players: int) -> Moving:
@@ -42,6 +46,21 @@ class Moving:
             own if len(own) == width else own * width for own, width in zip(owners.values(), widths, strict=True)
         )
         return cls(tuple(owners), widths, tuple(owner for own in per_column for owner in own), n_players)
+
+    def with_slots(self, slots: Mapping[int, tuple[Owner, ...]], n_slots: int) -> Moving:
+        """The same with the slots of the columns of some ports."""
+        none: dict[int, tuple[Owner, ...]] = {port: (None,) * width for port, width in self.columns}
+        return replace(
+            self, slots=tuple(slot for port in self.ports for slot in {**none, **slots}[port]), n_slots=n_slots
+        )
+
+    def by_player_and_slot(self, columns: tf.Tensor) -> tf.Tensor:
+        """(..., n_players + n_slots) sums of the columns (..., width) of each player, then of each slot."""
+        of_players = self.by_player(columns)
+        if not self.n_slots:
+            return of_players
+        of_slots = replace(self, owners=self.slots, n_players=self.n_slots).by_player(columns)
+        return tf.concat([of_players, of_slots], axis=-1)
 
     @property
     def columns(self) -> list[tuple[int, int]]:

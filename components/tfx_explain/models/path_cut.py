@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import tensorflow as tf
 
-from tfx_explain.errors import ModelError
 from tfx_explain.models.features import Inputs
 from tfx_explain.models.graph import FrozenGraph, Port
-from tfx_explain.models.hoist import Hoisted, frontier_of, players_of, rebuild, whole_tensors
-from tfx_explain.models.messages import first_line
+from tfx_explain.models.hoist import frontier_of, players_of, rebuild, whole_tensors
 from tfx_explain.models.path_choice import OneOwner, choose_tensors, is_picture, named_tensors
-from tfx_explain.models.path_derivatives import with_derivatives
+from tfx_explain.models.path_derivatives import differentiate, with_derivatives
 from tfx_explain.models.path_ops import OpGradients
 from tfx_explain.models.path_refusals import FeatureCut, note_on, rough_way
 from tfx_explain.models.path_slide import slide
 from tfx_explain.models.path_ways import Beyond, follow
-from tfx_explain.models.ports import PortValue, forward_function, port_values
+from tfx_explain.models.ports import PortValue
 from tfx_explain.models.side_by_side import Owner
-from tfx_explain.models.tracing import traced
+from tfx_explain.models.slots import Slots, SlotTensors, apart_tensors, slots_at
 
 # Calls of different numbers of rows round differently; paths are made of calls of one.
 _ROUNDING = 1e-5
@@ -33,26 +31,35 @@ class Cut:
 
     Attributes:
       graph: the graph past the cut; its ports are the tensors at the cut.
-      entry_ports: where features enter the whole graph.
-      kept: which of those are ports still; they come first.
+      whole: the graph that was cut.
+      kept: which of the ports of that are ports still; they come first.
       enter: from the values of the entry ports to those of the new ports that come after; None where there are none.
       moving: number of a port that moves -> the player of each of its columns, or the one of all; None is nobody, whose
         columns stay as they are at a path's end.
       pictures: player -> shape of the picture that its columns are, row after row of pixels; only of players all of
         whose columns are one picture.
       note: empty, or one sentence: what reaches the output past an op without a gradient.
+      slots: player that is looked into -> its slots.
     """
 
     graph: FrozenGraph
-    entry_ports: tuple[Port, ...]
+    whole: FrozenGraph
     kept: tuple[int, ...]
     enter: Callable[[Sequence[PortValue]], list[tf.Tensor]] | None
     moving: Mapping[int, tuple[Owner, ...]]
     pictures: Mapping[int, tuple[int, ...]]
     note: str = ""
+    slots: Mapping[int, Slots] = field(default_factory=dict)
+
+    @property
+    def entry_ports(self) -> tuple[Port, ...]:
+        """Where features enter the whole graph."""
+        return self.whole.ports
 
 
-def find_cut(graph: FrozenGraph, players: Sequence[Sequence[str]], background: Inputs, what: str) -> Cut:
+def find_cut(
+    graph: FrozenGraph, players: Sequence[Sequence[str]], background: Inputs, what: str, inside: Collection[str] = ()
+) -> Cut:
     """Cuts a graph for paths, feature by feature; features of a player that meet before they are floats, together.
 
     Args:
@@ -60,15 +67,16 @@ def find_cut(graph: FrozenGraph, players: Sequence[Sequence[str]], background: I
       players: per player, the names of its features.
       background: rows to try tensors on.
       what: the model, for messages.
+      inside: features, players of their own, to cut where their tokens or their numbers are apart.
 
     Raises:
-      ModelError: no path leads through the tensors of some feature.
+      ModelError: no path leads through the tensors of some feature, or these are not apart.
     """
     graph = with_derivatives(graph)
     owners = {name: player for player, names in enumerate(players) for name in names}
     joined: set[int] = set()
     while True:
-        trial = _Trial.of(graph, owners, joined, background)
+        trial = _Trial.of(graph, owners, joined, background, inside)
         meeting = trial.players_meeting() - joined
         if not meeting:
             return trial.cut(what)
@@ -90,6 +98,7 @@ class _Trial:
       named: tensors that are names' numbers -> the op that numbered them.
       beyond: the graph behind the cut.
       probe: a row to try the graph on.
+      apart: features that are looked into -> their tensors that have slots.
     """
 
     graph: FrozenGraph
@@ -102,9 +111,17 @@ class _Trial:
     named: Mapping[str, str]
     beyond: Beyond
     probe: Inputs
+    apart: Mapping[str, SlotTensors]
 
     @classmethod
-    def of(cls, graph: FrozenGraph, owners: Mapping[str, int], joined: set[int], background: Inputs) -> _Trial:
+    def of(
+        cls,
+        graph: FrozenGraph,
+        owners: Mapping[str, int],
+        joined: set[int],
+        background: Inputs,
+        inside: Collection[str],
+    ) -> _Trial:
         """The best cut where features of the players `joined` come together."""
         imported, gradients = graph.import_graph(), OpGradients()
         entries = {name: port for port in graph.ports for name in port.tensors}
@@ -119,11 +136,12 @@ class _Trial:
         last = frontier_of(imported, graph.output, set(shapes), set(entries))
         owned = {name for name in alone if tensors[name] != {None}}
         part = OneOwner(imported, graph.output, entries, owned, shapes, last)
-        names = choose_tensors(part, gradients)
+        apart = apart_tensors(part, {name: units[name] for name in inside if name in units}, tensors)
+        names = choose_tensors(part, gradients, [name for of_one in apart.values() for name in of_one.floats])
         cut = {name: _can_move(imported, name, shapes) for name in names if name in owned}
         beyond = follow(imported, graph.output, cut, set(shapes), tensors, gradients)
         probe = background.take(np.arange(1))
-        return cls(graph, imported, owners, units, tensors, shapes, names, named_tensors(part), beyond, probe)
+        return cls(graph, imported, owners, units, tensors, shapes, names, named_tensors(part), beyond, probe, apart)
 
     def players_meeting(self) -> set[int]:
         """Players of which features come together, and with no others, before one of them can move."""
@@ -149,12 +167,12 @@ class _Trial:
         owners = {name: (self._player(name),) for name in self.names if name in self.shapes}
         hoisted = rebuild(self.graph, self.imported, self.names, self.shapes, owners, self.owners)
         smooth = [i for i, port in enumerate(hoisted.graph.ports) if port.tensors[0] in self.beyond.output.smooth]
-        _differentiate(hoisted, smooth, self.graph.ports, self.probe, what)
-        pictures, note = self._pictures(), note_on(rough, what)
+        differentiate(hoisted, smooth, self.graph.ports, self.probe, what)
+        slots, pictures, note = self._slots(what), self._pictures(), note_on(rough, what)
         movable = {name: owner for name, owner in owners.items() if _can_move(self.imported, name, self.shapes)}
         # What is made of a picture may hold its pixels twice, as two copies of it do.
         floats: dict[str, tuple[Owner, ...]] = {
-            name: owner for name, owner in movable.items() if owner[0] not in pictures
+            name: owner for name, owner in movable.items() if owner[0] not in {*pictures, *slots}
         }
         shapes = dict(self.shapes)
         slide(self.graph, self.imported, shapes, floats, self.tensors)
@@ -167,7 +185,7 @@ class _Trial:
             for number, (port, owner) in enumerate(zip(hoisted.graph.ports, hoisted.owners, strict=True))
             if port.tensors[0] in floats
         }
-        return Cut(hoisted.graph, self.graph.ports, hoisted.kept, hoisted.enter, moving, pictures, note)
+        return Cut(hoisted.graph, self.graph, hoisted.kept, hoisted.enter, moving, pictures, note, slots)
 
     def _pictures(self) -> dict[int, tuple[int, ...]]:
         """Player -> shape of the only tensor of it that moves, where that is a picture."""
@@ -180,6 +198,19 @@ class _Trial:
             for player, own in shapes.items()
             if player is not None and len(own) == 1 and is_picture(own[0])
         }
+
+    def _slots(self, what: str) -> dict[int, Slots]:
+        """Player that is looked into -> its slots.
+
+        Raises:
+          ModelError: they are not apart at the cut.
+        """
+        moving = {name: self.shapes[name] for name in self.names if _can_move(self.imported, name, self.shapes)}
+        found = {}
+        for feature, of_feature in self.apart.items():
+            own = {name: shape for name, shape in moving.items() if self.tensors[name] == {self.units[feature]}}
+            found[self.owners[feature]] = slots_at(own, of_feature, feature, what)
+        return found
 
     def _player(self, name: str) -> Owner:
         (unit,) = self.tensors[name]
@@ -208,29 +239,3 @@ def _units(features: Sequence[str], owners: Mapping[str, int], joined: set[int])
 
 def _can_move(imported: tf.Graph, name: str, shapes: Mapping[str, tuple[int, ...]]) -> bool:
     return name in shapes and imported.get_tensor_by_name(name).dtype.is_floating
-
-
-def _differentiate(
-    hoisted: Hoisted, moving: Sequence[int], entry_ports: Sequence[Port], probe: Inputs, what: str
-) -> None:
-    """Makes TensorFlow build the gradients and run them.
-
-    Raises:
-      ModelError: it cannot, or has none for a tensor that seemed to have one.
-    """
-    ports = hoisted.graph.ports
-    forward, missing = forward_function(hoisted.graph), list[str]()
-
-    def gradients(values: Sequence[PortValue]) -> list[tf.Tensor]:
-        made = tf.gradients(forward(values)[0], [values[port] for port in moving])
-        missing.extend(ports[port].tensors[0] for port, gradient in zip(moving, made, strict=True) if gradient is None)
-        return [gradient for gradient in made if gradient is not None]
-
-    entering = port_values(entry_ports, probe.columns)
-    values = [entering[i] for i in hoisted.kept] + (hoisted.enter(entering) if hoisted.enter else [])
-    try:
-        traced(gradients)(values)
-    except (LookupError, NotImplementedError, TypeError, ValueError) as error:
-        raise ModelError(f"TensorFlow cannot differentiate {what}: {first_line(error)}; use `shapley`.") from error
-    if missing:
-        raise ModelError(f"TensorFlow has no gradient of the output of {what} by {missing[0]!r}; use `shapley`.")

@@ -1,16 +1,22 @@
-"""Takes out of a graph what makes TensorFlow's gradients other than its derivatives.
+"""Takes out of a graph what makes TensorFlow's gradients other than its derivatives, and tries these.
 
 Training stops gradients and puts others in their place. Along a path only derivatives add up to a difference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import tensorflow as tf
 
-from tfx_explain.models.graph import FrozenGraph
+from tfx_explain.errors import ModelError
+from tfx_explain.models.features import Inputs
+from tfx_explain.models.graph import FrozenGraph, Port
+from tfx_explain.models.hoist import Hoisted
+from tfx_explain.models.messages import first_line
+from tfx_explain.models.ports import PortValue, forward_function, port_values
+from tfx_explain.models.tracing import traced
 
 _PASSING = ("StopGradient", "PreventGradient")
 _SUFFIX = "_with_derivatives"
@@ -55,3 +61,29 @@ def _rename_calls(nodes: Iterable[tf.compat.v1.NodeDef], names: set[str]) -> Non
             called = [attribute.func] if attribute.HasField("func") else attribute.list.func
             for function in called:
                 function.name += _SUFFIX if function.name in names else ""
+
+
+def differentiate(
+    hoisted: Hoisted, moving: Sequence[int], entry_ports: Sequence[Port], probe: Inputs, what: str
+) -> None:
+    """Makes TensorFlow build the gradients and run them.
+
+    Raises:
+      ModelError: it cannot, or has none for a tensor that seemed to have one.
+    """
+    ports = hoisted.graph.ports
+    forward, missing = forward_function(hoisted.graph), list[str]()
+
+    def gradients(values: Sequence[PortValue]) -> list[tf.Tensor]:
+        made = tf.gradients(forward(values)[0], [values[port] for port in moving])
+        missing.extend(ports[port].tensors[0] for port, gradient in zip(moving, made, strict=True) if gradient is None)
+        return [gradient for gradient in made if gradient is not None]
+
+    entering = port_values(entry_ports, probe.columns)
+    values = [entering[i] for i in hoisted.kept] + (hoisted.enter(entering) if hoisted.enter else [])
+    try:
+        traced(gradients)(values)
+    except (LookupError, NotImplementedError, TypeError, ValueError) as error:
+        raise ModelError(f"TensorFlow cannot differentiate {what}: {first_line(error)}; use `shapley`.") from error
+    if missing:
+        raise ModelError(f"TensorFlow has no gradient of the output of {what} by {missing[0]!r}; use `shapley`.")

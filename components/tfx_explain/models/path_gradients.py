@@ -6,6 +6,7 @@ but in the tensors of a cut through the model's graph, each of which belongs to 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,10 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.models.features import Column, Inputs, take_rows
+from tfx_explain.models.slots import Slots
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 RowNumbers = npt.NDArray[np.intp]
+ReadTokens = Callable[[Sequence[bytes]], Sequence[IntArray]]
+"""From n texts to numbers of their tokens: per way in which a model cuts them, (n, slots, m), m of a meaning each."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,10 @@ class Paths(Protocol):
         """How many players there are; those that the model does not read contribute 0."""
 
     @property
+    def slots(self) -> Mapping[int, Slots]:
+        """Players that are looked into -> their slots, in the order in which `along` has them behind all players."""
+
+    @property
     def rows_per_call(self) -> int:
         """How many gradient rows (points of paths) one call takes for best speed."""
 
@@ -97,7 +105,9 @@ class Paths(Protocol):
     def along(
         self, starts: Points, ends: Points, alphas: FloatArray, weights: FloatArray, outputs: IntArray
     ) -> FloatArray:
-        """(P, n_players, c) sums over points of weight x sum over a player's columns of gradient x (end - start).
+        """(P, n_players + n_slots, c) sums over points of weight x sum over columns of gradient x (end - start).
+
+        First of the columns of each player, then of those of each slot of the players that are looked into.
 
         Args:
           starts: P rows.
@@ -118,6 +128,9 @@ class Paths(Protocol):
 
     def columns(self, player: int) -> IntArray:
         """Which columns of `Points.moving` are a player's."""
+
+    def tokens(self, player: int) -> ReadTokens:
+        """What reads texts of a player that is looked into."""
 
     def pictures(self, points: Points, player: int) -> npt.NDArray[np.float32] | FloatArray:
         """(n, *picture) a player's columns, of one that is a `picture`."""

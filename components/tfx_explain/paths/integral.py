@@ -59,7 +59,7 @@ class Accuracy:
         return min(_N_SEGMENTS, self.max_steps // (3 * self.n_nodes))
 
     def bound(self, paths: IntArray, contributions: FloatArray) -> FloatArray:
-        """(k, c) largest gaps of some paths (k,) with these contributions (k, d, c).
+        """(k, c) largest gaps of some paths (k,) with these contributions (k, d, c) of players.
 
         Both units: an output near 0 leaves the second alone, and where players cancel, the difference of the outputs
         says nothing of how much moved.
@@ -73,10 +73,10 @@ class Integrals:
     """What P paths come to.
 
     Attributes:
-      contributions: (P, d, c).
+      contributions: (P, d, c), of players and then of their parts.
       variance: (P, d, c) of their errors, from what refining changed.
       dof: (P,) degrees of freedom of `variance`; infinite where it is 0.
-      gap: (P, c) sum of the contributions less the difference of the outputs at both ends.
+      gap: (P, c) sum of the players' contributions less the difference of the outputs at both ends.
       at_start: (P, c) outputs at the start.
       is_complete: (P,) whether the gaps are as small as asked for.
       n_steps: (P,) points that gradients were taken at.
@@ -107,7 +107,7 @@ def integrate(function: PathFunction, accuracy: Accuracy) -> Integrals:
     n_values = np.full(n_paths, 2 * accuracy.n_segments + 1)
     finished: list[Segments] = []
     while True:
-        counts = _next(active, accuracy, (accuracy.max_steps - n_steps) // n_nodes)
+        counts = _next(active, function.n_players, accuracy, (accuracy.max_steps - n_steps) // n_nodes)
         split = counts > 0
         spent = np.bincount(active.path, counts, minlength=n_paths).astype(np.int64)
         n_steps, n_values = n_steps + n_nodes * spent, n_values + spent
@@ -119,26 +119,28 @@ def integrate(function: PathFunction, accuracy: Accuracy) -> Integrals:
         cut_up = pieces(function, active.take(split), counts[split], n_nodes)
         active = Segments.joined([active.take(stays & ~split), cut_up])
     at_start = first.at_low[:: accuracy.n_segments]
-    return _gathered(Segments.joined(finished), at_start, accuracy, n_steps, n_values)
+    return _gathered(Segments.joined(finished), function.n_players, at_start, accuracy, n_steps, n_values)
 
 
-def _next(segments: Segments, accuracy: Accuracy, room: IntArray) -> IntArray:
+def _next(segments: Segments, n_players: int, accuracy: Accuracy, room: IntArray) -> IntArray:
     """(s,) how many pieces to make of each segment; 0 = none.
 
     The root of the sum of squares of the gaps is held as well as their sum, in which they may cancel by chance.
 
     Args:
       segments: of paths that were not done.
+      n_players: whose contributions count.
       accuracy: of all paths.
       room: (P,) how many pieces each path may have.
     """
     n_paths, gap, path = len(room), segments.gap, segments.path
-    contributions, together = segments.sums(segments.contributions, n_paths), segments.sums(gap, n_paths)
+    contributions = segments.sums(segments.contributions[:, :n_players], n_paths)
+    together = segments.sums(gap, n_paths)
     bound = accuracy.bound(np.arange(n_paths), contributions)
     n_segments = np.bincount(path, minlength=n_paths)
     known = np.isfinite(contributions).all(axis=(1, 2)) & np.isfinite(together).all(axis=1)
     # The sum of the contributions is as far off as its gap; single ones may be further.
-    off = np.sqrt(np.maximum(np.square(gap), segments.variance.sum(axis=1)))
+    off = np.sqrt(np.maximum(np.square(gap), segments.variance[:, :n_players].sum(axis=1)))
     with np.errstate(divide="ignore", invalid="ignore"):
         scattered = np.sqrt(segments.sums(np.square(off), n_paths)) > bound
         is_open = np.asarray(known & (scattered | (np.abs(together) > bound)).any(axis=1))
@@ -162,19 +164,25 @@ def _running(group: IntArray, values: FloatArray, counts: IntArray) -> IntArray:
 
 
 def _gathered(
-    leaves: Segments, at_start: FloatArray, accuracy: Accuracy, n_steps: IntArray, n_values: IntArray
+    leaves: Segments,
+    n_players: int,
+    at_start: FloatArray,
+    accuracy: Accuracy,
+    n_steps: IntArray,
+    n_values: IntArray,
 ) -> Integrals:
     """Sums over the segments of each path."""
     n_paths = len(n_steps)
-    of_segments = leaves.variance.sum(axis=(1, 2))
+    of_segments = leaves.variance[:, :n_players].sum(axis=(1, 2))
     contributions, gap = leaves.sums(leaves.contributions, n_paths), leaves.sums(leaves.gap, n_paths)
+    bound = accuracy.bound(np.arange(n_paths), contributions[:, :n_players])
     return Integrals(
         contributions=contributions,
         variance=leaves.sums(leaves.variance, n_paths),
         dof=satterthwaite_dof(leaves.sums(of_segments, n_paths), leaves.sums(np.square(of_segments), n_paths)),
         gap=gap,
         at_start=at_start,
-        is_complete=np.asarray((np.abs(gap) <= accuracy.bound(np.arange(n_paths), contributions)).all(axis=1)),
+        is_complete=np.asarray((np.abs(gap) <= bound).all(axis=1)),
         n_steps=n_steps,
         n_values=n_values,
     )

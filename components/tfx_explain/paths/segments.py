@@ -15,7 +15,15 @@ IntArray = npt.NDArray[np.int64]
 
 
 class PathFunction(Protocol):
-    """A function of d players along paths, with c outputs."""
+    """A function of d players along paths, with c outputs.
+
+    Behind what players change may come what parts of players do, as many more figures; those of a player's parts add
+    up to its own, and count for no sum.
+    """
+
+    @property
+    def n_players(self) -> int:
+        """How many of the figures of `along` are of players; these come first."""
 
     def values(self, paths: IntArray, alphas: FloatArray) -> FloatArray:
         """(q, e, c) outputs of q paths, which may be the same, at points alphas (q, e) in [0, 1]."""
@@ -32,7 +40,8 @@ class Segments:
       path: (s,) of which path.
       low, high: (s,) where it starts and ends.
       at_low, at_high: (s, c) outputs there.
-      contributions: (s, d, c) integrals over it.
+      gap: (s, c) the error of the sum of the players' contributions.
+      contributions: (s, d, c) integrals over it, those of players' parts among them.
       unrest: (s, d, c) how far both halves of its points are apart in what they add to the integral.
       variance: (s, d, c) of the errors of the integrals, as far as known.
     """
@@ -42,14 +51,10 @@ class Segments:
     high: FloatArray
     at_low: FloatArray
     at_high: FloatArray
+    gap: FloatArray
     contributions: FloatArray
     unrest: FloatArray
     variance: FloatArray
-
-    @property
-    def gap(self) -> FloatArray:
-        """(s, c) the error of the sum of the contributions."""
-        return self.contributions.sum(axis=1) - (self.at_high - self.at_low)
 
     def take(self, rows: IntArray | npt.NDArray[np.bool_]) -> Segments:
         """Some of them, (k,) integers or (s,) booleans."""
@@ -77,7 +82,8 @@ def whole_paths(function: PathFunction, n_paths: int, n_nodes: int, n_segments: 
     flat = (n_paths * n_segments, outputs.shape[2])
     at_low, at_high = outputs[:, :-1].reshape(flat), outputs[:, 1:].reshape(flat)
     integrals = _quadrature(function, path, low, high, n_nodes)
-    return Segments(path, low, high, at_low, at_high, *integrals, np.full_like(integrals[0], np.nan))
+    gap = integrals[0][:, : function.n_players].sum(axis=1) - (at_high - at_low)
+    return Segments(path, low, high, at_low, at_high, gap, *integrals, np.full_like(integrals[0], np.nan))
 
 
 def pieces(function: PathFunction, segments: Segments, counts: IntArray, n_nodes: int) -> Segments:
@@ -104,7 +110,8 @@ def pieces(function: PathFunction, segments: Segments, counts: IntArray, n_nodes
     total = np.add.reduceat(squares, starts)[parent]
     even = np.broadcast_to(1 / counts[parent, None, None], squares.shape)
     shares = np.divide(squares, total, out=even.copy(), where=total > 0)
-    return Segments(path, low, high, at_low, at_high, contributions, unrest, shares * variance[parent])
+    gap = contributions[:, : function.n_players].sum(axis=1) - (at_high - at_low)
+    return Segments(path, low, high, at_low, at_high, gap, contributions, unrest, shares * variance[parent])
 
 
 def _quadrature(

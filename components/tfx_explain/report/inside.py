@@ -19,7 +19,7 @@ from tfx_explain.records import text
 from tfx_explain.regions import overlay, thumbnail
 from tfx_explain.report.strips import Strip, make_strip, window_names
 from tfx_explain.rows import column_or_nulls
-from tfx_explain.tables import ATTRIBUTION_PREFIX, EXAMPLE_ID, PREDICTION, SHAPLEY
+from tfx_explain.tables import ATTRIBUTION_PREFIX, EXAMPLE_ID, PREDICTION
 from tfx_explain.tables.manifest import Manifest
 
 MAX_ROWS = 6
@@ -91,13 +91,16 @@ class InsideSection:
 
 
 def channels_of(manifest: Manifest) -> dict[str, int]:
-    """Series -> how many channels it has, for those that Shapley values looked inside."""
-    entry: object = manifest.get("method")
-    for key in (SHAPLEY, "parts"):
-        entry = entry.get(key) if isinstance(entry, Mapping) else None
-    settings = entry.items() if isinstance(entry, Mapping) else ()
-    found = {feature: of.get("channels") for feature, of in settings if isinstance(of, Mapping)}
-    return {feature: n for feature, n in found.items() if isinstance(n, int) and n > 0}
+    """Series -> how many channels it has, for those that a method looked inside."""
+    of_methods: object = manifest.get("method")
+    found: dict[str, int] = {}
+    for entry in of_methods.values() if isinstance(of_methods, Mapping) else ():
+        parts = entry.get("parts") if isinstance(entry, Mapping) else None
+        for feature, of in parts.items() if isinstance(parts, Mapping) else ():
+            n = of.get("channels") if isinstance(of, Mapping) else None
+            if isinstance(n, int) and n > 0:
+                found[feature] = n
+    return found
 
 
 def make_inside(

@@ -89,7 +89,8 @@ def plan(sampled: SampledRows, request: ExplainRequest) -> JobPlan:
     models = [handle.acquire() for handle in request.models]
     features = sorted(name for names in request.players.values() for name in names)
     size = pool_size(config.background)
-    pool, absent = with_absent_features(rows.slice(0, size), models, config)
+    pool = rows.slice(0, size)
+    pool, absent = with_absent_features(pool, models, config.shapley.parts, pool)
     made = choose_background(models, pool, config.background, features, config.model)
     made = dataclasses.replace(made, absent=absent)
     spent = {"prediction": min(rows.num_rows, size) * len(models)}

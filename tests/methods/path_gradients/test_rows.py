@@ -9,9 +9,11 @@ import pyarrow as pa
 import pytest
 
 from tfx_explain.config.path_methods import IntegratedGradientsConfig
+from tfx_explain.methods.path_gradients.base import PathSide
 from tfx_explain.methods.path_gradients.integrals import integrated_rows
 from tfx_explain.methods.path_gradients.references import typical_rows
 from tfx_explain.methods.path_gradients.rows import AskedSide, PathEstimates
+from tfx_explain.models.path_gradients import Points
 
 FLOOR = 1e-6
 
@@ -22,15 +24,16 @@ class Lines:
     def __init__(self, slopes: np.ndarray) -> None:
         self.slopes, self.n_players = slopes, len(slopes)
 
-    def enter(self, inputs: np.ndarray) -> np.ndarray:
+    def enter(self, inputs: Points) -> Points:
         return inputs
 
     def values(self, starts, ends, alphas, outputs):
-        points = starts[:, None] + alphas[:, :, None] * (ends - starts)[:, None]
+        moves = ends.moving - starts.moving
+        points = starts.moving[:, None] + alphas[:, :, None] * moves[:, None]
         return (points @ self.slopes)[:, :, None]
 
     def along(self, starts, ends, alphas, weights, outputs):
-        return ((ends - starts) * self.slopes * weights.sum(axis=1)[:, None])[:, :, None]
+        return ((ends.moving - starts.moving) * self.slopes * weights.sum(axis=1)[:, None])[:, :, None]
 
 
 def asked(prediction: np.ndarray, base_value: np.ndarray) -> AskedSide:
@@ -77,15 +80,12 @@ def test_errors_name_rows_that_are_not_finite_or_too_large():
 def rows_along_lines(offset: float, weights: np.ndarray):
     slopes, rng = np.array([1.0, -2.0, 0.5]), np.random.default_rng(0)
     starts, ends = rng.normal(size=(len(weights), 3)), rng.normal(size=(5, 3))
-    side = asked(ends @ slopes + offset, np.full(5, weights @ (starts @ slopes)))
-    # What takes rows by numbers, as `Points` and `Inputs` do.
-    taken = [np.ndarray.view(part, _Takes) for part in (ends, starts)]
-    return integrated_rows(Lines(slopes), taken[0], taken[1], weights, side, IntegratedGradientsConfig())
-
-
-class _Takes(np.ndarray):
-    def take(self, rows):
-        return np.asarray(self)[rows].view(_Takes)
+    said = asked(ends @ slopes + offset, np.full(5, weights @ (starts @ slopes)))
+    # What is asked of rows of examples is asked of points, which are taken by numbers, too.
+    points = Points(starts, ()), weights, Points(ends, ())
+    rows = pa.RecordBatch.from_arrays([pa.array(np.arange(5))], names=["row"])
+    side = PathSide(Lines(slopes), *points, np.arange(5, dtype=np.uint64), said, rows, 0)
+    return integrated_rows(side, IntegratedGradientsConfig())
 
 
 def test_rows_that_miss_the_true_difference_are_not_complete():

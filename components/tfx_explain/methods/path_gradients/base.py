@@ -50,6 +50,11 @@ class PathMethod:
         return {}
 
     @property
+    def inside(self) -> tuple[str, ...]:
+        """Features that its paths are cut inside of: none."""
+        return ()
+
+    @property
     def n_sample(self) -> int:
         """Background rows."""
         return pool_size(self.context.config.background)
@@ -64,7 +69,8 @@ class PathMethod:
             taken = np.setdiff1d(np.arange(len(good)), list(refused_rows([model], tried)))
             if len(taken):
                 inputs = model.inputs(take_rows(tried, taken))
-                self.check_paths(model.paths(inputs, features_of(model, self.context.players)), model)
+                paths = model.paths(inputs, features_of(model, self.context.players), self.inside)
+                self.check_paths(paths, model)
 
     def check_paths(self, paths: Paths, model: Model) -> None:
         """Nothing more is asked of paths than that they are there."""
@@ -98,6 +104,7 @@ class PathSide:
       hashes: (n,) of the rows' contents.
       asked: what the model says of the rows.
       rows: the same n rows, as examples have them.
+      index: which of the models it is.
     """
 
     paths: Paths
@@ -107,6 +114,7 @@ class PathSide:
     hashes: HashArray
     asked: AskedSide
     rows: pa.RecordBatch
+    index: int
 
 
 class Found(Protocol):
@@ -115,6 +123,9 @@ class Found(Protocol):
     @property
     def estimates(self) -> PathEstimates:
         """Their attributions."""
+
+    def errors(self) -> dict[int, str]:
+        """Row -> what is wrong with it."""
 
 
 FoundT = TypeVar("FoundT", bound=Found)
@@ -127,10 +138,11 @@ class PathExplainer(abc.ABC, Generic[FoundT]):
       models: what is explained, and the baseline model if there is one.
       context: of the job.
       key: name of the method.
+      inside: features that its paths are cut inside of.
     """
 
-    def __init__(self, models: Sequence[Model], context: JobContext, key: str) -> None:
-        self._models, self._players, self._key = tuple(models), context.players, key
+    def __init__(self, models: Sequence[Model], context: JobContext, key: str, inside: Sequence[str] = ()) -> None:
+        self._models, self._players, self._key, self._inside = tuple(models), context.players, key, tuple(inside)
 
     def explain(self, batch: Batch, plan: JobPlan, earlier: Earlier) -> Result[AttributionRows]:
         """Attributions of each row; errors where they are not finite or too large."""
@@ -138,7 +150,7 @@ class PathExplainer(abc.ABC, Generic[FoundT]):
         found = [self._explain_side(side, plan) for side in sides]
         errors: dict[int, str] = {}
         for one in found:
-            errors = {**one.estimates.errors(), **errors}
+            errors = {**one.errors(), **errors}
         finite = np.isin(np.arange(batch.rows.num_rows), list(errors), invert=True)
         rows = (self._rows(side, one, finite) for side, one in zip(sides, found, strict=True))
         return Result(tuple(rows), errors, self._counts(found, finite))
@@ -149,10 +161,10 @@ class PathExplainer(abc.ABC, Generic[FoundT]):
 
     def _side(self, index: int, batch: Batch, plan: JobPlan) -> PathSide:
         model, side, references = self._models[index], batch.sides[index], plan.per_method[self._key].side(index)
-        paths = paths_of(model, self._players, plan.background)
+        paths = paths_of(model, self._players, plan.background, self._inside)
         asked = AskedSide.of(side, references, batch.chosen)
         starts = starts_of(paths, model, references)
-        return PathSide(paths, starts, references.weights, side.inputs, batch.hashes, asked, batch.rows)
+        return PathSide(paths, starts, references.weights, side.inputs, batch.hashes, asked, batch.rows, index)
 
     @abc.abstractmethod
     def _explain_side(self, side: PathSide, plan: JobPlan) -> FoundT:

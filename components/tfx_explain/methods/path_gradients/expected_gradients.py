@@ -77,6 +77,10 @@ class RefinedRows(NamedTuple):
     n_steps: int
     n_refined: int
 
+    def errors(self) -> dict[int, str]:
+        """Row -> what is wrong with its attributions."""
+        return self.estimates.errors()
+
 
 class ExpectedGradientsExplainer(PathExplainer[RefinedRows]):
     """At work with all models.

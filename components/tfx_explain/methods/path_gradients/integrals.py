@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.config.path_methods import IntegratedGradientsConfig
-from tfx_explain.methods.path_gradients.rows import AskedSide, PathEstimates
-from tfx_explain.models import Inputs
+from tfx_explain.methods.path_gradients.base import PathSide
+from tfx_explain.methods.path_gradients.insides import PathInsides
+from tfx_explain.methods.path_gradients.rows import PathEstimates
 from tfx_explain.models.path_gradients import Paths, Points
+from tfx_explain.part_records import PartRows
 from tfx_explain.paths import Accuracy, Integrals, integrate, satterthwaite_dof
+from tfx_explain.rows import take_rows
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -19,6 +24,8 @@ IntArray = npt.NDArray[np.int64]
 # Contributions of segments that are held at a time, 32 MiB, and segments of a path at first with what is made of them.
 _FIGURES = 2**22
 _SEGMENTS = 8
+# Floats of rows at the cut that are held at a time: 64 MiB.
+_POINTS = 2**24
 # Of outputs at both ends, and of sums of gradients.
 _UNITS_OF_GAPS = 4.0
 
@@ -31,12 +38,20 @@ class IntegratedRows(NamedTuple):
       is_complete: (n,) whether they add up as accurately as asked for.
       n_steps: points that gradients were taken at.
       n_values: points where outputs were asked for.
+      parts: feature that is looked into -> its parts.
+      reasons: row -> why it has none.
     """
 
     estimates: PathEstimates
     is_complete: npt.NDArray[np.bool_]
     n_steps: int
     n_values: int
+    parts: Mapping[str, PartRows]
+    reasons: Mapping[int, str]
+
+    def errors(self) -> dict[int, str]:
+        """Row -> what is wrong with its attributions, or with their parts."""
+        return {**self.reasons, **self.estimates.errors()}
 
 
 class _RowPaths:
@@ -50,6 +65,7 @@ class _RowPaths:
     """
 
     def __init__(self, paths: Paths, starts: Points, ends: Points, outputs: IntArray) -> None:
+        self.n_players = paths.n_players
         self._paths, self._starts, self._ends, self._outputs = paths, starts, ends, outputs
 
     def values(self, paths: IntArray, alphas: FloatArray) -> FloatArray:
@@ -66,55 +82,84 @@ class _RowPaths:
 
 
 def integrated_rows(
-    paths: Paths,
-    inputs: Inputs,
-    starts: Points,
-    weights: FloatArray,
-    asked: AskedSide,
-    settings: IntegratedGradientsConfig,
+    side: PathSide, settings: IntegratedGradientsConfig, insides: PathInsides | None = None
 ) -> IntegratedRows:
     """Weighted means over references of integrals along the paths from them.
 
     Args:
-      paths: of the model.
-      inputs: n rows.
-      starts: R references.
-      weights: (R,) of sum 1.
-      asked: what the model says of the rows.
+      side: n rows and a model.
       settings: how accurate the integrals are to be.
+      insides: of features that are looked into.
     """
-    (n, c), n_references = asked.outputs.shape, len(weights)
-    estimates = PathEstimates.empty((n, paths.n_players, c), weights)
+    (n, c), n_references, paths = side.asked.outputs.shape, len(side.weights), side.paths
+    n_slots = insides.n_slots if insides else 0
+    estimates = PathEstimates.empty((n, paths.n_players, c), side.weights)
+    inner = _Inner(insides, [], {})
     is_complete, n_steps, n_values = np.ones(n, np.bool_), 0, 0
-    at_once = max(_FIGURES // (n_references * _SEGMENTS * max(paths.n_players * c, 1)), 1)
+    at_once = max(_FIGURES // (n_references * _SEGMENTS * max((paths.n_players + n_slots) * c, 1)), 1)
+    at_once = min(at_once, max(_POINTS // max(side.starts.moving.shape[1], 1), 1))
     for rows in np.split(np.arange(n), range(at_once, n, at_once)) if n else []:
-        part = asked.take(rows)
-        function = _RowPaths(paths, starts, paths.enter(inputs.take(rows)), part.outputs)
+        part, ends = side.asked.take(rows), paths.enter(side.inputs.take(rows))
+        function = _RowPaths(paths, side.starts, ends, part.outputs)
         unit, floor = 1 + np.abs(part.prediction), _UNITS_OF_GAPS * part.floor
         each = (np.repeat(values, n_references, axis=0) for values in (unit, floor))
         found = integrate(function, Accuracy(settings.max_completeness_gap, settings.max_steps, *each))
-        _take_over(estimates, rows, found, weights)
+        of_rows = PathEstimates.empty((len(rows), paths.n_players + n_slots, c), side.weights)
+        _take_over(of_rows, found, side.weights, paths.n_players)
+        estimates.put(rows, of_rows)
+        inner.add(rows, side, ends, of_rows)
         gap = estimates.values[rows].sum(axis=1) - (part.prediction - part.base_value)
         near = np.abs(gap) <= settings.max_completeness_gap * unit + floor
         is_complete[rows] = found.is_complete.reshape(-1, n_references).all(axis=1) & near.all(axis=1)
         n_steps, n_values = n_steps + int(found.n_steps.sum()), n_values + int(found.n_values.sum())
-    return IntegratedRows(estimates, is_complete, n_steps, n_values)
+    return IntegratedRows(estimates, is_complete, n_steps, n_values, inner.joined(), inner.reasons)
 
 
-def _take_over(estimates: PathEstimates, rows: IntArray, found: Integrals, weights: FloatArray) -> None:
-    """Writes what the paths of some rows come to; not finite where some output on the way is not.
+@dataclasses.dataclass(frozen=True)
+class _Inner:
+    """The insides of rows so far.
+
+    Attributes:
+      insides: of one model; None where nothing is looked into.
+      found: feature -> parts, of some rows after the other.
+      reasons: row -> why it has none.
+    """
+
+    insides: PathInsides | None
+    found: list[Mapping[str, PartRows]]
+    reasons: dict[int, str]
+
+    def add(self, rows: IntArray, side: PathSide, ends: Points, estimates: PathEstimates) -> None:
+        """Those of some more rows, (k,) integers, of estimates of players and slots."""
+        if self.insides is None:
+            return
+        cut, n_players = self.insides.cut(take_rows(side.rows, rows), ends), side.paths.n_players
+        # Errors of slots go together, as all follow one path.
+        variance = estimates.design_variance[:, n_players:] + estimates.background_variance[:, n_players:]
+        self.found.append(self.insides.parts(cut, estimates.values[:, n_players:], np.sqrt(variance)))
+        for of_feature in cut.values():
+            self.reasons.update({int(rows[row]): reason for row, reason in of_feature.reasons.items()})
+
+    def joined(self) -> dict[str, PartRows]:
+        """Of all rows; nothing where there are no rows."""
+        features = self.found[0] if self.found else {}
+        return {feature: PartRows.joined([of_some[feature] for of_some in self.found]) for feature in features}
+
+
+def _take_over(estimates: PathEstimates, found: Integrals, weights: FloatArray, n_players: int) -> None:
+    """Writes what the paths of rows come to; not finite where some output on the way is not.
 
     How references differ shows the error of these as a sample, and that of the integrals with it.
     """
     n_references = len(weights)
-    shape = (len(rows), n_references, *found.contributions.shape[1:])
+    shape = (len(estimates.values), n_references, *found.contributions.shape[1:])
     contributions = np.where(np.isfinite(found.gap)[:, None], found.contributions, np.nan)
     each, variance = contributions.reshape(shape), found.variance.reshape(shape)
     values, design = np.einsum("r,nrdc->ndc", weights, each), np.einsum("r,nrdc->ndc", weights**2, variance)
     spread = np.einsum("r,nrdc->ndc", weights**2, np.square(each - values[:, None]))
     spread *= n_references / (n_references - 1) if n_references > 1 else 0.0
-    of_paths = weights**2 * variance.sum(axis=(2, 3))
-    estimates.values[rows], estimates.design_variance[rows] = values, design
-    estimates.background_variance[rows] = np.maximum(spread - design, 0.0) if n_references > 1 else 0.0
+    of_paths = weights**2 * variance[:, :, :n_players].sum(axis=(2, 3))
+    estimates.values[:], estimates.design_variance[:] = values, design
+    estimates.background_variance[:] = np.maximum(spread - design, 0.0) if n_references > 1 else 0.0
     squares = (np.square(of_paths) / found.dof.reshape(of_paths.shape)).sum(axis=1)
-    estimates.design_dof[rows] = satterthwaite_dof(of_paths.sum(axis=1), squares)
+    estimates.design_dof[:] = satterthwaite_dof(of_paths.sum(axis=1), squares)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from tfx_explain.methods.background import Background
 from tfx_explain.methods.context import features_of
@@ -27,21 +27,24 @@ def starts_of(paths: Paths, model: Model, references: Background) -> Points:
         return made[references.digest]
 
 
-def paths_of(model: Model, players: Mapping[str, Sequence[str]], background: Background) -> Paths:
+def paths_of(
+    model: Model, players: Mapping[str, Sequence[str]], background: Background, inside: Collection[str] = ()
+) -> Paths:
     """The model, cut where rows can move along straight lines.
 
     Args:
       model: what is explained.
       players: name -> features.
       background: of the job; on its rows the cut is tried.
+      inside: features that are looked into.
 
     Raises:
       ModelError: the model has no gradients for some feature.
     """
     features = features_of(model, players)
-    key = (background.digest, features)
+    key = (background.digest, features, tuple(inside))
     with _LOCK:
         cuts = _CUT.setdefault(model, {})
         if key not in cuts:
-            cuts[key] = model.paths(model.inputs(background.rows), features)
+            cuts[key] = model.paths(model.inputs(background.rows), features, inside)
         return cuts[key]

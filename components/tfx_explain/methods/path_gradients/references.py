@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from tfx_explain.methods.path_gradients.model_paths import paths_of
 from tfx_explain.methods.refusals import said
 from tfx_explain.methods.rounding import rounding_floor
 from tfx_explain.models import Model
+from tfx_explain.models.path_gradients import Paths
 from tfx_explain.rows import take_rows
 
 FloatArray = npt.NDArray[np.float64]
@@ -38,6 +39,8 @@ class References:
       numbers: (R,) which rows of the background they are, but for values that were set.
       notes: of each side, empty or what reaches the output past an op without a gradient.
       fraction_of_maps: part of the rows of which maps of pixels are kept.
+      absent: series that is looked into -> what absent values of each channel are.
+      markers: of each side, text that is looked into -> two words that the model tells apart; not where there are none.
     """
 
     rows: Background
@@ -46,6 +49,8 @@ class References:
     numbers: IntArray
     notes: tuple[str, ...]
     fraction_of_maps: float = 0.0
+    absent: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
+    markers: tuple[Mapping[str, tuple[bytes, bytes]], ...] = ()
 
     def side(self, index: int) -> SideBackground:
         """The references as a model sees them."""
@@ -105,6 +110,7 @@ def settle(
     models: Sequence[Model],
     players: Mapping[str, Sequence[str]],
     plan: JobPlan,
+    inside: Collection[str] = (),
 ) -> References:
     """References with what is to be said of the models' paths, which is logged too.
 
@@ -115,12 +121,14 @@ def settle(
       models: what is explained, and the baseline model if there is one.
       players: name -> features.
       plan: the job's so far.
+      inside: features that are looked into.
 
     Raises:
       ModelError: a model has no gradients.
     """
     notes = tuple(
-        _note(model, background.rows, values, players, plan) for model, values in zip(models, predictions, strict=True)
+        _note(model, paths_of(model, players, plan.background, inside), background.rows, values, plan)
+        for model, values in zip(models, predictions, strict=True)
     )
     settled = References(background, predictions, plan.outputs, numbers, notes)
     if settled.note:
@@ -128,11 +136,8 @@ def settle(
     return settled
 
 
-def _note(
-    model: Model, rows: pa.RecordBatch, predictions: FloatArray, players: Mapping[str, Sequence[str]], plan: JobPlan
-) -> str:
+def _note(model: Model, paths: Paths, rows: pa.RecordBatch, predictions: FloatArray, plan: JobPlan) -> str:
     """What the model's paths note, where background rows show that paths do not start at the references' outputs."""
-    paths = paths_of(model, players, plan.background)
     if not paths.note:
         return ""
     n = len(plan.background.weights)

@@ -75,6 +75,13 @@ class PathEstimates:
         dof = max(1 / float(np.square(weights).sum()) - 1, 1.0)
         return cls(values, design, background, np.ones(shape[0]), dof)
 
+    def put(self, rows: IntArray, found: PathEstimates) -> None:
+        """Takes over what was found of some rows, (k,) integers, of its first players."""
+        n_players = self.values.shape[1]
+        for name in ("values", "design_variance", "background_variance"):
+            getattr(self, name)[rows] = getattr(found, name)[:, :n_players]
+        self.design_dof[rows] = found.design_dof
+
     def relative_error(self) -> FloatArray:
         """(n,) relative L2 error of each row's attributions, of the worst output; 0 for 0 / 0."""
         error, size = np.sqrt(self.design_variance.sum(axis=1)), np.sqrt(np.square(self.values).sum(axis=1))

@@ -17,11 +17,13 @@ class ShapleyBackground(SideBackground):
       budget: coalitions per background row that a pilot found to be needed; None = as configured.
       surrogate: of the model, where the estimator is `surrogate`.
       probes: feature that is looked into -> words to put in the place of the end of a text.
+      markers: text that is looked into by tokens -> two words that the model tells apart; not where there are none.
     """
 
     budget: int | None = None
     surrogate: ModelSurrogate | None = None
     probes: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
+    markers: Mapping[str, tuple[bytes, bytes]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,13 +34,21 @@ class ShapleyPlan:
       budget: coalitions per background row that a pilot found to be needed; None = as configured.
       surrogates: of each model, where the estimator is `surrogate`.
       probes: feature that is looked into -> words to put in the place of the end of a text.
+      markers: text that is looked into by tokens -> two words that the model tells apart; not where there are none.
     """
 
     budget: int | None = None
     surrogates: tuple[ModelSurrogate, ...] = ()
     probes: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
+    markers: Mapping[str, tuple[bytes, bytes]] = dataclasses.field(default_factory=dict)
 
     def background(self, plan: JobPlan, index: int) -> ShapleyBackground:
         """As a model sees it: 0 for the one that is explained, 1 for the baseline model."""
         surrogate = self.surrogates[index] if self.surrogates else None
-        return ShapleyBackground(**vars(plan.side(index)), budget=self.budget, surrogate=surrogate, probes=self.probes)
+        return ShapleyBackground(
+            **vars(plan.side(index)),
+            budget=self.budget,
+            surrogate=surrogate,
+            probes=self.probes,
+            markers=self.markers,
+        )

@@ -23,8 +23,9 @@ from tfx_explain.methods.removal import Removal
 from tfx_explain.methods.shapley.background import ShapleyPlan
 from tfx_explain.methods.shapley.designs import shapley_design, uses_surrogate
 from tfx_explain.methods.shapley.parts.inside import Insides, check_parts, described_parts, parts_of
-from tfx_explain.methods.shapley.parts.removal import removals_of
+from tfx_explain.methods.shapley.parts.removal import Removed, removals_of
 from tfx_explain.methods.shapley.parts.seen import probe_of
+from tfx_explain.methods.shapley.parts.tokens import check_tokens, token_markers
 from tfx_explain.methods.shapley.pilot import N_PILOT, pilot_budget
 from tfx_explain.methods.shapley.row_explainer import RowExplainer
 from tfx_explain.methods.shapley.rows import output_errors, shapley_rows
@@ -54,7 +55,7 @@ class Shapley:
     @property
     def parts(self) -> Mapping[str, PartsOf]:
         """Spans of the texts, windows of the series that the configuration names."""
-        return parts_of(self.context.config)
+        return parts_of(self.context.config.shapley.parts)
 
     @property
     def n_sample(self) -> int:
@@ -64,7 +65,8 @@ class Shapley:
 
     def check(self, rows: FirstRows, models: Sequence[Model]) -> None:
         """Refuses estimators that cannot work with this budget and these players, and parts of what has none."""
-        check_parts(self.context, rows, models)
+        check_parts(self.context, self.context.config.shapley.parts, rows, models)
+        check_tokens(self.context.config.shapley.parts, rows, models)
         n_background = self.context.config.background.num_rows
         shapley_design(self.context.config, len(self.context.players), np.full(n_background, 1 / n_background))
 
@@ -73,7 +75,8 @@ class Shapley:
         config, spent = self.context.config, dict[str, int]()
         texts = [feature for feature, of in config.shapley.parts.items() if isinstance(of, TextPartsConfig)]
         probes = {feature: probe_of(sample.rows, feature) for feature in texts}
-        made = ShapleyPlan(surrogates=self._surrogates(models, plan), probes=probes)
+        markers = token_markers(models[0], config.shapley.parts, sample.rows, plan.background)
+        made = ShapleyPlan(surrogates=self._surrogates(models, plan), probes=probes, markers=markers)
         if made.surrogates:
             spent["surrogate"] = sum(surrogate.n_model_rows for surrogate in made.surrogates)
         if config.shapley.max_relative_error is None:
@@ -118,7 +121,8 @@ class Shapley:
         self, models: Sequence[Model], batch: Batch, plan: JobPlan, rows: AttributionRows
     ) -> Mapping[str, Removal]:
         """The parts of each feature that is looked into."""
-        return removals_of(self.context, models, batch, plan, rows) if self.parts else {}
+        inside = self.context.config.shapley.parts
+        return removals_of(self.context, inside, plan.absent, Removed(models[0], batch, plan, rows)) if inside else {}
 
     def contributions(self, rows: AttributionRows, side: str, part: SliceRows) -> Iterator[Contributed]:
         """Importance and interactions of each output."""
@@ -145,7 +149,7 @@ class Shapley:
                 "background_blocks": design.n_blocks,
                 "model_rows_per_example": design.n_model_rows,
                 "interaction_index": design.interaction_index,
-                **({"parts": described_parts(self.context.config, plan.absent)} if self.parts else {}),
+                **({"parts": described_parts(self.context.config.shapley.parts, plan.absent)} if self.parts else {}),
             }
         }
 

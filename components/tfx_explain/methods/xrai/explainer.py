@@ -161,6 +161,10 @@ class XraiRows:
     parts: list[PartRows]
     n_steps: int = 0
 
+    def errors(self) -> dict[int, str]:
+        """Row -> what is wrong with its attributions."""
+        return self.estimates.errors()
+
     def add(self, rows: IntArray, found: PixelRows, ranked: Future[PartRows], player: int) -> None:
         """Takes over what some rows come to; those without regions have no attributions."""
         regions = ranked.result()

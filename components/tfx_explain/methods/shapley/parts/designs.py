@@ -6,7 +6,7 @@ import numpy as np
 
 from tfx_explain.attribution import SolvableDesign, make_design, minimum_budget
 from tfx_explain.attribution.choice import n_inner_coalitions
-from tfx_explain.config.parts import PartsConfig
+from tfx_explain.config.parts import GamePartsConfig
 
 _ROWS_PER_PART = 32
 _LEAST_ROWS = 1_024
@@ -26,7 +26,7 @@ class PartDesigns:
       seed: of the job.
     """
 
-    def __init__(self, settings: PartsConfig, seed: int) -> None:
+    def __init__(self, settings: GamePartsConfig, seed: int) -> None:
         self.settings = settings
         self.seed = seed
         self._kept: dict[tuple[int, int, int], SolvableDesign] = {}

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 
 from tfx_explain.config import ExplainConfig
-from tfx_explain.config.parts import ImagePartsConfig, PartsConfig, SeriesPartsConfig, TextPartsConfig
+from tfx_explain.config.parts import ImagePartsConfig, SomeParts, SpansConfig, WindowsConfig
 from tfx_explain.errors import ConfigError
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.batch import Batch
@@ -25,17 +25,14 @@ from tfx_explain.methods.shapley.parts.rewritten import check_images
 from tfx_explain.methods.shapley.parts.rows import RowParts
 from tfx_explain.methods.shapley.parts.series import SERIES_PARTS, check_series, series_rows
 from tfx_explain.methods.shapley.parts.texts import TEXT_PARTS, check_text, text_rows
+from tfx_explain.methods.shapley.parts.tokens import aligners_of
 from tfx_explain.models import Model
 from tfx_explain.part_records import PartRows, PartsOf
+from tfx_explain.regions.alignment import Aligner
 
 COUNT = "parts_model_rows"
 
 _Found = tuple[int, PartRows, dict[int, str], int]
-_KINDS: dict[type[PartsConfig], PartsOf] = {
-    TextPartsConfig: TEXT_PARTS,
-    SeriesPartsConfig: SERIES_PARTS,
-    ImagePartsConfig: REGION_PARTS,
-}
 
 
 class Insides:
@@ -48,11 +45,12 @@ class Insides:
     """
 
     def __init__(self, models: Sequence[Model], players: Mapping[str, Sequence[str]], config: ExplainConfig) -> None:
-        self.settings = config.shapley.parts
+        self.settings, self._first = config.shapley.parts, models[0]
+        self._aligners: dict[str, Aligner] | None = None
         self.forms = {
             feature: SeriesForm.of(feature, settings, models)
             for feature, settings in self.settings.items()
-            if isinstance(settings, SeriesPartsConfig)
+            if isinstance(settings, WindowsConfig)
         }
         self.features = {
             feature: [FeatureParts(model, feature, players, config) for model in models]
@@ -130,29 +128,40 @@ class Insides:
     ) -> tuple[RowParts, dict[int, str]]:
         """A text or series of n rows in parts, and row -> why it cannot be cut."""
         settings = self.settings[feature]
-        if not isinstance(settings, SeriesPartsConfig):
-            return text_rows(batch.rows, feature, cast(TextPartsConfig, settings), background.probes[feature])
-        return series_rows(batch.rows, feature, settings, self.forms[feature], absent[feature])
+        if isinstance(settings, SpansConfig):
+            if self._aligners is None:
+                self._aligners = aligners_of(self._first, self.settings, background.markers, background)
+            return text_rows(batch.rows, feature, settings, background.probes[feature], self._aligners.get(feature))
+        return series_rows(batch.rows, feature, cast(WindowsConfig, settings), self.forms[feature], absent[feature])
 
 
-def parts_of(config: ExplainConfig) -> dict[str, PartsOf]:
+def parts_of(parts: Mapping[str, SomeParts]) -> dict[str, PartsOf]:
     """What the parts of each feature are."""
-    return {feature: _KINDS[type(settings)] for feature, settings in config.shapley.parts.items()}
+    kinds = ((SpansConfig, TEXT_PARTS), (WindowsConfig, SERIES_PARTS), (ImagePartsConfig, REGION_PARTS))
+    return {
+        feature: next(of for kind, of in kinds if isinstance(settings, kind)) for feature, settings in parts.items()
+    }
 
 
-def check_parts(context: JobContext, rows: FirstRows, models: Sequence[Model]) -> None:
+def check_parts(context: JobContext, parts: Mapping[str, SomeParts], rows: FirstRows, models: Sequence[Model]) -> None:
     """Refuses to look into what has no such parts, or is no player.
+
+    Args:
+      context: of the job.
+      parts: features that are looked into -> how.
+      rows: the first ones of each split.
+      models: what is explained, and the baseline model if there is one.
 
     Raises:
       ConfigError: names the feature, and what to do.
     """
-    for feature, settings in context.config.shapley.parts.items():
+    for feature, settings in parts.items():
         if tuple(context.players.get(feature, ())) != (feature,):
             raise ConfigError(
-                f"`parts` of `shapley` looks inside `{feature}`, which is no player that is a single feature; players "
-                f"are {', '.join(context.players)}."
+                f"`parts` looks inside `{feature}`, which is no player that is a single feature; players are "
+                f"{', '.join(context.players)}."
             )
-        if isinstance(settings, TextPartsConfig):
+        if isinstance(settings, SpansConfig):
             check_text(feature, rows, models)
         elif isinstance(settings, ImagePartsConfig):
             check_images(feature, settings, rows, models)
@@ -160,11 +169,13 @@ def check_parts(context: JobContext, rows: FirstRows, models: Sequence[Model]) -
             check_series(feature, settings, rows, models)
 
 
-def described_parts(config: ExplainConfig, absent: Mapping[str, tuple[float, ...]]) -> dict[str, dict[str, object]]:
+def described_parts(
+    parts: Mapping[str, SomeParts], absent: Mapping[str, tuple[float, ...]]
+) -> dict[str, dict[str, object]]:
     """Feature -> what its parts are, and what absent means, as the manifest has it."""
-    found = {feature: settings.model_dump() for feature, settings in config.shapley.parts.items()}
-    for feature, settings in config.shapley.parts.items():
-        if isinstance(settings, SeriesPartsConfig):
+    found = {feature: settings.model_dump() for feature, settings in parts.items()}
+    for feature, settings in parts.items():
+        if isinstance(settings, WindowsConfig):
             of_series = {"windows": settings.cutter.n_windows, "channels": len(absent[feature])}
             found[feature] |= {**of_series, "absent_values": list(absent[feature])}
         elif isinstance(settings, ImagePartsConfig):

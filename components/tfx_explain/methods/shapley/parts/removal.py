@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from tfx_explain import tables
-from tfx_explain.config.parts import BACKGROUND
+from tfx_explain.config.parts import BACKGROUND, ImagePartsConfig, SomeParts, SpansConfig, WindowsConfig
+from tfx_explain.methods.absent import Absent
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.batch import Batch
-from tfx_explain.methods.context import JobContext
+from tfx_explain.methods.context import JobContext, features_of
 from tfx_explain.methods.removal import padded, rows_per_call
-from tfx_explain.methods.shapley.background import ShapleyBackground, ShapleyPlan
+from tfx_explain.methods.series import SeriesForm
+from tfx_explain.methods.shapley.background import ShapleyPlan
 from tfx_explain.methods.shapley.parts.calls import PartCalls, joined
 from tfx_explain.methods.shapley.parts.contexts import Contexts, spread
-from tfx_explain.methods.shapley.parts.image_parts import ImageParts
 from tfx_explain.methods.shapley.parts.images import REGION_PARTS
 from tfx_explain.methods.shapley.parts.inside import Insides, parts_of
+from tfx_explain.methods.shapley.parts.rows import RowParts
+from tfx_explain.methods.shapley.parts.series import series_rows
+from tfx_explain.methods.shapley.parts.texts import text_rows
 from tfx_explain.methods.shapley.parts.values import PartValues
 from tfx_explain.models import Model
 from tfx_explain.part_records import PartRows, PartsOf
@@ -112,42 +116,77 @@ def n_seen(parts: PartRows, of: PartsOf) -> IntArray:
     return np.asarray(ends[stops] - ends[stops - parts.lengths])
 
 
-def removals_of(
-    context: JobContext, models: Sequence[Model], batch: Batch, plan: JobPlan, rows: AttributionRows
-) -> dict[str, PartsRemoval]:
-    """Feature -> its parts, of each feature that a job looks into.
+@dataclass(frozen=True, eq=False)
+class Removed:
+    """Rows that parts are taken away from.
 
-    Args:
-      context: of the job.
-      models: what is explained first.
+    Attributes:
+      model: what is explained first.
       batch: n rows, none of which has features that cannot be cut.
       plan: of the job.
       rows: what is said of them.
     """
-    insides, made = Insides(models[:1], context.players, context.config), {}
-    settled: ShapleyPlan = plan.per_method[tables.SHAPLEY]
-    background = models[0].inputs(plan.background.rows)
-    for feature, of_images in insides.images.items():
-        made[feature] = _of_images(of_images[0], batch, plan, settled.background(plan, 0))
-    for feature, (of_model,) in insides.features.items():
-        if feature in insides.images:
+
+    model: Model
+    batch: Batch
+    plan: JobPlan
+    rows: AttributionRows
+
+
+def removals_of(
+    context: JobContext, parts: Mapping[str, SomeParts], absent: Absent, removed: Removed
+) -> dict[str, PartsRemoval]:
+    """Feature -> its parts, of each feature that a method looks into.
+
+    Args:
+      context: of the job.
+      parts: features that are looked into -> how.
+      absent: series -> what absent values of each channel are.
+      removed: the rows.
+    """
+    model, batch, made = removed.model, removed.batch, {}
+    background = model.inputs(removed.plan.background.rows)
+    features = features_of(model, context.players)
+    for feature, settings in parts.items():
+        if isinstance(settings, ImagePartsConfig):
+            made[feature] = _of_images(context, feature, removed)
             continue
-        cut, _ = insides.cut(batch, feature, settled.background(plan, 0), plan.absent)
-        calls = PartCalls.of(models[0], feature, of_model.others, batch.sides[0].inputs, background)
+        place = list(context.players).index(feature)
+        others = [names for number, names in enumerate(features) if names and number != place]
+        cut = _cut(batch, feature, settings, absent, removed)
+        calls = PartCalls.of(model, feature, others, batch.sides[0].inputs, background)
         column = batch.sides[0].inputs.columns.get(feature)
-        of, parts = parts_of(context.config)[feature], rows.parts[feature]
+        of = parts_of(parts)[feature]
         # Where the seen ones go, what was cut off behind them would come into sight: it is no part of the game.
-        counts = np.minimum(cut.lengths, n_seen(parts, of)).tolist()
+        counts = np.minimum(cut.lengths, n_seen(removed.rows.parts[feature], of)).tolist()
         values = [cut.values(row, n, column) if n and column is not None else None for row, n in enumerate(counts)]
-        made[feature] = PartsRemoval(calls, plan.outputs[batch.chosen], values, of)
+        made[feature] = PartsRemoval(calls, removed.plan.outputs[batch.chosen], values, of)
     return made
 
 
-def _of_images(of_images: ImageParts, batch: Batch, plan: JobPlan, background: ShapleyBackground) -> PartsRemoval:
+def _of_images(context: JobContext, feature: str, removed: Removed) -> PartsRemoval:
     """The regions of all rows at once."""
+    plan, batch = removed.plan, removed.batch
+    of_images = Insides([removed.model], context.players, context.config).images[feature][0]
+    settled: ShapleyPlan = plan.per_method[tables.SHAPLEY]
+    background = settled.background(plan, 0)
     asked, stand_ins = plan.outputs[batch.chosen], np.zeros(1, np.int64)
     if of_images.settings.absent == BACKGROUND:
         stand_ins = spread(np.arange(_STAND_INS) + 0.5, background.weights)
-    cuts = list(of_images.cuts(batch, 0, background, plan.absent[of_images.feature], batch.rows.num_rows))
+    cuts = list(of_images.cuts(batch, 0, background, plan.absent[feature], batch.rows.num_rows))
     values = [one for cut in cuts for one in cut.images.pictures]
     return PartsRemoval(cuts[0].calls, asked, values, REGION_PARTS, stand_ins)
+
+
+def _cut(
+    batch: Batch, feature: str, settings: SpansConfig | WindowsConfig, absent: Absent, removed: Removed
+) -> RowParts:
+    """A feature of the rows in the parts that the method has."""
+    if isinstance(settings, WindowsConfig):
+        form = SeriesForm.of(feature, settings, [removed.model])
+        return series_rows(batch.rows, feature, settings, form, absent[feature])[0]
+    parts = removed.rows.parts[feature]
+    spans = np.split(parts.where[:, :2], np.cumsum(parts.lengths)[:-1])[: len(parts.lengths)]
+    # Whatever the unit, spans are where the method has them.
+    as_a_whole = settings.model_copy(update={"unit": "word", "pattern": None, "max_parts": 1})
+    return replace(text_rows(batch.rows, feature, as_a_whole)[0], spans=spans)

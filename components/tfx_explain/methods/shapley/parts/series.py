@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tfx_explain.config.parts import SeriesPartsConfig
+from tfx_explain.config.parts import WindowsConfig
 from tfx_explain.errors import ConfigError
 from tfx_explain.methods.context import FirstRows
 from tfx_explain.methods.series import SeriesForm
@@ -74,7 +74,7 @@ class SeriesRows:
 
 
 def series_rows(
-    rows: pa.RecordBatch, feature: str, settings: SeriesPartsConfig, form: SeriesForm, absent: Sequence[float]
+    rows: pa.RecordBatch, feature: str, settings: WindowsConfig, form: SeriesForm, absent: Sequence[float]
 ) -> tuple[SeriesRows, dict[int, str]]:
     """The series of each row in parts, and row -> why it cannot be cut."""
     series = form.series(rows, feature)
@@ -90,7 +90,7 @@ def series_rows(
     return SeriesRows(settings.cutter, form.real_steps(series, settings), np.array(absent), has_rest), reasons
 
 
-def check_series(feature: str, settings: SeriesPartsConfig, rows: FirstRows, models: Sequence[Model]) -> None:
+def check_series(feature: str, settings: WindowsConfig, rows: FirstRows, models: Sequence[Model]) -> None:
     """Refuses to look for windows in what is no series, or for too many.
 
     Raises:
@@ -100,8 +100,7 @@ def check_series(feature: str, settings: SeriesPartsConfig, rows: FirstRows, mod
     families = {read_values(of_split, feature).family for of_split in rows.splits.values()}
     if "strings" in families:
         raise ConfigError(
-            f"`parts` of `shapley` looks for windows inside `{feature}`, which is text; set `unit`, or take it out of "
-            "`parts`."
+            f"`parts` looks for windows inside `{feature}`, which is text; set `unit`, or take it out of `parts`."
         )
     cutter = settings.cutter
     n_parts = (cutter.n_windows or 1) * cutter.n_parts_of_window(form.n_channels)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tfx_explain.config.parts import TextPartsConfig
+from tfx_explain.config.parts import SpansConfig
 from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.methods.context import FirstRows
 from tfx_explain.methods.shapley.parts.rows import Asked
@@ -17,8 +17,10 @@ from tfx_explain.methods.shapley.parts.seen import Sight
 from tfx_explain.models import Model
 from tfx_explain.models.features import Column
 from tfx_explain.part_records import PartsOf
+from tfx_explain.regions.alignment import NO_WORDS, Aligner
 from tfx_explain.regions.spans import Splitter
 from tfx_explain.regions.texts import SpanTexts
+from tfx_explain.regions.tokens import token_spans
 from tfx_explain.rows import column_or_nulls, has_type, list_lengths
 
 IntArray = npt.NDArray[np.int64]
@@ -98,28 +100,49 @@ class TextRows:
 
 
 def text_rows(
-    rows: pa.RecordBatch, feature: str, settings: TextPartsConfig, probe: bytes
+    rows: pa.RecordBatch, feature: str, settings: SpansConfig, probe: bytes = b"", aligner: Aligner | None = None
 ) -> tuple[TextRows, dict[int, str]]:
     """The text of each row in spans, and row -> why it cannot be cut, where its spans are none.
 
     An empty text has no spans where absent means empty, as nothing comes of its absence; else, and where a row has no
     text, one that holds nothing.
+
+    Args:
+      rows: n of them.
+      feature: the text.
+      settings: how it is cut.
+      probe: other words to put in the place of the end of a text.
+      aligner: of the model, where spans are its own tokens; None where it tells no two words apart.
     """
-    splitter = Splitter(settings.unit, settings.pattern, settings.max_parts)
     column = column_or_nulls(rows, feature)
     counts = list_lengths(column)
     reasons = {row: f"the text `{feature}` has {counts[row]} values" for row in np.flatnonzero(counts > 1).tolist()}
-    texts, found = [], []
-    for row, values in enumerate(column.to_pylist()):
-        spans = np.zeros((0 if values == [settings.absent_text] else 1, 2), np.int64)
-        if values and values[0] and row not in reasons:
-            try:
-                spans = splitter.split(values[0])
-            except InputError as error:
-                reasons[row] = str(error).rstrip(".")
-        texts.append(values[0] if values else b"")
-        found.append(spans)
-    return TextRows(texts, found, settings.absent_text, probe), reasons
+    cells = column.to_pylist()
+    found = [np.zeros((0 if values == [settings.absent_text] else 1, 2), np.int64) for values in cells]
+    asked = {row: values[0] for row, values in enumerate(cells) if values and values[0] and row not in reasons}
+    for row, spans in zip(asked, _cut(list(asked.values()), feature, settings, aligner), strict=True):
+        if isinstance(spans, str):
+            reasons[row] = spans
+        else:
+            found[row] = spans
+    return TextRows([values[0] if values else b"" for values in cells], found, settings.absent_text, probe), reasons
+
+
+def _cut(texts: Sequence[bytes], feature: str, settings: SpansConfig, aligner: Aligner | None) -> list[IntArray | str]:
+    """Per text, its spans, or why there are none."""
+    if settings.unit == "token":
+        if aligner is None:
+            return [f"the model {NO_WORDS}, so the tokens of the text `{feature}` are not known"] * len(texts)
+        made = token_spans(aligner, texts, settings.max_parts)
+        why = f"so its own tokens of the text `{feature}` cannot be told apart; use `unit: word`"
+        return [f"the model {spans}, {why}" if isinstance(spans, str) else spans for spans in made]
+    splitter, found = Splitter(settings.unit, settings.pattern, settings.max_parts), list[IntArray | str]()
+    for text in texts:
+        try:
+            found.append(splitter.split(text))
+        except InputError as error:
+            found.append(str(error).rstrip("."))
+    return found
 
 
 def check_text(feature: str, rows: FirstRows, models: Sequence[Model]) -> None:
@@ -132,7 +155,7 @@ def check_text(feature: str, rows: FirstRows, models: Sequence[Model]) -> None:
         for spec in model.features:
             if spec.name == feature and (spec.dtype != "string" or spec.size != 1):
                 raise ConfigError(
-                    f"`parts` of `shapley` looks inside `{feature}`, which {model.what} reads as "
+                    f"`parts` looks inside `{feature}`, which {model.what} reads as "
                     f"{spec.size} {spec.dtype} values and not as one text; set `windows` if it is a series, or take it "
                     "out of `parts`."
                 )
@@ -144,13 +167,12 @@ def _check_rows(rows: pa.RecordBatch, feature: str, split: str) -> None:
     column = column_or_nulls(rows, feature)
     if has_type(rows, feature) and not pa.types.is_large_binary(column.type.value_type):
         raise ConfigError(
-            f"`parts` of `shapley` looks inside `{feature}`, which is no text in split `{split}`; take it out of "
-            "`parts`."
+            f"`parts` looks inside `{feature}`, which is no text in split `{split}`; take it out of `parts`."
         )
     counts = list_lengths(column)
     # A row among others that has several is that row's fault, and is set aside as it is anywhere else.
     if counts.any() and counts[counts > 0].min() > 1:
         raise ConfigError(
-            f"`parts` of `shapley` looks inside `{feature}`, which has {counts.max()} values in a row of split "
+            f"`parts` looks inside `{feature}`, which has {counts.max()} values in a row of split "
             f"`{split}`, and nowhere a single one; a text is one value."
         )
