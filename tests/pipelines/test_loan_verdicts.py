@@ -45,3 +45,8 @@ def test_a_refused_candidate_takes_no_further_step(said):
     for name, (verdict, _) in REASONS.items():
         skipped = re.findall(r"(\w+) +skipped", said[name])
         assert skipped == (["Evaluator", "Pusher"] if verdict == "REFUSED" else [])
+
+
+def test_candidates_of_the_same_features_share_what_transform_made(said):
+    by_candidate = {name: re.search(r"Transform +(.*)", said[name])[1] for name in REASONS}
+    assert [what == "reused" for what in by_candidate.values()] == [False, True, False]
