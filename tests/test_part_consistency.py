@@ -102,5 +102,9 @@ def test_pictures_are_those_of_the_manifest() -> None:
     ],
 )
 def test_an_explanation_has_the_tables_of_its_parts(parts: dict[str, Any], expected: list[str]) -> None:
-    assert parts_tables({"parts": parts}) == expected
-    assert parts_tables({}) == []
+    assert parts_tables({"config": {"min_word_examples": 10}, "parts": parts}) == expected
+    assert parts_tables({"config": {"min_word_examples": 10}}) == []
+
+
+def test_explanations_from_before_these_tables_are_whole_without_them() -> None:
+    assert parts_tables({"config": {}, "parts": {"m": {"a": SPANS, "b": REGIONS}}}) == []

@@ -14,6 +14,7 @@ from tfx_explain.tables.manifest import FILES, PARTS, Manifest
 _CLOSE = 1e-7
 _ERRORS = ("std_error", "mean_abs_std_error", "baseline_std_error", "difference_std_error")
 _OF_MAPS = (tables.REGIONS, tables.IMAGE_MAPS, tables.ROW_IMAGES)
+_SETTING = "min_word_examples"
 _KINDS = {tables.WORDS: "spans", tables.SERIES: "windows"}
 
 
@@ -42,7 +43,12 @@ def check_images(table: pd.DataFrame, uri: str, manifest: Manifest) -> None:
 
 
 def parts_tables(manifest: Manifest) -> list[str]:
-    """Files of what is inside features that an explanation as the manifest describes it has."""
+    """Files of what is inside features that an explanation as the manifest describes it has.
+
+    Those written before 2026-11-29 have none of them; their configuration does not know the setting of such a table.
+    """
+    if _SETTING not in manifest["config"]:
+        return []
     kinds = {of["kind"] for features in manifest.get(PARTS, {}).values() for of in features.values()}
     has_maps = any(of["has_maps"] for features in manifest.get(PARTS, {}).values() for of in features.values())
     names = [table.file for table, kind in _KINDS.items() if kind in kinds]
