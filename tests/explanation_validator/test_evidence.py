@@ -47,6 +47,7 @@ def explanation():
         importance=pd.concat([_importance(method) for method in VALUES], ignore_index=True),
         importance_covariance=pd.concat([_covariance(method) for method in VALUES], ignore_index=True),
         manifest={
+            "method": {},
             "unused_features": ["race"],
             "completeness_gap": {"max_relative": 1e-9},
             "config": {"slicing_specs": []},
