@@ -51,12 +51,7 @@ def describe_run(request: ExplainRequest, run: JobResults, seconds: float) -> di
             "patterns": dict(request.example_patterns),
             "digests": {split: values.pop("digest", None) for split, values in counts.items()},
         },
-        "background": {
-            "pattern": request.background_pattern,
-            "split": config.background.split,
-            "strategy": config.background.strategy,
-            **run.background,
-        },
+        "background": _background(request, run),
         "players": {name: list(features) for name, features in request.players.items()},
         "top_players": run.top_players,
         "unused_features": list(request.unused_features),
@@ -71,6 +66,16 @@ def describe_run(request: ExplainRequest, run: JobResults, seconds: float) -> di
         "versions": {"python": platform.python_version(), **_versions()},
         "timings_seconds": {"total": round(seconds, 3)},
         "attributions_uri": _attributions_uri(request),
+    }
+
+
+def _background(request: ExplainRequest, run: JobResults) -> dict[str, object]:
+    asked = request.config.background
+    return {
+        "pattern": request.background_pattern,
+        "split": asked.split,
+        "strategy": asked.strategy,
+        **run.background,
     }
 
 
