@@ -92,7 +92,8 @@ def test_regions_have_what_all_orders_say(tmp_path: Path, examples: str) -> None
     """Four regions, whose blur stands in; what that itself adds is left, and it comes first."""
     model = worlds.save_serving_model(tmp_path / "model", bent, ALONE)
     made = explained(tmp_path / "out", model, examples, config(segments=4))
-    assert made.manifest["parts"]["shapley"]["image"] == {"kind": "regions", "columns": ["pixels"], "has_maps": True}
+    of = {"kind": "regions", "columns": ["pixels"], "has_maps": True, "has_pixels": False}
+    assert made.manifest["parts"]["shapley"]["image"] == of
     parts, base = made.parts("image").groupby("example_id"), made.attributions()["base_value"][0]
     # The background is blurred, too, in files of 8 bits.
     background = [absent_picture(pixels, "blur")[..., 0] / 255.0 for pixels in pictures.pixels_of(16, 0)]
