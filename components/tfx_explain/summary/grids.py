@@ -145,7 +145,7 @@ def choose_bins(feature: str, values: Values, n_bins: int) -> Bins | None:
     return Bins(feature, tuple(edges.tolist())) if len(edges) > 1 else None
 
 
-def _shared_out(distinct: Values, counts: Values, points: Values) -> Array:
+def _shared_out(distinct: Values, counts: npt.NDArray[np.intp], points: Values) -> Array:
     """(n_points,) how many rows each point stands for, values between two points shared between them."""
     if len(points) < 2:
         return np.full(len(points), float(counts.sum()))

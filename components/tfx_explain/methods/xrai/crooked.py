@@ -83,7 +83,7 @@ def through_blurs(pictures: Pictures, settings: XraiConfig) -> PixelRows:
 
 def blurred_starts(pictures: Pictures, max_sigma: float) -> Points:
     """Where the ways through blurred images start: n points, each with its own image."""
-    moving = np.repeat(pictures.starts.moving[:1], len(pictures), axis=0)
+    moving = pictures.starts.moving[np.zeros(len(pictures), np.int64)]
     moving[:, pictures.of_nobody] = pictures.ends.moving[:, pictures.of_nobody]
     images = pictures.paths.pictures(pictures.ends, pictures.player)
     # One by one: an image is then the same to the last bit whatever its neighbours.

@@ -75,6 +75,6 @@ class PictureValues:
         made = np.where(shown, own, absent if len(absent) == 1 else absent[chosen])
         if self.file is None:
             return made
-        whole = coalitions.all(axis=1).tolist()
+        whole: list[bool] = np.asarray(coalitions.all(axis=1)).tolist()
         files = [self.file if is_whole else png_file(one) for one, is_whole in zip(made, whole, strict=True)]
         return np.array([*files, None], object)[:-1]

@@ -172,7 +172,7 @@ def _of_images(context: JobContext, feature: str, removed: Removed) -> PartsRemo
     background = settled.background(plan, 0)
     asked, stand_ins = plan.outputs[batch.chosen], np.zeros(1, np.int64)
     if of_images.settings.absent == BACKGROUND:
-        stand_ins = spread(np.arange(_STAND_INS) + 0.5, background.weights)
+        stand_ins = spread(np.arange(_STAND_INS, dtype=np.float64) + 0.5, background.weights)
     cuts = list(of_images.cuts(batch, 0, background, plan.absent[feature], batch.rows.num_rows))
     values = [one for cut in cuts for one in cut.images.pictures]
     return PartsRemoval(cuts[0].calls, asked, values, REGION_PARTS, stand_ins)
