@@ -173,14 +173,29 @@ def test_masks_and_indicators_move_with_their_words(tmp_path, score, absent):
     np.testing.assert_allclose(parts.sums(), rows.attributions[:, 0], atol=1e-6)
 
 
-def test_layers_of_keras(tmp_path):
+class MaskedMean(keras.layers.Layer):
+    """The mean of what is not masked: multiplied with the mask, or, as pooling in later versions of Keras, selected."""
+
+    supports_masking = True
+
+    def __init__(self, *, selects):
+        super().__init__()
+        self.selects = selects
+
+    def call(self, x, mask=None):
+        weights = keras.ops.cast(mask, x.dtype)[..., None]
+        kept = keras.ops.where(mask[..., None], x, 0.0) if self.selects else x * weights
+        return keras.ops.sum(kept, 1) / keras.ops.sum(weights, 1)
+
+
+def save_layers_of_keras(directory, *, selects):
     """Text to numbers, embedding with a mask, and the mean of what is not masked."""
     network = keras.Sequential(
         [
             keras.Input((), dtype="string"),
             keras.layers.TextVectorization(output_sequence_length=MOST, vocabulary=["good", "bad", "film"]),
             keras.layers.Embedding(5, 3, mask_zero=True),
-            keras.layers.GlobalAveragePooling1D(),
+            MaskedMean(selects=selects),
             keras.layers.Dense(4, activation="tanh"),
             keras.layers.Dense(1),
         ]
@@ -189,7 +204,19 @@ def test_layers_of_keras(tmp_path):
     archive.track(network)
     signature = [tf.TensorSpec([None], tf.string, name="review")]
     archive.add_endpoint("serving_default", lambda review: {"y": network(review)}, input_signature=signature)
-    archive.write_out(str(tmp_path), verbose=False)
+    archive.write_out(str(directory), verbose=False)
+
+
+def test_a_mask_that_selects_is_no_path(tmp_path):
+    """Whether a word is there reaches the output without a gradient, so words would not add up."""
+    save_layers_of_keras(tmp_path, selects=True)
+    settings = {"integrated_gradients": {"parts": {"review": {"absent": "[UNK]"}}}}
+    with pytest.raises(ModelError, match=r"The text 'review' also reaches the output .* use `parts` of `shapley`"):
+        Attributing([load_model(str(tmp_path), output_space="raw")], {"review": [b"a good film", b"bad"]}, settings)
+
+
+def test_layers_of_keras(tmp_path):
+    save_layers_of_keras(tmp_path, selects=False)
     texts = [b"a good film", b"bad", b"good good bad film", b"Good film, not bad but not good " * 3]
     settings = {"integrated_gradients": {"parts": {"review": {"absent": "[UNK]"}}}}
     work = Attributing([load_model(str(tmp_path), output_space="raw")], {"review": texts}, settings)
