@@ -40,6 +40,17 @@ def copy_keys(hashes: HashArray, copies: CountArray, stream: int) -> HashArray:
     return mix(start + (copies.astype(np.uint64) + np.uint64(1)) * _GOLDEN)
 
 
+def uniform_of(keys: HashArray) -> npt.NDArray[np.float64]:
+    """Numbers from 0 to less than 1, of 53 bits, of keys of any shape."""
+    return np.asarray((keys >> np.uint64(11)) * 2.0**-53)
+
+
+def are_among(draws: HashArray, fraction: float, stream: int) -> npt.NDArray[np.bool_]:
+    """(n,) which rows with these random numbers are among the part of them that a stream draws."""
+    # Rows may have been selected by the numbers themselves.
+    return np.asarray(uniform_of(mix(draws ^ np.uint64(stream))) < fraction)
+
+
 def draws_of(keys: HashArray) -> HashArray:
     """(n,) random numbers of the copies with these keys, which say nothing of whose keys are small."""
     return mix(keys + _GOLDEN)

@@ -16,7 +16,7 @@ import pyarrow as pa
 from typing_extensions import Self
 
 from tfx_explain.records import ragged_lists, text
-from tfx_explain.rows import column_or_nulls, list_lengths
+from tfx_explain.rows import column_or_nulls, items_of, list_lengths
 from tfx_explain.tables import (
     ATTRIBUTION_PREFIX,
     EXAMPLE_ID,
@@ -88,9 +88,7 @@ class PartRows:
     def take(self, rows: IntArray) -> PartRows:
         """The given rows, (k,) integers, or (n,) booleans."""
         rows = np.arange(len(self.lengths))[rows]
-        lengths = self.lengths[rows]
-        firsts = (np.cumsum(self.lengths) - self.lengths)[rows]
-        parts = np.repeat(firsts - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
+        lengths, parts = self.lengths[rows], items_of(self.lengths, rows)
         of_rows = (None if pictures is None else pictures[rows] for pictures in (self.maps, self.pixels))
         return PartRows(lengths, self.where[parts], self.attributions[parts], self.std_errors[parts], *of_rows)
 

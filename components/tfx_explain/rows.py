@@ -60,6 +60,12 @@ def list_lengths(column: pa.Array) -> npt.NDArray[np.int64]:
     return np.asarray(lengths.to_numpy(zero_copy_only=False)).astype(np.int64)
 
 
+def items_of(lengths: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Numbers of the items of the given rows (k,), row after row, where rows have so many items each, (n,)."""
+    taken, firsts = lengths[rows], (np.cumsum(lengths) - lengths)[rows]
+    return np.asarray(np.repeat(firsts - (np.cumsum(taken) - taken), taken) + np.arange(taken.sum()))
+
+
 def column_or_nulls(batch: pa.RecordBatch, name: str) -> pa.Array:
     """The column of this name; where the batch has none, or no type of it, a list column without values."""
     index = batch.schema.get_field_index(name)

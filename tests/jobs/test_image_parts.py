@@ -22,7 +22,7 @@ import worlds
 from tfx_explain import errors
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.regions import encode_labels
-from tfx_explain.regions.blurred import absent_picture
+from tfx_explain.regions.absent import absent_picture
 from tfx_explain.regions.partition import find_partition
 from tfx_explain.transforms import select
 

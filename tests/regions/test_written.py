@@ -10,7 +10,7 @@ from PIL import Image
 
 from tfx_explain.errors import InputError
 from tfx_explain.regions import encode_labels
-from tfx_explain.regions.blurred import absent_picture
+from tfx_explain.regions.absent import absent_picture
 from tfx_explain.regions.masks import read_mask
 from tfx_explain.regions.written import png_file
 

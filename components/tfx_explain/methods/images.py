@@ -16,7 +16,7 @@ from tfx_explain.models import FeatureSpec, Model
 from tfx_explain.models.pictures import decoded_picture
 from tfx_explain.models.reading import read_values
 from tfx_explain.regions import decode_image
-from tfx_explain.regions.blurred import absent_picture
+from tfx_explain.regions.absent import absent_picture
 from tfx_explain.regions.written import png_file
 from tfx_explain.rows import column_or_nulls, list_lengths
 

@@ -34,8 +34,8 @@ _LOG = logging.getLogger(__name__)
 
 # Measured on two cores, small networks: larger calls gain little, and more of them is filled up.
 _MAX_ROWS = 2**16
-# The same where paths are refined in rounds: late ones have few points, and fill larger calls up with copies. A small
-# network loses a tenth against 4,096; an LSTM, of which few rows are explained at a time, gains a third.
+# The same where paths are refined in rounds: late ones have few points, and fill larger calls up with copies. Small
+# networks lose little by that; of slow ones few rows are explained at a time.
 _MAX_ROWS_OF_PIECES = 2**10
 # Of single points, of few of which each waits for the one before.
 _MAX_ROWS_OF_POINTS = 2**6

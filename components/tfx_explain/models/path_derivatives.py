@@ -84,6 +84,7 @@ def differentiate(
     try:
         traced(gradients)(values)
     except (LookupError, NotImplementedError, TypeError, ValueError) as error:
+        # Any of these is what TensorFlow's gradient of some op raises where there is none.
         raise ModelError(f"TensorFlow cannot differentiate {what}: {first_line(error)}; use `shapley`.") from error
     if missing:
         raise ModelError(f"TensorFlow has no gradient of the output of {what} by {missing[0]!r}; use `shapley`.")

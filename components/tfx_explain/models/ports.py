@@ -38,8 +38,8 @@ def port_values(ports: Sequence[Port], columns: Mapping[str, Column]) -> list[Po
 class PackedPorts:
     """Ports that are fed together: small dense numbers of one type side by side, as one tensor.
 
-    A call takes some 10 microseconds for each tensor that it is fed, which is most of what small calls of a model of
-    many features take.
+    Each tensor that a call is fed takes time, whatever its size; of a model of many features that is most of what a
+    small call takes.
 
     Attributes:
       ports: whose values are fed.

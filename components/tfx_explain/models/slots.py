@@ -180,4 +180,7 @@ def _is_one_by_one(op: tf.Operation, own: Collection[str]) -> bool:
     if op.type in _GATHERS:
         axis = tf.get_static_value(op.inputs[2]) if op.type == "GatherV2" else 0
         return [i for i, tensor in enumerate(op.inputs) if tensor.name in own] == [_GATHERS[op.type]] and axis == 0
+    if op.type == "OneHot":
+        # Along another axis rows are what a slot may be, not slots.
+        return op.get_attr("axis") in (-1, op.inputs[0].shape.rank)
     return op.type in _ONE_BY_ONE

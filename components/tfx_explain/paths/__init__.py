@@ -3,10 +3,9 @@
 The attribution of a player is the integral over alpha in [0, 1] of its part of the gradient at start + alpha (end -
 start), times (end - start). Over all players these add up to the difference between the outputs at both ends, so that
 of every piece of every path the error of the sum is known. Paths of images need not be straight: guided ones choose
-their pixels, others lead through blurred images. The model is asked elsewhere. NumPy and SciPy only.
+their pixels. The model is asked elsewhere. NumPy and SciPy only.
 """
 
-from tfx_explain.paths.blurs import blur_sigmas, blurred
 from tfx_explain.paths.guided import guided_points
 from tfx_explain.paths.integral import Accuracy, Integrals, PathFunction, integrate
 from tfx_explain.paths.strata import Strata, choose_strata, satterthwaite_dof, second_difference_dof
@@ -16,8 +15,6 @@ __all__ = [
     "Integrals",
     "PathFunction",
     "Strata",
-    "blur_sigmas",
-    "blurred",
     "choose_strata",
     "guided_points",
     "integrate",

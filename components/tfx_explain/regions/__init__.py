@@ -3,7 +3,8 @@
 `find_segments` cuts an image into overlapping regions at several scales, `own_segments` takes those of a user's label
 map; `rank_regions` makes of them, with an attribution of each pixel, a partition of the image, the region with the
 highest mean first. `partition` cuts it into as many regions as asked for, which do not overlap; `masks` reads regions
-that rows bring along. `blurred` makes what stands in the place of an absent image, and `written` PNG files of pixels.
+that rows bring along. `blurs` blurs images, `absent` makes what stands in the
+place of an absent one, and `written` PNG files of pixels.
 `decode_image` reads pictures, `encode_labels` writes label maps, `overlay` draws maps on images.
 What needs scikit-image or Pillow imports it when it is called: both come with the extra `images`.
 

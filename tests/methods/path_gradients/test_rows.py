@@ -84,7 +84,7 @@ def rows_along_lines(offset: float, weights: np.ndarray):
     # What is asked of rows of examples is asked of points, which are taken by numbers, too.
     points = Points(starts, ()), weights, Points(ends, ())
     rows = pa.RecordBatch.from_arrays([pa.array(np.arange(5))], names=["row"])
-    side = PathSide(Lines(slopes), *points, np.arange(5, dtype=np.uint64), said, rows, 0)
+    side = PathSide(Lines(slopes), *points, *[np.arange(5, dtype=np.uint64)] * 2, said, rows, 0)
     return integrated_rows(side, IntegratedGradientsConfig())
 
 

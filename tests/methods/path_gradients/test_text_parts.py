@@ -272,9 +272,16 @@ def as_a_whole(review: Any, stars: Any) -> Any:
     return tf.gather(table(0, 1), tf.strings.to_hash_bucket_fast(review, 9)) + stars[:, None]
 
 
+def along_another_axis(review: Any, stars: Any) -> Any:
+    """As many indicators as there are slots, and these behind them."""
+    indicators = tf.one_hot(numbers_of(review), MOST, axis=1)
+    return tf.reduce_sum(indicators * np.arange(1.0, MOST + 1, dtype=np.float32)[:, None], axis=[1, 2])[:, None]
+
+
 @pytest.mark.parametrize(
     ("score", "message"),
     [
+        (along_another_axis, "no tensor of the text 'review' that has one row per token"),
         (as_long_as_it_is, "no tensor of the text 'review' that has one row per token"),
         (as_a_whole, "no tensor of the text 'review' that has one row per token"),
         (with_its_length, "The text 'review' also reaches the output .* which is of no single token"),

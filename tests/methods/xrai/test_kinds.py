@@ -17,7 +17,7 @@ from tfx_explain.methods.xrai.crooked import guided, through_blurs
 from tfx_explain.methods.xrai.noisy import around, normal_draws
 from tfx_explain.methods.xrai.pixels import Pictures, PixelRows, straight
 from tfx_explain.models.loading import load_model
-from tfx_explain.paths import blurred
+from tfx_explain.regions.blurs import blurred
 
 N, N_REFERENCES, SIZE = 4, 2, pictures.SIZE
 WEIGHTS = np.random.default_rng(1).normal(size=(SIZE, SIZE, 1))
@@ -156,9 +156,10 @@ def test_noise_is_what_was_asked_for(bent: Pictures) -> None:
 
 def test_draws_follow_from_content_sample_and_seed_alone() -> None:
     hashes = np.array([7, 8], np.uint64)
-    one = normal_draws(hashes, 5_000, 3, 0)
-    assert np.array_equal(one[1:], normal_draws(hashes[1:], 5_000, 3, 0))
-    for other in (normal_draws(hashes, 5_000, 4, 0), normal_draws(hashes, 5_000, 3, 1), one[::-1]):
+    three = np.full(len(hashes), 3)
+    one = normal_draws(hashes, 5_000, three, 0)
+    assert np.array_equal(one[1:], normal_draws(hashes[1:], 5_000, three[1:], 0))
+    for other in (normal_draws(hashes, 5_000, three + 1, 0), normal_draws(hashes, 5_000, three, 1), one[::-1]):
         assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 4 / np.sqrt(one.size)
     assert abs(one.mean()) < 4 / np.sqrt(one.size)
     assert abs(one.std() - 1) < 4 / np.sqrt(2 * one.size)

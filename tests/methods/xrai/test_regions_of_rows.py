@@ -56,9 +56,10 @@ def test_rows_without_regions_have_no_attributions_and_others_keep_theirs() -> N
     np.testing.assert_array_equal(found.attributions, expected.attributions)
 
     weights = np.full(2, 0.5)
-    made = XraiRows(PathEstimates.empty((N, 1, OUTPUTS), weights), np.ones(N, bool), PREDICTION.copy(), [])
+    made = XraiRows(PathEstimates.empty((N, 1, OUTPUTS), weights), np.ones(N, bool), PREDICTION.copy(), [], {})
     of_players = pixels.sum(axis=2, keepdims=True)
     with ThreadPoolExecutor(1) as thread:
-        ranked = thread.submit(region_rows, segments_of(images), pixels, PREDICTION)
+        ranked = thread.submit(lambda: (region_rows(segments_of(images), pixels, PREDICTION), {1: "no region"}))
         made.add(np.arange(N), PixelRows(of_players, pixels, np.ones(N, bool), 0, PREDICTION), ranked, 0)
     assert sorted(made.estimates.errors()) == [1, 2]
+    assert (made.errors()[1], made.errors()[2]) == ("no region", made.estimates.errors()[2])

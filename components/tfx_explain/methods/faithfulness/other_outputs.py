@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from tfx_explain.content_sample import copy_keys, stream_of
+from tfx_explain.content_sample import copy_keys, stream_of, uniform_of
 from tfx_explain.errors import ModelCallError
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import JobPlan
@@ -36,7 +36,7 @@ def drawn_others(chosen: IntArray, draws: HashArray, n_outputs: int, seed: int) 
       seed: of the job.
     """
     keys = copy_keys(draws[:, None], chosen, stream_of(seed, "faithfulness other outputs"))
-    ahead = 1 + ((keys >> np.uint64(11)) * 2.0**-53 * (n_outputs - 1)).astype(np.int64)
+    ahead = 1 + (uniform_of(keys) * (n_outputs - 1)).astype(np.int64)
     return np.asarray((chosen + ahead) % n_outputs)
 
 

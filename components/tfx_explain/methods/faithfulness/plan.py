@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from tfx_explain import tables
 from tfx_explain.config.faithfulness import FaithfulnessConfig
-from tfx_explain.content_sample import stream_of
+from tfx_explain.content_sample import are_among, stream_of
 from tfx_explain.methods.background import JobPlan
-from tfx_explain.rows import HashArray, mix
+from tfx_explain.rows import HashArray
 
 KEY = tables.FAITHFULNESS_METHOD
 BoolArray = npt.NDArray[np.bool_]
@@ -38,7 +38,7 @@ class FaithfulnessPlan:
 
     def is_checked(self, draws: HashArray, seed: int, *, other_outputs: bool = False) -> tuple[BoolArray, BoolArray]:
         """(n,) which rows with these random numbers are checked, and on which other models or outputs are explained."""
-        # Rows may have been selected by the numbers themselves.
-        uniform = mix(draws ^ np.uint64(stream_of(seed, "faithfulness rows"))).astype(np.float64) * 2.0**-64
-        is_few = bool(self.randomised) or other_outputs
-        return uniform < self.fraction, (uniform < self.randomised_fraction) & is_few
+        stream, is_few = stream_of(seed, "faithfulness rows"), bool(self.randomised) or other_outputs
+        # Of one stream, the rows of the smaller part are among those of the larger one.
+        checked, few = (are_among(draws, part, stream) for part in (self.fraction, self.randomised_fraction))
+        return checked, few & is_few

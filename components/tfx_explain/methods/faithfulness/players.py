@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tfx_explain.content_sample import copy_keys, stream_of
+from tfx_explain.content_sample import copy_keys, stream_of, uniform_of
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.batch import Batch
@@ -99,6 +99,6 @@ def drawn_rows(draws: HashArray, weights: FloatArray, number: int, seed: int) ->
     """(n, number) rows of the background, drawn by their weights (B,), for rows with random numbers (n,)."""
     keys = copy_keys(draws[:, None], np.arange(number)[None], stream_of(seed, "faithfulness stand-ins"))
     # One in each of as many equal parts of the background, so that few rows stand for it well.
-    uniform = (np.arange(number) + (keys >> np.uint64(11)) * 2.0**-53) / number
+    uniform = (np.arange(number) + uniform_of(keys)) / number
     ends = np.cumsum(weights)
     return np.asarray(np.minimum(np.searchsorted(ends, uniform * ends[-1], side="right"), len(weights) - 1))

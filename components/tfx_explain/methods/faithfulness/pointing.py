@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tfx_explain.content_sample import copy_keys, stream_of
+from tfx_explain.content_sample import copy_keys, stream_of, uniform_of
 from tfx_explain.part_records import PartRows
 from tfx_explain.regions import decode_labels
-from tfx_explain.rows import HashArray, column_or_nulls, list_lengths
+from tfx_explain.rows import HashArray, column_or_nulls, items_of, list_lengths
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -56,10 +56,7 @@ class Boxes(NamedTuple):
 
     def take(self, rows: IntArray) -> Boxes:
         """The given rows, (k,) integers."""
-        lengths = self.lengths[rows]
-        firsts = (np.cumsum(self.lengths) - self.lengths)[rows]
-        places = np.repeat(firsts - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
-        return Boxes(lengths, self.corners[places], self.is_right[rows])
+        return Boxes(self.lengths[rows], self.corners[items_of(self.lengths, rows)], self.is_right[rows])
 
     def of_row(self, row: int) -> FloatArray:
         """(k, 4) those of one row."""
@@ -112,7 +109,7 @@ def point(parts: PartRows, boxes: Boxes, draws: HashArray, seed: int) -> Pointed
     n, n_outputs = len(parts.lengths), parts.attributions.shape[1]
     hits, areas = np.full((n, n_outputs), np.nan), np.full(n, np.nan)
     keys = copy_keys(draws[:, None], np.arange(n_outputs)[None], stream_of(seed, "faithfulness pointing"))
-    uniform = (keys >> np.uint64(11)) * 2.0**-53
+    uniform = uniform_of(keys)
     # What is left of an image without its regions is a part without pixels: nothing to point at.
     n_pixels = parts.where[:, :1]
     densities = np.where(n_pixels > 0, parts.attributions / np.maximum(n_pixels, 1), -np.inf)

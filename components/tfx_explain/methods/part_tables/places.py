@@ -15,7 +15,7 @@ from tfx_explain.methods.method import Contributed, SliceRows
 from tfx_explain.methods.part_tables.targets import Target, TargetRows, values_and_sizes
 from tfx_explain.part_records import PartRows, PartsOf
 from tfx_explain.regions.spans import spoken
-from tfx_explain.rows import column_or_nulls
+from tfx_explain.rows import column_or_nulls, items_of
 from tfx_explain.summary.places import PlaceMoments, RowPlaces
 
 FloatArray = npt.NDArray[np.float64]
@@ -48,9 +48,8 @@ class PlaceRows(TargetRows):
 
     def take(self, rows: IntArray) -> PlaceRows:
         """The given rows, (k,) integers."""
-        firsts, lengths = (np.cumsum(self.lengths) - self.lengths)[rows], self.lengths[rows]
-        kept = np.repeat(firsts - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
-        return PlaceRows(self.table, self.names, self.codes[kept], lengths, self.values[kept])
+        kept = items_of(self.lengths, rows)
+        return PlaceRows(self.table, self.names, self.codes[kept], self.lengths[rows], self.values[kept])
 
     def minus(self, other: PlaceRows) -> PlaceRows | None:
         """Place by place, where both models see it; None where rows are cut otherwise for the other model."""

@@ -102,6 +102,7 @@ class PathSide:
       weights: (B,) of sum 1.
       inputs: n rows.
       hashes: (n,) of the rows' contents.
+      draws: (n,) random numbers of the rows, of copies too.
       asked: what the model says of the rows.
       rows: the same n rows, as examples have them.
       index: which of the models it is.
@@ -112,6 +113,7 @@ class PathSide:
     weights: npt.NDArray[np.float64]
     inputs: Inputs
     hashes: HashArray
+    draws: HashArray
     asked: AskedSide
     rows: pa.RecordBatch
     index: int
@@ -164,7 +166,9 @@ class PathExplainer(abc.ABC, Generic[FoundT]):
         paths = paths_of(model, self._players, plan.background, self._inside)
         asked = AskedSide.of(side, references, batch.chosen)
         starts = starts_of(paths, model, references)
-        return PathSide(paths, starts, references.weights, side.inputs, batch.hashes, asked, batch.rows, index)
+        return PathSide(
+            paths, starts, references.weights, side.inputs, batch.hashes, batch.draws, asked, batch.rows, index
+        )
 
     @abc.abstractmethod
     def _explain_side(self, side: PathSide, plan: JobPlan) -> FoundT:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tfx_explain.content_sample import copy_keys, stream_of
+from tfx_explain.content_sample import copy_keys, stream_of, uniform_of
 from tfx_explain.rows import HashArray
 
 FloatArray = npt.NDArray[np.float64]
@@ -24,5 +24,4 @@ def stratified_alphas(hashes: HashArray, references: npt.NDArray[np.int64], n_st
     counters = references[:, None] * n_strata + strata
     # Other numbers of strata are other draws.
     keys = copy_keys(hashes[:, None, None], counters[None], stream_of(seed, f"expected_gradients {n_strata}"))
-    uniform = (keys >> np.uint64(11)) * 2.0**-53
-    return np.asarray((strata + uniform) / n_strata)
+    return np.asarray((strata + uniform_of(keys)) / n_strata)

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from tfx_explain.config.xrai import XraiConfig
 from tfx_explain.methods.xrai.pixels import Halves, Pictures, PixelRows, accurate
 from tfx_explain.models.path_gradients import Points
-from tfx_explain.paths import blur_sigmas, blurred, guided_points
+from tfx_explain.paths import guided_points
+from tfx_explain.regions.blurs import blur_sigmas, blurred
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

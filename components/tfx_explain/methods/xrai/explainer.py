@@ -11,12 +11,10 @@ import numpy.typing as npt
 
 from tfx_explain import tables
 from tfx_explain.config.xrai import XraiConfig
-from tfx_explain.content_sample import stream_of
+from tfx_explain.content_sample import are_among, stream_of
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import JobPlan
-from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import JobContext
-from tfx_explain.methods.method import Earlier, Result
 from tfx_explain.methods.path_gradients.base import PathExplainer, PathSide
 from tfx_explain.methods.path_gradients.references import References
 from tfx_explain.methods.path_gradients.rows import PathEstimates
@@ -29,7 +27,7 @@ from tfx_explain.models import Model
 from tfx_explain.models.path_gradients import Points
 from tfx_explain.part_records import PartRows
 from tfx_explain.regions import Segments
-from tfx_explain.rows import HashArray, mix, take_rows
+from tfx_explain.rows import HashArray, take_rows
 
 KEY = tables.XRAI
 
@@ -61,55 +59,37 @@ class XraiExplainer(PathExplainer["XraiRows"]):
         # One for all batches: regions are found in Python while TensorFlow takes gradients.
         self._thread = ThreadPoolExecutor(1)
 
-    def explain(self, batch: Batch, plan: JobPlan, earlier: Earlier) -> Result[AttributionRows]:
-        """As `PathExplainer.explain`; without rows whose masks cannot be used."""
+    def _cut(self, side: PathSide, rows: IntArray, ends: Points) -> tuple[list[Segments | None], dict[int, str]]:
+        """What the images of some rows can be cut into, and row -> why it cannot: own regions, or found by colours."""
         if self._settings.masks is None:
-            return super().explain(batch, plan, earlier)
-        reasons: dict[int, str] = {}
-        for index in range(len(self._models)):
-            side = self._side(index, batch, plan)
-            _, found = self._masks_of(side).segments(side.rows, side.inputs)
-            reasons = {**found, **reasons}
-        good = np.setdiff1d(np.arange(batch.rows.num_rows), list(reasons))
-        made = super().explain(batch.take(good), plan, earlier)
-        return dataclasses.replace(
-            made, errors={**{int(good[row]): why for row, why in made.errors.items()}, **reasons}
-        )
-
-    def _masks_of(self, side: PathSide) -> Masks:
-        """Of a side's model, made once."""
-        if id(side.paths) not in self._masks:
+            return segments_of(side.paths.pictures(ends, self._player)), {}
+        if side.index not in self._masks:
             spec = next(
                 spec for model in self._models for spec in model.features if spec.name == self._settings.feature
             )
-            names = self._settings.feature, str(self._settings.masks)
-            self._masks[id(side.paths)] = Masks(*names, spec, side.paths, self._player)
-        return self._masks[id(side.paths)]
-
-    def _cut(self, side: PathSide, rows: IntArray, ends: Points) -> list[Segments | None]:
-        """What the images of some rows can be cut into: what they bring along, or what is found by colours."""
-        if self._settings.masks is None:
-            return segments_of(side.paths.pictures(ends, self._player))
-        return self._masks_of(side).segments(take_rows(side.rows, rows), side.inputs.take(rows))[0]
+            names = self._settings.feature, self._settings.masks
+            self._masks[side.index] = Masks(*names, spec, side.paths, self._player)
+        found, reasons = self._masks[side.index].segments(take_rows(side.rows, rows), side.inputs.take(rows))
+        return found, {int(rows[row]): reason for row, reason in reasons.items()}
 
     def _explain_side(self, side: PathSide, plan: JobPlan) -> XraiRows:
         n, n_outputs = side.asked.outputs.shape
         estimates = PathEstimates.empty((n, side.paths.n_players, n_outputs), side.weights)
         estimates.background_variance[:] = 0.0  # references were named, not drawn
-        made = XraiRows(estimates, np.ones(n, np.bool_), side.asked.base_value.copy(), [])
+        made = XraiRows(estimates, np.ones(n, np.bool_), side.asked.base_value.copy(), [], {})
         at_once = _FIGURES // max(2 * side.starts.moving.shape[1] * n_outputs * len(side.weights), 1)
         if self._settings.gradients == "guided_ig":
             # Each step is a call of its own.
             at_once = max(at_once, _PATHS // (n_outputs * len(side.weights)))
         # A power of two: calls of the model are then filled.
         at_once = 1 << (max(at_once, 1).bit_length() - 1)
-        before: tuple[IntArray, PixelRows, Future[PartRows]] | None = None
+        before: tuple[IntArray, PixelRows, Future[Ranked]] | None = None
         for rows in np.split(np.arange(n), range(at_once, n, at_once)) if n else []:
             asked, ends = side.asked.take(rows), side.paths.enter(side.inputs.take(rows))
             cut = self._thread.submit(self._cut, side, rows, ends)
             hashes = side.hashes[rows]
             found = self._pixels(Pictures(side.paths, side.starts, ends, side.weights, asked, hashes, self._player))
-            kept = self._kept(hashes, plan.per_method[KEY]) if self._settings.pixel_maps else None
+            kept = self._kept(side.draws[rows], plan.per_method[KEY]) if self._settings.pixel_maps else None
             ranked = self._thread.submit(_ranked, cut, found.pixels, asked.prediction, kept)
             if before is not None:
                 made.add(*before, self._player)
@@ -118,10 +98,9 @@ class XraiExplainer(PathExplainer["XraiRows"]):
             made.add(*before, self._player)
         return made
 
-    def _kept(self, hashes: HashArray, references: References) -> npt.NDArray[np.bool_]:
+    def _kept(self, draws: HashArray, references: References) -> npt.NDArray[np.bool_]:
         """(n,) of which rows the map of pixels is kept."""
-        uniform = mix(hashes ^ np.uint64(stream_of(self._seed, "xrai pixel maps"))).astype(np.float64) * 2.0**-64
-        return uniform < references.fraction_of_maps
+        return are_among(draws, references.fraction_of_maps, stream_of(self._seed, "xrai pixel maps"))
 
     def _pixels(self, pictures: Pictures) -> PixelRows:
         """What each pixel adds, or how much the output depends on it."""
@@ -152,6 +131,7 @@ class XraiRows:
       is_complete: (n,) whether they add up as accurately as asked for.
       base_value: (n, c) what they are counted from.
       parts: regions of the rows so far.
+      reasons: row -> why it has none, where its own cannot be used.
       n_steps: points that gradients were taken at.
     """
 
@@ -159,15 +139,17 @@ class XraiRows:
     is_complete: npt.NDArray[np.bool_]
     base_value: FloatArray
     parts: list[PartRows]
+    reasons: dict[int, str]
     n_steps: int = 0
 
     def errors(self) -> dict[int, str]:
-        """Row -> what is wrong with its attributions."""
-        return self.estimates.errors()
+        """Row -> what is wrong with its attributions, or with its regions."""
+        return {**self.estimates.errors(), **self.reasons}
 
-    def add(self, rows: IntArray, found: PixelRows, ranked: Future[PartRows], player: int) -> None:
+    def add(self, rows: IntArray, found: PixelRows, ranked: Future[Ranked], player: int) -> None:
         """Takes over what some rows come to; those without regions have no attributions."""
-        regions = ranked.result()
+        regions, reasons = ranked.result()
+        self.reasons.update(reasons)
         even, odd = found.of_players[:, 0], found.of_players[:, 1]
         values, errors = (even + odd) / 2, np.abs(even - odd) / 2
         # The image adds what its pixels add, to the last digit.
@@ -179,11 +161,16 @@ class XraiRows:
         self.parts.append(regions)
 
 
+Ranked = tuple[PartRows, dict[int, str]]
+"""Regions of rows, and row -> why it has none."""
+
+
 def _ranked(
-    cut: Future[list[Segments | None]],
+    cut: Future[tuple[list[Segments | None], dict[int, str]]],
     pixels: FloatArray,
     prediction: FloatArray,
     kept: npt.NDArray[np.bool_] | None,
-) -> PartRows:
+) -> Ranked:
     """Regions of rows whose segments the same thread was asked for before."""
-    return region_rows(cut.result(), pixels, prediction, kept)
+    segments, reasons = cut.result()
+    return region_rows(segments, pixels, prediction, kept), reasons

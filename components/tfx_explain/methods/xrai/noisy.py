@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import special
 
 from tfx_explain.config.xrai import XraiConfig
-from tfx_explain.content_sample import copy_keys, stream_of
+from tfx_explain.content_sample import copy_keys, stream_of, uniform_of
 from tfx_explain.methods.xrai.pixels import Pictures, PixelRows
 from tfx_explain.rows import HashArray
 
@@ -33,14 +33,17 @@ def around(pictures: Pictures, settings: XraiConfig, seed: int) -> PixelRows:
     spread = settings.noise * (images.max(axis=1) - images.min(axis=1))
     sums = np.zeros((n, 2, n_columns, n_outputs))
     at_once = max(_FIGURES // max(pictures.ends.moving.shape[1] * n_outputs, 1), 1)
-    # Copies of all rows in the same order, so that sums round alike whatever rows come together.
-    for sample in range(n_samples):
-        for rows in np.split(np.arange(n), range(at_once, n, at_once)) if n else []:
-            points = pictures.ends.moving[rows].astype(np.float64)
-            noise = normal_draws(pictures.hashes[rows], n_columns, sample, seed)
-            points[:, pictures.columns] += spread[rows, None] * noise
-            made = pictures.gradients(points, rows, outputs[rows])
-            sums[rows, sample % 2] += made[:, pictures.columns]
+    copies = np.arange(n * n_samples)
+    for some in np.split(copies, range(at_once, len(copies), at_once)) if n else []:
+        sample, row = np.divmod(some, n)
+        points = pictures.ends.moving[row].astype(np.float64)
+        noise = normal_draws(pictures.hashes[row], n_columns, sample, seed)
+        points[:, pictures.columns] += spread[row, None] * noise
+        made = pictures.gradients(points, row, outputs[row])[:, pictures.columns]
+        # One by one: of a row they are added up in the same order whatever rows come together.
+        for number in range(sample[0], sample[-1] + 1):
+            own = sample == number
+            sums[row[own], number % 2] += made[own]
     halves = sums / (n_samples // 2)
     halves *= np.sign(halves.mean(axis=1, keepdims=True))
     return PixelRows(
@@ -52,8 +55,8 @@ def around(pictures: Pictures, settings: XraiConfig, seed: int) -> PixelRows:
     )
 
 
-def normal_draws(hashes: HashArray, width: int, sample: int, seed: int) -> FloatArray:
-    """(n, width) standard normal numbers, which follow from seed, sample and the contents of rows (n,) alone."""
-    counters = sample * width + np.arange(width)
-    keys = copy_keys(hashes[:, None], counters[None], stream_of(seed, "smooth_grad"))
-    return np.asarray(special.ndtri(((keys >> np.uint64(11)) + 0.5) * 2.0**-53))
+def normal_draws(hashes: HashArray, width: int, samples: IntArray, seed: int) -> FloatArray:
+    """(n, width) standard normal numbers, which follow from seed, sample (n,) and the contents of rows (n,) alone."""
+    counters = samples[:, None] * width + np.arange(width)
+    keys = copy_keys(hashes[:, None], counters, stream_of(seed, "smooth_grad"))
+    return np.asarray(special.ndtri(uniform_of(keys) + 2.0**-54))

@@ -23,7 +23,7 @@ from tfx_explain.models import Inputs
 from tfx_explain.models.engine import Pixels as PixelModel
 from tfx_explain.models.reading import read_values
 from tfx_explain.part_records import PartRows
-from tfx_explain.regions.blurred import absent_picture
+from tfx_explain.regions.absent import absent_picture
 from tfx_explain.regions.written import png_file
 
 IntArray = npt.NDArray[np.int64]

@@ -24,7 +24,7 @@ from tfx_explain.methods.shapley.parts.rows import Asked
 from tfx_explain.models.features import Column
 from tfx_explain.part_records import PartsOf
 from tfx_explain.regions import encode_labels
-from tfx_explain.regions.blurred import absent_picture
+from tfx_explain.regions.absent import absent_picture
 from tfx_explain.regions.masks import read_mask
 from tfx_explain.regions.partition import find_partition, in_order
 from tfx_explain.regions.segments import LabelMap

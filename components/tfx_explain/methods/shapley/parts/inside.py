@@ -82,8 +82,7 @@ class Insides:
         reasons: dict[int, str] = {}
         n_model_rows = 0
         for feature in self.features:
-            found_of = self._images if feature in self.images else self._others
-            for index, parts, errors, n in found_of(feature, kept, sides, backgrounds, absent):
+            for index, parts, errors, n in self._found(feature, kept, sides, backgrounds, absent):
                 sides[index] = replace(sides[index], parts={**sides[index].parts, feature: parts})
                 reasons = {**errors, **reasons}
                 n_model_rows += n
@@ -95,7 +94,7 @@ class Insides:
             tuple(one if one is None or not reasons else one.take(left) for one in found.lent),
         )
 
-    def _images(
+    def _found(
         self,
         feature: str,
         kept: Batch,
@@ -103,19 +102,12 @@ class Insides:
         backgrounds: Sequence[ShapleyBackground],
         absent: Mapping[str, tuple[float, ...]],
     ) -> Iterator[_Found]:
-        """Of each model the regions of its rows, what is wrong with some, and the model rows that were asked about."""
-        for index, of_model in enumerate(self.images[feature]):
-            yield index, *of_model.explain(kept, index, backgrounds[index], sides[index], absent[feature])
-
-    def _others(
-        self,
-        feature: str,
-        kept: Batch,
-        sides: Sequence[AttributionRows],
-        backgrounds: Sequence[ShapleyBackground],
-        absent: Mapping[str, tuple[float, ...]],
-    ) -> Iterator[_Found]:
-        """The same of spans or windows, which no model has a part in."""
+        """Of each model the parts of its rows, what is wrong with some, and the model rows that were asked about."""
+        for index, of_images in enumerate(self.images.get(feature, ())):
+            yield index, *of_images.explain(kept, index, backgrounds[index], sides[index], absent[feature])
+        if feature in self.images:
+            return
+        # No model has a part in how spans and windows are cut.
         rows, unreadable = self.cut(kept, feature, backgrounds[0], absent)
         for index, of_model in enumerate(self.features[feature]):
             side, background = kept.sides[index], backgrounds[index]

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
+from tfx_explain.regions.blurs import blurred
 from tfx_explain.regions.optional import optional
 from tfx_explain.regions.segments import reduced
 
@@ -47,8 +47,7 @@ def absent_picture(pixels: Pixels, absent: Absent) -> Pixels:
 def _blurred(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """A large image is blurred small: nothing is left that this could lose."""
     small = reduced(values)
-    sigma = _BLUR * math.sqrt(small.shape[0] * small.shape[1])
-    found = ndimage.gaussian_filter(small, (sigma, sigma, 0), mode="nearest")
+    (found,) = blurred(small, _BLUR * math.sqrt(small.shape[0] * small.shape[1]))
     if small.shape != values.shape:
         found = optional("skimage.transform").resize(found, values.shape, order=1, mode="edge", preserve_range=True)
     # What rounding adds at the ends of the range would wrap around in whole numbers.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage, special
 
-from tfx_explain.paths import blur_sigmas, blurred
+from tfx_explain.regions.blurs import blur_sigmas, blurred
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.random((16, 12, 3))
