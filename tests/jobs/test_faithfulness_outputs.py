@@ -22,6 +22,7 @@ SQUARES = tuple((slice(3 * k, 3 * k + 3), slice(3, 9)) for k in range(3))
 """What each output looks at."""
 SPEC = {"image": pictures.SPEC["image"]}
 RULE = {"max_randomisation_similarity": {"value": 0.3, "measure": "random_logit"}}
+POINTING = {"min_pointing_accuracy": {"value": 0.25}}
 
 
 def own_squares(parsed: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -63,8 +64,8 @@ def explained(where: Path, score: Any, examples: str, classes: Any, **settings: 
     return tfx_explain.explain(model=model, examples=examples, output_dir=str(where / "out"), config=config)
 
 
-def outcome(explanation: ExplanationReader) -> str:
-    policy = ValidationConfig(rules=[RULE], min_slice_examples=5)
+def outcome(explanation: ExplanationReader, rule: dict[str, Any] = RULE) -> str:
+    policy = ValidationConfig(rules=[rule], min_slice_examples=5)
     (finding,) = [one for one in judge(explanation, policy).findings if one.output == explanation.outputs[0]]
     return finding.outcome
 
@@ -81,6 +82,7 @@ def test_outputs_that_look_elsewhere_have_other_maps_that_point_into_boxes(tmp_p
     assert game["ci_low"] > game["chance"]
     assert round(game["value"] * n_boxes, 9) == round(game["value"] * n_boxes)
     assert table.drop("pointing_game")["chance"].isna().all()
+    assert outcome(made, POINTING) == "pass"
     letters = made.dead_letters()
     assert len(letters) == 1
     assert "`box` holds no boxes: four numbers each" in letters["reason"].iloc[0]
@@ -98,6 +100,8 @@ def test_outputs_with_one_map_are_told(tmp_path: Path, examples: str) -> None:
     np.testing.assert_allclose(found["value"], 1.0, atol=1e-5)
     assert made.manifest["counts"]["eval"]["faithfulness_other_outputs_model_rows"] == 0
     assert outcome(made) == "fail"
+    with pytest.raises(ConfigError, match="needs `boxes` of `faithfulness`, which the explanation was made without"):
+        outcome(made, POINTING)
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,13 @@ class MaxRandomisationSimilarityRule(AttributionRule):
     )
 
 
+class MinPointingAccuracyRule(AttributionRule):
+    """The strongest region must lie in a box in at least this share of the rows that have boxes."""
+
+    value: float = Field(gt=0, lt=1, description="share of these rows; below the part of the image in boxes it is idle")
+    feature: str | None = Field(None, description="the image; null = each one that the method finds regions of")
+
+
 class MinExamplesRule(Part):
     """At least this many (effective) examples must have been explained."""
 

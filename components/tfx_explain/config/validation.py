@@ -24,6 +24,7 @@ from tfx_explain.config.rules import (
     MinExamplesRule,
     MinFaithfulnessRule,
     MinImportanceRule,
+    MinPointingAccuracyRule,
     MinShareRule,
     MonotonicRule,
     SignRule,
@@ -52,6 +53,7 @@ class Rule(OneOf):
     max_part_share: MaxPartShareRule | None = None
     min_faithfulness: MinFaithfulnessRule | None = None
     max_randomisation_similarity: MaxRandomisationSimilarityRule | None = None
+    min_pointing_accuracy: MinPointingAccuracyRule | None = None
     drift: DriftRule | None = None
     attribution_drift: AttributionDriftRule | None = None
 

@@ -116,10 +116,16 @@ class Details:
         measures = [*asked["curves"], *(["mu_fidelity"] if asked["mu_fidelity"] else [])]
         measures += ["randomisation"] if asked["num_randomised_models"] else []
         measures += ["random_logit"] if asked.get("random_logit") else []
-        names = ["measure", "feature", "value", "std_error", "degrees_of_freedom", "num_examples", "num_left_out"]
-        checks = () if rows is None else tuple(Check(*row) for row in rows[names].itertuples(index=False))
-        features = self._manifest.get(PARTS, {}).get(evidence.method, {})
-        return Faithfulness(checks, tuple(measures), tuple(features))
+        measures += ["pointing_game"] if asked.get("boxes") else []
+        parts = self._manifest.get(PARTS, {}).get(evidence.method, {})
+        images = tuple(feature for feature, of in parts.items() if of["has_maps"])
+        return Faithfulness(() if rows is None else _checks(rows), tuple(measures), tuple(parts), images)
+
+
+def _checks(rows: pd.DataFrame) -> tuple[Check, ...]:
+    names = ["measure", "feature", "value", "std_error", "degrees_of_freedom", "num_examples", "num_left_out", "chance"]
+    # Tables from before the pointing game have no `chance`.
+    return tuple(Check(*row) for row in rows.reindex(columns=names).itertuples(index=False))
 
 
 def _signed(players: Sequence[str], rows: pd.DataFrame) -> SignedMeans:

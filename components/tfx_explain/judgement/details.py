@@ -91,6 +91,7 @@ class Check:
       value, std_error, degrees_of_freedom: the estimate and its error; NaN where they are not known.
       n_examples: rows that it is made of.
       n_left_out: rows with parts that could not be measured.
+      chance: what the pointing game gives where maps know nothing; NaN of other measures.
     """
 
     measure: str
@@ -100,6 +101,7 @@ class Check:
     degrees_of_freedom: float
     n_examples: int
     n_left_out: int = 0
+    chance: float = math.nan
 
     @property
     def is_known(self) -> bool:
@@ -125,11 +127,13 @@ class Faithfulness:
       checks: of this slice and output.
       measures: those that were asked for.
       features: those that the method looks into.
+      images: those of them that it finds regions of.
     """
 
     checks: tuple[Check, ...]
     measures: tuple[str, ...]
     features: tuple[str, ...]
+    images: tuple[str, ...] = ()
 
 
 class PartPlace(NamedTuple):

@@ -36,6 +36,28 @@ def t_intervals(
     return bounds
 
 
+def share_intervals(share: Array, n: Array) -> Intervals:
+    """Intervals of (k,) shares of rows; each bound is right with at least the confidence, however few the rows.
+
+    Args:
+      share: (k,) of the rows.
+      n: (k,) rows, or what weighted rows are worth.
+
+    Sources: C. J. Clopper, E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case of the
+    binomial", Biometrika 26 (1934) 404-413; E. L. Korn, B. I. Graubard, "Confidence intervals for proportions with
+    small expected number of positive counts estimated from survey data", Survey Methodology 24 (1998) 193-201, for
+    what weighted rows are worth in place of their number.
+    """
+    hits, misses = share * n, np.maximum(1 - share, 0.0) * n
+
+    def bounds(confidence: float) -> tuple[Array, Array]:
+        low = special.betaincinv(np.where(hits > 0, hits, 1.0), misses + 1, 1 - confidence)
+        high = special.betaincinv(hits + 1, np.where(misses > 0, misses, 1.0), confidence)
+        return np.where(hits > 0, low, 0.0), np.where(misses > 0, high, 1.0)
+
+    return bounds
+
+
 def part_intervals(
     part: Array,
     std_error: Array,

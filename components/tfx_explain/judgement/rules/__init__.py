@@ -11,6 +11,7 @@ from tfx_explain.judgement.rules.directions import MONOTONIC, SIGN
 from tfx_explain.judgement.rules.drift import DRIFT
 from tfx_explain.judgement.rules.faithfulness import MAX_RANDOMISATION_SIMILARITY, MIN_FAITHFULNESS
 from tfx_explain.judgement.rules.parts import MAX_PART_SHARE
+from tfx_explain.judgement.rules.pointing import MIN_POINTING_ACCURACY
 from tfx_explain.judgement.rules.quality import MAX_COMPLETENESS_GAP, MAX_RELATIVE_STD_ERROR, MIN_EXAMPLES
 from tfx_explain.judgement.rules.ranking import CANARY, TOP_K_INCLUDES
 from tfx_explain.judgement.rules.shares import MAX_SHARE, MAX_TOP_SHARE, MIN_IMPORTANCE, MIN_SHARE
@@ -32,6 +33,7 @@ _ALL: tuple[RuleDescription, ...] = (
     MAX_PART_SHARE,
     MIN_FAITHFULNESS,
     MAX_RANDOMISATION_SIMILARITY,
+    MIN_POINTING_ACCURACY,
     DRIFT,
     ATTRIBUTION_DRIFT,
 )

@@ -155,10 +155,11 @@ def _numbers(bounds: Bounds, limit: float) -> list[str]:
     return shown
 
 
-_NEED = Need("faithfulness", _ABSENT, is_mistake=True)
+FAITHFULNESS = Need("faithfulness", _ABSENT, is_mistake=True)
+"""Of rules about what `faithfulness` measures."""
 
 MIN_FAITHFULNESS = RuleDescription(
-    "min_faithfulness", _min_faithfulness, Evidence, "fraction", naming=(), about="feature", needs=(_NEED,)
+    "min_faithfulness", _min_faithfulness, Evidence, "fraction", naming=(), about="feature", needs=(FAITHFULNESS,)
 )
 MAX_RANDOMISATION_SIMILARITY = RuleDescription(
     "max_randomisation_similarity",
@@ -167,5 +168,5 @@ MAX_RANDOMISATION_SIMILARITY = RuleDescription(
     "ratio",
     naming=(),
     about="feature",
-    needs=(_NEED,),
+    needs=(FAITHFULNESS,),
 )
