@@ -52,7 +52,7 @@ def test_hostile_names_work_or_are_refused_in_a_sentence(tmp_path: Path) -> None
     "what", ["a gzip cut off, beside a good shard", "a model that exits", "an output that is full"]
 )
 def test_broken_files_lose_no_rows(tmp_path: Path, what: str) -> None:
-    assert not fallen(files.prepare(SEED, tmp_path), [list(files.breakage.ALL).index(what)])
+    assert not fallen(files.prepare(SEED, tmp_path), [list(files.ALL).index(what)])
 
 
 def test_a_case_depends_on_its_index_alone(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+import tfx_explain
+
 LINEAR_WEIGHTS = {"age": 0.5, "income": -2.0, "debt": 0.25}
 LINEAR_INTERCEPT = 0.75
 RACE_EFFECT = {b"a": 0.0, b"b": 1.5}
@@ -93,3 +95,9 @@ def save_serving_model(directory: Path, score: Callable[[dict[str, Any]], Any], 
     module.serve = serve
     tf.saved_model.save(module, str(directory), signatures={"serving_default": serve})
     return str(directory)
+
+
+def explain_by_id(model_dir: str, examples: str, output: Path, **config: Any) -> tfx_explain.ExplanationReader:
+    """Explains with a small background, by row id."""
+    settings = {"background": {"num_rows": 20}, "id_key": "application_id", **config}
+    return tfx_explain.explain(model=model_dir, examples=examples, output_dir=str(output), config=settings)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import worlds
-from fuzzing import breakage, models
+from fuzzing import breakage, broken_examples, broken_models, broken_places, models
 from fuzzing.case import Case, Result, fault_of, fault_of_sentence
 from tfx_explain import api, cli
 from tfx_explain.errors import TfxExplainError
@@ -21,6 +21,8 @@ from tfx_explain.reader import load
 
 NAME = "files"
 N_ROWS = 40
+ALL: dict[str, breakage.Breakage] = {**broken_examples.ALL, **broken_models.ALL, **broken_places.ALL}
+"""What is broken -> what breaks it."""
 
 
 def prepare(seed: int, directory: Path) -> Case:
@@ -30,7 +32,7 @@ def prepare(seed: int, directory: Path) -> Case:
     background = worlds.write_records(directory / "background", [worlds.to_example(r) for r in worlds.make_rows(20, 1)])
 
     def case(index: int) -> Result:
-        what = list(breakage.ALL)[index % len(breakage.ALL)]
+        what = list(ALL)[index % len(ALL)]
         place = directory / "case"
         _remove(place)
         place.mkdir()
@@ -38,7 +40,7 @@ def prepare(seed: int, directory: Path) -> Case:
         run = breakage.Run(place, records, {"model": str(place / "model"), "background": background}, seed + index)
         result = Result()
         result.counts["broken files"] += 1
-        breakage.ALL[what](run)
+        ALL[what](run)
         before = _state(place)
         started = time.process_time()
         try:
