@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import accessibility
 import pictures
 import tfx_explain
 import worlds
@@ -87,6 +88,7 @@ def test_outputs_that_look_elsewhere_have_other_maps_that_point_into_boxes(tmp_p
     assert len(letters) == 1
     assert "`box` holds no boxes: four numbers each" in letters["reason"].iloc[0]
     page = Path(made.uri, "report.html").read_text()
+    assert accessibility.faults(page) == []
     assert "Like another output" in page
     assert "by area 12" in page
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import accessibility
 import pictures
 import tfx_explain
 import worlds
@@ -144,6 +145,7 @@ def test_slices_and_differences_are_there_for_each_method(explanation: Explanati
 
 def test_the_report_shows_image_and_text(explanation: ExplanationReader) -> None:
     page = explanation.report()
+    assert accessibility.faults(page) == []
     assert "Image of row" in page
     assert "data:image/png" in page
     for name in ("image", "review", "age", "stars"):

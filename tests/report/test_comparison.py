@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import accessibility
 from tfx_explain.report.comparison import MAX_PLAYERS, compare_methods
 from tfx_explain.report.data import ReportData
 from tfx_explain.report.render import render_report
@@ -86,6 +87,7 @@ def test_methods_that_attribute_are_told_apart_in_whole_sentences() -> None:
         "outputs": ["score"],
     }
     page = render_report(ReportData(manifest, ours, other_importance=others))
+    assert accessibility.faults(page) == []
     assert "follow the straight line between the two. Both add up to" in page
     assert "and they agree where effects are sums or products" in page
     assert "what the model does off that line they do not see." in page

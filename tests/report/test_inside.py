@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+import accessibility
 from tfx_explain import records
 from tfx_explain.attribution_records import MethodFigures, RecordLayout, attribution_batch
 from tfx_explain.part_records import PartRows, PartsOf
@@ -156,6 +157,7 @@ def test_pages_show_them_escaped() -> None:
         {"slice": ["overall"], "output": ["out0"], "player": ["text"], "value": [1.0], "rank": [1]}
     )
     page = render_report(ReportData(manifest={"outputs": ["out0"]}, importance=importance, inside=of_texts()))
+    assert accessibility.faults(page) == []
     assert "Inside text" in page
     assert "&lt;b&gt;film" in page
     assert "<b>film" not in page
@@ -169,6 +171,7 @@ def test_pages_show_series_escaped() -> None:
         {"slice": ["overall"], "output": ["out0"], "player": ["<b>s</b>"], "value": [1.0], "rank": [1]}
     )
     page = render_report(ReportData(manifest={"outputs": ["out0"]}, importance=importance, inside=of_series()))
+    assert accessibility.faults(page) == []
     assert "<b>s" not in page
     assert page.count('<rect class="bar minus"') == 2
     assert page.count('<rect class="bar plus"') == 1

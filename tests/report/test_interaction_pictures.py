@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import accessibility
 from tfx_explain.report import ReportData, render_report
 from tfx_explain.report.interactions import MAX_PAIRS, interaction_tables
 from tfx_explain.report.profiles import HEIGHT, WIDTH
@@ -92,6 +93,7 @@ def test_bars_are_as_long_as_the_strengths() -> None:
 def test_the_page_holds_both_and_escapes_names() -> None:
     importance = pd.DataFrame({"slice": ["overall"], "output": "approve", "player": ["age"], "value": 1.0, "rank": 1})
     page = render_report(ReportData({}, importance, profiles=_surface("age", EVIL), interactions=_interactions()))
+    assert accessibility.faults(page) == []
     assert "Two features at a time" in page
     assert "What acts together" in page
     assert "<script" not in page

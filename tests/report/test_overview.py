@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import accessibility
 from tfx_explain.regions import decode_image
 from tfx_explain.regions.cells import summed
 from tfx_explain.report import heat, overview
@@ -162,6 +163,7 @@ def test_pages_show_all_of_it_and_escape_words() -> None:
     frames = {"words": words(1).assign(output="a", std_error=0.01), **images(np.eye(3))}
     frames |= {name: frame.assign(output="b") for name, frame in frames.items() if name != "words"}
     page = render_report(ReportData({"outputs": outputs}, importance(outputs, 3), parts=frames))
+    assert accessibility.faults(page) == []
     assert "<b>lucky" not in page
     assert "&lt;b&gt;lucky&lt;/b&gt;" in page
     assert "Class by class" in page

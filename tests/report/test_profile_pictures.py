@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import accessibility
 from tfx_explain.report import ReportData, render_report
 from tfx_explain.report.profiles import HEIGHT, MAX_PICTURES, WIDTH, make_profiles
 from tfx_explain.summary import PartialDependenceAccumulator
@@ -131,6 +132,7 @@ def test_the_page_holds_them_and_needs_nothing_else(feature: str) -> None:
     levels = _rows("race", [np.nan] * 2, labels=[EVIL, "b"])
     profiles = pd.concat([_rows(feature, [0.0, 1.0]), levels], ignore_index=True)
     page = render_report(ReportData({}, importance, profiles=profiles))
+    assert accessibility.faults(page) == []
     assert "Partial dependence" in _Nested(page).text
     assert page.count("<figure>") == 2
     assert "<script" not in page

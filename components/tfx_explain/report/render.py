@@ -15,13 +15,13 @@ import pandas as pd
 from markupsafe import Markup
 
 from tfx_explain import integrity
-from tfx_explain.judgement import RULES, Finding, describe
-from tfx_explain.judgement.wording import confidence_percent, percent, percents
+from tfx_explain.judgement import Finding
 from tfx_explain.printable import MAX_SENTENCE, printable, shortened
 from tfx_explain.report import story, strips, text
 from tfx_explain.report.comparison import METHOD_NAMES, compare_methods
 from tfx_explain.report.data import ReportData
 from tfx_explain.report.faithfulness import make_faithfulness
+from tfx_explain.report.findings import judged
 from tfx_explain.report.gradients import at
 from tfx_explain.report.heat import class_table
 from tfx_explain.report.interactions import InteractionTable, interaction_tables
@@ -42,13 +42,6 @@ _MAX_NAME = 200
 MAX_PANELS = 6
 """More (slice, output) pairs than this are listed in one table instead of drawn: a page must stay readable."""
 
-_OUTCOMES = {
-    "pass": ("✓", "Pass"),
-    "fail": ("✕", "Fail"),
-    "insufficient_evidence": ("?", "Not enough evidence"),
-    "skipped": ("–", "Skipped: no baseline"),
-}
-
 
 @dataclasses.dataclass(frozen=True)
 class _Panel:
@@ -63,19 +56,6 @@ class _Panel:
     profiles: Sequence[ProfileSection]
     surfaces: SurfaceSection | None
     interactions: Sequence[InteractionTable]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Judged:
-    """One finding as the template draws it; positions are percent of the width of its gauge."""
-
-    finding: Finding
-    mark: str
-    outcome: str
-    rule: str
-    figures: tuple[str, str, str, str]
-    confidence: str
-    gauge: tuple[float, float, float, float] | None
 
 
 def render_explanation(explanation_dir: str, manifest: Manifest | None = None) -> str:
@@ -123,7 +103,7 @@ def render_report(data: ReportData) -> str:
             totals=story.row_totals(manifest),
             failures=story.failures(manifest),
             facts=story.facts(manifest),
-            findings=[_judged(finding) for finding in data.findings],
+            findings=[judged(finding) for finding in data.findings],
             unit=_unit(manifest),
         )
     )
@@ -147,8 +127,8 @@ def render_verdict(
       note: what else there is to say of the findings, for instance how sure they are.
     """
     template = _environment().get_template("verdict.html.j2")
-    judged = [_judged(finding) for finding in findings]
-    return _page(template.render(findings=judged, blessed=blessed, title=title, about=about, note=note))
+    items = [judged(finding) for finding in findings]
+    return _page(template.render(findings=items, blessed=blessed, title=title, about=about, note=note))
 
 
 @functools.cache
@@ -276,25 +256,3 @@ def _heading(slice_key: str, output: str, data: ReportData, *, several_slices: b
 def _unit(manifest: Manifest) -> str:
     space = at(manifest, "model", "output_space")
     return {"logit": "log-odds", "probability": "probability"}.get(str(space), "units of the output")
-
-
-def _figure(value: float) -> str:
-    """A figure without a unit: counts in full."""
-    return text.count(int(value)) if value >= 1_000 and float(value).is_integer() else text.number(value)
-
-
-def _judged(finding: Finding) -> _Judged:
-    mark, outcome = _OUTCOMES[finding.outcome]
-    numbers = (finding.value, finding.ci_low, finding.ci_high, finding.threshold)
-    value, low, high, limit = (_figure(figure) for figure in numbers)
-    figures, gauge, rule = (value, low, high, limit), None, RULES.get(finding.rule)
-    is_fraction = rule is not None and rule.unit == "fraction"
-    if is_fraction:
-        value, low, high = percents(*numbers[:3], threshold=finding.threshold)
-        figures = (value, low, high, percent(finding.threshold))
-    if rule is not None and (is_fraction or rule.needs_baseline) and all(map(math.isfinite, numbers)):
-        end = min(1.0, 1.25 * max(numbers)) if is_fraction else 1.25 * max(numbers)
-        end = end or 1.0
-        gauge = (numbers[0] * 100 / end, numbers[1] * 100 / end, numbers[2] * 100 / end, numbers[3] * 100 / end)
-    sure_of = "" if finding.confidence is None else confidence_percent(finding.confidence)
-    return _Judged(finding, mark, outcome, describe(finding.rule), figures, sure_of, gauge)
