@@ -1,6 +1,7 @@
 """What is inside a feature of a row: regions of an image, spans of a text, windows of a series, as records hold it.
 
-The number of parts differs from row to row. Their attributions add up to that of the feature.
+The number of parts differs from row to row. Their attributions add up to that of the feature, but those of occlusion,
+which are of each part alone.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class PartRows:
     Attributes:
       lengths: (n,) how many parts each row has; those of a row stand together, rows in their order.
       where: (N, w) where each part is, as `PartsOf.columns` names it.
-      attributions: (N, K); those of a row add up to the attribution of the feature.
+      attributions: (N, K); those of a row add up to the attribution of the feature, but for occlusion.
       std_errors: (N, K).
       maps: (n,) label maps as PNG files, whose values are places among the row's parts; None where parts have none.
       pixels: (n, K) what each pixel adds, as PNG files, empty bytes in rows where that is not kept; None where it is in

@@ -169,7 +169,7 @@ class RecordReader:
         Returns:
           A row per part: `example_id`, `part` (its place in the row), where it is (`start` and `stop` of a span, in
           bytes; the manifest's `parts` names these columns), `attribution` and `std_error`, as 32-bit floats have them.
-          Attributions of a row's parts add up to `attribution_<feature>` of `attributions`.
+          Attributions of a row's parts add up to `attribution_<feature>` of `attributions`, but those of `occlusion`.
 
         Raises:
           InputError: the method did not look inside the feature; also as of `attributions`.

@@ -9,14 +9,20 @@ from typing_extensions import Self
 
 from tfx_explain.config.base import Config, OneOf, Part, SlicingSpec
 from tfx_explain.config.faithfulness import FaithfulnessConfig
-from tfx_explain.config.parts import AnyPartsConfig, ImagePartsConfig
+from tfx_explain.config.occlusion import OcclusionConfig
+from tfx_explain.config.parts import BACKGROUND, AnyPartsConfig, RegionsConfig, SomeParts
 from tfx_explain.config.path_methods import ExpectedGradientsConfig, IntegratedGradientsConfig
+from tfx_explain.config.whole_data import (
+    AccumulatedLocalEffectsConfig,
+    InteractionStrengthConfig,
+    PartialDependenceConfig,
+    PermutationImportanceConfig,
+    SageConfig,
+)
 from tfx_explain.config.xrai import XraiConfig
 
 OutputSpace = Literal["logit", "probability", "raw"]
 Estimator = Literal["exact", "leverage", "permutation", "surrogate", "auto"]
-MeanMetric = Literal["auto", "log_loss", "mse", "mae"]
-Metric = Literal["auto", "log_loss", "mse", "mae", "auc"]
 
 Classes = tuple[int, ...] | Literal["predicted", "label"] | None
 
@@ -115,83 +121,6 @@ class ShapleyConfig(Part):
         return budget
 
 
-class PartialDependenceConfig(Part):
-    """Mean output with one feature set to each of its values; `features: null` = all that are explained."""
-
-    features: tuple[str, ...] | None = None
-    grid_size: int = Field(20, ge=2, le=1_000, description="points per feature: quantiles, or most frequent levels")
-    num_ice: int = Field(50, ge=0, le=1_000, description="curves of single examples to keep")
-    pairs: tuple[tuple[str, str], ...] = Field((), description="pairs of features to vary together, a surface each")
-    pair_grid_size: int = Field(10, ge=2, le=100, description="points of each feature of a pair")
-
-    @field_validator("pairs")
-    @classmethod
-    def _different(cls, pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-        seen: set[frozenset[str]] = set()
-        for first, second in pairs:
-            if first == second:
-                raise ValueError(f"a pair names `{first}` twice; name two features")
-            if frozenset((first, second)) in seen:
-                raise ValueError(f"the pair of `{first}` and `{second}` is listed twice; list it once")
-            seen.add(frozenset((first, second)))
-        return pairs
-
-
-class AccumulatedLocalEffectsConfig(Part):
-    """Mean change of the output along one numeric feature, among examples that are near each of its values."""
-
-    features: tuple[str, ...] | None = None
-    num_bins: int = Field(20, ge=1, le=1_000)
-
-
-class InteractionStrengthConfig(Part):
-    """Friedman's H: how much pairs of players do together that neither does by itself."""
-
-    top_k: int = Field(5, ge=2, le=50, description="as many pairs as this many players have, the most important ones")
-    players: tuple[str, ...] | None = Field(None, min_length=2, description="all pairs of these instead")
-    num_rows: int = Field(
-        300, ge=20, le=10_000, description="rows sampled; num_rows^2 / 4 model rows for each player and each pair"
-    )
-
-
-class PermutationImportanceConfig(Part):
-    """How much the loss grows, or the AUC falls, when a player's features come from another row.
-
-    `features: null` = all players.
-    """
-
-    metric: Metric = Field(
-        "auto",
-        description="log loss of log-odds and probabilities, squared error of other outputs; `auc` judges one output "
-        "that tells two classes apart",
-    )
-    num_donors: int = Field(4, ge=1, le=100, description="other rows that each row takes the features from in turn")
-    features: tuple[str, ...] | None = None
-
-
-class SageConfig(Part):
-    """Shapley values of the loss (SAGE)."""
-
-    metric: MeanMetric = Field(
-        "auto", description="log loss of log-odds and probabilities, squared error of other outputs"
-    )
-    max_relative_error: float | None = Field(
-        0.025,
-        gt=0,
-        lt=1,
-        description="largest standard error / (largest - smallest value) aimed at; null = every explained row once",
-    )
-
-    @field_validator("metric", mode="before")
-    @classmethod
-    def _a_mean(cls, metric: object) -> object:
-        if metric == "auc":
-            raise ValueError(
-                "`auc` compares rows with each other, so it is no mean over rows, which SAGE needs; use `log_loss`"
-            )
-        return metric
-
-
 class Method(OneOf):
     """One thing to compute."""
 
@@ -205,10 +134,11 @@ class Method(OneOf):
     integrated_gradients: IntegratedGradientsConfig | None = None
     expected_gradients: ExpectedGradientsConfig | None = None
     xrai: XraiConfig | None = None
+    occlusion: OcclusionConfig | None = None
     faithfulness: FaithfulnessConfig | None = None
 
 
-ATTRIBUTION_METHODS = ("shapley", "integrated_gradients", "expected_gradients", "xrai")
+ATTRIBUTION_METHODS = ("shapley", "integrated_gradients", "expected_gradients", "xrai", "occlusion")
 """Methods that say how much each player moved the output of a row."""
 
 LOSS_METHODS = ("permutation_importance", "sage")
@@ -299,15 +229,29 @@ class ExplainConfig(Config):
 
     @model_validator(mode="after")
     def _parts_of_players(self) -> Self:
-        features, gradients = self.features, self.method("integrated_gradients")
-        inside = {("shapley", name) for name in self.shapley.parts}
-        inside |= {("integrated_gradients", name) for name in (gradients.parts if gradients is not None else ())}
-        for method, name in sorted(inside):
+        features = self.features
+        for method, name in sorted(self._parts):
             grouped = [group for group, members in features.groups.items() if name in members]
             if grouped or name in features.exclude or (features.include is not None and name not in features.include):
                 where = f"in group `{grouped[0]}`" if grouped else "left out by `features`"
                 raise ValueError(
                     f"`parts` of `{method}` looks inside `{name}`, which is {where}; let it be a player of its own"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _images_of_the_background(self) -> Self:
+        taken = [
+            place
+            for place, of in self._parts.items()
+            if place[0] == "occlusion" and isinstance(of, RegionsConfig) and of.absent == BACKGROUND
+        ]
+        for method, feature in taken:
+            other = self.shapley.parts.get(feature)
+            if other is not None and other.absent != BACKGROUND:
+                raise ValueError(
+                    f"`{method}` takes the images `{feature}` of the background, where `parts` of `shapley` makes them "
+                    f"`absent: {other.absent}`; set `absent: background` there"
                 )
         return self
 
@@ -338,8 +282,19 @@ class ExplainConfig(Config):
     def mask_features(self) -> list[str]:
         """The features that hold regions of images, sorted: they are no players."""
         xrai: XraiConfig | None = self.method("xrai")
-        masks = [settings.masks for settings in self.shapley.parts.values() if isinstance(settings, ImagePartsConfig)]
+        masks = [settings.masks for settings in self._parts.values() if isinstance(settings, RegionsConfig)]
         return sorted({name for name in (*masks, xrai.masks if xrai else None) if name is not None})
+
+    @property
+    def _parts(self) -> dict[tuple[str, str], SomeParts]:
+        """(method, feature) -> how the method looks inside it."""
+        found = {name: self.method(name) for name in ("shapley", "integrated_gradients", "occlusion")}
+        return {
+            (name, feature): of
+            for name, of_method in found.items()
+            if of_method
+            for feature, of in of_method.parts.items()
+        }
 
     @property
     def _attributes(self) -> bool:

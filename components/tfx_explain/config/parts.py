@@ -12,6 +12,7 @@ from pydantic_core import CoreSchema
 from typing_extensions import Self
 
 from tfx_explain.config.base import Part
+from tfx_explain.regions.patches import Patches
 from tfx_explain.regions.series import By, Windows
 
 DELETE, BACKGROUND = "delete", "background"
@@ -143,15 +144,15 @@ class WindowsConfig(PartsConfig):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """With one of the keys that show that the feature is a series."""
-        return _with_one_of(handler.resolve_ref_schema(handler(schema)), _SERIES_KEYS)
+        return with_one_of(handler.resolve_ref_schema(handler(schema)), _SERIES_KEYS)
 
 
 class SeriesPartsConfig(WindowsConfig, GamePartsConfig):
     """Shapley values of windows of a series, of its channels, or of both crossed."""
 
 
-class ImagePartsConfig(GamePartsConfig):
-    """Shapley values of the regions of an image, encoded or as numbers of a fixed shape."""
+class RegionsConfig(PartsConfig):
+    """How an image, encoded or as numbers of a fixed shape, is cut into regions, and what absent means."""
 
     segments: int | None = Field(
         None,
@@ -168,7 +169,7 @@ class ImagePartsConfig(GamePartsConfig):
     absent: Literal["blur", "mean", "background", "black", "white"] = Field(
         "blur",
         description="what absent pixels become: those of the image's own blur, its mean colour, the same place of "
-        "images of the background, black, or white; the whole background has it, too",
+        "images of the background, black, or white",
     )
 
     @model_validator(mode="after")
@@ -184,29 +185,42 @@ class ImagePartsConfig(GamePartsConfig):
         """How many regions are looked for; 0 where rows have their own."""
         return 0 if self.masks is not None else self.segments or _DEFAULT_SEGMENTS
 
+    @property
+    def patches(self) -> Patches | None:
+        """Square windows that are slid over the image; None where regions are of its colours, or its own."""
+        return None
+
+
+class ImagePartsConfig(RegionsConfig, GamePartsConfig):
+    """Shapley values of the regions of an image."""
+
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """With one of the keys that show that the feature is an image."""
-        return _with_one_of(handler.resolve_ref_schema(handler(schema)), _IMAGE_KEYS)
+        return with_one_of(handler.resolve_ref_schema(handler(schema)), _IMAGE_KEYS)
 
 
-def _own_keys(of: type[PartsConfig], *others: type[PartsConfig]) -> tuple[str, ...]:
+def own_keys(of: type[PartsConfig], *others: type[PartsConfig]) -> tuple[str, ...]:
     """Keys that settings of no other kind have."""
     known = {name for other in others for name in other.model_fields}
     return tuple(name for name in of.model_fields if name not in known)
 
 
-def _with_one_of(mapping: JsonSchemaValue, keys: tuple[str, ...]) -> JsonSchemaValue:
+def with_one_of(mapping: JsonSchemaValue, keys: tuple[str, ...]) -> JsonSchemaValue:
+    """The schema of a mapping that has at least one of these keys."""
     mapping["anyOf"] = [{"required": [name]} for name in keys]
     return mapping
 
 
-_SERIES_KEYS = _own_keys(WindowsConfig, SpansConfig)
-_IMAGE_KEYS = _own_keys(ImagePartsConfig, TextPartsConfig)
+_SERIES_KEYS = own_keys(WindowsConfig, SpansConfig)
+_IMAGE_KEYS = own_keys(ImagePartsConfig, TextPartsConfig)
 
 
-def _kind_of(
-    text: type[PartsConfig], series: type[PartsConfig], image: type[PartsConfig] | None = None
+def kind_of(
+    text: type[PartsConfig],
+    series: type[PartsConfig],
+    image: type[PartsConfig] | None = None,
+    image_keys: tuple[str, ...] = _IMAGE_KEYS,
 ) -> Callable[[object], str]:
     """What tells the tag of settings: those of a series, or an image, have keys that others have not."""
 
@@ -214,7 +228,7 @@ def _kind_of(
         if isinstance(value, PartsConfig):
             return type(value).__name__
         given = value if isinstance(value, Mapping) else {}
-        if image is not None and any(name in given for name in _IMAGE_KEYS):
+        if image is not None and any(name in given for name in image_keys):
             return image.__name__
         return (series if any(name in given for name in _SERIES_KEYS) else text).__name__
 
@@ -224,19 +238,19 @@ def _kind_of(
 SlotParts: TypeAlias = SpansConfig | WindowsConfig
 """Settings of one feature that paths are cut inside of."""
 
-SomeParts: TypeAlias = SlotParts | ImagePartsConfig
+SomeParts: TypeAlias = SlotParts | RegionsConfig
 """Settings of one feature, whatever the method."""
 
 AnyPartsConfig = Annotated[
     Annotated[TextPartsConfig, Tag(TextPartsConfig.__name__)]
     | Annotated[SeriesPartsConfig, Tag(SeriesPartsConfig.__name__)]
     | Annotated[ImagePartsConfig, Tag(ImagePartsConfig.__name__)],
-    Discriminator(_kind_of(TextPartsConfig, SeriesPartsConfig, ImagePartsConfig)),
+    Discriminator(kind_of(TextPartsConfig, SeriesPartsConfig, ImagePartsConfig)),
 ]
 """Settings of one feature for Shapley values."""
 
 AnySlotsConfig = Annotated[
     Annotated[SpansConfig, Tag(SpansConfig.__name__)] | Annotated[WindowsConfig, Tag(WindowsConfig.__name__)],
-    Discriminator(_kind_of(SpansConfig, WindowsConfig)),
+    Discriminator(kind_of(SpansConfig, WindowsConfig)),
 ]
 """Settings of one feature for gradients along paths."""

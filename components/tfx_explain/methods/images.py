@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tfx_explain.config.parts import ImagePartsConfig
+from tfx_explain.config.parts import RegionsConfig
 from tfx_explain.errors import ConfigError, InputError, UnreadableImageError
 from tfx_explain.models import FeatureSpec, Model
 from tfx_explain.models.pictures import decoded_picture
@@ -22,7 +22,7 @@ from tfx_explain.rows import column_or_nulls, list_lengths
 
 Pixels = npt.NDArray[Any]
 
-_LOOKS = "`parts` of `shapley` looks inside `{}`, which "
+_LOOKS = "`parts` looks inside `{}`, which "
 # Of files that are kept.
 _LEVEL = 6
 
@@ -109,19 +109,23 @@ def finite_picture(pixels: Pixels) -> Pixels:
 
 
 def absent_images(
-    rows: pa.RecordBatch, feature: str, settings: ImagePartsConfig, form: ImageForm
-) -> tuple[pa.Array, tuple[float, ...]]:
-    """The images of rows where they are absent, and for numbers that become one, which.
+    rows: pa.RecordBatch, feature: str, settings: RegionsConfig, form: ImageForm, absent: tuple[float, ...]
+) -> pa.Array:
+    """The images of rows where they are absent; what is no whole image stays as it is.
 
-    What is no whole image stays as it is.
+    Args:
+      rows: n of them.
+      feature: the image.
+      settings: what absent means.
+      form: how images lie in rows.
+      absent: the number that all become, if one.
     """
     column = column_or_nulls(rows, feature)
     if settings.absent == "background":
-        return column, ()
+        return column
     if form.shape is None:
-        return _absent_files(column, settings), ()
+        return _absent_files(column, settings)
     found = read_values(rows, feature).ragged
-    absent = one_number(found.values, settings)
 
     def instead(values: Pixels) -> Pixels:
         if absent or not np.isfinite(values).all():
@@ -133,19 +137,20 @@ def absent_images(
     images = np.split(found.values, found.row_splits[1:-1])
     made = [instead(values) if len(values) == size else values for values in images]
     values = np.concatenate([found.values[:0], *made])
-    return pa.LargeListArray.from_arrays(pa.array(found.row_splits, pa.int64()), pa.array(values)), absent
+    return pa.LargeListArray.from_arrays(pa.array(found.row_splits, pa.int64()), pa.array(values))
 
 
-def one_number(values: Pixels, settings: ImagePartsConfig) -> tuple[float, ...]:
-    """What absent numbers all become: of some the least (black), or the largest (white); () where they differ."""
-    if settings.absent not in ("black", "white"):
+def one_number(rows: pa.RecordBatch, feature: str, settings: RegionsConfig, form: ImageForm) -> tuple[float, ...]:
+    """What absent numbers all become: of rows the least (black), or the largest (white); () where they differ."""
+    if settings.absent not in ("black", "white") or form.shape is None:
         return ()
+    values = read_values(rows, feature).ragged.values
     finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
     choose: Callable[[Pixels], Any] = np.min if settings.absent == "black" else np.max
     return (float(choose(finite)),) if len(finite) else (0.0,)
 
 
-def _absent_files(column: pa.Array, settings: ImagePartsConfig) -> pa.Array:
+def _absent_files(column: pa.Array, settings: RegionsConfig) -> pa.Array:
     made = []
     for values in column.to_pylist():
         try:

@@ -12,6 +12,7 @@ from tfx_explain.methods.interaction_strength.strengths import METHOD as INTERAC
 from tfx_explain.methods.losses.method import Losses
 from tfx_explain.methods.losses.plan import SAGE, wants_losses
 from tfx_explain.methods.method import Method, SecondPass
+from tfx_explain.methods.occlusion.method import Occlusion
 from tfx_explain.methods.part_tables.method import PartTables
 from tfx_explain.methods.path_gradients.expected_gradients import ExpectedGradients
 from tfx_explain.methods.path_gradients.integrated_gradients import IntegratedGradients
@@ -19,7 +20,7 @@ from tfx_explain.methods.profiles.method import Profiles
 from tfx_explain.methods.profiles.plan import wants_profiles
 from tfx_explain.methods.shapley.method import Shapley
 from tfx_explain.methods.xrai.method import Xrai
-from tfx_explain.tables import EXPECTED_GRADIENTS, FAITHFULNESS_METHOD, INTEGRATED_GRADIENTS, SHAPLEY, XRAI
+from tfx_explain.tables import EXPECTED_GRADIENTS, FAITHFULNESS_METHOD, INTEGRATED_GRADIENTS, OCCLUSION, SHAPLEY, XRAI
 
 AnyMethod = Method[Any, Any]
 """Whatever its plan and rows are: only the method itself looks into them."""
@@ -42,6 +43,10 @@ def _expected_gradients(context: JobContext) -> AnyMethod | None:
 def _xrai(context: JobContext) -> AnyMethod | None:
     settings = context.config.method(XRAI)
     return None if settings is None else Xrai(context, needs_row_count=settings.pixel_maps > 0)
+
+
+def _occlusion(context: JobContext) -> AnyMethod | None:
+    return None if context.config.method(OCCLUSION) is None else Occlusion(context)
 
 
 def _profiles(context: JobContext) -> AnyMethod | None:
@@ -82,6 +87,7 @@ METHODS: list[Callable[[JobContext], AnyMethod | None]] = [
     _integrated_gradients,
     _expected_gradients,
     _xrai,
+    _occlusion,
     _profiles,
     _losses,
     _faithfulness,

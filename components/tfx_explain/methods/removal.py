@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.batch import Batch
+from tfx_explain.methods.shapley.parts.contexts import spread
 from tfx_explain.models import Model
 from tfx_explain.models.call_bytes import MAX_CALL_BYTES
 
@@ -19,6 +20,7 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 _ROWS_PER_CALL = 8_192
+_STAND_INS = 8
 
 
 class Removal(Protocol):
@@ -71,6 +73,11 @@ class RemovesParts(Protocol):
           plan: of the job.
           rows: what the method says of them of this model.
         """
+
+
+def stand_ins(weights: FloatArray) -> IntArray:
+    """Some rows of the background that stand in for all, spread evenly over what they weigh (B,)."""
+    return spread(np.arange(_STAND_INS, dtype=np.float64) + 0.5, weights)
 
 
 def rows_per_call(row_bytes: float) -> int:

@@ -20,6 +20,7 @@ METHOD_NAMES = {
     "integrated_gradients": "Integrated gradients",
     "expected_gradients": "Expected gradients",
     "xrai": "XRAI",
+    "occlusion": "Occlusion",
     "permutation_importance": "Permutation importance",
     "sage": "SAGE",
 }

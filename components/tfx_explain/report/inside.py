@@ -19,7 +19,7 @@ from tfx_explain.records import text
 from tfx_explain.regions import overlay, thumbnail
 from tfx_explain.report.strips import Strip, make_strip, window_names
 from tfx_explain.rows import column_or_nulls
-from tfx_explain.tables import ATTRIBUTION_PREFIX, EXAMPLE_ID, PREDICTION
+from tfx_explain.tables import ATTRIBUTION_PREFIX, EXAMPLE_ID, OCCLUSION, PREDICTION
 from tfx_explain.tables.manifest import Manifest
 
 MAX_ROWS = 6
@@ -88,6 +88,11 @@ class InsideSection:
     method: str
     kind: str
     rows: tuple[InsideRow, ...]
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether parts add up to what the feature adds."""
+        return self.method != OCCLUSION
 
 
 def channels_of(manifest: Manifest) -> dict[str, int]:

@@ -12,7 +12,7 @@ from tfx_explain.printable import shortened
 from tfx_explain.report.gradients import PATH_METHODS, at, told
 from tfx_explain.report.ranking import Bar, Ranking
 from tfx_explain.report.text import count, number, percent
-from tfx_explain.tables import SHAPLEY, attributing_methods
+from tfx_explain.tables import OCCLUSION, SHAPLEY, attributing_methods
 from tfx_explain.tables.manifest import Manifest
 
 _MAX_NAME = 100
@@ -34,6 +34,11 @@ _MAX_BASE_VALUES = 10
 _OF_SHAPLEY = (
     "Shapley values are interventional: absent players take their values from background rows, whatever the present "
     "ones are. Where players are correlated, the model is also asked about rows that could not occur."
+)
+_OF_OCCLUSION = (
+    "Occlusion makes each feature, or part of one, absent alone: what two of them do only together counts for both, "
+    "and what either of them does as well as the other for neither. Figures are changes of the output and no shares of "
+    "it, so they do not add up to it, and no base value belongs to them."
 )
 _DIFFERENCE = (
     "Shapley values average over all ways to replace some of a row's values by those of reference rows; gradients "
@@ -114,7 +119,10 @@ def failures(manifest: Manifest) -> dict[str, dict[str, int]]:
 def facts(manifest: Manifest) -> list[tuple[str, str]]:
     """How the explanation was made: (label, text), as far as the manifest says."""
     found = [
-        ("Method", "; ".join(filter(None, map(str, (_method(manifest), *_path_methods(manifest)))))),
+        (
+            "Method",
+            "; ".join(filter(None, map(str, (_method(manifest), *_path_methods(manifest), _occlusion(manifest))))),
+        ),
         ("Unit", _unit(manifest)),
         ("Cost", _cost(manifest)),
         ("Background", _background(manifest)),
@@ -143,6 +151,11 @@ def _path_methods(manifest: Manifest) -> list[str]:
     return [told(manifest, name)[0] for name in PATH_METHODS if at(manifest, "method", name)]
 
 
+def _occlusion(manifest: Manifest) -> str:
+    is_there = at(manifest, "method", OCCLUSION) is not None
+    return "Occlusion: the change of the output with one feature, or part, absent" if is_there else ""
+
+
 def differences(manifest: Manifest) -> str:
     """How methods that attribute differ where there are several, in a sentence; else empty."""
     methods = [name for name in attributing_methods(manifest) if name == SHAPLEY or name in PATH_METHODS]
@@ -162,9 +175,14 @@ def base_value_is(manifest: Manifest) -> str:
     return "the mean over the background" if references is None else "the output at the method's reference rows"
 
 
+def adds_up(manifest: Manifest) -> bool:
+    """Whether attributions of the main method are shares of the output."""
+    return at(manifest, "method", main_method(manifest), "adds_up") is not False
+
+
 def largest_gap(manifest: Manifest) -> float | None:
     """Of the main method; None where its attributions are no shares of the output."""
-    if at(manifest, "method", main_method(manifest), "adds_up") is False:
+    if not adds_up(manifest):
         return None
     gap = at(manifest, "completeness_gap", "max_abs")
     return None if gap is None else float(gap)
@@ -172,7 +190,7 @@ def largest_gap(manifest: Manifest) -> float | None:
 
 def caveats(manifest: Manifest) -> list[str]:
     """What the attributions of each method do not say."""
-    said = {SHAPLEY: _OF_SHAPLEY, **{name: told(manifest, name)[1] for name in PATH_METHODS}}
+    said = {SHAPLEY: _OF_SHAPLEY, OCCLUSION: _OF_OCCLUSION, **{name: told(manifest, name)[1] for name in PATH_METHODS}}
     return [said[name] for name in attributing_methods(manifest) if name in said]
 
 
@@ -202,9 +220,10 @@ def _background(manifest: Manifest) -> str:
 
 
 def _base_values(manifest: Manifest) -> str:
-    of_main = at(manifest, "method", main_method(manifest), "gradients")
-    if of_main in ("blur_ig", "smooth_grad"):
-        return "each row's own: the output with the image blurred" if of_main == "blur_ig" else ""
+    if not adds_up(manifest):
+        return ""
+    if at(manifest, "method", main_method(manifest), "gradients") == "blur_ig":
+        return "each row's own: the output with the image blurred"
     values, outputs = at(manifest, "base_values"), at(manifest, "outputs") or ()
     own = at(manifest, "method", main_method(manifest), "base_values")
     if own is not None and isinstance(values, Mapping) and len(own) == len(values):

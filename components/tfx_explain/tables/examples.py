@@ -72,8 +72,8 @@ ATTRIBUTION_RECORDS = Table(
         ),
         _of_method(
             COMPLETENESS_GAP,
-            "Sum of the row's attributions less (`prediction` - `base_value`); NaN, as `base_value`, of `xrai` with "
-            "`smooth_grad`, whose figures are no shares of the output.",
+            "Sum of the row's attributions less (`prediction` - `base_value`); NaN, as `base_value`, of "
+            "`occlusion`, and of `xrai` with `smooth_grad`, whose figures are no shares of the output.",
         ),
         _of_output(BASELINE_PREFIX + PREDICTION, "The baseline model's output.", of_baseline=True),
         _of_method(ATTRIBUTION_PREFIX + PLAYER, "How much the player moved the output of this row."),

@@ -72,8 +72,8 @@ ENTRIES = (
         _OBJECT,
         "Name of each method -> its settings as resolved, what it left out and why, and what it cost; of methods that "
         "need labels also their mean losses (`mean_losses`, `baseline_model`): values of `sage` sum to "
-        "`loss_of_mean` - `loss`. `adds_up` is false of `xrai` with `smooth_grad`, whose figures are no shares of the "
-        "output. Keys differ by method.",
+        "`loss_of_mean` - `loss`. `adds_up` is false of `occlusion`, and of `xrai` with `smooth_grad`, whose "
+        "figures are no shares of the output. Keys differ by method.",
         of=_OBJECT,
     ),
     Entry(

@@ -14,7 +14,7 @@ from tfx_explain.methods.shapley.estimates import Estimates
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-_NOT_FINITE_MIXED = f"the model's output is NaN or infinite for mixtures of this row with background rows; {GROUP}"
+NOT_FINITE_MIXED = f"the model's output is NaN or infinite for mixtures of this row with background rows; {GROUP}"
 
 
 def output_errors(estimates: Estimates, chosen: IntArray) -> dict[int, str]:
@@ -22,7 +22,7 @@ def output_errors(estimates: Estimates, chosen: IntArray) -> dict[int, str]:
     values = np.take_along_axis(estimates.values, np.maximum(chosen, 0)[:, None], axis=2)
     errors: dict[int, str] = {}
     for reason, bad in (
-        (_NOT_FINITE_MIXED, ~np.isfinite(values).all(axis=(1, 2))),
+        (NOT_FINITE_MIXED, ~np.isfinite(values).all(axis=(1, 2))),
         (TOO_LARGE, (np.abs(values) > LARGEST_OUTPUT).any(axis=(1, 2))),
     ):
         errors = {**dict.fromkeys(np.flatnonzero(bad).tolist(), reason), **errors}

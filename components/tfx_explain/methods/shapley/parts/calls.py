@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.methods.shapley.parts.contexts import Contexts
-from tfx_explain.methods.shapley.parts.games import PartsGame
+from tfx_explain.methods.shapley.parts.values import PartValues
 from tfx_explain.models import Inputs
 from tfx_explain.models.call_bytes import MAX_CALL_BYTES
 from tfx_explain.models.engine import Predicts
@@ -18,13 +18,59 @@ from tfx_explain.models.features import Column, Ragged, concat_rows, take_rows
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 # A model fills up calls that have fewer rows than there is room for, so that less at a time would cost more.
 _ROWS_PER_CALL = 8_192
+# Doubles of outputs that are held at a time.
+_MOST_VALUES = 2**20
+
+
+class Game(Protocol):
+    """The parts of one row's feature, present or absent in each of its contexts; contexts have as many model rows.
+
+    Attributes:
+      row: which it is.
+      values: that the feature can have.
+      contexts: of its other features.
+    """
+
+    @property
+    def row(self) -> int:
+        """See above."""
+
+    @property
+    def values(self) -> PartValues:
+        """See above."""
+
+    @property
+    def contexts(self) -> Contexts:
+        """See above."""
+
+    @property
+    def n_per_context(self) -> int:
+        """Model rows of each context."""
+
+    @property
+    def n_model_rows(self) -> int:
+        """Model rows of all contexts."""
+
+    @property
+    def context_of_block(self) -> IntArray:
+        """(C,) which context each block of model rows is of."""
+
+    def coalitions(self, start: int, stop: int) -> BoolArray:
+        """(stop - start, k) which parts are present in these model rows."""
+
+    def has_gone(self, start: int, stop: int) -> BoolArray:
+        """(stop - start,) in which of these model rows the feature is that of the background."""
+
+
+GameT = TypeVar("GameT", bound=Game)
 
 
 class _Stretch(NamedTuple):
-    game: PartsGame
+    game: Game
     start: int
     stop: int
 
@@ -54,7 +100,7 @@ class PartCalls:
         """The same, from rows and background."""
         return cls(model, feature, others, rows.followed_by(background), len(rows))
 
-    def values(self, games: Sequence[PartsGame], outputs: IntArray) -> FloatArray:
+    def values(self, games: Sequence[Game], outputs: IntArray) -> FloatArray:
         """(N, c) outputs of all model rows of all games, one game after the other.
 
         Args:
@@ -76,6 +122,28 @@ class PartCalls:
             found.append(np.take_along_axis(predicted, outputs[rows], axis=1))
         return np.concatenate(found)
 
+    def answers(self, games: Iterable[GameT], outputs: IntArray) -> Iterator[tuple[GameT, FloatArray]]:
+        """Each game, and what the model gives for it, (n_model_rows, c); no more of them at a time than is held well.
+
+        Args:
+          games: of these rows.
+          outputs: as of `values`.
+        """
+        waiting: list[GameT] = []
+        n_values = 0
+        for game in games:
+            waiting.append(game)
+            n_values += game.n_model_rows * outputs.shape[1]
+            if n_values >= _MOST_VALUES:
+                yield from self._answered(waiting, outputs)
+                waiting, n_values = [], 0
+        yield from self._answered(waiting, outputs)
+
+    def _answered(self, games: Sequence[GameT], outputs: IntArray) -> Iterator[tuple[GameT, FloatArray]]:
+        if games:
+            ends = np.cumsum([game.n_model_rows for game in games])[:-1]
+            yield from zip(games, np.split(self.values(games, outputs), ends), strict=True)
+
     def predict(self, rows: IntArray, values: Column, contexts: Contexts) -> FloatArray:
         """(N, n_outputs) what the model gives for rows (N,) with N other values of the feature, each in a context."""
         columns = {name: take_rows(column, rows) for name, column in self.rows.columns.items() if name != self.feature}
@@ -95,7 +163,7 @@ class PartCalls:
             return Ragged.from_lengths(values.reshape(-1), np.full(len(values), n_items, np.int64))
         return values.reshape(len(values), *column.shape[1:])
 
-    def _with_gone(self, column: Column, has_gone: npt.NDArray[np.bool_], contexts: Contexts) -> Column:
+    def _with_gone(self, column: Column, has_gone: BoolArray, contexts: Contexts) -> Column:
         """N values of the feature, of which some are those of the background rows of their contexts."""
         if not has_gone.any():
             return column
@@ -119,7 +187,7 @@ def _contexts(part: _Stretch) -> IntArray:
     return part.game.context_of_block[np.arange(part.start, part.stop) // part.game.n_per_context]
 
 
-def _in_calls(games: Sequence[PartsGame]) -> Iterator[list[_Stretch]]:
+def _in_calls(games: Sequence[Game]) -> Iterator[list[_Stretch]]:
     """All model rows in calls of bounded size."""
     waiting: list[_Stretch] = []
     n_rows = n_bytes = 0
@@ -134,7 +202,7 @@ def _in_calls(games: Sequence[PartsGame]) -> Iterator[list[_Stretch]]:
         yield waiting
 
 
-def _stretches(games: Sequence[PartsGame]) -> Iterator[_Stretch]:
+def _stretches(games: Sequence[Game]) -> Iterator[_Stretch]:
     for game in games:
         step = max(1, min(_ROWS_PER_CALL, MAX_CALL_BYTES // game.values.size))
         for start in range(0, game.n_model_rows, step):

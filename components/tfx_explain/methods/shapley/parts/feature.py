@@ -12,14 +12,14 @@ import numpy.typing as npt
 from tfx_explain.config import ExplainConfig
 from tfx_explain.config.parts import BACKGROUND, AnyPartsConfig
 from tfx_explain.methods.attribution_rows import AttributionRows
+from tfx_explain.methods.background import SideBackground
 from tfx_explain.methods.batch import Batch, BatchSide
-from tfx_explain.methods.context import features_of
 from tfx_explain.methods.rounding import rounding_floor
-from tfx_explain.methods.shapley.background import ShapleyBackground
 from tfx_explain.methods.shapley.parts.calls import PartCalls
 from tfx_explain.methods.shapley.parts.contexts import Contexts
 from tfx_explain.methods.shapley.parts.designs import PartDesigns
 from tfx_explain.methods.shapley.parts.games import PartsGame
+from tfx_explain.methods.shapley.parts.model_feature import ModelFeature
 from tfx_explain.methods.shapley.parts.rows import Asked, RowParts
 from tfx_explain.models import Model
 from tfx_explain.part_records import PartRows
@@ -27,9 +27,7 @@ from tfx_explain.part_records import PartRows
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-_NOT_FINITE = "the model's output is NaN or infinite where some parts of `{}` are absent from this row"
-# Doubles of outputs that are held at a time.
-_MOST_VALUES = 2**20
+NOT_FINITE = "the model's output is NaN or infinite where some parts of `{}` are absent from this row"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,7 +44,7 @@ class PartBatch:
 
     batch: Batch
     side: BatchSide
-    background: ShapleyBackground
+    background: SideBackground
     parts: RowParts
     calls: PartCalls
 
@@ -74,12 +72,7 @@ class FeatureParts:
     """
 
     def __init__(self, model: Model, feature: str, players: Mapping[str, Sequence[str]], config: ExplainConfig) -> None:
-        self.model = model
-        self.feature = feature
-        self.place = list(players).index(feature)
-        read = features_of(model, players)
-        self.is_read = bool(read[self.place])
-        self.others = [names for place, names in enumerate(read) if names and place != self.place]
+        self.of_model = ModelFeature.of(model, feature, players)
         self.settings: AnyPartsConfig = config.shapley.parts[feature]
         self.seed = config.seed
         self.designs = PartDesigns(self.settings, config.seed)
@@ -94,18 +87,17 @@ class FeatureParts:
         rest = int(of.parts.has_rest)
         lengths = of.parts.lengths + rest
         firsts = np.cumsum(lengths) - lengths
-        asked = self._asked(of, lengths) if self.is_read else None
+        place, is_read = self.of_model.place, self.of_model.is_read
+        asked = self._asked(of, lengths) if is_read else None
         seen, n_model_rows = of.parts.seen(asked)
-        feature, feature_error = rows.attributions[:, self.place], rows.std_error[:, self.place]
+        feature, feature_error = rows.attributions[:, place], rows.std_error[:, place]
         # A single part is the feature; and a model that does not read it sees no difference between its parts.
-        values, errors = shared_evenly(
-            (feature, feature_error), lengths, seen + rest, at_most=1 if self.is_read else None
-        )
+        values, errors = shared_evenly((feature, feature_error), lengths, seen + rest, at_most=1 if is_read else None)
         reasons: dict[int, str] = {}
-        for game, answers in [] if asked is None else self._answered(of, asked, seen):
+        for game, answers in [] if asked is None else of.calls.answers(self._games(of, asked, seen), of.asked):
             n_model_rows += game.n_model_rows
             if not np.isfinite(answers).all():
-                reasons[game.row] = _NOT_FINITE.format(self.feature)
+                reasons[game.row] = NOT_FINITE.format(self.of_model.feature)
                 continue
             here = slice(firsts[game.row], firsts[game.row] + seen[game.row] + rest)
             of_row = feature[game.row], feature_error[game.row], of.floor[game.row]
@@ -116,36 +108,18 @@ class FeatureParts:
         contexts = {row: self._contexts(of, row) for row in np.flatnonzero(lengths > 1).tolist()}
         return Asked(of.calls, of.asked, of.floor, contexts)
 
-    def calls(self, side: BatchSide, background: ShapleyBackground) -> PartCalls:
-        """Of the model, which is fed rows as they are."""
-        return PartCalls.of(self.model, self.feature, self.others, side.inputs, self.model.inputs(background.rows))
-
     def _contexts(self, of: PartBatch, row: int) -> Contexts:
         row_hash, weights = int(of.batch.hashes[row]), of.background.weights
         n, is_needed = self.settings.num_contexts, self.settings.absent == BACKGROUND
-        return Contexts.draw(self.seed, row_hash, len(self.others), weights, n, is_needed=is_needed)
+        return Contexts.draw(self.seed, row_hash, len(self.of_model.others), weights, n, is_needed=is_needed)
 
-    def _answered(self, of: PartBatch, asked: Asked, seen: IntArray) -> Iterator[tuple[PartsGame, FloatArray]]:
-        """The game of each row with several parts, and what the model gives for it, (n_model_rows, c)."""
-        waiting: list[PartsGame] = []
-        n_values, has_rest = 0, of.parts.has_rest
-        own = asked.calls.rows.columns[self.feature]
+    def _games(self, of: PartBatch, asked: Asked, seen: IntArray) -> Iterator[PartsGame]:
+        """The game of each row with several parts."""
+        has_rest, own = of.parts.has_rest, asked.calls.rows.columns[self.of_model.feature]
         for row in np.flatnonzero((seen > 0) & (seen + has_rest > 1)).tolist():
             n_parts, contexts = int(seen[row]), asked.contexts[row]
             design = self.designs.design(n_parts, len(contexts), int(of.batch.hashes[row]))
-            values = of.parts.values(row, n_parts, own)
-            waiting.append(PartsGame(row, values, contexts, design, has_rest))
-            n_values += waiting[-1].n_model_rows * of.asked.shape[1]
-            if n_values >= _MOST_VALUES:
-                yield from zip(waiting, _answers(asked, waiting), strict=True)
-                waiting, n_values = [], 0
-        if waiting:
-            yield from zip(waiting, _answers(asked, waiting), strict=True)
-
-
-def _answers(asked: Asked, games: Sequence[PartsGame]) -> list[FloatArray]:
-    values = asked.calls.values(games, asked.outputs)
-    return np.split(values, np.cumsum([game.n_model_rows for game in games])[:-1])
+            yield PartsGame(row, of.parts.values(row, n_parts, own), contexts, design, has_rest)
 
 
 def shared_evenly(

@@ -1,28 +1,27 @@
-"""The inside of images by one model: a few rows at a time, as the pixels of many take more memory than their files."""
+"""Images in regions for one model: a few rows at a time, as the pixels of many take more memory than their files."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tfx_explain.config.parts import ImagePartsConfig
+from tfx_explain.config.parts import RegionsConfig
 from tfx_explain.errors import UnreadableImageError
-from tfx_explain.methods.attribution_rows import AttributionRows
+from tfx_explain.methods.background import SideBackground
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.images import ImageForm, Pixels, files_of, read_file
-from tfx_explain.methods.shapley.background import ShapleyBackground
 from tfx_explain.methods.shapley.parts.calls import PartCalls
-from tfx_explain.methods.shapley.parts.feature import FeatureParts, PartBatch
+from tfx_explain.methods.shapley.parts.feature import PartBatch
 from tfx_explain.methods.shapley.parts.images import ImageCutter, ImageRows
+from tfx_explain.methods.shapley.parts.model_feature import ModelFeature
 from tfx_explain.methods.shapley.parts.rewritten import channels_of
 from tfx_explain.models import Inputs
 from tfx_explain.models.engine import Pixels as PixelModel
 from tfx_explain.models.reading import read_values
-from tfx_explain.part_records import PartRows
 from tfx_explain.regions.absent import absent_picture
 from tfx_explain.regions.written import png_file
 
@@ -53,57 +52,52 @@ class Cut:
     reasons: dict[int, str]
     n_model_rows: int
 
+    def part_batch(self, batch: Batch, index: int, background: SideBackground) -> PartBatch:
+        """The rows with their regions.
+
+        Args:
+          batch: that they are of.
+          index: which of its sides is the model's.
+          background: as the model sees it.
+        """
+        some = batch.take(self.rows)
+        return PartBatch(some, some.sides[index], background, self.images, self.calls)
+
+    def of_batch(self, reasons: Mapping[int, str]) -> dict[int, str]:
+        """The same by rows of the batch."""
+        return {int(self.rows[row]): reason for row, reason in reasons.items()}
+
 
 class ImageParts:
-    """What the regions of an image add to a model's output.
+    """Cuts the images of rows for a model.
 
     Args:
-      of_model: the games over parts.
+      of_model: the image, as the model reads it.
       settings: how images are cut, and what absent means.
       form: how images lie in rows.
     """
 
-    def __init__(self, of_model: FeatureParts, settings: ImagePartsConfig, form: ImageForm) -> None:
+    def __init__(self, of_model: ModelFeature, settings: RegionsConfig, form: ImageForm) -> None:
         self.feature, self.settings, self.form = of_model.feature, settings, form
         self._of_model, self._model = of_model, of_model.model
-
-    def explain(
-        self,
-        batch: Batch,
-        index: int,
-        background: ShapleyBackground,
-        rows: AttributionRows,
-        absent: tuple[float, ...],
-    ) -> tuple[PartRows, dict[int, str], int]:
-        """The regions of n rows, row -> what is wrong with it, and the model rows that were asked about.
-
-        Args:
-          batch: n rows.
-          index: which of its sides is the model's.
-          background: as the model sees it.
-          rows: attributions of the features of the same rows.
-          absent: see `ImageCutter`.
-        """
-        made, reasons, n_model_rows = [_no_rows(batch.chosen.shape[1])], dict[int, str](), 0
-        for cut in self.cuts(batch, index, background, absent):
-            some = batch.take(cut.rows)
-            of = PartBatch(some, some.sides[index], background, cut.images, cut.calls)
-            parts, errors, n = self._of_model.explain(of, rows.take(cut.rows))
-            made.append(dataclasses.replace(parts, maps=cut.images.maps))
-            found = {**errors, **cut.reasons}
-            reasons |= {int(cut.rows[row]): reason for row, reason in found.items()}
-            n_model_rows += n + cut.n_model_rows
-        return PartRows.joined(made), reasons, n_model_rows
 
     def cuts(
         self,
         batch: Batch,
         index: int,
-        background: ShapleyBackground,
+        background: SideBackground,
         absent: tuple[float, ...],
         at_once: int | None = None,
     ) -> Iterator[Cut]:
-        """The rows of a batch in regions, `at_once` at a time, or as many as take little memory."""
+        """The rows of a batch in regions, `at_once` at a time, or as many as take little memory.
+
+        Args:
+          batch: n rows.
+          index: which of its sides is the model's.
+          background: as the model sees it.
+          absent: see `ImageCutter`.
+          at_once: how many rows; None = as many as take little memory.
+        """
         whole = self._model.inputs(background.rows)
         pixels = self._pixels(whole)
         fed = whole if pixels is None else pixels.inputs(whole)
@@ -122,7 +116,7 @@ class ImageParts:
             return None
         return self._model.with_pixels(self.feature, background)
 
-    def _background(self, background: ShapleyBackground, fed: Inputs, pixels: PixelModel | None) -> Pixels | None:
+    def _background(self, background: SideBackground, fed: Inputs, pixels: PixelModel | None) -> Pixels | None:
         """(B, H, W, C) of the background's images, where these stand in; None where they have several sizes."""
         if self.settings.absent != "background":
             return None
@@ -143,7 +137,7 @@ class ImageParts:
         some: Batch,
         rows: IntArray,
         index: int,
-        background: ShapleyBackground,
+        background: SideBackground,
         fed: Inputs,
         pixels: PixelModel | None,
     ) -> Cut:
@@ -178,11 +172,6 @@ class ImageParts:
         column = np.array([*made, None], object)[:-1].reshape(np.asarray(inputs.columns[self.feature]).shape)
         instead = Inputs(len(inputs), {**inputs.columns, self.feature: column})
         return np.asarray(pixels.inputs(instead).columns[self.feature])
-
-
-def _no_rows(n_outputs: int) -> PartRows:
-    none = np.zeros((0, n_outputs))
-    return PartRows(np.zeros(0, np.int64), np.zeros((0, 1), np.int64), none, none, np.zeros(0, object))
 
 
 def _numbers(rows: pa.RecordBatch, feature: str, form: ImageForm) -> Pixels:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tfx_explain.config.parts import ImagePartsConfig
+from tfx_explain.config.parts import RegionsConfig
 from tfx_explain.errors import InputError
 from tfx_explain.methods.images import ImageForm, finite_picture, read_file
 from tfx_explain.methods.shapley.parts.pictures import LastPicture, PictureValues
@@ -27,6 +27,7 @@ from tfx_explain.regions import encode_labels
 from tfx_explain.regions.absent import absent_picture
 from tfx_explain.regions.masks import read_mask
 from tfx_explain.regions.partition import find_partition, in_order
+from tfx_explain.regions.patches import PatchGrid
 from tfx_explain.regions.segments import LabelMap
 from tfx_explain.rows import column_or_nulls
 
@@ -88,7 +89,7 @@ class ImageCutter:
     """
 
     feature: str
-    settings: ImagePartsConfig
+    settings: RegionsConfig
     form: ImageForm
     absent: tuple[float, ...]
     background: Pixels | None = None
@@ -170,6 +171,11 @@ class ImageCutter:
         return (absent_picture(picture, self.settings.absent) if instead is None else instead)[None]
 
     def _labels(self, rows: pa.RecordBatch, row: int, picture: Pixels) -> LabelMap:
+        if self.settings.patches is not None:
+            grid = self.settings.patches.grid(*picture.shape[:2])
+            if grid.n_cells > self.settings.max_parts:
+                raise InputError(f"{too_fine(grid, self.settings.max_parts)}.")
+            return grid.labels()
         if self.settings.masks is None:
             return find_partition(picture, self.settings.n_segments)
         values = column_or_nulls(rows.slice(row, 1), self.settings.masks).to_pylist()[0] or []
@@ -185,6 +191,14 @@ class ImageCutter:
                 f"{self.settings.max_parts}`."
             )
         return labels
+
+
+def too_fine(grid: PatchGrid, max_parts: int) -> str:
+    """What is wrong with a grid of too many cells."""
+    return (
+        f"of {grid.height} x {grid.width} pixels squares cover {grid.n_cells:,} cells, more than `max_parts: "
+        f"{max_parts}`; raise `stride`, or that"
+    )
 
 
 def _size(picture: Pixels) -> str:

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 
 from tfx_explain.config import ExplainConfig
-from tfx_explain.config.parts import ImagePartsConfig, SomeParts, SpansConfig, WindowsConfig
+from tfx_explain.config.parts import RegionsConfig, SomeParts, SpansConfig, WindowsConfig
 from tfx_explain.errors import ConfigError
 from tfx_explain.methods.attribution_rows import AttributionRows
+from tfx_explain.methods.background import SideBackground
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, JobContext
 from tfx_explain.methods.images import ImageForm
 from tfx_explain.methods.method import Result
-from tfx_explain.methods.series import SeriesForm
 from tfx_explain.methods.shapley.background import ShapleyBackground
+from tfx_explain.methods.shapley.parts.cutting import Cutting
 from tfx_explain.methods.shapley.parts.feature import FeatureParts, PartBatch
-from tfx_explain.methods.shapley.parts.image_parts import ImageParts
+from tfx_explain.methods.shapley.parts.image_parts import Cut, ImageParts
 from tfx_explain.methods.shapley.parts.images import REGION_PARTS
 from tfx_explain.methods.shapley.parts.rewritten import check_images
-from tfx_explain.methods.shapley.parts.rows import RowParts
-from tfx_explain.methods.shapley.parts.series import SERIES_PARTS, check_series, series_rows
-from tfx_explain.methods.shapley.parts.texts import TEXT_PARTS, check_text, text_rows
-from tfx_explain.methods.shapley.parts.tokens import aligners_of
+from tfx_explain.methods.shapley.parts.series import SERIES_PARTS, check_series
+from tfx_explain.methods.shapley.parts.texts import TEXT_PARTS, check_text
 from tfx_explain.models import Model
 from tfx_explain.part_records import PartRows, PartsOf
-from tfx_explain.regions.alignment import Aligner
 
 COUNT = "parts_model_rows"
 
@@ -45,21 +42,15 @@ class Insides:
     """
 
     def __init__(self, models: Sequence[Model], players: Mapping[str, Sequence[str]], config: ExplainConfig) -> None:
-        self.settings, self._first = config.shapley.parts, models[0]
-        self._aligners: dict[str, Aligner] | None = None
-        self.forms = {
-            feature: SeriesForm.of(feature, settings, models)
-            for feature, settings in self.settings.items()
-            if isinstance(settings, WindowsConfig)
-        }
+        self._cutting = Cutting(models, config.shapley.parts)
         self.features = {
             feature: [FeatureParts(model, feature, players, config) for model in models]
             for feature in config.shapley.parts
         }
         self.images = {
-            feature: [ImageParts(of, settings, ImageForm.of(feature, models)) for of in self.features[feature]]
-            for feature, settings in self.settings.items()
-            if isinstance(settings, ImagePartsConfig)
+            feature: [ImageParts(of.of_model, settings, ImageForm.of(feature, models)) for of in self.features[feature]]
+            for feature, settings in config.shapley.parts.items()
+            if isinstance(settings, RegionsConfig)
         }
 
     def added(
@@ -103,33 +94,45 @@ class Insides:
         absent: Mapping[str, tuple[float, ...]],
     ) -> Iterator[_Found]:
         """Of each model the parts of its rows, what is wrong with some, and the model rows that were asked about."""
-        for index, of_images in enumerate(self.images.get(feature, ())):
-            yield index, *of_images.explain(kept, index, backgrounds[index], sides[index], absent[feature])
+        for index, images in enumerate(self.images.get(feature, ())):
+            cuts = images.cuts(kept, index, backgrounds[index], absent[feature])
+            of_side = kept, index, backgrounds[index]
+            yield index, *_explained(self.features[feature][index], cuts, of_side, sides[index])
         if feature in self.images:
             return
-        # No model has a part in how spans and windows are cut.
-        rows, unreadable = self.cut(kept, feature, backgrounds[0], absent)
+        rows, unreadable = self._cutting.cut(kept, feature, backgrounds[0], absent)
         for index, of_model in enumerate(self.features[feature]):
             side, background = kept.sides[index], backgrounds[index]
-            of = PartBatch(kept, side, background, rows, of_model.calls(side, background))
+            of = PartBatch(kept, side, background, rows, of_model.of_model.calls(side, background))
             parts, errors, n = of_model.explain(of, sides[index])
             yield index, parts, {**errors, **unreadable}, n
 
-    def cut(
-        self, batch: Batch, feature: str, background: ShapleyBackground, absent: Mapping[str, tuple[float, ...]]
-    ) -> tuple[RowParts, dict[int, str]]:
-        """A text or series of n rows in parts, and row -> why it cannot be cut."""
-        settings = self.settings[feature]
-        if isinstance(settings, SpansConfig):
-            if self._aligners is None:
-                self._aligners = aligners_of(self._first, self.settings, background.markers, background)
-            return text_rows(batch.rows, feature, settings, background.probes[feature], self._aligners.get(feature))
-        return series_rows(batch.rows, feature, cast(WindowsConfig, settings), self.forms[feature], absent[feature])
+
+def _explained(
+    of_model: FeatureParts, cuts: Iterator[Cut], of_side: tuple[Batch, int, SideBackground], rows: AttributionRows
+) -> tuple[PartRows, dict[int, str], int]:
+    """The regions of n rows, row -> what is wrong with it, and the model rows that were asked about.
+
+    Args:
+      of_model: the games over parts.
+      cuts: of the images.
+      of_side: n rows, which of their sides is the model's, and the background as it sees it.
+      rows: attributions of the features of the same rows.
+    """
+    none = np.zeros((0, rows.prediction.shape[1]))
+    made = [PartRows(np.zeros(0, np.int64), np.zeros((0, 1), np.int64), none, none, np.zeros(0, object))]
+    reasons, n_model_rows = dict[int, str](), 0
+    for cut in cuts:
+        parts, errors, n = of_model.explain(cut.part_batch(*of_side), rows.take(cut.rows))
+        made.append(replace(parts, maps=cut.images.maps))
+        reasons |= cut.of_batch({**errors, **cut.reasons})
+        n_model_rows += n + cut.n_model_rows
+    return PartRows.joined(made), reasons, n_model_rows
 
 
 def parts_of(parts: Mapping[str, SomeParts]) -> dict[str, PartsOf]:
     """What the parts of each feature are."""
-    kinds = ((SpansConfig, TEXT_PARTS), (WindowsConfig, SERIES_PARTS), (ImagePartsConfig, REGION_PARTS))
+    kinds = ((SpansConfig, TEXT_PARTS), (WindowsConfig, SERIES_PARTS), (RegionsConfig, REGION_PARTS))
     return {
         feature: next(of for kind, of in kinds if isinstance(settings, kind)) for feature, settings in parts.items()
     }
@@ -155,7 +158,7 @@ def check_parts(context: JobContext, parts: Mapping[str, SomeParts], rows: First
             )
         if isinstance(settings, SpansConfig):
             check_text(feature, rows, models)
-        elif isinstance(settings, ImagePartsConfig):
+        elif isinstance(settings, RegionsConfig):
             check_images(feature, settings, rows, models)
         else:
             check_series(feature, settings, rows, models)
@@ -170,7 +173,6 @@ def described_parts(
         if isinstance(settings, WindowsConfig):
             of_series = {"windows": settings.cutter.n_windows, "channels": len(absent[feature])}
             found[feature] |= {**of_series, "absent_values": list(absent[feature])}
-        elif isinstance(settings, ImagePartsConfig):
-            segments = None if settings.masks is not None else settings.n_segments
-            found[feature] |= {"segments": segments, "absent_values": list(absent[feature])}
+        elif isinstance(settings, RegionsConfig):
+            found[feature] |= {"segments": settings.n_segments or None, "absent_values": list(absent[feature])}
     return found

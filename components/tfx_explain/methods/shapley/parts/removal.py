@@ -8,20 +8,21 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from tfx_explain import tables
-from tfx_explain.config.parts import BACKGROUND, ImagePartsConfig, SomeParts, SpansConfig, WindowsConfig
+from tfx_explain.config.parts import BACKGROUND, RegionsConfig, SomeParts, SpansConfig, WindowsConfig
 from tfx_explain.methods.absent import Absent
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.batch import Batch
-from tfx_explain.methods.context import JobContext, features_of
-from tfx_explain.methods.removal import padded, rows_per_call
+from tfx_explain.methods.context import JobContext
+from tfx_explain.methods.images import ImageForm
+from tfx_explain.methods.removal import padded, rows_per_call, stand_ins
 from tfx_explain.methods.series import SeriesForm
-from tfx_explain.methods.shapley.background import ShapleyPlan
 from tfx_explain.methods.shapley.parts.calls import PartCalls, joined
-from tfx_explain.methods.shapley.parts.contexts import Contexts, spread
+from tfx_explain.methods.shapley.parts.contexts import Contexts
+from tfx_explain.methods.shapley.parts.image_parts import ImageParts
 from tfx_explain.methods.shapley.parts.images import REGION_PARTS
-from tfx_explain.methods.shapley.parts.inside import Insides, parts_of
+from tfx_explain.methods.shapley.parts.inside import parts_of
+from tfx_explain.methods.shapley.parts.model_feature import ModelFeature
 from tfx_explain.methods.shapley.parts.rows import RowParts
 from tfx_explain.methods.shapley.parts.series import series_rows
 from tfx_explain.methods.shapley.parts.texts import text_rows
@@ -34,8 +35,6 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 _SEEN = "seen"
-# Rows of the background whose images stand in, spread evenly over what they weigh.
-_STAND_INS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,20 +140,16 @@ def removals_of(
     Args:
       context: of the job.
       parts: features that are looked into -> how.
-      absent: series -> what absent values of each channel are.
+      absent: series -> what absent values of each channel are; image -> the number that all become, if one.
       removed: the rows.
     """
     model, batch, made = removed.model, removed.batch, {}
-    background = model.inputs(removed.plan.background.rows)
-    features = features_of(model, context.players)
     for feature, settings in parts.items():
-        if isinstance(settings, ImagePartsConfig):
-            made[feature] = _of_images(context, feature, removed)
+        if isinstance(settings, RegionsConfig):
+            made[feature] = _of_images(context, feature, settings, absent, removed)
             continue
-        place = list(context.players).index(feature)
-        others = [names for number, names in enumerate(features) if names and number != place]
         cut = _cut(batch, feature, settings, absent, removed)
-        calls = PartCalls.of(model, feature, others, batch.sides[0].inputs, background)
+        calls = ModelFeature.of(model, feature, context.players).calls(batch.sides[0], removed.plan.background)
         column = batch.sides[0].inputs.columns.get(feature)
         of = parts_of(parts)[feature]
         # Where the seen ones go, what was cut off behind them would come into sight: it is no part of the game.
@@ -164,18 +159,19 @@ def removals_of(
     return made
 
 
-def _of_images(context: JobContext, feature: str, removed: Removed) -> PartsRemoval:
+def _of_images(
+    context: JobContext, feature: str, settings: RegionsConfig, absent: Absent, removed: Removed
+) -> PartsRemoval:
     """The regions of all rows at once."""
     plan, batch = removed.plan, removed.batch
-    of_images = Insides([removed.model], context.players, context.config).images[feature][0]
-    settled: ShapleyPlan = plan.per_method[tables.SHAPLEY]
-    background = settled.background(plan, 0)
-    asked, stand_ins = plan.outputs[batch.chosen], np.zeros(1, np.int64)
-    if of_images.settings.absent == BACKGROUND:
-        stand_ins = spread(np.arange(_STAND_INS, dtype=np.float64) + 0.5, background.weights)
-    cuts = list(of_images.cuts(batch, 0, background, plan.absent[feature], batch.rows.num_rows))
+    of_model = ModelFeature.of(removed.model, feature, context.players)
+    of_images = ImageParts(of_model, settings, ImageForm.of(feature, [removed.model]))
+    background = plan.side(0)
+    asked = plan.outputs[batch.chosen]
+    instead = stand_ins(background.weights) if settings.absent == BACKGROUND else np.zeros(1, np.int64)
+    cuts = list(of_images.cuts(batch, 0, background, absent[feature], batch.rows.num_rows))
     values = [one for cut in cuts for one in cut.images.pictures]
-    return PartsRemoval(cuts[0].calls, asked, values, REGION_PARTS, stand_ins)
+    return PartsRemoval(cuts[0].calls, asked, values, REGION_PARTS, instead)
 
 
 def _cut(

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tfx_explain.config.parts import ImagePartsConfig
+from tfx_explain.config.parts import RegionsConfig
 from tfx_explain.errors import ConfigError, ModelError, UnreadableImageError
 from tfx_explain.methods.context import FirstRows
 from tfx_explain.methods.images import ImageForm, check_masks, files_of, read_file
@@ -80,7 +80,7 @@ def _written(files: Sequence[bytes], rows: IntArray, channels: int) -> Iterator[
         yield made
 
 
-def check_images(feature: str, settings: ImagePartsConfig, rows: FirstRows, models: Sequence[Model]) -> None:
+def check_images(feature: str, settings: RegionsConfig, rows: FirstRows, models: Sequence[Model]) -> None:
     """Refuses to look for regions in what is no image, or to write files for a model that takes no PNG.
 
     Raises:
@@ -92,7 +92,7 @@ def check_images(feature: str, settings: ImagePartsConfig, rows: FirstRows, mode
         check_masks(settings.masks, of_split, f"`parts` of `{feature}`", split)
         if form.shape is None and read_values(of_split, feature).family not in ("strings", "nothing"):
             raise ConfigError(
-                f"`parts` of `shapley` looks for regions inside `{feature}`, which holds numbers in split `{split}`, "
+                f"`parts` looks for regions inside `{feature}`, which holds numbers in split `{split}`, "
                 "and no model says of which shape; take it out of `parts`."
             )
         if form.shape is None:
@@ -118,7 +118,7 @@ def _check_files(feature: str, rows: pa.RecordBatch, models: Sequence[Model]) ->
                 model.predict(Inputs(1, {**inputs.columns, feature: column}))
             except ModelError as error:
                 raise ConfigError(
-                    f"`parts` of `shapley` takes regions of `{feature}` away and writes what is left as PNG, which "
+                    f"`parts` takes regions of `{feature}` away and writes what is left as PNG, which "
                     f"{model.what} does not take ({said(error)}); take it out of `parts`."
                 ) from error
             break
