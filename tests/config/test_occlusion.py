@@ -65,6 +65,9 @@ def test_images_of_the_background_are_those_that_the_background_has() -> None:
         ConfigError, match=r"`occlusion` takes the images `x` of the background, where .* `absent: blur`"
     ):
         ExplainConfig.from_dict(data_of(parts, blurred))
+    sampled = {"xrai": {"feature": "x", "gradients": "expected_gradients"}}
+    with pytest.raises(ConfigError, match=r"`xrai` takes the images `x` of the background, where .* `absent: blur`"):
+        ExplainConfig.from_dict({"methods": [sampled, blurred]})
     ExplainConfig.from_dict(data_of({"size": 4, "absent": "mean"}, blurred))
 
 

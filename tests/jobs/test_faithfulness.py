@@ -135,9 +135,9 @@ def test_attributions_of_another_model_are_not_faithful(
 ) -> None:
     from tfx_explain.methods.xrai import explainer, regions_of_rows
 
-    def shuffled(images: Any, pixels: Any, prediction: Any, kept: Any) -> Any:
+    def shuffled(images: Any, pixels: Any, prediction: Any, *more: Any) -> Any:
         order = np.random.default_rng(0).permutation(pixels.shape[2])
-        return regions_of_rows.region_rows(images, pixels[:, :, order], prediction)
+        return regions_of_rows.region_rows(images, pixels[:, :, order], prediction, *more)
 
     monkeypatch.setattr(explainer, "region_rows", shuffled)
     found = explained(tmp_path / "out", model, examples, methods=[METHODS[1], {"faithfulness": {}}])

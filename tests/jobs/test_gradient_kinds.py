@@ -64,6 +64,23 @@ def test_regions_and_features_add_up_and_are_better_than_chance(
         np.testing.assert_allclose(ends["value"], left.mean(), rtol=1e-4)
 
 
+def test_images_of_the_background_are_references(tmp_path: Path, model: str, examples: str) -> None:
+    checked = {"faithfulness": {"num_random": 4, "num_examples": N}}
+    made = explained(tmp_path / "out", model, examples, "expected_gradients", checked, xrai={"num_samples": 48})
+    rows = made.attributions().set_index("example_id")
+    sums = made.parts("image").groupby("example_id")["attribution"].sum()
+    np.testing.assert_allclose(sums, rows["attribution_image"].loc[sums.index], rtol=1e-6, atol=1e-6)
+    total = rows["base_value"] + rows["attribution_image"] + rows["attribution_age"]
+    np.testing.assert_allclose(total - rows["prediction"], rows["completeness_gap"], atol=1e-6)
+    assert rows["base_value"].nunique() == 1
+    assert made.manifest["method"]["xrai"]["num_references"] == 8
+    assert made.manifest["method"]["xrai"]["base_values"] == [pytest.approx(rows["base_value"].iloc[0])]
+    assert (rows["std_error_image"] > 0).all()
+    measured = made.faithfulness.set_index(["feature", "measure"])
+    assert measured.loc[("image", "deletion"), "ci_low"] > 0
+    assert "XRAI by expected gradients over images of the background" in made.report()
+
+
 def image_alone(parsed: dict[str, tf.Tensor]) -> tf.Tensor:
     inside = pictures.decoded(parsed["image"])[:, pictures.SQUARE[0], pictures.SQUARE[1], 0]
     return 4.0 * tf.reduce_mean(tf.square(inside), axis=[1, 2])[:, None]

@@ -246,6 +246,9 @@ class ExplainConfig(Config):
             for place, of in self._parts.items()
             if place[0] == "occlusion" and isinstance(of, RegionsConfig) and of.absent == BACKGROUND
         ]
+        xrai: XraiConfig | None = self.method("xrai")
+        if xrai is not None and xrai.gradients == "expected_gradients":
+            taken.append(("xrai", xrai.feature))
         for method, feature in taken:
             other = self.shapley.parts.get(feature)
             if other is not None and other.absent != BACKGROUND:

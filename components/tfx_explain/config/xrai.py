@@ -10,11 +10,12 @@ from typing_extensions import Self
 from tfx_explain.config.base import Part
 
 Steps = Annotated[int, Field(ge=16, le=4_096, multiple_of=16)]
-Gradients = Literal["integrated_gradients", "guided_ig", "blur_ig", "smooth_grad"]
+Gradients = Literal["integrated_gradients", "expected_gradients", "guided_ig", "blur_ig", "smooth_grad"]
 
 _ALONG_PATHS = ("num_steps", "max_completeness_gap", "max_steps")
 _USED = {
     "integrated_gradients": ("references", *_ALONG_PATHS),
+    "expected_gradients": ("num_samples",),
     "guided_ig": ("references", *_ALONG_PATHS, "fraction", "max_distance"),
     "blur_ig": (*_ALONG_PATHS, "max_sigma"),
     "smooth_grad": ("references", "num_samples", "noise"),
@@ -28,7 +29,8 @@ class XraiConfig(Part):
     feature: str = Field(min_length=1, description="the image: encoded files, or floats of a fixed shape")
     gradients: Gradients = Field(
         "integrated_gradients",
-        description="what pixels are said to add: gradients on the straight paths from images of one colour, on paths "
+        description="what pixels are said to add: gradients on the straight paths from images of one colour, from "
+        "images of the background (`expected_gradients`), on paths "
         "that take pixels of small gradients first (`guided_ig`), or on the way through blurred images (`blur_ig`); or "
         "how much the output depends on each, which is no share of it (`smooth_grad`)",
     )
@@ -63,7 +65,12 @@ class XraiConfig(Part):
         50.0, gt=0, le=10_000, description="of `blur_ig`: the strongest blur, in pixels of what the model gets"
     )
     num_samples: int = Field(
-        50, ge=4, le=4_096, multiple_of=2, description="of `smooth_grad`: noisy copies of the image, an even number"
+        50,
+        ge=4,
+        le=4_096,
+        multiple_of=2,
+        description="of `smooth_grad`: noisy copies of the image, an even "
+        "number; of `expected_gradients`: gradients per row, as many from each background row, 3 or more",
     )
     noise: float = Field(
         0.2,

@@ -26,6 +26,10 @@ PATH_METHODS = {
 
 _OF_REGIONS = "XRAI adds up, over the pixels of regions of the image,"
 _OTHER_GRADIENTS = {
+    "expected_gradients": (
+        "XRAI by expected gradients over images of the background",
+        f"{_OF_REGIONS} averages over images of the background of {_OF_PATHS}",
+    ),
     "guided_ig": (
         "XRAI by guided integrated gradients from images of one colour",
         f"{_OF_REGIONS} gradients on a path that takes pixels of small gradients first: what the model does off that "

@@ -19,9 +19,10 @@ from tfx_explain.methods.path_gradients.base import PathExplainer, PathSide
 from tfx_explain.methods.path_gradients.references import References
 from tfx_explain.methods.path_gradients.rows import PathEstimates
 from tfx_explain.methods.xrai.crooked import guided, through_blurs
+from tfx_explain.methods.xrai.expected import MOST_GROUPS, over_background
 from tfx_explain.methods.xrai.masks import Masks
 from tfx_explain.methods.xrai.noisy import around
-from tfx_explain.methods.xrai.pixels import Pictures, PixelRows, straight
+from tfx_explain.methods.xrai.pixels import Pictures, PixelRows, combined, straight
 from tfx_explain.methods.xrai.regions_of_rows import region_rows, segments_of
 from tfx_explain.models import Model
 from tfx_explain.models.path_gradients import Points
@@ -75,9 +76,10 @@ class XraiExplainer(PathExplainer["XraiRows"]):
     def _explain_side(self, side: PathSide, plan: JobPlan) -> XraiRows:
         n, n_outputs = side.asked.outputs.shape
         estimates = PathEstimates.empty((n, side.paths.n_players, n_outputs), side.weights)
-        estimates.background_variance[:] = 0.0  # references were named, not drawn
         made = XraiRows(estimates, np.ones(n, np.bool_), side.asked.base_value.copy(), [], {})
-        at_once = _FIGURES // max(2 * side.starts.moving.shape[1] * n_outputs * len(side.weights), 1)
+        is_sampled = self._settings.gradients == "expected_gradients"
+        n_held = MOST_GROUPS if is_sampled else 2 * len(side.weights)
+        at_once = _FIGURES // max(n_held * side.starts.moving.shape[1] * n_outputs, 1)
         if self._settings.gradients == "guided_ig":
             # Each step is a call of its own.
             at_once = max(at_once, _PATHS // (n_outputs * len(side.weights)))
@@ -88,9 +90,11 @@ class XraiExplainer(PathExplainer["XraiRows"]):
             asked, ends = side.asked.take(rows), side.paths.enter(side.inputs.take(rows))
             cut = self._thread.submit(self._cut, side, rows, ends)
             hashes = side.hashes[rows]
-            found = self._pixels(Pictures(side.paths, side.starts, ends, side.weights, asked, hashes, self._player))
-            kept = self._kept(side.draws[rows], plan.per_method[KEY]) if self._settings.pixel_maps else None
-            ranked = self._thread.submit(_ranked, cut, found.pixels, asked.prediction, kept)
+            references: References = plan.per_method[KEY]
+            pictures = Pictures(side.paths, side.starts, ends, side.weights, asked, hashes, self._player)
+            found = self._pixels(pictures, references.numbers)
+            kept = self._kept(side.draws[rows], references) if self._settings.pixel_maps else None
+            ranked = self._thread.submit(_ranked, cut, found, asked.prediction, kept)
             if before is not None:
                 made.add(*before, self._player)
             before = rows, found, ranked
@@ -102,8 +106,10 @@ class XraiExplainer(PathExplainer["XraiRows"]):
         """(n,) of which rows the map of pixels is kept."""
         return are_among(draws, references.fraction_of_maps, stream_of(self._seed, "xrai pixel maps"))
 
-    def _pixels(self, pictures: Pictures) -> PixelRows:
-        """What each pixel adds, or how much the output depends on it."""
+    def _pixels(self, pictures: Pictures, numbers: IntArray) -> PixelRows:
+        """What each pixel adds, from references of these numbers, or how much the output depends on it."""
+        if self._settings.gradients == "expected_gradients":
+            return over_background(pictures, self._settings, numbers, self._seed)
         if self._settings.gradients == "smooth_grad":
             return around(pictures, self._settings, self._seed)
         return _ALONG[self._settings.gradients](pictures, self._settings)
@@ -150,12 +156,14 @@ class XraiRows:
         """Takes over what some rows come to; those without regions have no attributions."""
         regions, reasons = ranked.result()
         self.reasons.update(reasons)
-        even, odd = found.of_players[:, 0], found.of_players[:, 1]
-        values, errors = (even + odd) / 2, np.abs(even - odd) / 2
+        values, errors = combined(found.of_players.swapaxes(0, 1), found.shares)
         # The image adds what its pixels add, to the last digit.
-        values[:, player] = found.pixels.mean(axis=1).sum(axis=1)
+        values[:, player] = np.tensordot(found.pixels, found.shares, axes=(1, 0)).sum(axis=1)
         values[regions.lengths == 0] = np.nan
-        self.estimates.values[rows], self.estimates.design_variance[rows] = values, np.square(errors)
+        of_steps, of_references = found.variances or (np.square(errors), np.zeros_like(errors))
+        self.estimates.values[rows] = values
+        self.estimates.design_variance[rows], self.estimates.background_variance[rows] = of_steps, of_references
+        self.estimates.design_dof[rows] = found.design_dof
         self.is_complete[rows], self.base_value[rows] = found.is_complete, found.base_value
         self.n_steps += found.n_steps
         self.parts.append(regions)
@@ -167,10 +175,10 @@ Ranked = tuple[PartRows, dict[int, str]]
 
 def _ranked(
     cut: Future[tuple[list[Segments | None], dict[int, str]]],
-    pixels: FloatArray,
+    found: PixelRows,
     prediction: FloatArray,
     kept: npt.NDArray[np.bool_] | None,
 ) -> Ranked:
     """Regions of rows whose segments the same thread was asked for before."""
     segments, reasons = cut.result()
-    return region_rows(segments, pixels, prediction, kept), reasons
+    return region_rows(segments, found.pixels, prediction, kept, found.shares), reasons

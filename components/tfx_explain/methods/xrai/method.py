@@ -20,10 +20,17 @@ from tfx_explain.methods.images import check_masks
 from tfx_explain.methods.method import Accumulated
 from tfx_explain.methods.path_gradients.base import PathMethod
 from tfx_explain.methods.path_gradients.model_paths import paths_of, starts_of
-from tfx_explain.methods.path_gradients.references import References, predictions_of, settle, typical_rows
+from tfx_explain.methods.path_gradients.references import (
+    References,
+    of_background,
+    predictions_of,
+    settle,
+    typical_rows,
+)
 from tfx_explain.methods.path_gradients.rows import AskedSide
-from tfx_explain.methods.removal import Removal
+from tfx_explain.methods.removal import Removal, stand_ins
 from tfx_explain.methods.xrai.crooked import blurred_starts
+from tfx_explain.methods.xrai.expected import MOST_GROUPS
 from tfx_explain.methods.xrai.explainer import XraiExplainer
 from tfx_explain.methods.xrai.pixels import Pictures
 from tfx_explain.methods.xrai.reference_images import with_images
@@ -31,6 +38,7 @@ from tfx_explain.methods.xrai.removal import RegionRemoval
 from tfx_explain.models import Model
 from tfx_explain.models.path_gradients import Paths
 from tfx_explain.part_records import PartsOf
+from tfx_explain.paths import choose_strata
 from tfx_explain.regions import need_images
 from tfx_explain.rows import take_rows
 
@@ -94,7 +102,9 @@ class Xrai(PathMethod):
                 "(height, width) or (height, width, channels) of it from which gradients pass; use `shapley`."
             )
         n_outputs = max(len(self.context.outputs), 1)
-        if 2 * math.prod(shape) * n_outputs * len(self.settings.references) > _MOST_FIGURES:
+        is_sampled = self.settings.gradients == "expected_gradients"
+        n_held = MOST_GROUPS if is_sampled else 2 * len(self.settings.references)
+        if n_held * math.prod(shape) * n_outputs > _MOST_FIGURES:
             raise ConfigError(
                 f"`xrai` of {n_outputs} outputs at {shape[0]} x {shape[1]} pixels takes more memory than a worker has; "
                 "set `model.classes` to `predicted`, or to fewer classes."
@@ -103,6 +113,8 @@ class Xrai(PathMethod):
     def plan(self, sample: Sample, models: Sequence[Model], plan: JobPlan) -> tuple[References, Mapping[str, int]]:
         """Makes the references: a typical row of the background, with images of one colour."""
         settings, players = self.settings, self.context.players
+        if settings.gradients == "expected_gradients":
+            return self._of_background(models, plan), {}
         others = sorted(name for names in players.values() for name in names if name != settings.feature)
         numbers = typical_rows(plan, 1, others)[0] if others else np.zeros(1, np.int64)
         # A way through blurred images starts with the row's own image; whichever stands here, it is replaced.
@@ -116,6 +128,16 @@ class Xrai(PathMethod):
         background = Background(rows, weights, background_digest(rows, weights))
         spent = {"xrai_references": n * len(models)}
         return settle(background, numbers, predictions, models, players, plan), spent
+
+    def _of_background(self, models: Sequence[Model], plan: JobPlan) -> References:
+        """Rows of the background, as of the method `expected_gradients`."""
+        strata = choose_strata(self.settings.num_samples, plan.background.weights)
+        if len(strata.references) < 2:
+            raise ConfigError(
+                "`expected_gradients` of `xrai` takes the mean over images of two background rows or more, with three "
+                "gradients each; raise `num_samples` and `background.num_rows`."
+            )
+        return of_background(strata.references, strata.weights, models, self.context.players, plan)
 
     def for_rows(self, plan: References, n_rows: int, n_background: int) -> References:
         """The same, with the part of the rows of which maps of pixels are kept."""
@@ -137,6 +159,8 @@ class Xrai(PathMethod):
         pictures = Pictures(paths, starts, ends, side.weights, asked, batch.hashes, self.player)
         is_blurred = self.settings.gradients == "blur_ig"
         instead = blurred_starts(pictures, self.settings.max_sigma) if is_blurred else starts
+        if self.settings.gradients == "expected_gradients":
+            instead = starts.take(stand_ins(side.weights))
         return {feature: RegionRemoval.of(pictures, instead, feature, rows.parts[feature], of_each_row=is_blurred)}
 
     def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, object]]:

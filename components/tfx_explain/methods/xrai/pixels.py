@@ -30,15 +30,21 @@ _SAFETY = 1.2
 _UNITS_OF_GAPS = 4.0
 
 
+HALVES = np.full(2, 0.5)
+
+
 class PixelRows(NamedTuple):
     """What n rows come to.
 
     Attributes:
-      of_players: (n, 2, d, c) by two estimates whose mean is the best one, as by every other step and by the rest.
-      pixels: (n, 2, w, c) the same of each column of the image.
+      of_players: (n, G, d, c) by G estimates whose mean is the best one, as by every other step and by the rest.
+      pixels: (n, G, w, c) the same of each column of the image.
       is_complete: (n,) whether they add up as accurately as asked for.
       n_steps: points that gradients were taken at.
       base_value: (n, c) what attributions are counted from; NaN where they are no share of the output.
+      shares: (G,) of the estimates in their mean.
+      variances: (n, d, c) of players, of the steps and of the references as a sample, where these are known apart.
+      design_dof: degrees of freedom of the first of them, or of the spread between estimates.
     """
 
     of_players: FloatArray
@@ -46,6 +52,20 @@ class PixelRows(NamedTuple):
     is_complete: BoolArray
     n_steps: int
     base_value: FloatArray
+    shares: FloatArray = HALVES
+    variances: tuple[FloatArray, FloatArray] | None = None
+    design_dof: float = 1.0
+
+
+def combined(estimates: FloatArray, shares: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Means of independent estimates (G, ...) by their shares (G,), and the errors that the spread between them shows.
+
+    Their variances are taken to be inverse to their shares, as of means over more or fewer references; of halves the
+    error is half of their difference.
+    """
+    mean = np.tensordot(shares, estimates, axes=1)
+    spread = np.tensordot(np.square(shares), np.square(estimates - mean), axes=1)
+    return mean, np.sqrt(spread / (1.0 - np.square(shares).sum()))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.errors import InputError
+from tfx_explain.methods.xrai.pixels import HALVES, combined
 from tfx_explain.part_records import PartRows
 from tfx_explain.regions import Segments, encode_labels, encode_values, find_segments, rank_regions
 
@@ -27,6 +28,7 @@ def region_rows(
     pixels: FloatArray,
     prediction: FloatArray,
     kept: npt.NDArray[np.bool_] | None = None,
+    shares: FloatArray = HALVES,
 ) -> PartRows:
     """Regions of n rows; none of rows that have no segments, or whose attributions are no numbers.
 
@@ -34,9 +36,10 @@ def region_rows(
 
     Args:
       segments: of the images (H, W).
-      pixels: (n, 2, w, c) what their columns add, by every other step and by the rest.
+      pixels: (n, G, w, c) what their columns add, by several estimates.
       prediction: (n, c).
       kept: (n,) of which rows the map of pixels is kept as well; None = of none.
+      shares: (G,) of the estimates in their mean.
     """
     n, n_outputs = prediction.shape
     lengths, maps = np.zeros(n, np.int64), np.full(n, b"", object)
@@ -46,15 +49,15 @@ def region_rows(
         if of_row is None or not np.isfinite(pixels[row]).all():
             continue
         # Channels of a pixel are added up, so that regions add up to what the image adds.
-        even, odd = pixels[row].reshape(2, *of_row.shape, -1, n_outputs).sum(axis=3)
-        middle = (even + odd) / 2
+        estimates = pixels[row].reshape(len(shares), *of_row.shape, -1, n_outputs).sum(axis=3)
+        middle, _ = combined(estimates, shares)
         ranked = rank_regions(middle[..., np.argmax(prediction[row])], of_row)
         if kept_maps is not None and kept is not None and kept[row]:
             kept_maps[row] = [encode_values(middle[..., output]) for output in range(n_outputs)]
         lengths[row], maps[row] = len(ranked.pixels), encode_labels(ranked.labels)
         where.append(ranked.pixels)
         sums.append(ranked.sums_of(middle))
-        errors.append(np.abs(ranked.sums_of((even - odd) / 2)))
+        errors.append(combined(np.stack([ranked.sums_of(estimate) for estimate in estimates]), shares)[1])
     return PartRows(
         lengths, np.concatenate(where)[:, None], np.concatenate(sums), np.concatenate(errors), maps, kept_maps
     )
