@@ -55,6 +55,14 @@ def test_what_does_not_fit_is_refused_in_a_sentence(parts: dict[str, Any], messa
     assert "PartsConfig" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("parts", "opens"),
+    [({}, True), ({"coarse_first": False}, False), ({"max_parts": 3}, False), ({"max_parts": 4}, True)],
+)
+def test_long_texts_are_opened_where_there_is_room(parts: dict[str, Any], opens: bool) -> None:
+    assert ExplainConfig.from_dict(data_of(parts)).shapley.parts["x"].opens is opens
+
+
 def test_the_schema_knows_what_a_series_has_not() -> None:
     assert not SCHEMA.is_valid(data_of({"windows": 3, "unit": "word"}))
     assert not SCHEMA.is_valid(data_of({"absent": 3}))

@@ -18,6 +18,7 @@ from tfx_explain.regions.series import By, Windows
 DELETE, BACKGROUND = "delete", "background"
 _DEFAULT_WINDOWS = 10
 _DEFAULT_SEGMENTS = 50
+_FEWEST_TO_OPEN = 4
 # Of float32.
 _LARGEST = 3.4e38
 Absent = Literal["mean", "zero"] | float
@@ -35,14 +36,16 @@ class GamePartsConfig(PartsConfig):
 
     model_rows: Literal["auto"] | int = Field(
         "auto",
-        description="about how many model rows the parts of a row take: 32 per part and at least 1,024, or this many",
+        description="about how many model rows the parts of a row take: 32 per part and at least 1,024, or this many; "
+        "of long texts at most so many",
     )
     num_contexts: int = Field(
         16,
         ge=8,
         le=32,
         description="of the other features, in which the parts of a row are looked at: so many of them present, the "
-        "others from a row of the background; without effect on a model that reads this feature alone",
+        "others from a row of the background; without effect on a model that reads this feature alone, but for long "
+        "texts: what is inside of a sentence is looked at in as many contexts of other sentences",
     )
 
     @field_validator("model_rows")
@@ -98,6 +101,18 @@ class SpansConfig(PartsConfig):
 
 class TextPartsConfig(SpansConfig, GamePartsConfig):
     """Shapley values of the spans of a text, through the model's own reading of the whole string."""
+
+    coarse_first: bool = Field(
+        True,
+        description="of a text of more than `max_parts` spans, sentences (paragraphs, where spans are sentences) are "
+        "players first, then what is inside the heaviest of them (Owen values); false = neighbours are taken together, "
+        "evenly",
+    )
+
+    @property
+    def opens(self) -> bool:
+        """Whether long texts are looked at from the top down; of fewer parts there would be nothing to open."""
+        return self.coarse_first and self.max_parts >= _FEWEST_TO_OPEN
 
 
 class WindowsConfig(PartsConfig):

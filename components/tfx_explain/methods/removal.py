@@ -54,8 +54,8 @@ class Removal(Protocol):
     def attributions(self, said: AttributionRows) -> FloatArray:
         """(n, U, c) what each part is said to add to the outputs that the row asks for; 0 where a row has fewer."""
 
-    def figures(self, said: AttributionRows) -> FloatArray:
-        """(n, m, c) what another explanation of the same rows says of the same things, m alike for both; may be NaN."""
+    def figures(self, ours: AttributionRows, theirs: AttributionRows) -> tuple[FloatArray, FloatArray]:
+        """(n, m, c) what each of two explanations of the same rows says of the same things; may be NaN."""
 
 
 @runtime_checkable

@@ -59,7 +59,21 @@ class Splitter:
     max_parts: int = 128
 
     def split(self, text: bytes) -> IntArray:
-        """The spans of a text.
+        """The spans of a text, as many as there may be.
+
+        Args:
+          text: in UTF-8.
+
+        Returns:
+          (k, 2) as of `spans`.
+
+        Raises:
+          InputError: the pattern takes too long.
+        """
+        return together(self.spans(text), min(self.max_parts, most_parts(len(text))))
+
+    def spans(self, text: bytes) -> IntArray:
+        """All spans of a text, however many there are.
 
         Punctuation and spaces belong to the span before them, those at the start to the first one. Bytes that are no
         UTF-8 are kept: a run of them is a word.
@@ -79,10 +93,8 @@ class Splitter:
             return np.zeros((0, 2), np.int64)
         codes = np.frombuffer(decoded.encode("utf-32-le", "surrogatepass"), np.uint32)
         starts = self._matches(decoded) if self.pattern is not None else _telling_starts(decoded, codes, self.unit)
-        n_parts = min(self.max_parts, len(starts), most_parts(len(text)))
-        kept = starts[np.arange(n_parts) * len(starts) // n_parts]
-        kept[0] = 0
-        bounds = np.append(_first_bytes(codes)[kept], len(text))
+        starts[0] = 0
+        bounds = np.append(_first_bytes(codes)[starts], len(text))
         return np.stack([bounds[:-1], bounds[1:]], axis=1)
 
     def _matches(self, decoded: str) -> IntArray:
@@ -98,13 +110,31 @@ class Splitter:
         return np.array(starts or [0], np.int64)
 
 
+def together(spans: IntArray, n_parts: int) -> IntArray:
+    """(k, 2) spans, neighbours of more than `n_parts` taken together, as evenly as can be."""
+    bounds = evenly(np.append(spans[:, 0], spans[-1:, 1]), n_parts)
+    return np.stack([bounds[:-1], bounds[1:]], axis=1)
+
+
+def evenly(bounds: IntArray, n_parts: int) -> IntArray:
+    """(k + 1,) bounds of parts, of more than `n_parts` those of runs that hold as many each as can be."""
+    n_there = max(len(bounds) - 1, 0)
+    n_kept = min(n_parts, n_there)
+    return bounds if n_kept == n_there else bounds[np.arange(n_kept + 1) * n_there // n_kept]
+
+
+def most_texts(n_bytes: int) -> int:
+    """How many texts of so many bytes a model may read for one row, 4 or more."""
+    return max(_MOST_BYTES // max(n_bytes, 1), 4)
+
+
 def most_parts(n_bytes: int) -> int:
     """How many spans of a text of so many bytes can be told apart while all that a model reads for it stays bounded.
 
     Some 32 texts are made for each span, or all subsets of few spans.
     """
-    n_texts = _MOST_BYTES // max(n_bytes, 1)
-    return n_texts // _TEXTS_PER_SPAN if n_texts >= 2**_FEW_SPANS else max(n_texts, 4).bit_length() - 1
+    n_texts = most_texts(n_bytes)
+    return n_texts // _TEXTS_PER_SPAN if n_texts >= 2**_FEW_SPANS else n_texts.bit_length() - 1
 
 
 def spoken(span: bytes) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.regions.alignment import OUTSIDE, Aligner, Alignment, n_parts
-from tfx_explain.regions.spans import Splitter
+from tfx_explain.regions.spans import Splitter, together
 
 IntArray = npt.NDArray[np.int64]
 
@@ -97,8 +97,6 @@ def _of_tokens(of_text: Alignment, max_parts: int) -> IntArray:
     is_first_unseen = ~of_text.seen & np.append(True, of_text.seen[:-1])
     starts = of_text.spans[is_token | is_first_unseen, 0]
     starts = starts if len(starts) else of_text.spans[:1, 0]
-    n_kept = min(max_parts, len(starts))
-    kept = starts[np.arange(n_kept) * len(starts) // n_kept]
-    kept[0] = 0
-    bounds = np.append(kept, of_text.spans[-1, 1])
-    return np.column_stack([bounds[:-1], bounds[1:]])
+    bounds = np.append(starts, of_text.spans[-1, 1])
+    bounds[0] = 0
+    return together(np.column_stack([bounds[:-1], bounds[1:]]), max_parts)

@@ -168,8 +168,7 @@ class FaithfulnessExplainer:
                 for removal, targets in games:
                     for target in targets:
                         if target.method == method.key:
-                            figures = removal.figures(ours), removal.figures(theirs)
-                            found[target].similarity[rows[good], seed] = _alike(*figures)
+                            found[target].similarity[rows[good], seed] = _alike(*removal.figures(ours, theirs))
         return n_model_rows
 
     def _contrast(
@@ -186,7 +185,7 @@ class FaithfulnessExplainer:
             for removal, targets in games:
                 for target in targets:
                     if target.method == method.key:
-                        ours, theirs = removal.figures(said.take(others.good)), removal.figures(others.rows)
+                        ours, theirs = removal.figures(said.take(others.good), others.rows)
                         theirs = np.take_along_axis(theirs, others.outputs[:, None], axis=2)
                         found[target].other_output[rows[others.good]] = _alike(ours, theirs)
         return n_model_rows

@@ -85,7 +85,9 @@ class PlayerRemoval:
         """(n, d, c) of the players."""
         return said.attributions
 
-    figures = attributions
+    def figures(self, ours: AttributionRows, theirs: AttributionRows) -> tuple[FloatArray, FloatArray]:
+        """(n, d, c) of the players."""
+        return ours.attributions, theirs.attributions
 
 
 def _row_bytes(inputs: Inputs) -> float:

@@ -102,8 +102,11 @@ class RegionRemoval:
         parts = said.parts[self.feature]
         return padded(parts.lengths, parts.attributions)
 
-    def figures(self, said: AttributionRows) -> FloatArray:
+    def figures(self, ours: AttributionRows, theirs: AttributionRows) -> tuple[FloatArray, FloatArray]:
         """(n, m, c) attribution per pixel of a grid of pixels."""
+        return self._densities(ours), self._densities(theirs)
+
+    def _densities(self, said: AttributionRows) -> FloatArray:
         parts, shape = said.parts[self.feature], self.labels.shape[1:]
         densities = parts.attributions / np.maximum(parts.where[:, :1], 1)
         every = int(np.ceil(np.sqrt(shape[0] * shape[1] / _MOST_COMPARED)))

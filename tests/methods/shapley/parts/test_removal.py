@@ -1,5 +1,6 @@
 """Parts of features that are taken away."""
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from tfx_explain.methods.shapley.parts.calls import PartCalls
 from tfx_explain.methods.shapley.parts.images import REGION_PARTS
 from tfx_explain.methods.shapley.parts.pictures import PictureValues
-from tfx_explain.methods.shapley.parts.removal import PartsRemoval, n_seen
+from tfx_explain.methods.shapley.parts.removal import PartsRemoval, in_common, n_seen
 from tfx_explain.methods.shapley.parts.series import SERIES_PARTS
 from tfx_explain.methods.shapley.parts.texts import TEXT_PARTS
 from tfx_explain.models import Inputs
@@ -58,3 +59,29 @@ def test_spans_that_the_model_does_not_see_are_no_parts() -> None:
     parts = PartRows(np.array([3, 0, 1, 1]), where, np.ones((5, 1)), np.zeros((5, 1)))
     assert n_seen(parts, TEXT_PARTS).tolist() == [2, 0, 0, 1]
     assert n_seen(parts, SERIES_PARTS).tolist() == [3, 0, 1, 1]
+
+
+def cut_at(*rows: list[int]) -> PartRows:
+    """Spans of rows with these bounds, the last of each not seen; what each adds is its size."""
+    where = [[start, stop, stop < row[-1]] for row in rows for start, stop in itertools.pairwise(row)]
+    sizes = np.array([[stop - start] for start, stop, _ in where], np.float64).reshape(-1, 1)
+    lengths = np.array([max(len(row) - 1, 0) for row in rows])
+    return PartRows(lengths, np.array(where, np.int64).reshape(-1, 3), sizes, sizes)
+
+
+def test_spans_of_two_models_are_compared_where_both_are_cut() -> None:
+    ours, theirs = cut_at([0, 2, 3, 7, 9], [], [0, 4, 5]), cut_at([0, 1, 2, 7, 8, 9], [], [0, 4, 5])
+    first, second = in_common(ours, theirs)
+    for parts in (first, second):
+        assert parts.lengths.tolist() == [3, 0, 2]
+        assert parts.where[:, :2].tolist() == [[0, 2], [2, 7], [7, 9], [0, 4], [4, 5]]
+        assert parts.attributions[:, 0].tolist() == [2, 5, 2, 4, 1]
+    assert first.where[:, 2].tolist() == [1, 1, 0, 1, 0]
+    assert second.where[:, 2].tolist() == [1, 1, 1, 1, 0]
+    nothing = in_common(cut_at([]), cut_at([]))
+    assert nothing[0].attributions.shape == (0, 1)
+    calls = PartCalls(Nothing(), "text", [], Inputs(3, {}), 3)
+    removal = PartsRemoval(calls, np.zeros((3, 1), np.int64), [None] * 3, TEXT_PARTS)
+    of_both = removal.figures(*(SimpleNamespace(parts={"text": parts}) for parts in (ours, theirs)))
+    for figures in of_both:
+        np.testing.assert_array_equal(figures[..., 0], [[2, 5, np.nan], [np.nan] * 3, [4, np.nan, np.nan]])

@@ -13,8 +13,11 @@ from tfx_explain.attribution.sampling import RandomWords
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-_STREAM = 2**62
-_RESOLUTION = 2.0**64
+STREAM = 2**62
+"""Random numbers of contexts; designs number their own streams from 0 on."""
+
+RESOLUTION = 2.0**64
+"""Random words are whole numbers below it."""
 
 
 @dataclass(frozen=True)
@@ -72,17 +75,28 @@ class Contexts:
         if not n_others and not is_needed:
             return cls(np.zeros((1, 0), bool), np.zeros(1, np.int64))
         n_pairs = n // 2
-        random = RandomWords(seed, n_others, n, _STREAM, row_hash)
+        random = RandomWords(seed, n_others, n, STREAM, row_hash)
         if not n_others:
             return cls(
-                np.zeros((n, 0), bool), spread(random.orders(1, n)[0] + random.words(1, n)[0] / _RESOLUTION, weights)
+                np.zeros((n, 0), bool), spread(random.orders(1, n)[0] + random.words(1, n)[0] / RESOLUTION, weights)
             )
         ranks = random.orders(n_pairs, n_others)
-        within, along = random.words(2, n_pairs) / _RESOLUTION
+        within, along = random.words(2, n_pairs) / RESOLUTION
         sizes = np.floor((np.arange(n_pairs) + within) / n_pairs * (n_others + 1))
         rows = spread(random.orders(1, n_pairs)[0] + along, weights)
         present = ranks < np.minimum(sizes, n_others)[:, None]
         return cls(np.concatenate([present, ~present]), np.tile(rows, 2))
+
+
+def subsets(random: RandomWords, n_pairs: int, n_players: int) -> npt.NDArray[np.bool_]:
+    """(n_pairs, n_players) which players are present, as the Shapley value of one more weighs it.
+
+    Their numbers, uniform on 0 .. n_players, are spread evenly over the pairs.
+    """
+    ranks = random.orders(n_pairs, n_players)
+    places = random.orders(1, n_pairs)[0] + random.words(n_pairs) / RESOLUTION
+    sizes = np.floor(places / n_pairs * (n_players + 1))
+    return np.asarray(ranks < np.minimum(sizes, n_players)[:, None])
 
 
 def spread(places: FloatArray, weights: FloatArray) -> IntArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from tfx_explain.config.parts import SomeParts, SpansConfig, WindowsConfig
+from tfx_explain.config.parts import SomeParts, SpansConfig, TextPartsConfig, WindowsConfig
 from tfx_explain.methods.absent import Absent
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.series import SeriesForm
@@ -42,5 +42,7 @@ class Cutting:
         if isinstance(settings, SpansConfig):
             if self._aligners is None:
                 self._aligners = aligners_of(self._first, self._settings, background.markers, background)
-            return text_rows(batch.rows, feature, settings, background.probes[feature], self._aligners.get(feature))
+            probe, aligner = background.probes[feature], self._aligners.get(feature)
+            are_all = isinstance(settings, TextPartsConfig) and settings.opens
+            return text_rows(batch.rows, feature, settings, probe, aligner, are_all=are_all)
         return series_rows(batch.rows, feature, cast(WindowsConfig, settings), self._forms[feature], absent[feature])

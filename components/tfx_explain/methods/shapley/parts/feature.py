@@ -61,6 +61,21 @@ class PartBatch:
         return np.take_along_axis(floor, np.maximum(self.batch.chosen, 0), axis=1)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Given:
+    """What is known of a row before.
+
+    Attributes:
+      n_seen: how many of its parts, from the first on, count.
+      attributions: (n_seen, c) of these.
+      std_errors: (n_seen, c).
+    """
+
+    n_seen: int
+    attributions: FloatArray
+    std_errors: FloatArray
+
+
 class FeatureParts:
     """What the parts of a feature add to a model's output.
 
@@ -77,22 +92,32 @@ class FeatureParts:
         self.seed = config.seed
         self.designs = PartDesigns(self.settings, config.seed)
 
-    def explain(self, of: PartBatch, rows: AttributionRows) -> tuple[PartRows, dict[int, str], int]:
+    def explain(
+        self, of: PartBatch, rows: AttributionRows, given: Mapping[int, Given] | None = None
+    ) -> tuple[PartRows, dict[int, str], int]:
         """The parts of n rows, row -> what is wrong with it, and the model rows that were asked about.
 
         Args:
           of: the rows.
           rows: attributions of the features of the same rows.
+          given: rows that the model need not be asked about.
         """
+        given = given or {}
         rest = int(of.parts.has_rest)
         lengths = of.parts.lengths + rest
         firsts = np.cumsum(lengths) - lengths
         place, is_read = self.of_model.place, self.of_model.is_read
-        asked = self._asked(of, lengths) if is_read else None
+        several = np.setdiff1d(np.flatnonzero(lengths > 1), list(given))
+        asked = self.asked(of, several.tolist()) if is_read else None
         seen, n_model_rows = of.parts.seen(asked)
+        for row, known in given.items():
+            seen[row] = known.n_seen
         feature, feature_error = rows.attributions[:, place], rows.std_error[:, place]
         # A single part is the feature; and a model that does not read it sees no difference between its parts.
         values, errors = shared_evenly((feature, feature_error), lengths, seen + rest, at_most=1 if is_read else None)
+        for row, known in given.items():
+            here = slice(firsts[row], firsts[row] + known.n_seen)
+            values[here], errors[here] = known.attributions, known.std_errors
         reasons: dict[int, str] = {}
         for game, answers in [] if asked is None else of.calls.answers(self._games(of, asked, seen), of.asked):
             n_model_rows += game.n_model_rows
@@ -104,9 +129,9 @@ class FeatureParts:
             values[here], errors[here] = game.attributions(answers, *of_row)
         return PartRows(lengths, of.parts.where(seen), values, errors), reasons, n_model_rows
 
-    def _asked(self, of: PartBatch, lengths: IntArray) -> Asked:
-        contexts = {row: self._contexts(of, row) for row in np.flatnonzero(lengths > 1).tolist()}
-        return Asked(of.calls, of.asked, of.floor, contexts)
+    def asked(self, of: PartBatch, rows: Sequence[int]) -> Asked:
+        """What some rows of several parts ask the model for."""
+        return Asked(of.calls, of.asked, of.floor, {row: self._contexts(of, row) for row in rows})
 
     def _contexts(self, of: PartBatch, row: int) -> Contexts:
         row_hash, weights = int(of.batch.hashes[row]), of.background.weights
@@ -116,10 +141,11 @@ class FeatureParts:
     def _games(self, of: PartBatch, asked: Asked, seen: IntArray) -> Iterator[PartsGame]:
         """The game of each row with several parts."""
         has_rest, own = of.parts.has_rest, asked.calls.rows.columns[self.of_model.feature]
-        for row in np.flatnonzero((seen > 0) & (seen + has_rest > 1)).tolist():
-            n_parts, contexts = int(seen[row]), asked.contexts[row]
-            design = self.designs.design(n_parts, len(contexts), int(of.batch.hashes[row]))
-            yield PartsGame(row, of.parts.values(row, n_parts, own), contexts, design, has_rest)
+        for row, contexts in asked.contexts.items():
+            n_parts = int(seen[row])
+            if n_parts and n_parts + has_rest > 1:
+                design = self.designs.design(n_parts, len(contexts), int(of.batch.hashes[row]))
+                yield PartsGame(row, of.parts.values(row, n_parts, own), contexts, design, has_rest)
 
 
 def shared_evenly(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from tfx_explain.attribution import SolvableDesign
 from tfx_explain.attribution.solvable import PairValues
 from tfx_explain.methods.shapley.parts.contexts import Contexts
+from tfx_explain.methods.shapley.parts.unions import Around
 from tfx_explain.methods.shapley.parts.values import PartValues
 
 FloatArray = npt.NDArray[np.float64]
@@ -30,6 +31,7 @@ class PartsGame:
       contexts: of its other features.
       design: one block per context.
       has_rest: see `RowParts`.
+      around: pieces of the feature that are no players of this game; None where all are.
     """
 
     row: int
@@ -37,6 +39,7 @@ class PartsGame:
     contexts: Contexts
     design: SolvableDesign
     has_rest: bool = False
+    around: Around | None = None
 
     @property
     def n_per_context(self) -> int:
@@ -58,13 +61,13 @@ class PartsGame:
         return self.has_rest and len(self.contexts) > 1
 
     def coalitions(self, start: int, stop: int) -> BoolArray:
-        """(stop - start, k) of these model rows."""
+        """(stop - start, k) of these model rows; all pieces of the feature where there are others around."""
         block, place = np.divmod(np.arange(start, stop), self.n_per_context)
         n = self.design.n_coalitions
-        present = np.broadcast_to((place == n)[:, None], (stop - start, self.values.n_parts)).copy()
+        present = np.broadcast_to((place == n)[:, None], (stop - start, self.design.n_players)).copy()
         is_inner = place < n
         present[is_inner] = self.design.coalitions[block[is_inner], place[is_inner]]
-        return present
+        return present if self.around is None else self.around.among(present, self.context_of_block[block])
 
     def has_gone(self, start: int, stop: int) -> BoolArray:
         """(stop - start,) in which of these model rows the feature is that of the background."""

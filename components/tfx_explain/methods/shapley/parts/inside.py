@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from tfx_explain.config import ExplainConfig
-from tfx_explain.config.parts import RegionsConfig, SomeParts, SpansConfig, WindowsConfig
+from tfx_explain.config.parts import RegionsConfig, SomeParts, SpansConfig, TextPartsConfig, WindowsConfig
 from tfx_explain.errors import ConfigError
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import SideBackground
@@ -21,9 +21,10 @@ from tfx_explain.methods.shapley.parts.cutting import Cutting
 from tfx_explain.methods.shapley.parts.feature import FeatureParts, PartBatch
 from tfx_explain.methods.shapley.parts.image_parts import Cut, ImageParts
 from tfx_explain.methods.shapley.parts.images import REGION_PARTS
+from tfx_explain.methods.shapley.parts.long_texts import LongTexts
 from tfx_explain.methods.shapley.parts.rewritten import check_images
 from tfx_explain.methods.shapley.parts.series import SERIES_PARTS, check_series
-from tfx_explain.methods.shapley.parts.texts import TEXT_PARTS, check_text
+from tfx_explain.methods.shapley.parts.texts import TEXT_PARTS, TextRows, check_text
 from tfx_explain.models import Model
 from tfx_explain.part_records import PartRows, PartsOf
 
@@ -51,6 +52,11 @@ class Insides:
             feature: [ImageParts(of.of_model, settings, ImageForm.of(feature, models)) for of in self.features[feature]]
             for feature, settings in config.shapley.parts.items()
             if isinstance(settings, RegionsConfig)
+        }
+        self.long_texts = {
+            feature: LongTexts(self.features[feature], settings)
+            for feature, settings in config.shapley.parts.items()
+            if isinstance(settings, TextPartsConfig) and settings.opens
         }
 
     def added(
@@ -100,11 +106,19 @@ class Insides:
             yield index, *_explained(self.features[feature][index], cuts, of_side, sides[index])
         if feature in self.images:
             return
+        # Both models have the same parts.
         rows, unreadable = self._cutting.cut(kept, feature, backgrounds[0], absent)
-        for index, of_model in enumerate(self.features[feature]):
-            side, background = kept.sides[index], backgrounds[index]
-            of = PartBatch(kept, side, background, rows, of_model.of_model.calls(side, background))
-            parts, errors, n = of_model.explain(of, sides[index])
+        of = [
+            PartBatch(kept, side, background, rows, of_model.of_model.calls(side, background))
+            for of_model, side, background in zip(self.features[feature], kept.sides, backgrounds, strict=True)
+        ]
+        found: Iterable[_Found]
+        if feature in self.long_texts and isinstance(rows, TextRows):
+            found = self.long_texts[feature].explain(rows, of, sides)
+        else:
+            models = enumerate(self.features[feature])
+            found = ((index, *of_model.explain(of[index], sides[index])) for index, of_model in models)
+        for index, parts, errors, n in found:
             yield index, parts, {**errors, **unreadable}, n
 
 

@@ -98,12 +98,16 @@ class PartsRemoval:
         first = padded(parts.lengths, parts.attributions)[:, : int(lengths.max(initial=0))]
         return np.where((np.arange(first.shape[1]) < lengths[:, None])[..., None], first, 0.0)
 
-    def figures(self, said: AttributionRows) -> FloatArray:
+    def figures(self, ours: AttributionRows, theirs: AttributionRows) -> tuple[FloatArray, FloatArray]:
         """(n, U, c) attributions of the parts; NaN where a row has fewer."""
-        parts = said.parts[self.calls.feature]
-        made = padded(parts.lengths, parts.attributions)
-        made[np.arange(made.shape[1]) >= n_seen(parts, self.of)[:, None]] = np.nan
-        return made
+        both = (ours.parts[self.calls.feature], theirs.parts[self.calls.feature])
+        if _SEEN in self.of.columns:
+            both = in_common(*both)
+        first, second = (padded(parts.lengths, parts.attributions) for parts in both)
+        n_told = np.minimum(*(n_seen(parts, self.of) for parts in both))
+        is_none = np.arange(first.shape[1]) >= n_told[:, None]
+        first[is_none] = second[is_none] = np.nan
+        return first, second
 
 
 def n_seen(parts: PartRows, of: PartsOf) -> IntArray:
@@ -113,6 +117,24 @@ def n_seen(parts: PartRows, of: PartsOf) -> IntArray:
     ends = np.concatenate([[0], np.cumsum(parts.where[:, of.columns.index(_SEEN)])])
     stops = np.cumsum(parts.lengths)
     return np.asarray(ends[stops] - ends[stops - parts.lengths])
+
+
+def in_common(ours: PartRows, theirs: PartRows) -> tuple[PartRows, PartRows]:
+    """Spans of the same texts, which were cut for one model each: as one what lies between places that both have.
+
+    What is told of such a span is the sum of what is told of its own; it is seen where the first of these is.
+    """
+    behind = 1 + max(int(parts.where[:, 1].max(initial=0)) for parts in (ours, theirs))
+    rows = [np.repeat(np.arange(len(parts.lengths)), parts.lengths) for parts in (ours, theirs)]
+    places = [row * behind + parts.where[:, 0] for row, parts in zip(rows, (ours, theirs), strict=True)]
+    made = []
+    for row, place, parts in zip(rows, places, (ours, theirs), strict=True):
+        firsts = np.flatnonzero(np.isin(place, np.intersect1d(places[0], places[1])))
+        where = parts.where[firsts].copy()
+        where[:, 1] = parts.where[np.append(firsts, len(place))[1:] - 1, 1]
+        sums = (np.add.reduceat(one, firsts) for one in (parts.attributions, parts.std_errors))
+        made.append(PartRows(np.bincount(row[firsts], minlength=len(parts.lengths)), where, *sums))
+    return made[0], made[1]
 
 
 @dataclass(frozen=True, eq=False)

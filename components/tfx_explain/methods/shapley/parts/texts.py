@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -100,7 +101,13 @@ class TextRows:
 
 
 def text_rows(
-    rows: pa.RecordBatch, feature: str, settings: SpansConfig, probe: bytes = b"", aligner: Aligner | None = None
+    rows: pa.RecordBatch,
+    feature: str,
+    settings: SpansConfig,
+    probe: bytes = b"",
+    aligner: Aligner | None = None,
+    *,
+    are_all: bool = False,
 ) -> tuple[TextRows, dict[int, str]]:
     """The text of each row in spans, and row -> why it cannot be cut, where its spans are none.
 
@@ -113,6 +120,7 @@ def text_rows(
       settings: how it is cut.
       probe: other words to put in the place of the end of a text.
       aligner: of the model, where spans are its own tokens; None where it tells no two words apart.
+      are_all: whether there are as many spans as the text has, and not `max_parts` at most.
     """
     column = column_or_nulls(rows, feature)
     counts = list_lengths(column)
@@ -120,7 +128,8 @@ def text_rows(
     cells = column.to_pylist()
     found = [np.zeros((0 if values == [settings.absent_text] else 1, 2), np.int64) for values in cells]
     asked = {row: values[0] for row, values in enumerate(cells) if values and values[0] and row not in reasons}
-    for row, spans in zip(asked, _cut(list(asked.values()), feature, settings, aligner), strict=True):
+    settings = settings.model_copy(update={"max_parts": sys.maxsize}) if are_all else settings
+    for row, spans in zip(asked, _cut(list(asked.values()), feature, settings, aligner, are_all), strict=True):
         if isinstance(spans, str):
             reasons[row] = spans
         else:
@@ -128,7 +137,9 @@ def text_rows(
     return TextRows([values[0] if values else b"" for values in cells], found, settings.absent_text, probe), reasons
 
 
-def _cut(texts: Sequence[bytes], feature: str, settings: SpansConfig, aligner: Aligner | None) -> list[IntArray | str]:
+def _cut(
+    texts: Sequence[bytes], feature: str, settings: SpansConfig, aligner: Aligner | None, are_all: bool
+) -> list[IntArray | str]:
     """Per text, its spans, or why there are none."""
     if settings.unit == "token":
         if aligner is None:
@@ -139,7 +150,7 @@ def _cut(texts: Sequence[bytes], feature: str, settings: SpansConfig, aligner: A
     splitter, found = Splitter(settings.unit, settings.pattern, settings.max_parts), list[IntArray | str]()
     for text in texts:
         try:
-            found.append(splitter.split(text))
+            found.append(splitter.spans(text) if are_all else splitter.split(text))
         except InputError as error:
             found.append(str(error).rstrip("."))
     return found
