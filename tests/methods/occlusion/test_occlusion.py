@@ -130,6 +130,27 @@ def test_images_of_the_background_stand_in_with_errors_that_cover(tmp_path: Path
     assert_same(result, at_work.explain(rows, [9, 41]), [9, 41])
 
 
+def test_several_outputs_and_a_baseline_model_that_reads_no_image(tmp_path: Path) -> None:
+    specs = {**IMAGE, "x": tf.TensorSpec([None], tf.float32)}
+    both = model_of(
+        tmp_path / "both", lambda image, x: tf.concat([linear(image) * x[:, None], 2.0 * x[:, None]], axis=1), specs
+    )
+    other = model_of(tmp_path / "other", lambda x: tf.stack([x, -3.0 * x], axis=1), floats("x"))
+    background = {**images(5, 1), "x": np.zeros(5, np.float32)}
+    rows = {**images(N, 2), "x": np.arange(1.0, N + 1, dtype=np.float32)}
+    settings = {"occlusion": {"parts": {"image": {"size": 6, "absent": "black"}}}}
+    ours, theirs = Attributing([both, other], background, settings).explain(rows).sides
+    added = (np.stack(rows["image"]).reshape(-1, SIZE, SIZE) - min(one.min() for one in background["image"])) * WEIGHTS
+    squares = added.reshape(N, 2, 6, 2, 6).sum(axis=(2, 4)).reshape(N, 4) * rows["x"][:, None]
+    parts = ours.parts["image"].attributions.reshape(N, 4, 2)
+    np.testing.assert_allclose(parts[..., 0], squares, rtol=1e-4, atol=1e-3)
+    assert (parts[..., 1] == 0).all()
+    np.testing.assert_allclose(ours.attributions[:, 1, 1], 2.0 * rows["x"], rtol=1e-6)
+    assert theirs.parts["image"].lengths.tolist() == [4] * N
+    assert (theirs.parts["image"].attributions == 0).all()
+    np.testing.assert_allclose(theirs.attributions[:, 1], rows["x"][:, None] * [1.0, -3.0], rtol=1e-6)
+
+
 def test_own_blur_and_segments(tmp_path: Path) -> None:
     """The image as a whole is less its blur; nothing of the background counts."""
     rows = images(N, 2)
@@ -139,6 +160,8 @@ def test_own_blur_and_segments(tmp_path: Path) -> None:
     added = (own - np.stack([absent_picture(one, "blur") for one in own]))[..., 0] * WEIGHTS
     np.testing.assert_allclose(found.attributions[:, 0, 0], added.sum(axis=(1, 2)), atol=1e-4)
     assert found.parts["image"].lengths.tolist() == [9] * N
+    # What is left without them is no part.
+    assert found.parts["image"].where.reshape(N, 9).sum(axis=1).tolist() == [SIZE**2] * N
     np.testing.assert_allclose(
         found.parts["image"].attributions.reshape(N, 9).sum(axis=1), added.sum(axis=(1, 2)), atol=1e-4
     )
