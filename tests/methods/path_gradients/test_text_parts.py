@@ -293,8 +293,16 @@ def test_models_whose_words_cannot_be_told_apart_are_refused(tmp_path, score, me
     assert "use `parts` of `shapley`" in str(caught.value)
 
 
+def test_a_model_whose_tokens_are_of_several_words_is_refused_before_the_run(tmp_path):
+    texts = [b"good bad film", b"not good at all", b"bad film not fine", b"fine film, good film"]
+    message = r"In each of the first 4 rows of 3 words or more, the model .* use `parts` of `shapley`\.$"
+    with pytest.raises(ModelError, match=message):
+        at_work(tmp_path, by_pairs, texts)
+
+
 def test_rows_whose_tokens_are_of_several_words_are_refused(tmp_path):
-    result = at_work(tmp_path, by_pairs).explain(rows_of(TEXTS))
+    """Where the first rows are too short to say so of the model."""
+    result = at_work(tmp_path, by_pairs, [b"good", b"bad", b"film bad"]).explain(rows_of(TEXTS))
     assert {1, 9} <= set(result.errors)
     assert all("which part of the text `review` adds what cannot be told" in why for why in result.errors.values())
 

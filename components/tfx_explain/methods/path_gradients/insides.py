@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tfx_explain.config.parts import SlotParts, SpansConfig, WindowsConfig
+from tfx_explain.errors import ModelError
 from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.path_gradients.references import References
 from tfx_explain.methods.path_gradients.slot_rows import SlotRows, series_slots, text_slots
@@ -22,6 +23,10 @@ from tfx_explain.rows import column_or_nulls
 FloatArray = npt.NDArray[np.float64]
 
 _MARKER_TEXTS = 256
+# Rows that are tried before a job; fewer, or shorter ones, may be odd by chance.
+_TRIED = 32
+_ENOUGH_ROWS = 4
+_ENOUGH_WORDS = 3
 
 
 class PathInsides:
@@ -102,7 +107,11 @@ class PathInsides:
 def markers_of(
     paths: Paths, parts: Mapping[str, SlotParts], players: Sequence[str], rows: pa.RecordBatch
 ) -> dict[str, tuple[bytes, bytes]]:
-    """Text that is looked into -> two words of some rows that the model tells apart; not where there are none."""
+    """Text that is looked into -> two words of some rows that the model tells apart; not where there are none.
+
+    Raises:
+      ModelError: in no row can it be told which tokens are of which word.
+    """
     found = {}
     for feature, settings in parts.items():
         player = list(players).index(feature)
@@ -112,7 +121,19 @@ def markers_of(
             pair = find_markers(paths.tokens(player), texts)
             if pair is not None:
                 found[feature] = pair
+                aligner = Aligner(paths.tokens(player), pair, settings.absent_text)
+                tried = rows.slice(0, _TRIED)
+                _check_words(text_slots(tried, feature, settings, aligner, paths.slots[player].n_slots))
     return found
+
+
+def _check_words(tried: SlotRows) -> None:
+    """Refuses a model whose tokens are of no single word in all rows of enough words, where there are enough rows."""
+    several = np.flatnonzero(tried.lengths >= _ENOUGH_WORDS).tolist()
+    if len(several) >= _ENOUGH_ROWS and set(several) <= set(tried.reasons):
+        raise ModelError(
+            f"In each of the first {len(several)} rows of {_ENOUGH_WORDS} words or more, {tried.reasons[several[0]]}."
+        )
 
 
 def forms_of(parts: Mapping[str, SlotParts], models: Sequence[Model]) -> dict[str, SeriesForm]:
