@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from midpoints import midpoint_sums
 from tfx_explain.models import load_model
 from tfx_explain.models.features import Inputs
 from tfx_explain.models.row_values import values_per_row
@@ -102,8 +103,7 @@ def check(model, rows, players, n_steps=512, atol=2e-3):
     paths = model.paths(b, players)
     ends, starts = paths.enter(x), paths.enter(b)
     outputs = np.tile(np.arange(model.n_outputs), (len(x), 1))
-    alphas = np.tile((np.arange(n_steps) + 0.5) / n_steps, (len(x), 1))
-    made = paths.along(starts, ends, alphas, np.full_like(alphas, 1 / n_steps), outputs)
+    made = midpoint_sums(paths, starts, ends, n_steps, outputs)
     difference = model.predict(x) - model.predict(b)
     assert abs(difference).max() > 0.05, "the outputs hardly differ: the test shows nothing"
     np.testing.assert_allclose(made.sum(axis=1), difference, atol=atol * abs(difference).max())
@@ -129,7 +129,7 @@ def test_towers(kind, tmp_path, tools):
     paths = check(model, rows_of(tools, name, "x"), [[name], ["x"]])
     assert paths.note == ""
     if kind == "norm":
-        assert paths._compiles
+        assert paths._runner.compiles
     if kind in NUMBERS:
         # A number moves itself, not what the model makes of it.
         assert_half_way(model, rows_of(tools, name, "x"), paths)
@@ -165,11 +165,11 @@ def test_groups_add_up_what_their_features_contribute(tmp_path, tools):
     path = save_serving_model(tmp_path, score, {key: SPECS[key] for key in ("vector", "word", "x")})
     model, rows = load_model(path, output_space="raw"), rows_of(tools, "vector", "word", "x")
     x, b = (model.inputs(rows(seed)) for seed in (1, 2))
-    alphas, made = np.tile((np.arange(32) + 0.5) / 32, (6, 1)), []
+    made = []
     for players in ([["x"], ["vector"], ["word"]], [["word", "x"], ["vector"]]):
         paths = model.paths(b, players)
         ends = paths.enter(b), paths.enter(x)
-        made.append(paths.along(*ends, alphas, np.full_like(alphas, 1 / 32), np.zeros((6, 1), np.int64)))
+        made.append(midpoint_sums(paths, *ends, 32, np.zeros((6, 1), np.int64)))
     np.testing.assert_allclose(made[1][:, 0], made[0][:, 0] + made[0][:, 2], rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(made[1][:, 1], made[0][:, 1], rtol=1e-4, atol=1e-6)
 

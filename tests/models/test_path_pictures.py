@@ -11,6 +11,7 @@ import tensorflow as tf
 
 import pictures
 from image_rows import PLAYERS, rows_of
+from midpoints import midpoint_sums
 from tfx_explain.models import Model
 from tfx_explain.models.loading import load_model
 
@@ -37,7 +38,7 @@ def test_what_is_inside_adds_up_and_lies_where_the_model_looks(model: Model) -> 
     alphas = np.tile(STEPS, (3, 1))
     of_players, pixels = paths.inside(starts, ends, alphas, outputs, 1)
     assert of_players.shape == (3, 2, 2, 1)
-    whole = paths.along(starts, ends, alphas, np.full_like(alphas, 1 / 32), outputs)
+    whole = midpoint_sums(paths, starts, ends, 32, outputs)
     np.testing.assert_allclose(of_players.mean(axis=1), whole, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(pixels.sum(axis=2), of_players[:, :, 1], rtol=1e-5, atol=1e-6)
     maps = pixels.mean(axis=1).reshape(3, pictures.SIZE, pictures.SIZE)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from midpoints import midpoint_sums
 from tfx_explain.errors import ModelError
 from tfx_explain.models import load_model
 from tfx_explain.models.features import Inputs
@@ -112,8 +113,7 @@ def test_gradients_are_derivatives_whatever_stands_in_the_graph(tmp_path, tools)
     model, players = load(lambda x, y: reversed_gradient(x * y) + tf.stop_gradient(2.0 * x), tmp_path)
     x, b = (model.inputs(rows(tools, players, seed)) for seed in (1, 2))
     paths = model.paths(b, players)
-    alphas = np.full((5, 1), 0.5)
-    made = paths.along(paths.enter(b), paths.enter(x), alphas, np.ones((5, 1)), np.zeros((5, 1), np.int64))
+    made = midpoint_sums(paths, paths.enter(b), paths.enter(x), 1, np.zeros((5, 1), np.int64))
     np.testing.assert_allclose(made.sum(axis=1), model.predict(x) - model.predict(b), rtol=1e-4, atol=1e-5)
     assert paths.note == ""
 

@@ -6,14 +6,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from midpoints import midpoint_sums, whole
 from tfx_explain.errors import InputError, ModelError
 from tfx_explain.models import load_model, load_module_model
 from tfx_explain.models.features import Inputs
+from tfx_explain.models.path_gradients import PathSegments
 from tfx_explain.models.path_pieces import Pieces
 from tfx_explain.models.path_sums import OF_BENDS
+from tfx_explain.paths import Rule
 
 FEATURES = ("u", "v", "w")
 PLAYERS = [["u"], ["v"], ["w"]]
+RULES = Rule(4, 4, 8), Rule(4, 4)
 
 
 def tensors_model(directory, score, features=FEATURES):
@@ -30,15 +34,6 @@ def rows(n, seed, features=FEATURES):
     return Inputs(n, {name: rng.normal(size=n).astype(np.float32) for name in features})
 
 
-def midpoints(n, m):
-    return np.tile((np.arange(m) + 0.5) / m, (n, 1))
-
-
-def integrated(paths, starts, ends, n_steps, outputs):
-    alphas = midpoints(len(starts), n_steps)
-    return paths.along(starts, ends, alphas, np.full_like(alphas, 1 / n_steps), outputs)
-
-
 FORMULAS = {
     "linear": (lambda u, v, w: 2 * u - 3 * v + 0.5 * w, 1),
     # The midpoint rule is exact for gradients that are linear along the path.
@@ -53,7 +48,7 @@ def test_contributions_add_up_to_the_difference(tmp_path, name):
     model, x, b = tensors_model(tmp_path, score), rows(5, 1), rows(5, 2)
     paths = model.paths(b, PLAYERS)
     ends, starts, outputs = paths.enter(x), paths.enter(b), np.zeros((5, 1), np.int64)
-    made = integrated(paths, starts, ends, n_steps, outputs)
+    made = midpoint_sums(paths, starts, ends, n_steps, outputs)
     assert made.shape == (5, 3, 1)
     np.testing.assert_allclose(made.sum(axis=1), model.predict(x) - model.predict(b), atol=1e-4)
     two = paths.values(starts, ends, np.tile([0.0, 1.0], (5, 1)), outputs)
@@ -63,7 +58,7 @@ def test_contributions_add_up_to_the_difference(tmp_path, name):
 def test_each_feature_of_a_quadratic_form_has_its_own_integral(tmp_path):
     model, x, b = tensors_model(tmp_path, FORMULAS["quadratic"][0]), rows(5, 1), rows(5, 2)
     paths = model.paths(b, PLAYERS)
-    made = integrated(paths, paths.enter(b), paths.enter(x), 1, np.zeros((5, 1), np.int64))[:, :, 0]
+    made = midpoint_sums(paths, paths.enter(b), paths.enter(x), 1, np.zeros((5, 1), np.int64))[:, :, 0]
     (u, v, w), (p, q, r) = ([np.float64(of.columns[name]) for name in FEATURES] for of in (x, b))
     expected = [
         (u - p) * (u + p) + (u - p) * (w + r) / 2,
@@ -79,14 +74,11 @@ def test_expected_gradients_are_what_their_definition_says(tmp_path):
     ends, starts, outputs = paths.enter(x), paths.enter(b), np.zeros((3, 1), np.int64)
     weights = np.array([0.1, 0.2, 0.3, 0.4])
     alphas = (np.arange(5) + rng.random((3, 4, 5))) / 5
-    pairs_of_x, pairs_of_b, pair_outputs = np.repeat(np.arange(3), 20), np.tile(np.repeat(np.arange(4), 5), 3), (60, 1)
-    one = paths.along(
-        starts.take(pairs_of_b),
-        ends.take(pairs_of_x),
-        alphas.reshape(-1, 1),
-        np.ones((60, 1)),
-        np.zeros(pair_outputs, np.int64),
-    ).reshape(3, 4, 5, 3, 1)
+    pairs_of_x, pairs_of_b = np.repeat(np.arange(3), 20), np.tile(np.repeat(np.arange(4), 5), 3)
+    # The midpoint rule of a segment of width 1 around a step is the gradient there.
+    middles = alphas.reshape(-1)
+    segments = PathSegments(pairs_of_b, pairs_of_x, middles - 0.5, middles + 0.5)
+    one = paths.refine(starts, ends, segments, outputs, Rule(1, 1)).sums.reshape(3, 4, 5, 3, 1)
     made = paths.expected(starts, ends, weights, alphas, outputs)
     y, w = one.mean(axis=2), weights[:, None, None]
     values = (w * y).sum(axis=1)
@@ -149,7 +141,7 @@ def test_each_row_is_asked_for_outputs_of_its_own(dense):
     x, b = rows(3, 1), rows(3, 2)
     # More than fit one call, in any order.
     outputs = np.stack([np.random.default_rng(row).permutation(10) for row in range(3)])
-    made = integrated(paths, paths.enter(b), paths.enter(x), 256, outputs)
+    made = midpoint_sums(paths, paths.enter(b), paths.enter(x), 256, outputs)
     difference = np.take_along_axis(model.predict(x) - model.predict(b), outputs, axis=1)
     np.testing.assert_allclose(made.sum(axis=1), difference, atol=1e-4)
 
@@ -157,18 +149,20 @@ def test_each_row_is_asked_for_outputs_of_its_own(dense):
 @pytest.mark.parametrize("compiled", [True, False])
 def test_a_row_has_the_same_bits_alone_and_among_others(dense, compiled, monkeypatch):
     _, paths = dense
-    monkeypatch.setattr(paths, "_compiles", compiled)
+    monkeypatch.setattr(paths._runner, "compiles", compiled)
     ends, starts, rng = paths.enter(rows(9, 1)), paths.enter(rows(9, 2)), np.random.default_rng(0)
-    outputs, alphas, weights = rng.integers(0, 10, (9, 2)), rng.random((9, 21)), rng.random((9, 21))
+    outputs, alphas = rng.integers(0, 10, (9, 2)), rng.random((9, 21))
     strata = np.sort(rng.random((9, 9, 50)), axis=2)
 
     def all_of(chosen):
         row = np.array(chosen)
         given = starts.take(row), ends.take(row), alphas[row]
         estimates = paths.expected(starts, ends.take(row), np.full(9, 1 / 9), strata[row], outputs[row])
+        first, later = (paths.refine(*given[:2], whole(len(row)), outputs[row], rule) for rule in RULES)
         return [
             paths.values(*given, outputs[row]),
-            paths.along(*given, weights[row], outputs[row]),
+            *first,
+            *later,
             estimates.values,
             estimates.design_variance,
             estimates.background_variance,
@@ -181,11 +175,26 @@ def test_a_row_has_the_same_bits_alone_and_among_others(dense, compiled, monkeyp
 
 
 @pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("rule", RULES)
+def test_equal_segments_have_the_same_bits_in_any_tile(dense, rule, compiled, monkeypatch):
+    _, paths = dense
+    monkeypatch.setattr(paths._runner, "compiles", compiled)
+    ends, starts, outputs = paths.enter(rows(1, 1)), paths.enter(rows(1, 2)), np.array([[3, 7]])
+    nobody = np.zeros(200, np.int64)
+    low = np.tile([0.0, 0.25], 100)
+    made = paths.refine(starts, ends, PathSegments(nobody, nobody, low, low + 0.5), outputs, rule)
+    alone = paths.refine(starts, ends, PathSegments(nobody[:2], nobody[:2], low[:2], low[:2] + 0.5), outputs, rule)
+    assert paths._runner.tile(rule.n_points) < 200 / 3
+    for many, two in zip(made, alone, strict=True):
+        np.testing.assert_array_equal(many, np.tile(two, (100, *[1] * (two.ndim - 1))))
+
+
+@pytest.mark.parametrize("compiled", [True, False])
 def test_equal_rows_have_the_same_bits_wherever_they_stand(tmp_path, compiled, monkeypatch):
     features = tuple(f"f{i:02}" for i in range(14))
     model = tensors_model(tmp_path, lambda *columns: tf.tanh(tf.add_n(columns)) * columns[0], features)
     paths = model.paths(rows(3, 0, features), [[name] for name in features])
-    monkeypatch.setattr(paths, "_compiles", compiled)
+    monkeypatch.setattr(paths._runner, "compiles", compiled)
     ends = paths.enter(rows(1, 1, features)).take(np.zeros(64, np.intp))
     strata = np.tile((np.arange(50) + 0.3) / 50, (64, 1, 1))
     made = paths.expected(paths.enter(rows(1, 2, features)), ends, np.ones(1), strata, np.zeros((64, 1), np.int64))
@@ -195,17 +204,17 @@ def test_equal_rows_have_the_same_bits_wherever_they_stand(tmp_path, compiled, m
 
 def test_compiled_or_not_contributions_are_the_same(dense, monkeypatch):
     _, paths = dense
-    assert paths._compiles
+    assert paths._runner.compiles
     ends, starts, outputs = paths.enter(rows(4, 1)), paths.enter(rows(4, 2)), np.ones((4, 1), np.int64)
     strata = np.sort(np.random.default_rng(0).random((4, 4, 16)), axis=2)
 
     def both():
         estimates = paths.expected(starts, ends, np.array([0.1, 0.2, 0.3, 0.4]), strata, outputs)
-        return [integrated(paths, starts, ends, 16, outputs), *vars(estimates).values()]
+        return [midpoint_sums(paths, starts, ends, 16, outputs), *vars(estimates).values()]
 
     compiled = both()
-    assert paths._compiles, "XLA refused"
-    monkeypatch.setattr(paths, "_compiles", False)
+    assert paths._runner.compiles, "XLA refused"
+    monkeypatch.setattr(paths._runner, "compiles", False)
     for ours, theirs in zip(compiled, both(), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-6)
 
@@ -215,7 +224,7 @@ def test_many_steps_from_one_reference_are_more_than_one_call(dense, monkeypatch
     ends, starts, rng = paths.enter(rows(3, 1)), paths.enter(rows(2, 2)), np.random.default_rng(0)
     given = starts, ends, np.array([0.3, 0.7]), np.sort(rng.random((3, 2, 40)), axis=2), np.ones((3, 1), np.int64)
     whole = paths.expected(*given)
-    monkeypatch.setattr(paths, "rows_per_call", 32)
+    monkeypatch.setattr(paths._runner, "rows_per_call", 32)
     in_parts = paths.expected(*given)
     for name in ("values", "design_variance", "background_variance"):
         np.testing.assert_allclose(getattr(in_parts, name), getattr(whole, name), rtol=1e-3, atol=1e-9)
@@ -226,7 +235,7 @@ def test_references_that_do_not_fit_one_call_count_once(dense, monkeypatch):
     ends, starts, rng = paths.enter(rows(3, 1)), paths.enter(rows(7, 2)), np.random.default_rng(0)
     given = starts, ends, np.full(7, 1 / 7), np.sort(rng.random((3, 7, 4)), axis=2), np.ones((3, 1), np.int64)
     whole = paths.expected(*given)
-    monkeypatch.setattr(paths, "rows_per_call", 20)
+    monkeypatch.setattr(paths._runner, "rows_per_call", 20)
     in_parts = paths.expected(*given)
     for name in ("values", "design_variance", "background_variance"):
         np.testing.assert_allclose(getattr(in_parts, name), getattr(whole, name), rtol=1e-3, atol=1e-9)
@@ -247,7 +256,7 @@ def test_only_rows_that_are_no_numbers_are_no_numbers(dense):
     _, paths = dense
     x = rows(3, 1)
     x.columns["v"][1] = np.nan
-    made = integrated(paths, paths.enter(rows(3, 2)), paths.enter(x), 16, np.zeros((3, 1), np.int64))
+    made = midpoint_sums(paths, paths.enter(rows(3, 2)), paths.enter(x), 16, np.zeros((3, 1), np.int64))
     assert np.isnan(made).any(axis=(1, 2)).tolist() == [False, True, False]
 
 
@@ -256,7 +265,7 @@ def test_what_does_not_move_contributes_nothing_even_where_its_gradient_is_infin
     x, b = rows(2, 1), rows(2, 2)
     x.columns["u"][:] = b.columns["u"][:] = 0.0
     paths = model.paths(b, PLAYERS)
-    made = integrated(paths, paths.enter(b), paths.enter(x), 4, np.zeros((2, 1), np.int64))
+    made = midpoint_sums(paths, paths.enter(b), paths.enter(x), 4, np.zeros((2, 1), np.int64))
     assert not made[:, 0].any()
     np.testing.assert_allclose(made.sum(axis=1), model.predict(x) - model.predict(b), rtol=1e-4, atol=1e-6)
 
@@ -264,12 +273,12 @@ def test_what_does_not_move_contributes_nothing_even_where_its_gradient_is_infin
 def test_features_of_no_player_stay_those_of_the_end(tmp_path):
     model, x, b = tensors_model(tmp_path, FORMULAS["multilinear"][0]), rows(4, 1), rows(4, 2)
     paths = model.paths(b, [["u", "v"], ["unheard of"]])
-    made = integrated(paths, paths.enter(b), paths.enter(x), 64, np.zeros((4, 1), np.int64))
+    made = midpoint_sums(paths, paths.enter(b), paths.enter(x), 64, np.zeros((4, 1), np.int64))
     assert not made[:, 1].any()
     mixed = Inputs(4, {**b.columns, "w": x.columns["w"]})
     np.testing.assert_allclose(made.sum(axis=1), model.predict(x) - model.predict(mixed), atol=1e-3)
     nobody = model.paths(b, [["unheard of"]])
-    assert not integrated(nobody, nobody.enter(b), nobody.enter(x), 4, np.zeros((4, 1), np.int64)).any()
+    assert not midpoint_sums(nobody, nobody.enter(b), nobody.enter(x), 4, np.zeros((4, 1), np.int64)).any()
 
 
 @pytest.mark.parametrize("n_points", [1, 2, 3, 5, 16, 21, 24, 100])
@@ -287,6 +296,6 @@ def test_no_rows(dense):
     nobody = paths.enter(rows(3, 1)).take(np.arange(0))
     outputs = np.zeros((0, 2), np.int64)
     assert paths.values(nobody, nobody, np.zeros((0, 5)), outputs).shape == (0, 5, 2)
-    assert paths.along(nobody, nobody, np.zeros((0, 5)), np.zeros((0, 5)), outputs).shape == (0, 3, 2)
+    assert midpoint_sums(paths, nobody, nobody, 5, outputs).shape == (0, 3, 2)
     some = paths.enter(rows(2, 1))
     assert paths.expected(some, nobody, np.ones(2) / 2, np.zeros((0, 2, 3)), outputs).values.shape == (0, 3, 2)

@@ -10,6 +10,7 @@ import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
+from midpoints import midpoint_sums
 from tfx_explain.models import load_model
 
 # Transform's layer is a legacy Keras layer, whose initialiser draws a seed from a float.
@@ -103,9 +104,7 @@ def test_paths_lead_through_what_transform_makes_of_features(transform_model_dir
     model, data = load_model(transform_model_dir), tools.Data(SCHEMA)
     x, b = (model.inputs(data.batch(data.rows(9, seed))) for seed in (1, 2))
     paths = model.paths(b, [["income"], ["race"], ["dependents"]])
-    alphas = np.tile((np.arange(256) + 0.5) / 256, (9, 1))
-    weights, outputs = np.full_like(alphas, 1 / 256), np.zeros((9, 1), np.int64)
-    made = paths.along(paths.enter(b), paths.enter(x), alphas, weights, outputs)
+    made = midpoint_sums(paths, paths.enter(b), paths.enter(x), 256, np.zeros((9, 1), np.int64))
     difference = model.predict(x) - model.predict(b)
     np.testing.assert_allclose(made.sum(axis=1), difference, atol=0.01 * abs(difference).max())
     assert (abs(made).max(axis=(0, 2)) > 0).all()

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tfx_explain.paths import Accuracy, Integrals, integrate
+from tfx_explain.paths import Accuracy, Integrals, Refined, Rule, integrate
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -28,14 +28,21 @@ class Known:
     def _points(self, paths: IntArray, alphas: FloatArray) -> FloatArray:
         return self.starts[paths][:, None] + alphas[:, :, None] * (self.ends - self.starts)[paths][:, None]
 
-    def values(self, paths: IntArray, alphas: FloatArray) -> FloatArray:
-        np.add.at(self.n_values, paths, alphas.shape[1])
-        return self.f(self._points(paths, alphas))
+    def refine(self, paths: IntArray, low: FloatArray, high: FloatArray, rule: Rule) -> Refined:
+        width = (high - low)[:, None]
+        gradients = self.along(paths, low[:, None] + width * rule.nodes) * width[:, :, None, None]
+        np.add.at(self.n_values, paths, len(rule.edges))
+        outputs = self.f(self._points(paths, low[:, None] + width * rule.edges))
+        whole = np.einsum("m,qmdc->qdc", rule.weights_of_whole, gradients[:, : rule.n_whole])
+        shape = (len(paths), rule.n_pieces, rule.n_nodes, *gradients.shape[2:])
+        of_nodes = gradients[:, rule.n_whole :].reshape(shape) * rule.weights[:, None, None]
+        halves = [half.sum(axis=2) for half in np.array_split(of_nodes, 2, axis=2)]
+        return Refined(outputs, whole, sum(halves), np.square(halves[1] - halves[0]))
 
-    def along(self, paths: IntArray, alphas: FloatArray, weights: FloatArray) -> FloatArray:
+    def along(self, paths: IntArray, alphas: FloatArray) -> FloatArray:
+        """(q, m, d, c) what each player changes per unit of alpha, at points alphas (q, m)."""
         np.add.at(self.n_steps, paths, alphas.shape[1])
-        parts = self.gradient(self._points(paths, alphas)) * (self.ends - self.starts)[paths][:, None, :, None]
-        return np.einsum("qm,qmdc->qdc", weights, parts)
+        return self.gradient(self._points(paths, alphas)) * (self.ends - self.starts)[paths][:, None, :, None]
 
 
 def rectifier(kinks, slopes):
@@ -69,8 +76,8 @@ def network(n_paths: int, seed: int, squash: Callable[[FloatArray], FloatArray],
 
 def exact(function: Known, n: int = 20_000) -> FloatArray:
     """By the midpoint rule of very many steps, one path at a time."""
-    alphas, weights = (np.arange(n)[None] + 0.5) / n, np.full((1, n), 1 / n)
-    return np.concatenate([function.along(np.array([p]), alphas, weights) for p in range(len(function.starts))])
+    alphas = (np.arange(n)[None] + 0.5) / n
+    return np.concatenate([function.along(np.array([p]), alphas).mean(axis=1) for p in range(len(function.starts))])
 
 
 def test_polynomials_are_exact_with_the_first_steps():
@@ -224,9 +231,9 @@ def test_a_path_that_goes_nowhere_is_complete_at_once():
 class WithParts(Known):
     """The same function, whose first player consists of two parts that cancel all but it."""
 
-    def along(self, paths: IntArray, alphas: FloatArray, weights: FloatArray) -> FloatArray:
-        own = super().along(paths, alphas, weights)
-        return np.concatenate([own, 1_001 * own[:, :1], -1_000 * own[:, :1]], axis=1)
+    def along(self, paths: IntArray, alphas: FloatArray) -> FloatArray:
+        own = super().along(paths, alphas)
+        return np.concatenate([own, 1_001 * own[:, :, :1], -1_000 * own[:, :, :1]], axis=2)
 
 
 def test_what_players_consist_of_changes_nothing_and_adds_up_to_them():

@@ -17,7 +17,7 @@ Gradients along paths take another way, where rows are not mixed but moved:
 
     paths = engine.paths(background, players)     once: the graph is cut where its tensors can move
     paths.enter(inputs)                           once per row: its tensors at the cut
-    paths.along(starts, ends, ...)                many points of many paths: gradients, added up to players
+    paths.refine(starts, ends, segments, ...)     segments of paths: gradients at nodes, added up to players
 """
 
 from __future__ import annotations

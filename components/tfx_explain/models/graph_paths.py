@@ -3,44 +3,36 @@
 from __future__ import annotations
 
 import functools
-import logging
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from tfx_explain.errors import ModelCallError
-from tfx_explain.models.call_bytes import RowBytes
-from tfx_explain.models.calls import calls_at_once, in_chunks, model_errors
-from tfx_explain.models.chunks import rows_per_call
-from tfx_explain.models.compilation import can_compile_gradients
+from tfx_explain.models.calls import in_chunks, model_errors
 from tfx_explain.models.features import Column, Inputs, Ragged
-from tfx_explain.models.messages import first_line
 from tfx_explain.models.path_calls import PathCalls
 from tfx_explain.models.path_columns import Moving
 from tfx_explain.models.path_cut import Cut
-from tfx_explain.models.path_gradients import ExpectedGradients, FloatArray, IntArray, Points
-from tfx_explain.models.path_pieces import BoolArray, Call, Pieces, calls, check_outputs, finite_rows
+from tfx_explain.models.path_gradients import ExpectedGradients, FloatArray, IntArray, PathSegments, Points
+from tfx_explain.models.path_pieces import Call, Pieces, finite_rows
+from tfx_explain.models.path_runner import PathRunner
 from tfx_explain.models.path_sums import ReferenceSums
-from tfx_explain.models.ports import port_value
-from tfx_explain.models.row_values import values_per_row
+from tfx_explain.models.path_tiles import Layout, in_tiles, over_examples, tile_by_tile
+from tfx_explain.models.ports import PackedPorts, PortValue
 from tfx_explain.models.side_by_side import Owner
 from tfx_explain.models.token_reading import TokenReader
-from tfx_explain.models.tracing import Variants, traced_variants
+from tfx_explain.models.tracing import Variants, traced, traced_by_shapes, traced_variants
+from tfx_explain.paths import Refined, Rule
 
-_LOG = logging.getLogger(__name__)
+Enter = Callable[[Sequence[PortValue]], Sequence[tf.Tensor]]
 
-# Measured on two cores, small networks: larger calls gain little, and more of them is filled up.
-_MAX_ROWS = 2**16
-# The same where paths are refined in rounds: late ones have few points, and fill larger calls up with copies. Small
-# networks lose little by that; of slow ones few rows are explained at a time.
-_MAX_ROWS_OF_PIECES = 2**10
+# Of expected gradients, points of a tile of a compiled call.
+_ROWS_PER_TILE = 2**12
 # Of single points, of few of which each waits for the one before.
 _MAX_ROWS_OF_POINTS = 2**6
-# What the ops of a call make is to stay in the caches.
-_MAX_VALUES = 2**25
 # Outputs of a call: a backward pass each, after one forward pass.
 _MAX_COLUMNS = 8
 
@@ -62,16 +54,16 @@ class GraphPaths:
         self._ports = cut.graph.ports
         self.slots, self._moving = dict(sorted(cut.slots.items())), _with_slots(cut, n_players)
         self._fixed = [port for port in range(len(self._ports)) if port not in cut.moving]
-        width = sum(int(np.prod(port.spec.shape)) for port in self._ports)
-        most = min(rows_per_call(width, cut.graph.n_weights()), _MAX_VALUES // max(values_per_row(cut.graph), 1))
-        self.rows_per_call = 1 << (max(min(most, _MAX_ROWS), 16).bit_length() - 1)
-        self._threads = ThreadPoolExecutor(calls_at_once())
-        self._compiles = can_compile_gradients(cut.graph)
+        self._enter, self._feed = _entrance(cut)
+        self._runner = PathRunner(cut.graph, self._fixed, n_outputs, what)
         made = {compiled: PathCalls(cut.graph, self._moving, n_outputs, compiled) for compiled in (False, True)}
-        self._values, self._steps, self._along, self._at, self._expected = (
+        self._path_calls, self._refine, self._lock = made, dict[tuple[Rule, int], Variants](), threading.Lock()
+        self._values, self._steps, self._at = (
             traced_variants({compiled: getattr(run, name) for compiled, run in made.items()})
-            for name in ("values", "steps", "along", "at", "expected")
+            for name in ("values", "steps", "at")
         )
+        expected = over_examples(made[True].expected, _ROWS_PER_TILE)
+        self._expected = traced_variants({True: expected, False: made[False].expected})
         self._inside = {
             player: traced_variants(
                 {compiled: functools.partial(run.inside, player=player) for compiled, run in made.items()}
@@ -79,12 +71,19 @@ class GraphPaths:
             for player in cut.pictures
         }
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether XLA compiles gradients."""
+        return self._runner.compiles
+
     def enter(self, inputs: Inputs) -> Points:
         """The rows at the cut."""
         columns: list[Column] = [inputs.columns[self._cut.entry_ports[i].spec.name] for i in self._cut.kept]
-        if self._cut.enter is not None and len(inputs):
+        if self._enter is not None and len(inputs):
             with model_errors(self._what):
-                columns += in_chunks(self._cut.enter, self._cut.entry_ports, inputs, self._entry_rows, self._what)
+                columns += in_chunks(
+                    self._enter, self._cut.entry_ports, inputs, self._entry_rows, self._what, self._feed
+                )
         columns += [np.zeros((0, *port.spec.shape), port.spec.dtype) for port in self._ports[len(columns) :]]
         for port, column in zip(self._ports, columns, strict=True):
             if not isinstance(column, Ragged) and column.shape != (len(inputs), *port.spec.shape):
@@ -102,20 +101,17 @@ class GraphPaths:
         """(P, e, c) outputs at points of paths."""
         n_paths, n_points = alphas.shape
         pieces = Pieces.of(alphas)
-        made = self._in_pieces(self._values, starts, ends, outputs, pieces, (pieces.size, outputs.shape[1]))
+        made = self._runner.in_pieces(self._values, starts, ends, outputs, pieces, (pieces.size, outputs.shape[1]))
         return made.reshape(n_paths, pieces.per_path * pieces.size, outputs.shape[1])[:, :n_points]
 
-    def along(
-        self, starts: Points, ends: Points, alphas: FloatArray, weights: FloatArray, outputs: IntArray
-    ) -> FloatArray:
-        """(P, n_players + n_slots, c) weighted sums of contributions."""
-        pieces, n_figures = Pieces.of(alphas, weights), self.n_players + self._moving.n_slots
-        parts = [
-            self._in_pieces(self._along, starts, ends, part, pieces, (n_figures, part.shape[1]))
-            for part in _columns(outputs)
+    def refine(self, starts: Points, ends: Points, segments: PathSegments, outputs: IntArray, rule: Rule) -> Refined:
+        """Integrals over pieces of segments, and outputs at their edges."""
+        layout, tile = Layout(rule, self.n_players + self._moving.n_slots), self._runner.tile(rule.n_points)
+        variants = self._refining(layout, tile)
+        made = [
+            self._runner.segments(variants, starts, ends, segments, part, layout, tile) for part in _columns(outputs)
         ]
-        made = np.concatenate(parts, axis=-1)
-        return np.asarray(made.reshape(len(alphas), pieces.per_path, *made.shape[1:]).sum(axis=1))
+        return layout.unpacked(made[0] if len(made) == 1 else np.concatenate(made, axis=-1))
 
     def inside(
         self, starts: Points, ends: Points, alphas: FloatArray, outputs: IntArray, player: int
@@ -125,7 +121,7 @@ class GraphPaths:
         pieces = Pieces.of(alphas)
         width = self._moving.owners.count(player)
         parts = [
-            self._in_pieces(
+            self._runner.in_pieces(
                 self._inside[player], starts, ends, part, pieces, (2, self.n_players + width, part.shape[1])
             )
             for part in _columns(outputs)
@@ -138,7 +134,7 @@ class GraphPaths:
         """Of single points, in calls of fewer rows: paths that choose their way ask for one point each at a time."""
         pieces, width = Pieces.of(np.zeros((len(points), 1))), points.moving.shape[1]
         parts = [
-            self._in_pieces(self._at, points, points, part, pieces, (width, part.shape[1]), _MAX_ROWS_OF_POINTS)
+            self._runner.in_pieces(self._at, points, points, part, pieces, (width, part.shape[1]), _MAX_ROWS_OF_POINTS)
             for part in _columns(outputs)
         ]
         return np.concatenate(parts, axis=-1)
@@ -165,7 +161,7 @@ class GraphPaths:
         self, references: Points, examples: Points, weights: FloatArray, alphas: FloatArray, outputs: IntArray
     ) -> ExpectedGradients:
         """Expected gradients of n rows."""
-        run = self._few_steps if alphas.shape[2] <= self.rows_per_call else self._many_steps
+        run = self._few_steps if alphas.shape[2] <= self._runner.rows_per_call else self._many_steps
         sums = [run(references, examples, part, alphas, weights) for part in _columns(outputs)]
         return ReferenceSums(np.concatenate(sums, axis=-1), weights).estimates()
 
@@ -174,7 +170,7 @@ class GraphPaths:
     ) -> FloatArray:
         """(4, n, n_players, c) sums over references, some references and examples a call."""
         n, n_references, n_steps = alphas.shape
-        pairs = max(self.rows_per_call // n_steps, 1)
+        pairs = max(self._runner.rows_per_call // n_steps, 1)
         n_together = -(-n_references // -(-n_references // pairs))
         # A power of two, as the numbers of rows of batches mostly are.
         n_rows = 1 << (max(pairs // n_together, 1).bit_length() - 1)
@@ -188,10 +184,10 @@ class GraphPaths:
                 others = np.minimum(numbers, n_references - 1)
                 shares = np.where(numbers < n_references, weights[others], 0.0)
                 steps = (alphas[np.ix_(call.items, others)], shares)
-                part = self._run(self._expected, call.compiled, references.take(others), own, chosen, steps)
+                part = self._runner.run(self._expected, call.compiled, references.take(others), own, chosen, steps)
                 sums[:, call.items[: call.n]] += part[:, : call.n]
 
-        self._do(add, self._calls(finite, self._bytes(examples, n_together * n_steps), n_rows))
+        self._runner.do(add, self._runner.calls(finite, self._runner.bytes(examples, n_together * n_steps), n_rows))
         return sums
 
     def _many_steps(
@@ -203,74 +199,32 @@ class GraphPaths:
             copies = np.full(len(references), row)
             pieces = Pieces.of(steps)
             ends, shape = examples.take(copies), (pieces.size, *sums.shape[2:])
-            made = self._in_pieces(self._steps, references, ends, outputs[copies], pieces, shape)
+            made = self._runner.in_pieces(self._steps, references, ends, outputs[copies], pieces, shape)
             by_step = made.reshape(len(references), -1, *sums.shape[2:])[:, : steps.shape[1]]
             sums[:, row] = ReferenceSums.of_steps(by_step, steps, weights).sums[:, 0]
         return sums
 
-    def _in_pieces(
-        self,
-        variants: Variants,
-        starts: Points,
-        ends: Points,
-        outputs: IntArray,
-        pieces: Pieces,
-        shape: tuple[int, ...],
-        max_rows: int = _MAX_ROWS_OF_PIECES,
-    ) -> FloatArray:
-        """(n_pieces, *shape) what a function makes of each piece of the paths."""
-        check_outputs(outputs, self._n_outputs)
-        finite = (finite_rows(starts) & finite_rows(ends))[pieces.paths]
-        n_bytes = self._bytes(ends, pieces.size)
-        if n_bytes is not None:
-            n_bytes = n_bytes[pieces.paths]
-        made = np.empty((len(pieces.paths), *shape))
-        n_rows = min(self.rows_per_call, max_rows)
+    def _refining(self, layout: Layout, tile: int) -> Variants:
+        """What refines segments by a rule, so many of a tile."""
+        key = (layout.rule, tile)
+        with self._lock:
+            if key not in self._refine:
+                calls, plain = self._path_calls[True], self._path_calls[False]
+                fused = in_tiles(functools.partial(calls.refine, rule=layout.rule), tile, layout.n_figures)
+                # TensorFlow refuses a loop that is run with gradients and without them in one graph.
+                parts = [functools.partial(part, rule=layout.rule) for part in (plain.edges, plain.integrals)]
+                by_tile = tile_by_tile([traced_by_shapes(part) for part in parts], tile)
+                self._refine[key] = {True: traced_by_shapes(fused, jit_compile=True), False: by_tile}
+            return self._refine[key]
 
-        def fill(call: Call) -> None:
-            rows = pieces.paths[call.items]
-            steps = tuple(step[call.items] for step in pieces.steps)
-            part = self._run(variants, call.compiled, starts.take(rows), ends.take(rows), outputs[rows], steps)
-            made[call.items[: call.n]] = part[: call.n]
 
-        self._do(fill, self._calls(finite, n_bytes, max(n_rows // pieces.size, 1)))
-        return made
-
-    def _do(self, work: Callable[[Call], None], todo: Iterator[Call]) -> None:
-        """All calls, two at a time: while one is prepared in Python, TensorFlow has the other."""
-        for _ in self._threads.map(work, todo):
-            pass
-
-    def _calls(self, finite: BoolArray, n_bytes: FloatArray | None, size: int) -> Iterator[Call]:
-        return calls(finite & self._compiles, n_bytes, size, self._what)
-
-    def _bytes(self, points: Points, times: int) -> FloatArray | None:
-        """(n,) bytes of the lists and strings of each row, repeated; None where all rows have the same."""
-        is_padded = [self._ports[port].encoding == "padded" for port in self._fixed]
-        n_bytes = RowBytes.of(points.fixed, [(None,)] * len(is_padded), is_padded, 1)
-        return None if n_bytes is None else times * n_bytes.whole()
-
-    def _run(
-        self,
-        variants: Variants,
-        compiled: bool,
-        starts: Points,
-        ends: Points,
-        outputs: IntArray,
-        steps: tuple[FloatArray, ...],
-    ) -> FloatArray:
-        """What one call gives, compiled by XLA where that was asked for and works."""
-        with model_errors(self._what):
-            ports = (self._ports[port] for port in self._fixed)
-            fixed = [port_value(port, column) for port, column in zip(ports, ends.fixed, strict=True)]
-            given = (tf.constant(starts.moving), tf.constant(ends.moving), fixed, *map(tf.constant, (outputs, *steps)))
-            if compiled and self._compiles:
-                try:
-                    return np.asarray(variants[True](*given).numpy())
-                except (tf.errors.OpError, ValueError, NotImplementedError) as error:
-                    _LOG.info("XLA does not compile gradients of this model: %s", first_line(error))
-                    self._compiles = False
-            return np.asarray(variants[False](*given).numpy())
+def _entrance(cut: Cut) -> tuple[Enter | None, Callable[[Mapping[str, Column]], list[PortValue]] | None]:
+    """The way of rows to the cut, and what it is fed where that is not the value of each port: numbers side by side."""
+    enter = cut.enter
+    if enter is None or not all(port.encoding == "dense" for port in cut.entry_ports):
+        return enter, None
+    packed = PackedPorts.of(cut.entry_ports)
+    return traced(lambda values: enter(packed.unpacked(values))), packed.values
 
 
 def _with_slots(cut: Cut, n_players: int) -> Moving:

@@ -12,6 +12,7 @@ from tfx_explain.models.graph import FrozenGraph
 from tfx_explain.models.path_columns import Moving
 from tfx_explain.models.path_sums import OF_BENDS
 from tfx_explain.models.ports import PortValue, forward_function
+from tfx_explain.paths import Rule
 
 
 class PathCalls:
@@ -55,26 +56,83 @@ class PathCalls:
         made = [self._moving.by_player(tf.math.multiply_no_nan(gradient, moves)) for gradient in gradients]
         return tf.cast(tf.stack(made, axis=-1), tf.float64)
 
-    def along(
+    def refine(
         self,
         starts: tf.Tensor,
         ends: tf.Tensor,
         fixed: Sequence[PortValue],
         outputs: tf.Tensor,
-        alphas: tf.Tensor,
-        weights: tf.Tensor,
+        low: tf.Tensor,
+        high: tf.Tensor,
+        *,
+        rule: Rule,
     ) -> tf.Tensor:
-        """(p, n_players + n_slots, c) sums of contributions, weighted with (p, s)."""
-        p, s = alphas.shape
+        """(p, figures, c) what segments of paths, low and high (p,), come to; see `path_tiles`."""
+        given = starts, ends, fixed, outputs, low, high
+        return tf.concat([self.edges(*given, rule=rule), self.integrals(*given, rule=rule)], axis=1)
+
+    def edges(
+        self,
+        starts: tf.Tensor,
+        ends: tf.Tensor,
+        fixed: Sequence[PortValue],
+        outputs: tf.Tensor,
+        low: tf.Tensor,
+        high: tf.Tensor,
+        *,
+        rule: Rule,
+    ) -> tf.Tensor:
+        """(p, e, c) outputs at the edges of segments."""
+        if not len(rule.edges):
+            return tf.zeros([low.shape[0], 0, outputs.shape[1]], tf.float64)
+        return self.values(starts, ends, fixed, outputs, low[:, None] + (high - low)[:, None] * rule.edges)
+
+    def integrals(
+        self,
+        starts: tf.Tensor,
+        ends: tf.Tensor,
+        fixed: Sequence[PortValue],
+        outputs: tf.Tensor,
+        low: tf.Tensor,
+        high: tf.Tensor,
+        *,
+        rule: Rule,
+    ) -> tf.Tensor:
+        """(p, figures, c) the other figures of segments."""
         starts = self._moving.with_still(starts, ends)
-        moves = _moves(starts, ends)
+        moves, width = _moves(starts, ends), (high - low)[:, None]
+        alphas = low[:, None] + width * rule.nodes
         points = _inside(starts[:, None], moves[:, None], alphas[:, :, None])
-        shares = tf.cast(weights, starts.dtype)[:, None]
-        made = []
-        for gradient in self._gradients(points, _repeated(fixed, p, s), outputs):
-            moved = tf.math.multiply_no_nan(tf.matmul(shares, gradient)[:, 0], moves)
-            made.append(self._moving.by_player_and_slot(tf.cast(moved, tf.float64)))
+        gradients = self._gradients(points, _repeated(fixed, low.shape[0], rule.n_points), outputs)
+        made = [tf.concat(self._of_segments(gradient, moves, width, rule), axis=1) for gradient in gradients]
         return tf.stack(made, axis=-1)
+
+    def _of_segments(self, gradient: tf.Tensor, moves: tf.Tensor, width: tf.Tensor, rule: Rule) -> list[tf.Tensor]:
+        """(p, n figures each) integrals of the whole, of pieces, and squared differences of their nodes' halves.
+
+        Args:
+          gradient: (p, s, width) at the nodes.
+          moves: (p, width).
+          width: (p, 1) of the segments.
+          rule: where the nodes are.
+        """
+        p, n_parts = gradient.shape[0], min(rule.n_nodes, 2)
+        shape = [p, rule.n_pieces, n_parts, rule.n_nodes // n_parts, gradient.shape[2]]
+        weights = tf.constant(rule.weights.reshape(shape[2:4]), gradient.dtype)
+        summed = self._sum(weights, tf.reshape(gradient[:, rule.n_whole :], shape))
+        parts = self._of_owners(summed, moves[:, None, None], width[:, None, None])
+        first, last = parts[:, :, 0], parts[:, :, -1]
+        both = (first + last, last - first) if n_parts > 1 else (last, last)
+        figures = [tf.reshape(both[0], [p, -1]), tf.reshape(tf.square(both[1]), [p, -1])]
+        if rule.n_whole:
+            whole = self._sum(tf.constant(rule.weights_of_whole, gradient.dtype), gradient[:, : rule.n_whole])
+            figures.insert(0, self._of_owners(whole, moves, width))
+        return figures
+
+    def _of_owners(self, gradient: tf.Tensor, moves: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
+        """(..., n_players + n_slots) of mean gradients (..., width) over segments of so much of a path's moves."""
+        moved = tf.cast(tf.math.multiply_no_nan(gradient, moves), tf.float64)
+        return self._moving.by_player_and_slot(moved) * width
 
     def inside(
         self,
@@ -181,8 +239,8 @@ def _moves(starts: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
 
 
 def _sum_by_loop(weights: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-    """(..., n) sums of values (..., m, n) of weights (m,): XLA makes one loop of this and what makes the values."""
-    return tf.reduce_sum(weights[:, None] * values, axis=-2)
+    """(..., n) sums of values (..., m, n) of weights (..., m): XLA makes one loop of this and what makes the values."""
+    return tf.reduce_sum(weights[..., None] * values, axis=-2)
 
 
 def _sum_by_product(weights: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
@@ -190,7 +248,7 @@ def _sum_by_product(weights: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
 
     TensorFlow's own sums over an axis between others do not.
     """
-    return tf.matmul(weights[None], values)[..., 0, :]
+    return tf.matmul(weights[..., None, :], values)[..., 0, :]
 
 
 def _step_variances(values: tf.Tensor, alphas: tf.Tensor) -> tf.Tensor:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from tfx_explain.models.features import Column, Inputs, take_rows
 from tfx_explain.models.slots import Slots
+from tfx_explain.paths import Refined, Rule
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -41,6 +42,32 @@ class Points:
     def take(self, rows: RowNumbers) -> Points:
         """The given rows, (n,) integers, in that order; a row may be taken more than once."""
         return Points(self.moving[rows], tuple(take_rows(column, rows) for column in self.fixed))
+
+
+@dataclass(frozen=True)
+class PathSegments:
+    """q segments of straight paths between rows.
+
+    Attributes:
+      start, end: (q,) numbers of the rows where their paths start and end.
+      low, high: (q,) where on their paths they start and end, in [0, 1].
+    """
+
+    start: IntArray
+    end: IntArray
+    low: FloatArray
+    high: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def take(self, rows: RowNumbers) -> PathSegments:
+        """The given segments, (n,) integers; one may be taken more than once."""
+        return PathSegments(self.start[rows], self.end[rows], self.low[rows], self.high[rows])
+
+    def steps(self, n_tiles: int) -> tuple[FloatArray, FloatArray, np.int32]:
+        """What a call of so many tiles is told of where they are."""
+        return self.low, self.high, np.int32(n_tiles)
 
 
 @dataclass(frozen=True)
@@ -76,11 +103,11 @@ class Paths(Protocol):
 
     @property
     def slots(self) -> Mapping[int, Slots]:
-        """Players that are looked into -> their slots, in the order in which `along` has them behind all players."""
+        """Players that are looked into -> their slots, in the order in which `refine` has them behind all players."""
 
     @property
-    def rows_per_call(self) -> int:
-        """How many gradient rows (points of paths) one call takes for best speed."""
+    def is_compiled(self) -> bool:
+        """Whether XLA compiles gradients, which may then be asked for from several threads at once."""
 
     def enter(self, inputs: Inputs) -> Points:
         """Runs the graph up to the cut.
@@ -102,19 +129,17 @@ class Paths(Protocol):
           ModelCallError: the model fails there.
         """
 
-    def along(
-        self, starts: Points, ends: Points, alphas: FloatArray, weights: FloatArray, outputs: IntArray
-    ) -> FloatArray:
-        """(P, n_players + n_slots, c) sums over points of weight x sum over columns of gradient x (end - start).
+    def refine(self, starts: Points, ends: Points, segments: PathSegments, outputs: IntArray, rule: Rule) -> Refined:
+        """Integrals over pieces of segments, of the sum over columns of gradient x (end - start), and outputs at edges.
 
         First of the columns of each player, then of those of each slot of the players that are looked into.
 
         Args:
-          starts: P rows.
-          ends: P rows.
-          alphas: (P, m) in [0, 1].
-          weights: (P, m) of the points.
-          outputs: (P, c) which of the model's outputs.
+          starts: R rows.
+          ends: n rows.
+          segments: q segments of paths between them.
+          outputs: (n, c) which of the model's outputs.
+          rule: how segments are cut.
 
         Raises:
           ModelCallError: the model fails there.
@@ -171,10 +196,10 @@ class Paths(Protocol):
     ) -> ExpectedGradients:
         """Expected gradients of n rows: all references, each with S steps of its own.
 
-        Write c_s for a player's contribution at one step, as in `along` with weight 1, and y_b for the mean of the c_s
-        of reference b. The values are sum_b w_b y_b. Their background variance is sum_b w_b^2 (y_b - values)^2 B / (B -
-        1), and 0 for one reference; their design variance is sum_b w_b^2 v_b / S, where v_b is the mean variance of
-        the c_s at inner steps, as their neighbours show it (`path_sums`).
+        Write c_s for a player's contribution at one step, the sum over its columns of gradient x (end - start), and y_b
+        for the mean of the c_s of reference b. The values are sum_b w_b y_b. Their background variance is sum_b w_b^2
+        (y_b - values)^2 B / (B - 1), and 0 for one reference; their design variance is sum_b w_b^2 v_b / S, where v_b
+        is the mean variance of the c_s at inner steps, as their neighbours show it (`path_sums`).
 
         Args:
           references: B rows, the paths' starts.

@@ -8,12 +8,16 @@ their pixels. The model is asked elsewhere. NumPy and SciPy only.
 
 from tfx_explain.paths.guided import guided_points
 from tfx_explain.paths.integral import Accuracy, Integrals, PathFunction, integrate
+from tfx_explain.paths.rules import Rule
+from tfx_explain.paths.segments import Refined
 from tfx_explain.paths.strata import Strata, choose_strata, satterthwaite_dof, second_difference_dof
 
 __all__ = [
     "Accuracy",
     "Integrals",
     "PathFunction",
+    "Refined",
+    "Rule",
     "Strata",
     "choose_strata",
     "guided_points",

@@ -17,18 +17,27 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from tfx_explain.paths.segments import FloatArray, IntArray, PathFunction, Segments, pieces, whole_paths
+from tfx_explain.paths.rules import Rule
+from tfx_explain.paths.segments import (
+    FloatArray,
+    IntArray,
+    Ledger,
+    PathFunction,
+    PathSums,
+    Segments,
+    pieces,
+    whole_paths,
+)
 from tfx_explain.paths.strata import satterthwaite_dof
 
 __all__ = ["Accuracy", "Integrals", "PathFunction", "integrate"]
 
 _N_NODES = 4
-# Each is compared with its halves at once, so that errors are known: three rules for each.
-_N_SEGMENTS = 2
-# In narrower ones all points are the same to a model of 32-bit floats.
+# Of a path, or segment, at a time. Narrowing a kink down to a part 1 / k takes as many points for any k, in fewer
+# rounds for larger ones; more pieces would be spent beside a single kink.
+_N_PIECES = 4
+# In narrower segments all points are the same to a model of 32-bit floats.
 _NARROWEST = 2.0**-22
-# Of one segment at a time: more would be spent beside a single kink.
-_MOST_PIECES = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,15 +57,17 @@ class Accuracy:
     floor: FloatArray
 
     @property
-    def n_nodes(self) -> int:
-        """Points of each segment: an even number, as their halves are compared, but for paths of very few steps."""
+    def rule(self) -> Rule:
+        """How a segment is cut that has too much of its path's gap or error; more coarsely for very few steps."""
         most = min(_N_NODES, self.max_steps // 3)
-        return most - most % 2 if most > 1 else most
+        n_nodes = most - most % 2 if most > 1 else most
+        return Rule(min(_N_PIECES, 2 * (self.max_steps // (3 * n_nodes))), n_nodes)
 
     @property
-    def n_segments(self) -> int:
-        """Segments that a path is cut into at first."""
-        return min(_N_SEGMENTS, self.max_steps // (3 * self.n_nodes))
+    def first_rule(self) -> Rule:
+        """How a path is cut at first; its whole has a rule of half as many nodes, so that errors are known at once."""
+        rule = self.rule
+        return dataclasses.replace(rule, n_whole=rule.n_pieces * rule.n_nodes // 2)
 
     def bound(self, paths: IntArray, contributions: FloatArray) -> FloatArray:
         """(k, c) largest gaps of some paths (k,) with these contributions (k, d, c) of players.
@@ -77,7 +88,6 @@ class Integrals:
       variance: (P, d, c) of their errors, from what refining changed.
       dof: (P,) degrees of freedom of `variance`; infinite where it is 0.
       gap: (P, c) sum of the players' contributions less the difference of the outputs at both ends.
-      at_start: (P, c) outputs at the start.
       is_complete: (P,) whether the gaps are as small as asked for.
       n_steps: (P,) points that gradients were taken at.
       n_values: (P,) points where outputs were asked for.
@@ -87,7 +97,6 @@ class Integrals:
     variance: FloatArray
     dof: FloatArray
     gap: FloatArray
-    at_start: FloatArray
     is_complete: npt.NDArray[np.bool_]
     n_steps: IntArray
     n_values: IntArray
@@ -100,88 +109,84 @@ def integrate(function: PathFunction, accuracy: Accuracy) -> Integrals:
       function: of the paths.
       accuracy: when they are done.
     """
-    n_paths, n_nodes = len(accuracy.unit), accuracy.n_nodes
-    first = whole_paths(function, n_paths, n_nodes, accuracy.n_segments)
-    active = pieces(function, first, np.full(len(first.path), 2), n_nodes)
-    n_steps = np.full(n_paths, 3 * accuracy.n_segments * n_nodes)
-    n_values = np.full(n_paths, 2 * accuracy.n_segments + 1)
+    n_paths, first, rule = len(accuracy.unit), accuracy.first_rule, accuracy.rule
+    active, ledger = whole_paths(function, n_paths, first)
+    n_steps = np.full(n_paths, first.n_points)
+    n_values = np.full(n_paths, len(first.edges))
     finished: list[Segments] = []
     while True:
-        counts = _next(active, function.n_players, accuracy, (accuracy.max_steps - n_steps) // n_nodes)
-        split = counts > 0
-        spent = np.bincount(active.path, counts, minlength=n_paths).astype(np.int64)
-        n_steps, n_values = n_steps + n_nodes * spent, n_values + spent
-        n_values -= np.bincount(active.path[split], minlength=n_paths)
-        stays = spent[active.path] > 0
-        finished.append(active.take(~stays))
+        room = (accuracy.max_steps - n_steps) // rule.n_points
+        split = _next(active, ledger, function.n_players, accuracy, room)
         if not split.any():
             break
-        cut_up = pieces(function, active.take(split), counts[split], n_nodes)
-        active = Segments.joined([active.take(stays & ~split), cut_up])
-    at_start = first.at_low[:: accuracy.n_segments]
-    return _gathered(Segments.joined(finished), function.n_players, at_start, accuracy, n_steps, n_values)
+        cut = np.bincount(active.path[split], minlength=n_paths)
+        n_steps, n_values = n_steps + rule.n_points * cut, n_values + len(rule.edges) * cut
+        stays = cut[active.path] > 0
+        finished.append(active.take(~stays))
+        made = pieces(function, active.take(split), rule, ledger)
+        active = Segments.joined([active.take(stays & ~split), made])
+    leaves = Segments.joined([*finished, active])
+    return _gathered(leaves, ledger, function.n_players, accuracy, n_steps, n_values)
 
 
-def _next(segments: Segments, n_players: int, accuracy: Accuracy, room: IntArray) -> IntArray:
-    """(s,) how many pieces to make of each segment; 0 = none.
+def _next(
+    segments: Segments, ledger: Ledger, n_players: int, accuracy: Accuracy, room: IntArray
+) -> npt.NDArray[np.bool_]:
+    """(s,) which segments to cut.
 
     The root of the sum of squares of the gaps is held as well as their sum, in which they may cancel by chance.
 
     Args:
       segments: of paths that were not done.
+      ledger: has their contributions.
       n_players: whose contributions count.
       accuracy: of all paths.
-      room: (P,) how many pieces each path may have.
+      room: (P,) how many segments of each path may be cut.
     """
-    n_paths, gap, path = len(room), segments.gap, segments.path
-    contributions = segments.sums(segments.contributions[:, :n_players], n_paths)
-    together = segments.sums(gap, n_paths)
+    n_paths, path = len(room), segments.path
+    add_up = PathSums(path, n_paths)
+    contributions = next(ledger.totals(segments, add_up))[:, :n_players]
+    together = add_up(segments.gap)
     bound = accuracy.bound(np.arange(n_paths), contributions)
     n_segments = np.bincount(path, minlength=n_paths)
     known = np.isfinite(contributions).all(axis=(1, 2)) & np.isfinite(together).all(axis=1)
     # The sum of the contributions is as far off as its gap; single ones may be further.
-    off = np.sqrt(np.maximum(np.square(gap), segments.variance[:, :n_players].sum(axis=1)))
+    squares = np.maximum(np.square(segments.gap), segments.variance)
     with np.errstate(divide="ignore", invalid="ignore"):
-        scattered = np.sqrt(segments.sums(np.square(off), n_paths)) > bound
+        scattered = np.sqrt(add_up(squares)) > bound
         is_open = np.asarray(known & (scattered | (np.abs(together) > bound)).any(axis=1))
         # How many times too large each gap is, so that as many of its size have a sum, or a root of squares, too large.
         many = np.where(scattered.any(axis=1), np.sqrt(n_segments), n_segments)
-        excess = np.nan_to_num(many[path, None] * off / bound[path], nan=0.0).max(axis=1, initial=0.0)
+        relative = (many[:, None] / bound)[path] * np.sqrt(squares)
+        excess = np.nan_to_num(relative, nan=0.0).max(axis=1, initial=0.0)
     wanted = (excess > 1) & is_open[path] & (segments.high - segments.low > _NARROWEST)
-    counts = np.where(wanted, np.ceil(np.clip(excess, 2, _MOST_PIECES)), 0).astype(np.int64)
-    counts = np.minimum(counts, room[path])
-    return np.where((counts > 1) & (_running(path, excess, counts) <= room[path]), counts, 0)
+    if (np.bincount(path[wanted], minlength=n_paths) <= room).all():
+        return wanted
+    return wanted & (_rank(path, np.where(wanted, excess, 0.0)) < room[path])
 
 
-def _running(group: IntArray, values: FloatArray, counts: IntArray) -> IntArray:
-    """(s,) sums of the counts of each and of those of the same group that come before it, largest values first."""
+def _rank(group: IntArray, values: FloatArray) -> IntArray:
+    """(s,) how many of the same group come before each, largest values first."""
     order = np.lexsort([-values, group])
-    total = np.cumsum(counts[order])
-    starts = np.searchsorted(group[order], group[order])
-    running = np.empty(len(group), np.int64)
-    running[order] = total - (total - counts[order])[starts]
-    return running
+    rank = np.empty(len(group), np.int64)
+    rank[order] = np.arange(len(group)) - np.searchsorted(group[order], group[order])
+    return rank
 
 
 def _gathered(
-    leaves: Segments,
-    n_players: int,
-    at_start: FloatArray,
-    accuracy: Accuracy,
-    n_steps: IntArray,
-    n_values: IntArray,
+    leaves: Segments, ledger: Ledger, n_players: int, accuracy: Accuracy, n_steps: IntArray, n_values: IntArray
 ) -> Integrals:
     """Sums over the segments of each path."""
     n_paths = len(n_steps)
-    of_segments = leaves.variance[:, :n_players].sum(axis=(1, 2))
-    contributions, gap = leaves.sums(leaves.contributions, n_paths), leaves.sums(leaves.gap, n_paths)
+    add_up, of_segments = PathSums(leaves.path, n_paths), leaves.variance.sum(axis=1)
+    contributions, variance = ledger.totals(leaves, add_up)
+    gap = add_up(leaves.gap)
     bound = accuracy.bound(np.arange(n_paths), contributions[:, :n_players])
     return Integrals(
         contributions=contributions,
-        variance=leaves.sums(leaves.variance, n_paths),
-        dof=satterthwaite_dof(leaves.sums(of_segments, n_paths), leaves.sums(np.square(of_segments), n_paths)),
+        variance=variance,
+        dof=satterthwaite_dof(add_up(of_segments), add_up(np.square(of_segments))),
         gap=gap,
-        at_start=at_start,
         is_complete=np.asarray((np.abs(gap) <= bound).all(axis=1)),
         n_steps=n_steps,
         n_values=n_values,

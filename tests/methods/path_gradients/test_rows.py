@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ from tfx_explain.methods.path_gradients.integrals import integrated_rows
 from tfx_explain.methods.path_gradients.references import typical_rows
 from tfx_explain.methods.path_gradients.rows import AskedSide, PathEstimates
 from tfx_explain.models.path_gradients import Points
+from tfx_explain.paths import Refined
 
 FLOOR = 1e-6
 
@@ -24,16 +26,19 @@ class Lines:
     def __init__(self, slopes: np.ndarray) -> None:
         self.slopes, self.n_players = slopes, len(slopes)
 
+    is_compiled = True
+
     def enter(self, inputs: Points) -> Points:
         return inputs
 
-    def values(self, starts, ends, alphas, outputs):
-        moves = ends.moving - starts.moving
-        points = starts.moving[:, None] + alphas[:, :, None] * moves[:, None]
-        return (points @ self.slopes)[:, :, None]
-
-    def along(self, starts, ends, alphas, weights, outputs):
-        return ((ends.moving - starts.moving) * self.slopes * weights.sum(axis=1)[:, None])[:, :, None]
+    def refine(self, starts, ends, segments, outputs, rule):
+        begin, moves = starts.moving[segments.start], ends.moving[segments.end] - starts.moving[segments.start]
+        width = (segments.high - segments.low)[:, None]
+        alphas = segments.low[:, None] + width * rule.edges
+        points = begin[:, None] + alphas[:, :, None] * moves[:, None]
+        whole = (moves * self.slopes * width)[:, :, None]
+        sums = np.repeat(whole[:, None] / rule.n_pieces, rule.n_pieces, axis=1)
+        return Refined((points @ self.slopes)[:, :, None], whole, sums, np.zeros_like(sums))
 
 
 def asked(prediction: np.ndarray, base_value: np.ndarray) -> AskedSide:
@@ -85,7 +90,8 @@ def rows_along_lines(offset: float, weights: np.ndarray):
     points = Points(starts, ()), weights, Points(ends, ())
     rows = pa.RecordBatch.from_arrays([pa.array(np.arange(5))], names=["row"])
     side = PathSide(Lines(slopes), *points, *[np.arange(5, dtype=np.uint64)] * 2, said, rows, 0)
-    return integrated_rows(side, IntegratedGradientsConfig())
+    with ThreadPoolExecutor(2) as threads:
+        return integrated_rows(side, IntegratedGradientsConfig(), threads)
 
 
 def test_rows_that_miss_the_true_difference_are_not_complete():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from concurrent.futures import Executor
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +15,10 @@ from tfx_explain.config.path_methods import IntegratedGradientsConfig
 from tfx_explain.methods.path_gradients.base import PathSide
 from tfx_explain.methods.path_gradients.insides import PathInsides
 from tfx_explain.methods.path_gradients.rows import PathEstimates
-from tfx_explain.models.path_gradients import Paths, Points
+from tfx_explain.models.calls import calls_at_once
+from tfx_explain.models.path_gradients import Paths, PathSegments, Points
 from tfx_explain.part_records import PartRows
-from tfx_explain.paths import Accuracy, Integrals, integrate, satterthwaite_dof
+from tfx_explain.paths import Accuracy, Integrals, Refined, Rule, integrate, satterthwaite_dof
 from tfx_explain.rows import take_rows
 
 FloatArray = npt.NDArray[np.float64]
@@ -68,51 +71,92 @@ class _RowPaths:
         self.n_players = paths.n_players
         self._paths, self._starts, self._ends, self._outputs = paths, starts, ends, outputs
 
-    def values(self, paths: IntArray, alphas: FloatArray) -> FloatArray:
+    def refine(self, paths: IntArray, low: FloatArray, high: FloatArray, rule: Rule) -> Refined:
         """See `paths.PathFunction`."""
         rows, references = np.divmod(paths, len(self._starts))
-        return self._paths.values(self._starts.take(references), self._ends.take(rows), alphas, self._outputs[rows])
+        segments = PathSegments(references, rows, low, high)
+        return self._paths.refine(self._starts, self._ends, segments, self._outputs, rule)
 
-    def along(self, paths: IntArray, alphas: FloatArray, weights: FloatArray) -> FloatArray:
-        """See `paths.PathFunction`."""
-        rows, references = np.divmod(paths, len(self._starts))
-        return self._paths.along(
-            self._starts.take(references), self._ends.take(rows), alphas, weights, self._outputs[rows]
-        )
+
+class _SomeRows(NamedTuple):
+    """What k of the rows come to.
+
+    Attributes:
+      rows: (k,) their numbers.
+      ends: the same at the cut.
+      estimates: of players and slots.
+      is_complete: (k,) whether they add up as accurately as asked for.
+      n_steps: points that gradients were taken at.
+      n_values: points where outputs were asked for.
+    """
+
+    rows: IntArray
+    ends: Points
+    estimates: PathEstimates
+    is_complete: npt.NDArray[np.bool_]
+    n_steps: int
+    n_values: int
 
 
 def integrated_rows(
-    side: PathSide, settings: IntegratedGradientsConfig, insides: PathInsides | None = None
+    side: PathSide, settings: IntegratedGradientsConfig, threads: Executor, insides: PathInsides | None = None
 ) -> IntegratedRows:
     """Weighted means over references of integrals along the paths from them.
 
     Args:
       side: n rows and a model.
       settings: how accurate the integrals are to be.
+      threads: while one is at NumPy, TensorFlow works for the other.
       insides: of features that are looked into.
     """
-    (n, c), n_references, paths = side.asked.outputs.shape, len(side.weights), side.paths
-    n_slots = insides.n_slots if insides else 0
-    estimates = PathEstimates.empty((n, paths.n_players, c), side.weights)
-    inner = _Inner(insides, [], {})
+    (n, c), paths = side.asked.outputs.shape, side.paths
+    n_figures = paths.n_players + (insides.n_slots if insides else 0)
+    estimates, inner = PathEstimates.empty((n, paths.n_players, c), side.weights), _Inner(insides, [], {})
     is_complete, n_steps, n_values = np.ones(n, np.bool_), 0, 0
-    at_once = max(_FIGURES // (n_references * _SEGMENTS * max((paths.n_players + n_slots) * c, 1)), 1)
+    at_once = max(_FIGURES // (len(side.weights) * _SEGMENTS * max(n_figures * c, 1)), 1)
     at_once = min(at_once, max(_POINTS // max(side.starts.moving.shape[1], 1), 1))
-    for rows in np.split(np.arange(n), range(at_once, n, at_once)) if n else []:
-        part, ends = side.asked.take(rows), paths.enter(side.inputs.take(rows))
-        function = _RowPaths(paths, side.starts, ends, part.outputs)
-        unit, floor = 1 + np.abs(part.prediction), _UNITS_OF_GAPS * part.floor
-        each = (np.repeat(values, n_references, axis=0) for values in (unit, floor))
-        found = integrate(function, Accuracy(settings.max_completeness_gap, settings.max_steps, *each))
-        of_rows = PathEstimates.empty((len(rows), paths.n_players + n_slots, c), side.weights)
-        _take_over(of_rows, found, side.weights, paths.n_players)
-        estimates.put(rows, of_rows)
-        inner.add(rows, side, ends, of_rows)
-        gap = estimates.values[rows].sum(axis=1) - (part.prediction - part.base_value)
-        near = np.abs(gap) <= settings.max_completeness_gap * unit + floor
-        is_complete[rows] = found.is_complete.reshape(-1, n_references).all(axis=1) & near.all(axis=1)
-        n_steps, n_values = n_steps + int(found.n_steps.sum()), n_values + int(found.n_values.sum())
+    for first in range(0, n, at_once):
+        rows = np.arange(first, min(first + at_once, n))
+        ends = paths.enter(side.inputs.take(rows))
+        parts = np.array_split(np.arange(len(rows)), min(calls_at_once(), len(rows)) if paths.is_compiled else 1)
+        for some in threads.map(partial(_some_rows, side, settings, n_figures, rows, ends), parts):
+            estimates.put(some.rows, some.estimates)
+            inner.add(some.rows, side, some.ends, some.estimates)
+            is_complete[some.rows] = some.is_complete
+            n_steps, n_values = n_steps + some.n_steps, n_values + some.n_values
     return IntegratedRows(estimates, is_complete, n_steps, n_values, inner.joined(), inner.reasons)
+
+
+def _some_rows(
+    side: PathSide,
+    settings: IntegratedGradientsConfig,
+    n_figures: int,
+    entered: IntArray,
+    at_cut: Points,
+    places: IntArray,
+) -> _SomeRows:
+    """Some rows of a side.
+
+    Args:
+      side: all rows and a model.
+      settings: how accurate the integrals are to be.
+      n_figures: players and slots.
+      entered: (m,) numbers of rows.
+      at_cut: the same m rows.
+      places: (k,) which of these.
+    """
+    n_references, paths, rows, ends = len(side.weights), side.paths, entered[places], at_cut.take(places)
+    part = side.asked.take(rows)
+    function = _RowPaths(paths, side.starts, ends, part.outputs)
+    unit, floor = 1 + np.abs(part.prediction), _UNITS_OF_GAPS * part.floor
+    each = (np.repeat(values, n_references, axis=0) for values in (unit, floor))
+    found = integrate(function, Accuracy(settings.max_completeness_gap, settings.max_steps, *each))
+    estimates = PathEstimates.empty((len(rows), n_figures, part.outputs.shape[1]), side.weights)
+    _take_over(estimates, found, side.weights, paths.n_players)
+    gap = estimates.values[:, : paths.n_players].sum(axis=1) - (part.prediction - part.base_value)
+    near = np.abs(gap) <= settings.max_completeness_gap * unit + floor
+    is_complete = found.is_complete.reshape(-1, n_references).all(axis=1) & near.all(axis=1)
+    return _SomeRows(rows, ends, estimates, is_complete, int(found.n_steps.sum()), int(found.n_values.sum()))
 
 
 @dataclasses.dataclass(frozen=True)

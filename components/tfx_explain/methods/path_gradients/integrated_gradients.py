@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,7 @@ from tfx_explain.methods.removal import Removal
 from tfx_explain.methods.shapley.parts.inside import check_parts, described_parts, parts_of
 from tfx_explain.methods.shapley.parts.removal import Removed, removals_of
 from tfx_explain.models import Model
+from tfx_explain.models.calls import calls_at_once
 from tfx_explain.part_records import PartsOf
 from tfx_explain.rows import take_rows
 
@@ -127,6 +129,7 @@ class IntegratedGradientsExplainer(PathExplainer[IntegratedRows]):
     def __init__(self, models: Sequence[Model], method: IntegratedGradients) -> None:
         super().__init__(models, method.context, KEY, method.inside)
         self._settings = method.settings
+        self._threads = ThreadPoolExecutor(calls_at_once())
         self._forms = forms_of(self._settings.parts, models)
         # Of each model, kept from batch to batch.
         self._insides: dict[int, PathInsides] = {}
@@ -135,7 +138,7 @@ class IntegratedGradientsExplainer(PathExplainer[IntegratedRows]):
         if self._inside and side.index not in self._insides:
             of = side.paths, self._settings.parts, list(self._players), self._forms
             self._insides[side.index] = PathInsides(*of, plan.per_method[KEY], side.index)
-        return integrated_rows(side, self._settings, self._insides.get(side.index))
+        return integrated_rows(side, self._settings, self._threads, self._insides.get(side.index))
 
     def _rows(self, side: PathSide, found: IntegratedRows, kept: npt.NDArray[np.bool_]) -> AttributionRows:
         rows = super()._rows(side, found, kept)
