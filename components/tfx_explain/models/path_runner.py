@@ -59,8 +59,8 @@ class PathRunner:
         self._traced = set[tuple[Rule, int]]()
 
     def tile(self, n_points: int) -> int:
-        """How many segments of so many points make a tile."""
-        return max(min(self.rows_per_call, _MAX_ROWS_OF_PIECES) // n_points, 1)
+        """How many segments of so many points make a tile: a power of two, as most batches have rows."""
+        return 1 << (max(min(self.rows_per_call, _MAX_ROWS_OF_PIECES) // n_points, 1).bit_length() - 1)
 
     def in_pieces(
         self,
