@@ -29,13 +29,13 @@ class Scored:
         return np.array(scores, np.float64)[:, None]
 
 
-def n_seen(score: Score) -> int:
-    both = {"text": np.array([TEXT, b""], object), "other": np.array([1, 0])}
+def n_seen(score: Score, text: bytes = TEXT) -> int:
+    both = {"text": np.array([text, b""], object), "other": np.array([1, 0])}
     calls = PartCalls(Scored(score), "text", [["other"]], Inputs(2, both), 1)
     sight = Sight(calls, np.zeros((1, 1), np.int64), np.full((1, 1), 1e-9), b"bad new")
     contexts = Contexts(np.array([[True], [False]]), np.zeros(2, np.int64))
-    spans = Splitter("word").split(TEXT)
-    found, _ = sight.n_seen(np.array([0]), [TEXT], [spans], [contexts])
+    spans = Splitter("word").split(text)
+    found, _ = sight.n_seen(np.array([0]), [text], [spans], [contexts])
     return int(found[0])
 
 
@@ -57,6 +57,23 @@ def effect(words: list[bytes]) -> float:
 )
 def test_spans_are_unseen_where_nothing_behind_them_matters(score: Score, expected: int) -> None:
     assert n_seen(score) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "score", "expected"),
+    [
+        # Words of the end cancel, and so do those that are put in their place.
+        (b"word " * 9 + b"fine poor fine poor word", lambda words: words.count(b"fine") - words.count(b"poor"), 13),
+        (b"word " * 9 + b"fine word word poor", lambda words: words.count(b"fine") - words.count(b"poor"), 13),
+        # A word that stands before, of a model that takes each once.
+        (b"poor word longer longest " + b"word " * 9 + b"poor", lambda words: float(b"poor" in words), 14),
+        (b"poor word longer longest " + b"word " * 9 + b"poor", lambda words: float(b"poor" in words[:9]), 1),
+        # The same, cut off before it.
+        (b"word " * 9 + b"fine word word poor", lambda words: effect(words[:9]), 9),
+    ],
+)
+def test_what_cancels_or_comes_again_is_seen(text: bytes, score: Callable[[list[bytes]], float], expected: int) -> None:
+    assert n_seen(lambda words, other: score(words), text) == expected
 
 
 def test_a_probe_is_of_other_texts() -> None:
