@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
+from weakref import WeakValueDictionary
+
 import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.attribution import Design, choose_estimator, make_design, minimum_budget
 from tfx_explain.attribution.choice import n_inner_coalitions
 from tfx_explain.config import ExplainConfig
+
+# Designs that something still uses: those of both models are the same, and what checks or describes a job has the first
+# one. That is kept from the job's start to its end.
+_MADE: WeakValueDictionary[tuple[object, ...], Design] = WeakValueDictionary()
+_FIRST: deque[Design] = deque(maxlen=2)
 
 
 def shapley_design(
@@ -18,22 +26,28 @@ def shapley_design(
     design_id: int = 0,
     budget: int | None = None,
 ) -> Design:
-    """The design with this number; `budget` where it is to be other than the configured one.
+    """The design with this number; `budget` where it is to be other than the configured one. Made once in a process.
 
     Raises:
       EstimationError: the estimator cannot work with this budget and these players.
     """
-    settings = config.shapley
+    interactions = config.shapley.interactions
     estimator, resolved = _resolve(config, n_players, len(background_weights), budget)
-    return make_design(
-        estimator,
-        n_players=n_players,
-        budget=resolved,
-        background_weights=background_weights,
-        seed=config.seed,
-        design_id=design_id,
-        interactions=settings.interactions,
-    )
+    key = estimator, n_players, resolved, background_weights.tobytes(), config.seed, design_id, interactions
+    design = _MADE.get(key)
+    if design is None:
+        design = _MADE[key] = make_design(
+            estimator,
+            n_players=n_players,
+            budget=resolved,
+            background_weights=background_weights,
+            seed=config.seed,
+            design_id=design_id,
+            interactions=interactions,
+        )
+        if design_id == 0:
+            _FIRST.append(design)
+    return design
 
 
 def evaluates_all_coalitions(config: ExplainConfig, n_players: int, n_background: int) -> bool:
