@@ -17,9 +17,11 @@ import contextlib
 import dataclasses
 import functools
 import math
+import os
 import threading
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -202,11 +204,14 @@ def _felzenszwalb(pixels: FloatArray, area: float) -> list[LabelMap]:
     """One label map for each scale; `area` in units of what the parameters are for."""
     segmentation = optional("skimage.segmentation")
     sigma, min_size = _SIGMA * math.sqrt(area), max(1, round(_MIN_PIXELS * area))
-    with _without_remarks(pixels.shape[2]):
-        return [
-            np.asarray(segmentation.felzenszwalb(pixels, scale=scale, sigma=sigma, min_size=min_size), np.int32)
-            for scale in SCALES
-        ]
+
+    def found(scale: float) -> LabelMap:
+        return np.asarray(segmentation.felzenszwalb(pixels, scale=scale, sigma=sigma, min_size=min_size), np.int32)
+
+    # Most of it holds no lock of Python's: scales are looked at side by side.
+    n_threads = min(len(SCALES), len(os.sched_getaffinity(0)))
+    with _without_remarks(pixels.shape[2]), ThreadPoolExecutor(n_threads) as threads:
+        return list(threads.map(found, SCALES))
 
 
 @contextlib.contextmanager
