@@ -178,7 +178,7 @@ def test_a_model_that_cannot_be_opened_says_why(logits_of, monkeypatch):
     def too_large(*_, **__):
         raise ValueError("Message tensorflow.GraphDef exceeds maximum protobuf size of 2GB")
 
-    monkeypatch.setattr(freezing, "convert_variables_to_constants_v2", too_large)
+    monkeypatch.setattr(freezing, "_replace_variables_by_constants", too_large)
     model, *_ = logits_of(tf.sigmoid)
     assert model.output_space == "raw"
     assert "2 GB" in model.output_space_note

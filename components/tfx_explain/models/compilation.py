@@ -48,7 +48,7 @@ def _can_compile(graph: FrozenGraph, is_safe: Callable[[tf.Operation], bool]) ->
         return False
     feeds = {name for port in graph.ports for name in port.tensors}
     used = graph.reachable([graph.output], stops=feeds) - feeds
-    if used.intersection(graph.captures) or graph.serialized in used:
+    if graph.serialized in used:
         return False
     varying = set(feeds)
     for op in graph.import_graph().get_operations():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -19,6 +19,9 @@ _ROUNDING = {
     tf.float32: 2.0**-23,
     tf.float64: 2.0**-52,
 }
+
+# What picks rows of its first input.
+_PICKS = ("Gather", "GatherV2", "ResourceGather")
 
 
 class GraphFunction(Protocol):
@@ -56,7 +59,7 @@ class FrozenGraph:
       graph_def: the frozen graph; control edges are dropped, so assertions do not run.
       ports: where features enter.
       output: name of the output tensor.
-      captures: placeholder name -> tensor, for what cannot be frozen (lookup tables).
+      captures: placeholder name -> tensor, for what is not frozen: lookup tables, and large weights.
       serialized: name of the placeholder of serialised examples, if the graph has one.
       unread: features that it parses although the output does not depend on them.
     """
@@ -91,8 +94,8 @@ class FrozenGraph:
     def function(self, feeds: Sequence[str], fetches: Sequence[str]) -> GraphFunction:
         """A function from the tensors `feeds` to the list of the tensors `fetches`, to be called while tracing.
 
-        Lookup tables are passed along. Serialised examples that are still read, for the sake of their number, become
-        empty strings, as many as the first feed has rows.
+        Lookup tables and large weights are passed along. Serialised examples that are still read, for the sake of their
+        number, become empty strings, as many as the first feed has rows.
         """
         used = self.reachable(fetches, stops=feeds) - set(feeds)
         captured = [name for name in self.captures if name in used]
@@ -116,11 +119,28 @@ class FrozenGraph:
         return call
 
     def n_weights(self) -> int:
-        """The number of constants the graph computes with, which bounds its work per row from below."""
-        return sum(
-            int(np.prod([dim.size for dim in node.attr["value"].tensor.tensor_shape.dim]))
+        """The number of weights between ports and output, which bounds the work per row from below.
+
+        Tables that rows are picked from do not count: that takes no longer from a large one.
+        """
+        handed_on = passed(self.graph_def)
+        tables = {handed_on(node.input[0]) for node in self.graph_def.node if node.op in _PICKS}
+        feeds = {name for port in self.ports for name in port.tensors}
+        used = self.reachable([self.output], stops=feeds) - feeds - tables
+        constants = (
+            (node.attr["value"].tensor.tensor_shape, node.attr["dtype"].type)
             for node in self.graph_def.node
-            if node.op == "Const" and tf.dtypes.as_dtype(node.attr["dtype"].type).is_floating
+            if node.op == "Const" and f"{node.name}:0" in used
+        )
+        captured = (
+            (value.shape.as_proto(), value.dtype.as_datatype_enum)
+            for name, value in self.captures.items()
+            if name in used
+        )
+        return sum(
+            int(np.prod([dim.size for dim in shape.dim]))
+            for shape, dtype in (*constants, *captured)
+            if tf.dtypes.as_dtype(dtype).is_floating
         )
 
     def replace_op(self, name: str, op: str) -> FrozenGraph:
@@ -179,6 +199,19 @@ def with_nodes(graph: FrozenGraph, nodes: Sequence[tf.compat.v1.NodeDef], output
     graph_def.node.extend(given.pop(node.name, node) for node in graph.graph_def.node)
     graph_def.node.extend(given.values())
     return replace(graph, graph_def=graph_def, output=output)
+
+
+def passed(graph_def: tf.compat.v1.GraphDef) -> Callable[[str], str]:
+    """From an input string to the tensor it means, before ops that hand it on, as where functions were inlined."""
+    given = {f"{node.name}:0": tensor_name(node.input[0]) for node in graph_def.node if node.op == "Identity"}
+
+    def origin(name: str) -> str:
+        name = tensor_name(name)
+        while name in given:
+            name = given[name]
+        return name
+
+    return origin
 
 
 def tensor_name(name: str) -> str:
