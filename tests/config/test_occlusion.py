@@ -50,6 +50,7 @@ def test_features_alone_need_no_settings() -> None:
         ({"stride": 3}, "give one of them, not none"),
         ({"stride": 3, "segments": 3}, "`stride` says how far the square of `size` is slid"),
         ({"size": 8, "segments": 3}, "give one of them, not size and segments"),
+        ({"size": 8, "num_references": 4}, "`num_references` says how many images .* but `absent` is `blur`"),
         ({"size": 8, "model_rows": 64}, "unknown key `model_rows`"),
         ({"sise": 8}, "did you mean `size`"),
     ],

@@ -54,6 +54,9 @@ def test_squares_that_do_not_overlap_keep_their_values() -> None:
         (0.25, 0.125, (224, 320), (28, 2)),
         (0.1, 0.1, (28, 28), (3, 1)),
         (0.01, 0.01, (12, 12), (1, 1)),
+        # Of half the side, whatever the strides are rounded to.
+        (0.5, 0.03125, (12, 12), (1, 6)),
+        (0.5, 0.1, (16, 40), (2, 4)),
         (8, 4, (3, 3), (4, 2)),
     ],
 )

@@ -10,7 +10,15 @@ from pydantic_core import CoreSchema
 from typing_extensions import Self
 
 from tfx_explain.config.base import Part
-from tfx_explain.config.parts import RegionsConfig, SpansConfig, WindowsConfig, kind_of, own_keys, with_one_of
+from tfx_explain.config.parts import (
+    BACKGROUND,
+    RegionsConfig,
+    SpansConfig,
+    WindowsConfig,
+    kind_of,
+    own_keys,
+    with_one_of,
+)
 from tfx_explain.regions.patches import Patches
 
 Length = float | None
@@ -47,6 +55,11 @@ class OccludedImageConfig(RegionsConfig):
             raise ValueError(
                 f"`size`, `segments` and `masks` each say what is hidden of an image; give one of them, not "
                 f"{' and '.join(given) or 'none'}"
+            )
+        if self.absent != BACKGROUND and self.num_references != type(self).model_fields["num_references"].default:
+            raise ValueError(
+                f"`num_references` says how many images of the background stand in, but `absent` is `{self.absent}`; "
+                "set `absent: background`, or remove it"
             )
         if self.size is None:
             if self.stride is not None:

@@ -45,8 +45,12 @@ class Patches:
 
     def grid(self, height: int, width: int) -> PatchGrid:
         """The windows over an image of so many pixels, at least one a side."""
-        stride = self.stride if self.stride >= 1 else round(self.stride * min(height, width))
-        return PatchGrid(height, width, max(int(stride), 1), self.n_strides)
+        if self.stride >= 1:
+            return PatchGrid(height, width, int(self.stride), self.n_strides)
+        shorter = min(height, width)
+        stride = max(round(self.stride * shorter), 1)
+        # Strides are rounded to whole pixels, so that as many of them as of the parts might be far off the size.
+        return PatchGrid(height, width, stride, max(round(self.size * shorter / stride), 1))
 
 
 @dataclass(frozen=True)

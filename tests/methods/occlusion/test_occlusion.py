@@ -12,7 +12,9 @@ import tensorflow as tf
 
 import pictures
 from attributing import Attributing, floats, model_of
+from tfx_explain.config import ModelConfig
 from tfx_explain.errors import ConfigError
+from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.methods.method import Result
 from tfx_explain.regions.absent import absent_picture
 
@@ -231,3 +233,30 @@ def test_what_cannot_be_hidden_is_refused_early(tmp_path: Path, parts: dict[str,
 def test_a_single_image_of_the_background_has_no_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"takes the mean over images of the background, which has a single row"):
         occluding(tmp_path, linear, IMAGE, images(1, 1), image={"size": 4, "absent": "background"})
+
+
+LOADER = """
+import io
+import numpy as np
+from PIL import Image
+FEATURES = {"image": "string"}
+def load_model(directory):
+    def one(file):
+        return np.asarray(Image.open(io.BytesIO(file)), np.float32).sum() / 255.0 if file else 5.0
+    return lambda columns: np.array([one(file) for file in columns["image"]], np.float32)
+"""
+
+
+@pytest.mark.parametrize("absent", ["background", "black"])
+def test_what_stands_in_for_an_image_that_is_not_there_is_not_known(tmp_path: Path, absent: str) -> None:
+    (tmp_path / "loader.py").write_text(LOADER)
+    model = ModelHandle(str(tmp_path), ModelConfig(module_file=str(tmp_path / "loader.py"))).acquire()
+    files = {"image": [pictures.png(pixels) for pixels in pictures.pixels_of(4, 1)]}
+    at_work = Attributing([model], files, {"occlusion": {"parts": {"image": {"size": 6, "absent": absent}}}})
+    found = at_work.explain({"image": [files["image"][0], []]})
+    assert found.sides[0].attributions.shape[0] == (1 if absent == "background" else 2)
+    if absent == "background":
+        assert "this row has no image `image`" in found.errors[1]
+    else:
+        # It is absent as it is.
+        assert found.sides[0].attributions[1].tolist() == [[0.0]]

@@ -22,6 +22,10 @@ from tfx_explain.part_records import PartRows
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+_NO_IMAGE = (
+    "this row has no image `{}`, so nothing of it can be absent for which images of the background would stand in"
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Occluded:
@@ -87,7 +91,7 @@ class OccludedFeature:
         whole, whole_errors = np.zeros(of.asked.shape), np.zeros(of.asked.shape)
         prediction = np.take_along_axis(of.side.prediction, of.asked, axis=1)
         games = self._games(of, seen) if self.of_model.is_read else iter(())
-        reasons: dict[int, str] = {}
+        reasons = self._without_image(of)
         for game, answers in of.calls.answers(games, of.asked):
             row, n_model_rows = game.row, n_model_rows + game.n_model_rows
             if not np.isfinite(answers).all():
@@ -99,6 +103,13 @@ class OccludedFeature:
             whole[row], whole_errors[row] = _over_contexts(of_whole)
         parts = PartRows(lengths, of.parts.where(seen), values, errors)
         return Occluded(parts, whole, whole_errors, reasons, n_model_rows)
+
+    def _without_image(self, of: PartBatch) -> dict[int, str]:
+        """Row -> that it has no image, where one of the background stood in for it; elsewhere nothing is absent."""
+        if not self.of_model.is_read or n_references(self.settings, len(of.background.weights)) == 1:
+            return {}
+        reason = _NO_IMAGE.format(self.of_model.feature)
+        return dict.fromkeys(np.flatnonzero(of.parts.lengths == 0).tolist(), reason)
 
     def _games(self, of: PartBatch, seen: IntArray) -> Iterator[OcclusionGame]:
         """The game of each row with any parts."""
