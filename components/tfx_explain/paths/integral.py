@@ -33,8 +33,8 @@ from tfx_explain.paths.strata import satterthwaite_dof
 __all__ = ["Accuracy", "Integrals", "PathFunction", "integrate"]
 
 _N_NODES = 4
-# Of a path, or segment, at a time. Narrowing a kink down to a part 1 / k takes as many points for any k, in fewer
-# rounds for larger ones; more pieces would be spent beside a single kink.
+# That a path is cut into at first. Later each segment is halved: networks of many kinks need little more than is there,
+# and a gradient costs more than a round does.
 _N_PIECES = 4
 # In narrower segments all points are the same to a model of 32-bit floats.
 _NARROWEST = 2.0**-22
@@ -60,14 +60,14 @@ class Accuracy:
     def rule(self) -> Rule:
         """How a segment is cut that has too much of its path's gap or error; more coarsely for very few steps."""
         most = min(_N_NODES, self.max_steps // 3)
-        n_nodes = most - most % 2 if most > 1 else most
-        return Rule(min(_N_PIECES, 2 * (self.max_steps // (3 * n_nodes))), n_nodes)
+        return Rule(2, most - most % 2 if most > 1 else most)
 
     @property
     def first_rule(self) -> Rule:
         """How a path is cut at first; its whole has a rule of half as many nodes, so that errors are known at once."""
-        rule = self.rule
-        return dataclasses.replace(rule, n_whole=rule.n_pieces * rule.n_nodes // 2)
+        n_nodes = self.rule.n_nodes
+        n_pieces = min(_N_PIECES, 2 * (self.max_steps // (3 * n_nodes)))
+        return Rule(n_pieces, n_nodes, n_pieces * n_nodes // 2)
 
     def bound(self, paths: IntArray, contributions: FloatArray) -> FloatArray:
         """(k, c) largest gaps of some paths (k,) with these contributions (k, d, c) of players.
