@@ -23,6 +23,8 @@ IntArray = npt.NDArray[np.int64]
 
 # Lists of rows are padded to powers of two from here on, so that there are few shapes to trace and compile.
 _MIN_LISTED_ROWS = 1_024
+# Those of more are made anew for each call, 4 bytes each.
+_MOST_KEPT_MASKS = 2**24
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,16 @@ class Lattice:
         """What single calls cover, in the order of the blocks, then of the coalitions; all of one size if padded."""
         coalitions, index = np.asarray(self.blocks.coalitions, bool), np.asarray(self.blocks.background_index)
         n_blocks, n_coalitions, _ = coalitions.shape
-        weight, pieces = block_weights(self.blocks), []
+        weight, pieces, keeps = block_weights(self.blocks), [], coalitions.size <= _MOST_KEPT_MASKS
         for g in range(0, n_blocks, chunks.n_blocks):
             numbers = padded_range(g, chunks.n_blocks, n_blocks)[: None if padded else n_blocks - g]
             for c in range(0, n_coalitions, chunks.n_coalitions):
                 columns = padded_range(c, chunks.n_coalitions, n_coalitions)[: None if padded else n_coalitions - c]
                 place = slice(g, g + chunks.n_blocks), slice(c, c + chunks.n_coalitions)
-                pieces.append(Piece(coalitions[numbers[:, None], columns], index[numbers], weight[numbers], place))
+                part = coalitions[place]
+                if part.shape[:2] != (len(numbers), len(columns)):
+                    part = coalitions[numbers[:, None], columns]
+                pieces.append(Piece(part, index[numbers], weight[numbers], place, keeps))
         return pieces
 
     def _fill(
