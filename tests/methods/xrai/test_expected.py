@@ -83,6 +83,8 @@ def test_it_is_found_where_the_model_looks_whatever_the_batch(tmp_path: Path) ->
     whole, some = of.explain(rows).sides[0], of.explain(rows, [3, 1]).sides[0]
     kept = whole.take(np.array([3, 1]))
     np.testing.assert_array_equal(kept.attributions, some.attributions)
+    for row in range(N):
+        np.testing.assert_array_equal(of.explain(rows, [row]).sides[0].attributions[0], whole.attributions[row])
     np.testing.assert_array_equal(kept.parts["image"].attributions, some.parts["image"].attributions)
     np.testing.assert_array_equal(kept.parts["image"].std_errors, some.parts["image"].std_errors)
     looked_at = np.zeros((SIZE, SIZE), bool)
@@ -114,3 +116,12 @@ def test_a_single_reference_is_no_sample(tmp_path: Path) -> None:
         ConfigError, match=r"`expected_gradients` of `xrai` takes the mean over images of two background"
     ):
         at_work(model, "xrai", num_samples=4)
+
+
+def test_means_are_the_same_to_the_bit_whatever_comes_together() -> None:
+    estimates, shares = np.random.default_rng(0).normal(size=(21, 8, 63, 1)), np.arange(1.0, 9) / 36
+    whole = combined(estimates.swapaxes(0, 1), shares)
+    for row in (0, 5, 20):
+        alone = combined(estimates[row : row + 1].swapaxes(0, 1), shares)
+        for one, other in zip(alone, whole, strict=True):
+            np.testing.assert_array_equal(one[0], other[row])

@@ -22,7 +22,7 @@ from tfx_explain.methods.xrai.crooked import guided, through_blurs
 from tfx_explain.methods.xrai.expected import MOST_GROUPS, over_background
 from tfx_explain.methods.xrai.masks import Masks
 from tfx_explain.methods.xrai.noisy import around
-from tfx_explain.methods.xrai.pixels import Pictures, PixelRows, combined, straight
+from tfx_explain.methods.xrai.pixels import Pictures, PixelRows, combined, straight, weighted
 from tfx_explain.methods.xrai.regions_of_rows import region_rows, segments_of
 from tfx_explain.models import Model
 from tfx_explain.models.path_gradients import Points
@@ -158,7 +158,7 @@ class XraiRows:
         self.reasons.update(reasons)
         values, errors = combined(found.of_players.swapaxes(0, 1), found.shares)
         # The image adds what its pixels add, to the last digit.
-        values[:, player] = np.tensordot(found.pixels, found.shares, axes=(1, 0)).sum(axis=1)
+        values[:, player] = weighted(found.pixels.swapaxes(0, 1), found.shares).sum(axis=1)
         values[regions.lengths == 0] = np.nan
         of_steps, of_references = found.variances or (np.square(errors), np.zeros_like(errors))
         self.estimates.values[rows] = values

@@ -63,9 +63,18 @@ def combined(estimates: FloatArray, shares: FloatArray) -> tuple[FloatArray, Flo
     Their variances are taken to be inverse to their shares, as of means over more or fewer references; of halves the
     error is half of their difference.
     """
-    mean = np.tensordot(shares, estimates, axes=1)
-    spread = np.tensordot(np.square(shares), np.square(estimates - mean), axes=1)
+    mean = weighted(estimates, shares)
+    spread = weighted(np.square(estimates - mean), np.square(shares))
     return mean, np.sqrt(spread / (1.0 - np.square(shares).sum()))
+
+
+def weighted(estimates: FloatArray, shares: FloatArray) -> FloatArray:
+    """The sum of estimates (G, ...) by their shares (G,)."""
+    total = np.zeros(estimates.shape[1:])
+    # One after the other: BLAS adds them up in an order that depends on how many rows come together.
+    for estimate, share in zip(estimates, shares, strict=True):
+        total += share * estimate
+    return total
 
 
 @dataclasses.dataclass(frozen=True)
