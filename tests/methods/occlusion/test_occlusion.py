@@ -153,6 +153,33 @@ def test_several_outputs_and_a_baseline_model_that_reads_no_image(tmp_path: Path
     np.testing.assert_allclose(theirs.attributions[:, 1], rows["x"][:, None] * [1.0, -3.0], rtol=1e-6)
 
 
+def resized(files: Any) -> Any:
+    """(n, 12, 12) floats of files of any size."""
+
+    def one(file: Any) -> Any:
+        pixels = tf.image.resize(tf.cast(tf.io.decode_png(file, channels=1), tf.float32), [SIZE, SIZE])
+        return tf.ensure_shape(pixels, [SIZE, SIZE, 1])[..., 0]
+
+    return tf.map_fn(one, files, fn_output_signature=tf.TensorSpec([SIZE, SIZE], tf.float32))
+
+
+def test_files_that_one_model_reads_smaller_have_the_same_parts_for_one_that_does_not(tmp_path: Path) -> None:
+    specs = {"image": tf.TensorSpec([None], tf.string), "x": tf.TensorSpec([None], tf.float32)}
+    both = model_of(tmp_path / "both", lambda image, x: linear(resized(image)) + x[:, None], specs)
+    other = model_of(tmp_path / "other", lambda x: x[:, None], floats("x"))
+    rows = {"image": [pictures.png(one) for one in pictures.pixels_of(3, 1, 4 * SIZE)], "x": np.zeros(3, np.float32)}
+    settings = {"occlusion": {"parts": {"image": {"size": 2, "absent": "black", "max_parts": 36}}}}
+    for place, models in enumerate([[both, other], [other, both]]):
+        found = Attributing(models, rows, settings).explain(rows)
+        assert not found.errors
+        read, unread = found.sides[place].parts["image"], found.sides[1 - place].parts["image"]
+        assert unread.lengths.tolist() == read.lengths.tolist() == [36] * 3
+        assert unread.maps is not None
+        np.testing.assert_array_equal(unread.maps, read.maps)
+        assert (unread.attributions == 0).all()
+        assert (read.attributions != 0).any()
+
+
 def test_own_blur_and_segments(tmp_path: Path) -> None:
     """The image as a whole is less its blur; nothing of the background counts."""
     rows = images(N, 2)

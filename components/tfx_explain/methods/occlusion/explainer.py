@@ -113,18 +113,13 @@ class OcclusionExplainer:
         self, feature: str, batch: Batch, backgrounds: Sequence[ShapleyBackground], absent: Absent
     ) -> Iterator[Occluded]:
         """The parts of a feature, by each model."""
-        for index, images in enumerate(self._images.get(feature, ())):
-            made = [Occluded.nothing(batch.chosen.shape[1])]
-            for cut in images.cuts(batch, index, backgrounds[index], absent[feature]):
-                of = cut.part_batch(batch, index, backgrounds[index])
-                alone = dataclasses.replace(of, parts=dataclasses.replace(cut.images, has_rest=False))
-                found = self._features[feature][index].explain(alone)
-                parts = dataclasses.replace(found.parts, maps=cut.images.maps)
-                of_batch = cut.of_batch({**found.reasons, **cut.reasons})
-                n = found.n_model_rows + cut.n_model_rows
-                made.append(dataclasses.replace(found, parts=parts, reasons=of_batch, n_model_rows=n))
-            yield Occluded.joined(made)
         if feature in self._images:
+            of_models = self._features[feature]
+            reading = [index for index, of in enumerate(of_models) if of.of_model.is_read] or [0]
+            by_model = {index: self._of_images(feature, batch, index, backgrounds[index], absent) for index in reading}
+            # What a model reads may be smaller than the file, of which one that reads no image would have other parts.
+            instead = by_model[reading[0]].without_effect()
+            yield from (by_model.get(index, instead) for index in range(len(of_models)))
             return
         rows, unreadable = self._cutting.cut(batch, feature, backgrounds[0], absent)
         # Its length stays with the row.
@@ -134,6 +129,21 @@ class OcclusionExplainer:
             calls = of_feature.of_model.calls(side, background)
             found = of_feature.explain(PartBatch(batch, side, background, alone_rows, calls))
             yield dataclasses.replace(found, reasons={**found.reasons, **unreadable})
+
+    def _of_images(
+        self, feature: str, batch: Batch, index: int, background: ShapleyBackground, absent: Absent
+    ) -> Occluded:
+        """The parts of all images, by one model."""
+        made = [Occluded.nothing(batch.chosen.shape[1])]
+        for cut in self._images[feature][index].cuts(batch, index, background, absent[feature]):
+            of = cut.part_batch(batch, index, background)
+            alone = dataclasses.replace(of, parts=dataclasses.replace(cut.images, has_rest=False))
+            found = self._features[feature][index].explain(alone)
+            parts = dataclasses.replace(found.parts, maps=cut.images.maps)
+            of_batch = cut.of_batch({**found.reasons, **cut.reasons})
+            n = found.n_model_rows + cut.n_model_rows
+            made.append(dataclasses.replace(found, parts=parts, reasons=of_batch, n_model_rows=n))
+        return Occluded.joined(made)
 
 
 @dataclasses.dataclass

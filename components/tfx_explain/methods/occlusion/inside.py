@@ -66,6 +66,12 @@ class Occluded:
             sum(one.n_model_rows for one in found),
         )
 
+    def without_effect(self) -> Occluded:
+        """Of a model that does not read the feature: the same parts, whose absence changes nothing."""
+        none = np.zeros_like(self.parts.attributions)
+        parts = dataclasses.replace(self.parts, attributions=none, std_errors=none)
+        return Occluded(parts, np.zeros_like(self.values), np.zeros_like(self.std_errors), {}, 0)
+
 
 class OccludedFeature:
     """A feature that is looked into.
