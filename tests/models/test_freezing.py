@@ -100,3 +100,43 @@ def test_tables_that_rows_are_picked_from_are_no_work(tables_dir):
     graph = graph_of(load_model(tables_dir, output_space="raw"))
     of_each_id = WIDTH * WIDTH + N_WORDS + WIDTH
     assert of_each_id <= graph.n_weights() <= 2 * of_each_id + 8  # and what becomes of shapes
+
+
+class Loops(tf.Module):
+    """Scores an id by a loop that picks a row of a table, and multiplies it, and by a branch that picks as well."""
+
+    def __init__(self):
+        super().__init__()
+        draw = tf.random.Generator.from_seed(0).normal
+        self.picked, self.kernel = tf.Variable(draw([N_WORDS, WIDTH])), tf.Variable(draw([WIDTH, WIDTH]))
+
+    def __call__(self, word):
+        """(n,) scores of (n,) ids."""
+
+        def step(i, state):
+            return i + 1, tf.tanh(tf.nn.embedding_lookup(self.picked, word) + state @ self.kernel)
+
+        start = (tf.constant(0), tf.zeros([tf.shape(word)[0], WIDTH]))
+        shapes = (tf.TensorShape([]), tf.TensorShape([None, WIDTH]))
+        _, state = tf.while_loop(lambda i, state: i < 3, step, start, shapes)
+        row = tf.cond(tf.size(word) > 0, lambda: tf.gather(self.picked, word), lambda: state)
+        return tf.reduce_sum(state * row, axis=1)
+
+
+@pytest.fixture(scope="module")
+def loops_dir(tmp_path_factory):
+    return save(Loops(), tmp_path_factory.mktemp("loops"))
+
+
+@pytest.mark.parametrize("most_constants", [0, freezing._MOST_CONSTANTS])
+def test_rows_picked_within_loops_and_branches(
+    loops_dir, check_model, tools, monkeypatch, any_size_is_large, most_constants
+):
+    monkeypatch.setattr(freezing, "_MOST_CONSTANTS", most_constants)
+    data = tools.Data({"word": ("int", 1, 1, 0), "other": ("int", 1, 1, 0)})
+    model = load_model(loops_dir, output_space="raw")
+    check_model(model, data, tools.call_on_examples(loops_dir, "p"), [["word"], ["other"]])
+
+
+def test_weights_that_loops_read_are_work_wherever_they_are_held(loops_dir, any_size_is_large):
+    assert graph_of(load_model(loops_dir, output_space="raw")).n_weights() >= WIDTH * WIDTH

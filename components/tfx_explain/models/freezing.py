@@ -47,6 +47,9 @@ def freeze_all(
     """The same without an output of the graph, and with the names of the tensors of all outputs, by their keys."""
     large = _large_variables(signature)
     graph_def, outputs = _inline(signature, large)
+    if _picks_in_functions(graph_def):
+        # The converter makes constants of these variables, and leaves the functions to read them as variables.
+        graph_def, outputs = _inline(signature, {tensor.name for tensor in signature.graph.internal_captures})
     inner = (tensor.name for tensor in signature.graph.internal_captures)
     open_inputs = {f"{node.name}:0" for node in graph_def.node if node.op == "Placeholder"}
     captured = zip(inner, signature.captured_inputs, strict=True)
@@ -82,21 +85,26 @@ def _n_bytes(shape: tf.TensorShape, dtype: tf.DType) -> int:
     return int(shape.num_elements() or 0) * dtype.size
 
 
+def _picks_in_functions(graph_def: tf.compat.v1.GraphDef) -> bool:
+    """Whether a branch or loop may pick rows of a variable."""
+    return any(node.op == "ResourceGather" for function in graph_def.library.function for node in function.node_def)
+
+
 def _inline(
-    signature: tf.types.experimental.ConcreteFunction, large: Collection[str]
+    signature: tf.types.experimental.ConcreteFunction, kept: Collection[str]
 ) -> tuple[tf.compat.v1.GraphDef, Sequence[tf.Tensor]]:
     """The signature's graph with called functions inlined as far as the converter can, and its outputs.
 
-    All variables but the large ones have become constants.
+    All variables have become constants, but those that enter the graph by the tensors `kept`.
     """
     graph, outputs = signature.graph, signature.outputs
     # Functions with assertions or lookups, Transform's layer among them, are inlined only when asked for aggressively;
     # that may drop side effects, of which a prediction has none. TF1 graphs make the converter fail, but call little.
     for aggressive in (False, True):
         try:
-            kept = {name.rpartition(":")[0] for name in large}
+            names = {name.rpartition(":")[0] for name in kept}
             data = _FunctionConverterDataInEager(
-                signature, lower_control_flow=False, aggressive_inlining=aggressive, variable_names_denylist=kept
+                signature, lower_control_flow=False, aggressive_inlining=aggressive, variable_names_denylist=names
             )
             frozen = _construct_concrete_function(signature, *_replace_variables_by_constants(data))
         except (ValueError, tf.errors.OpError) as error:
@@ -130,10 +138,14 @@ def _freeze_reads(
         elif node.op == "ReadVariableOp":
             values[f"{node.name}:0"] = value = _value(captures[resource], node)
             _replace_by_placeholder(node, value)
-        elif node.op == "ResourceGather" and resource in large and not node.attr["batch_dims"].i:
+        elif node.op == "ResourceGather" and not node.attr["batch_dims"].i:
             table, axis = graph_def.node.add(name=f"{node.name}/table"), graph_def.node.add(name=f"{node.name}/axis")
-            values[f"{table.name}:0"] = value = _value(captures[resource], node)
-            _replace_by_placeholder(table, value)
+            value = _value(captures[resource], node)
+            if resource in large:
+                values[f"{table.name}:0"] = value
+                _replace_by_placeholder(table, value)
+            else:
+                _replace_by_constant(table, value.numpy())
             _replace_by_constant(axis, np.array(0, np.int32))
             _replace_by_gather(node, table.name, axis.name)
     return values

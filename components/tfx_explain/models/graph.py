@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.ops.resource_variable_ops import get_eager_safe_handle_data
 
 from tfx_explain.models.features import FeatureSpec
 
@@ -21,7 +22,7 @@ _ROUNDING = {
 }
 
 # What picks rows of its first input.
-_PICKS = ("Gather", "GatherV2", "ResourceGather")
+_PICKS = ("Gather", "GatherNd", "GatherV2", "ResourceGather", "ResourceGatherNd")
 
 
 class GraphFunction(Protocol):
@@ -132,11 +133,7 @@ class FrozenGraph:
             for node in self.graph_def.node
             if node.op == "Const" and f"{node.name}:0" in used
         )
-        captured = (
-            (value.shape.as_proto(), value.dtype.as_datatype_enum)
-            for name, value in self.captures.items()
-            if name in used
-        )
+        captured = (shape for name, value in self.captures.items() if name in used for shape in _held(value))
         return sum(
             int(np.prod([dim.size for dim in shape.dim]))
             for shape, dtype in (*constants, *captured)
@@ -149,6 +146,14 @@ class FrozenGraph:
         graph_def.CopyFrom(self.graph_def)
         next(node for node in graph_def.node if node.name == name).op = op
         return replace(self, graph_def=graph_def)
+
+
+def _held(value: tf.Tensor) -> Iterator[tuple[tf.compat.v1.TensorShapeProto, int]]:
+    """The shape and type of a captured tensor; of a variable, as branches and loops read them, those of its value."""
+    if value.dtype != tf.resource:
+        yield value.shape.as_proto(), value.dtype.as_datatype_enum
+    elif (data := get_eager_safe_handle_data(value)) is not None and data.is_set:
+        yield from ((held.shape, held.dtype) for held in data.shape_and_type)
 
 
 def coarsest_rounding(graph: FrozenGraph) -> float:
