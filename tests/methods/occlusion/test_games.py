@@ -32,7 +32,7 @@ def answers(of: OcclusionGame) -> npt.NDArray[np.float64]:
 
 @pytest.mark.parametrize("evaluates_whole", [False, True])
 def test_each_part_is_absent_alone_and_then_all(evaluates_whole: bool) -> None:
-    of = game(EachPart(K), 3, evaluates_whole=evaluates_whole)
+    of = game(EachPart(K, K), 3, evaluates_whole=evaluates_whole)
     per_context = of.coalitions(0, of.n_per_context)
     np.testing.assert_array_equal(per_context[:K], ~np.eye(K, dtype=bool))
     assert not per_context[K].any()
@@ -61,7 +61,7 @@ def test_squares_that_overlap_share_what_they_cover() -> None:
 
 
 def test_changes_that_are_rounding_are_none() -> None:
-    of = game(EachPart(K), 1, evaluates_whole=False)
+    of = game(EachPart(K, K), 1, evaluates_whole=False)
     found = np.full((K + 1, 1), 2.0)
     found[0], found[1], found[K] = 2.0 - 3e-6, 2.0 - 5e-6, 2.0 + 3e-6
     parts, whole = of.effects(found, np.array([2.0]), np.array([1e-6]))

@@ -220,6 +220,32 @@ def test_words_beside_another_feature_and_a_missing_text(tmp_path: Path) -> None
     assert_same(result, at_work.explain(rows, [3, 0]), [3, 0])
 
 
+@pytest.mark.parametrize("unit", ["word", "token"])
+def test_words_behind_what_the_model_reads_stay_and_may_come_into_sight(tmp_path: Path, unit: str) -> None:
+    """A model of the first three words, as it is without each word of the text."""
+    effects = {b"good": 1.0, b"bad": -0.75, b"film": 0.25}
+
+    def score(review: Any) -> Any:
+        words = tf.strings.split(review).to_tensor(default_value=b"", shape=[None, 3])
+        return sum(tf.reduce_sum(tf.cast(words == word, tf.float32), 1) * by for word, by in effects.items())[:, None]
+
+    specs = {"review": tf.TensorSpec([None], tf.string)}
+    rows = {"review": [b"good bad film good film", b"film film good bad "]}
+    at_work = occluding(tmp_path, score, specs, {"review": [b"bad film", b"good"]}, review={"unit": unit})
+    parts = at_work.explain(rows).sides[0].parts["review"]
+    firsts = np.cumsum(parts.lengths) - parts.lengths
+    for first, text in zip(firsts.tolist(), rows["review"], strict=True):
+        words = text.split()
+        without = [sum(effects[word] for word in [*words[:i], *words[i + 1 :]][:3]) for i in range(len(words))]
+        whole = sum(effects[word] for word in words[:3])
+        # What lies behind is one span, or more.
+        assert [whole - one for one in without[3:]] == [0.0] * (len(words) - 3)
+        assert parts.attributions[first : first + 3, 0].tolist() == [whole - one for one in without[:3]]
+    behind = np.setdiff1d(np.arange(len(parts.attributions)), firsts[:, None] + np.arange(3))
+    assert len(behind) >= 2
+    assert (parts.attributions[behind] == 0).all()
+
+
 def test_windows_of_a_series_keep_its_length(tmp_path: Path) -> None:
     fixed = {"series": tf.TensorSpec([None, 6], tf.float32)}
     rows = {"series": list(np.arange(24.0, dtype=np.float32).reshape(4, 6))}

@@ -32,17 +32,19 @@ class Windows(Protocol):
 
 @dataclass(frozen=True)
 class EachPart:
-    """Every part is hidden alone.
+    """Every part is hidden alone, but those at the end that the model does not see.
 
     Attributes:
       n_parts: which is k.
+      n_seen: so many, from the first on, are hidden.
     """
 
     n_parts: int
+    n_seen: int
 
     def __len__(self) -> int:
-        """As many as there are parts."""
-        return self.n_parts
+        """As many as are seen."""
+        return self.n_seen
 
     def hidden(self, windows: IntArray) -> BoolArray:
         """(n, k), as of `Windows`."""

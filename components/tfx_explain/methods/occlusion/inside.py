@@ -120,11 +120,13 @@ class OccludedFeature:
     def _games(self, of: PartBatch, seen: IntArray) -> Iterator[OcclusionGame]:
         """The game of each row with any parts."""
         own = of.calls.rows.columns[self.of_model.feature]
+        lengths = of.parts.lengths.tolist()
         for row in np.flatnonzero(seen).tolist():
-            values = of.parts.values(row, int(seen[row]), own)
+            # All of them: where one is deleted, what the model did not see behind it may come into sight.
+            values = of.parts.values(row, lengths[row], own)
             # Images are fed as pixels, or written anew, but predicted as they are.
             is_image = isinstance(self.settings, RegionsConfig)
-            yield OcclusionGame(row, values, self._contexts(of, row), self._windows(values), is_image)
+            yield OcclusionGame(row, values, self._contexts(of, row), self._windows(values, int(seen[row])), is_image)
 
     def _contexts(self, of: PartBatch, row: int) -> Contexts:
         """The row's own other features, with each image of the background that stands in."""
@@ -136,10 +138,10 @@ class OccludedFeature:
         drawn = Contexts.draw(self._seed, row_hash, 0, weights, n, is_needed=True)
         return Contexts(np.ones((n, n_others), np.bool_), drawn.background)
 
-    def _windows(self, values: PartValues) -> Windows:
+    def _windows(self, values: PartValues, n_seen: int) -> Windows:
         patches = self.settings.patches if isinstance(self.settings, RegionsConfig) else None
         if patches is None or not isinstance(values, PictureValues):
-            return EachPart(values.n_parts)
+            return EachPart(values.n_parts, n_seen)
         height, width = values.labels.shape
         return patches.grid(height, width)
 
