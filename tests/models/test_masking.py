@@ -15,11 +15,12 @@ import tensorflow as tf
 from tfx_explain.attribution import make_design
 from tfx_explain.errors import InputError
 from tfx_explain.models import chunks as chunks_module
-from tfx_explain.models import graph_engine, graph_mixing, load_model, load_module_model
+from tfx_explain.models import graph_engine, graph_mixing, lattice, load_model, load_module_model
 from tfx_explain.models import host as host_module
 from tfx_explain.models.chunks import Chunks, plan_chunks, tile_size
 from tfx_explain.models.features import Ragged
 from tfx_explain.models.hoist import hoist, unhoisted
+from tfx_explain.models.pieces import Piece
 
 PLAYERS = [["age", "rate"], ["color"], ["codes"], ["notes"]]
 
@@ -366,3 +367,19 @@ def test_host_models_are_called_with_bounded_rows(monkeypatch, tmp_path, tools):
     )
     assert max(seen) <= 16_384
     assert sum(seen) == 3 * 3 * 900 * 50
+
+
+def test_masks_that_are_not_kept_change_nothing(dense, tools, monkeypatch):
+    model, make = dense
+    x, b, blocks = make(30, 1), make(9, 2), tools.random_blocks(6, 9, n_blocks=3, n_coalitions=5)
+    monkeypatch.setattr(
+        graph_mixing.BoundGraph, "max_rows", property(lambda self: 45, lambda self, _: None), raising=False
+    )
+    made, real = [], Piece._made
+    monkeypatch.setattr(Piece, "_made", lambda piece: made.append(piece) or real(piece))
+    kept = model.block_values(x, b, DENSE_PLAYERS, blocks)
+    assert len(made) == len(set(map(id, made)))
+    made.clear()
+    monkeypatch.setattr(lattice, "_MOST_KEPT_MASKS", 0)
+    np.testing.assert_array_equal(model.block_values(x, b, DENSE_PLAYERS, blocks), kept)
+    assert len(made) > len(set(map(id, made)))
