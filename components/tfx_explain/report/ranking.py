@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 from tfx_explain import tables
 from tfx_explain.summary.ratio import parts_of
@@ -162,9 +163,10 @@ def direction(examples: pd.DataFrame, player: str, features: Sequence[str]) -> s
     values = examples[features[0]]
     if not pd.api.types.is_numeric_dtype(values):
         return ""
-    pairs = pd.DataFrame({"value": values, "attribution": examples[column]}).dropna()
-    if len(pairs) < _MIN_ROWS_FOR_DIRECTION or pairs.nunique().min() < 2:
+    # Plain arrays: with pandas, reports of many outputs would take most of their time here.
+    pairs = np.stack([of.to_numpy(np.float64, na_value=np.nan) for of in (values, examples[column])])
+    pairs = pairs[:, ~np.isnan(pairs).any(axis=0)]
+    if pairs.shape[1] < _MIN_ROWS_FOR_DIRECTION or (pairs == pairs[:, :1]).all(axis=1).any():
         return ""
-    ranks = pairs.rank().to_numpy()
-    correlation = np.corrcoef(ranks, rowvar=False)[0, 1]
+    correlation = np.corrcoef(rankdata(pairs, axis=1))[0, 1]
     return "rises" if correlation >= _CLEAR_CORRELATION else "falls" if correlation <= -_CLEAR_CORRELATION else "mixed"
