@@ -70,6 +70,9 @@ def test_spans_are_unseen_where_nothing_behind_them_matters(score: Score, expect
         (b"poor word longer longest " + b"word " * 9 + b"poor", lambda words: float(b"poor" in words[:9]), 1),
         # The same, cut off before it.
         (b"word " * 9 + b"fine word word poor", lambda words: effect(words[:9]), 9),
+        # Words without a space after them, which are one to the model where they stand together.
+        (b"word " * 9 + b"fine poor longest", lambda words: float(len(b"".join(words[:9]))), 9),
+        (b"word " * 9 + b"fine longest-poor word", lambda words: float(len(b"".join(words[:9]))), 9),
     ],
 )
 def test_what_cancels_or_comes_again_is_seen(text: bytes, score: Callable[[list[bytes]], float], expected: int) -> None:

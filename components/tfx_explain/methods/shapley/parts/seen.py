@@ -74,7 +74,10 @@ def without_parts_of_end(text: bytes, spans: IntArray, n_kept: int, probe: bytes
     parts = [b"".join([*words[:n_kept], *end[of_digit == 0]]) for of_digit in digits]
     trial = Trial([*trial.texts, *parts], [*trial.against, *[0] * len(parts)])
     longest = 4 * len(text) / len(words)
-    candidates = {word for word in words.tolist() if len(word) <= longest}
+    # Without a space after each, as behind the last word or a hyphen, they would be one to the model.
+    space = b" " if any(word[-1:].isspace() for word in words[:-1]) else b""
+    spaced = [word if word[-1:].isspace() else word + space for word in words.tolist()]
+    candidates = {word for word in spaced if len(word) <= longest}
     for word in sorted(candidates, key=lambda word: (-len(word), word))[:_BEGINNINGS]:
         start = word * n_kept
         trial = trial.with_texts([start + b"".join(end), start, start + probe])
