@@ -59,6 +59,11 @@ def test_spans_are_unseen_where_nothing_behind_them_matters(score: Score, expect
     assert n_seen(score) == expected
 
 
+def has_all(words: list[bytes]) -> bool:
+    bare = [word.strip(b",.").lower() for word in words]
+    return b"fine" in bare and b"poor" in bare and b"longest" in bare
+
+
 @pytest.mark.parametrize(
     ("text", "score", "expected"),
     [
@@ -68,6 +73,9 @@ def test_spans_are_unseen_where_nothing_behind_them_matters(score: Score, expect
         # A word that stands before, of a model that takes each once.
         (b"poor word longer longest " + b"word " * 9 + b"poor", lambda words: float(b"poor" in words), 14),
         (b"poor word longer longest " + b"word " * 9 + b"poor", lambda words: float(b"poor" in words[:9]), 1),
+        # Of one that takes each once, and only beside others.
+        (b"fine poor longest " + b"word " * 9 + b"Poor, fine.", lambda words: float(has_all(words)), 14),
+        (b"fine poor longest " + b"word " * 9 + b"Poor, fine.", lambda words: float(has_all(words[:9])), 3),
         # The same, cut off before it.
         (b"word " * 9 + b"fine word word poor", lambda words: effect(words[:9]), 9),
         # Words without a space after them, which are one to the model where they stand together.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -23,6 +24,8 @@ _BEGINNINGS = 2
 _UNITS = 4.0
 _PROBE_TEXTS = 16
 _PROBE_BYTES = 200
+# ASCII without letters and digits: what stands between words, of most scripts.
+_NO_LETTERS = re.compile(rb"[\x00-/:-@\[-`{-\x7f]+")
 
 
 def probe_of(rows: pa.RecordBatch, feature: str) -> bytes:
@@ -61,10 +64,11 @@ def without_end(text: bytes, spans: IntArray, n_kept: int, probe: bytes) -> Tria
 
 
 def without_parts_of_end(text: bytes, spans: IntArray, n_kept: int, probe: bytes) -> Trial:
-    """The same, with parts of the end deleted, so that words that cancel are seen, and with two other beginnings.
+    """The same, with parts of the end deleted, so that words that cancel are seen, and with three other beginnings.
 
-    These have as many words, all of them the same: so that words are seen that also stand before, and that a model
-    takes once. Long words, as a model that cuts texts off would look at the end with shorter ones before it.
+    These have as many words, so that words are seen that also stand before, and that a model takes once: two of a
+    single word, and the text's own without the words of the end, as the model may take them only beside the others.
+    Long words stand in, as a model that cuts texts off would look at the end with shorter ones before it.
     """
     trial = without_end(text, spans, n_kept, probe)
     words = np.array([text[start:stop] for start, stop in spans.tolist()], object)
@@ -76,12 +80,24 @@ def without_parts_of_end(text: bytes, spans: IntArray, n_kept: int, probe: bytes
     longest = 4 * len(text) / len(words)
     # Without a space after each, as behind the last word or a hyphen, they would be one to the model.
     space = b" " if any(word[-1:].isspace() for word in words[:-1]) else b""
-    spaced = [word if word[-1:].isspace() else word + space for word in words.tolist()]
-    candidates = {word for word in spaced if len(word) <= longest}
-    for word in sorted(candidates, key=lambda word: (-len(word), word))[:_BEGINNINGS]:
-        start = word * n_kept
+    spaced = {word if word[-1:].isspace() else word + space for word in words.tolist()}
+    candidates = sorted((word for word in spaced if len(word) <= longest), key=lambda word: (-len(word), word))
+    beginnings = [word * n_kept for word in candidates[:_BEGINNINGS]]
+    beginnings += _without_words_of_end(words, n_kept, candidates)
+    for start in beginnings:
         trial = trial.with_texts([start + b"".join(end), start, start + probe])
     return trial
+
+
+def _without_words_of_end(words: npt.NDArray[np.object_], n_kept: int, candidates: Sequence[bytes]) -> list[bytes]:
+    """The beginning with another word in the place of those that stand in the end, too; none where there are none."""
+    bare = np.array([_NO_LETTERS.sub(b"", word).lower() for word in words.tolist()], object)
+    of_end = set(bare[n_kept:].tolist())
+    other = next((word for word in candidates if _NO_LETTERS.sub(b"", word).lower() not in of_end), None)
+    again = [word in of_end for word in bare[:n_kept].tolist()]
+    if other is None or not any(again):
+        return []
+    return [b"".join(other if is_again else word for word, is_again in zip(words.tolist(), again, strict=False))]
 
 
 MakeTrial = Callable[[bytes, IntArray, int, bytes], Trial]
