@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +24,9 @@ IntArray = npt.NDArray[np.int64]
 
 # Lists of rows are padded to powers of two from here on, so that there are few shapes to trace and compile.
 _MIN_LISTED_ROWS = 1_024
-# Those of more are made anew for each call, 4 bytes each.
+# Masks of 4 bytes for each player and coalition; those of more are held for so many calls, not for all.
 _MOST_KEPT_MASKS = 2**24
+_CALLS_PER_MASK = 64
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Lattice:
         """What single calls cover, in the order of the blocks, then of the coalitions; all of one size if padded."""
         coalitions, index = np.asarray(self.blocks.coalitions, bool), np.asarray(self.blocks.background_index)
         n_blocks, n_coalitions, _ = coalitions.shape
-        weight, pieces, keeps = block_weights(self.blocks), [], coalitions.size <= _MOST_KEPT_MASKS
+        weight, pieces = block_weights(self.blocks), []
         for g in range(0, n_blocks, chunks.n_blocks):
             numbers = padded_range(g, chunks.n_blocks, n_blocks)[: None if padded else n_blocks - g]
             for c in range(0, n_coalitions, chunks.n_coalitions):
@@ -87,19 +89,26 @@ class Lattice:
                 part = coalitions[place]
                 if part.shape[:2] != (len(numbers), len(columns)):
                     part = coalitions[numbers[:, None], columns]
-                pieces.append(Piece(part, index[numbers], weight[numbers], place, keeps))
+                pieces.append(Piece(part, index[numbers], weight[numbers], place))
         return pieces
 
     def _fill(
         self, out: FloatArray, prepared: PreparedRows, rows: IntArray, n_examples: int, pieces: Sequence[Piece]
     ) -> None:
         """Evaluates examples so many at a time, all calls of the same size."""
-        for first in range(0, len(rows), n_examples):
-            padded = padded_range(first, n_examples, len(rows))
-            filled = out[first : first + n_examples]
-            selected = prepared.select(rows[padded if self.fixed_shapes else padded[: len(filled)]])
+        firsts, keeps_masks = range(0, len(rows), n_examples), np.size(self.blocks.coalitions) <= _MOST_KEPT_MASKS
+        at_once = 1 if keeps_masks else _CALLS_PER_MASK
+        for group in (firsts[start : start + at_once] for start in range(0, len(firsts), at_once)):
+            calls = []
+            for first in group:
+                padded = padded_range(first, n_examples, len(rows))
+                filled = out[first : first + n_examples]
+                calls.append((filled, prepared.select(rows[padded if self.fixed_shapes else padded[: len(filled)]])))
             for piece in pieces:
-                self._put(filled, piece, selected.values(piece))
+                # What a copy makes goes with it.
+                called = piece if keeps_masks else dataclasses.replace(piece)
+                for filled, selected in calls:
+                    self._put(filled, called, selected.values(called))
 
     def _fill_large(
         self,

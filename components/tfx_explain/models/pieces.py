@@ -17,8 +17,6 @@ FloatArray = npt.NDArray[np.float64]
 
 _ALL_BITS = np.int32(-1)
 
-Tensors = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
-
 
 @dataclass(frozen=True, eq=False)
 class Piece:
@@ -29,25 +27,16 @@ class Piece:
       index: (n_blocks, n_block_rows) rows of the background.
       weight: (n_blocks, n_block_rows), each block's summing to one.
       place: where its blocks and coalitions are among all.
-      keeps_tensors: whether further examples get the same tensors; they take 32 times the memory of bits.
     """
 
     coalitions: npt.NDArray[np.bool_]
     index: npt.NDArray[np.int32] | npt.NDArray[np.int64]
     weight: FloatArray
     place: tuple[slice, slice] = (slice(None), slice(None))
-    keeps_tensors: bool = True
-
-    @property
-    def tensors(self) -> Tensors:
-        """Masks, rows and weights; a mask has all bits set where the player is present, the last is of no player."""
-        return self._kept if self.keeps_tensors else self._made()
 
     @functools.cached_property
-    def _kept(self) -> Tensors:
-        return self._made()
-
-    def _made(self) -> Tensors:
+    def tensors(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Masks, rows and weights; a mask has all bits set where the player is present, the last is of no player."""
         present = np.concatenate([self.coalitions, np.ones((*self.coalitions.shape[:2], 1), bool)], axis=2)
         masks = np.where(present, _ALL_BITS, np.int32(0))
         return tf.constant(masks), tf.constant(self.index, tf.int32), tf.constant(self.weight, tf.float64)
