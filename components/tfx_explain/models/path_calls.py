@@ -14,6 +14,10 @@ from tfx_explain.models.path_sums import OF_BENDS
 from tfx_explain.models.ports import PortValue, forward_function
 from tfx_explain.paths import Rule
 
+# Multiples of what processors with and without AVX-512 take at a time, for several threads; and few enough for one.
+_ROW_BLOCK = 48
+_FEW_ROWS = (1, 2, 3, 4, 6, 12, 16, 24)
+
 
 class PathCalls:
     """What is traced, for fixed numbers of points.
@@ -29,7 +33,7 @@ class PathCalls:
 
     def __init__(self, graph: FrozenGraph, moving: Moving, n_outputs: int, compiled: bool) -> None:
         self._ports, self._moving, self._n_outputs = graph.ports, moving, n_outputs
-        self._sum = _sum_by_loop if compiled else _sum_by_product
+        self._sum = _sum_by_loop if compiled else _sum_by_halves
         self._forward = forward_function(graph)
 
     def values(
@@ -208,17 +212,29 @@ class PathCalls:
 
     def _outputs(self, points: tf.Tensor, fixed: Sequence[PortValue]) -> tf.Tensor:
         """(n, K) outputs at n points (n, width)."""
-        n_rows = points.shape[0]
+        n, n_called = points.shape[0], rows_that_round_alike(points.shape[0])
+        if n_called > n:
+            rows = np.minimum(np.arange(n_called), n - 1)
+            points = tf.concat([points, tf.stop_gradient(tf.gather(points, rows[n:]))], axis=0)
+            fixed = [tf.gather(value, rows) for value in fixed]
         feeds: dict[int, PortValue] = {}
         parts = tf.split(points, self._moving.widths, axis=1) if self._moving.widths else []
         for port, part in zip(self._moving.ports, parts, strict=True):
             spec = self._ports[port].spec
-            feeds[port] = tf.cast(tf.reshape(part, [n_rows, *spec.shape]), tf.dtypes.as_dtype(spec.dtype))
+            feeds[port] = tf.cast(tf.reshape(part, [n_called, *spec.shape]), tf.dtypes.as_dtype(spec.dtype))
         others = [port for port in range(len(self._ports)) if port not in feeds]
         feeds.update(zip(others, fixed, strict=True))
-        return tf.reshape(
-            self._forward([feeds[port] for port in range(len(self._ports))])[0], [n_rows, self._n_outputs]
-        )
+        made = self._forward([feeds[port] for port in range(len(self._ports))])[0]
+        return tf.reshape(made, [n_called, self._n_outputs])[:n]
+
+
+def rows_that_round_alike(n: int) -> int:
+    """How many rows a call has, n or more, so that a row's bits do not depend on where it stands among them.
+
+    Products of matrices by oneDNN round the last rows otherwise where these fill no whole block: on processors without
+    AVX-512 blocks are of 6 rows, shared out among threads.
+    """
+    return next((size for size in _FEW_ROWS if size >= n), -(-n // _ROW_BLOCK) * _ROW_BLOCK)
 
 
 def _between(starts: tf.Tensor, ends: tf.Tensor, alphas: tf.Tensor) -> tf.Tensor:
@@ -243,12 +259,17 @@ def _sum_by_loop(weights: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(weights[..., None] * values, axis=-2)
 
 
-def _sum_by_product(weights: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-    """The same without XLA: products of matrices round alike in all rows.
+def _sum_by_halves(weights: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """The same without XLA, pair by pair, which rounds alike wherever a row stands.
 
-    TensorFlow's own sums over an axis between others do not.
+    TensorFlow's own sums over an axis between others do not, nor do products of so small matrices on all processors.
     """
-    return tf.matmul(weights[..., None, :], values)[..., 0, :]
+    terms = weights[..., None] * values
+    while (n := terms.shape[-2]) > 1:
+        half = n // 2
+        pairs = terms[..., :half, :] + terms[..., half : 2 * half, :]
+        terms = tf.concat([pairs, terms[..., 2 * half :, :]], axis=-2) if n % 2 else pairs
+    return terms[..., 0, :]
 
 
 def _step_variances(values: tf.Tensor, alphas: tf.Tensor) -> tf.Tensor:

@@ -27,10 +27,10 @@ from tfx_explain.paths import Rule
 _LOG = logging.getLogger(__name__)
 
 # Measured on two cores, small networks: larger calls gain little, and more of them is filled up.
-_MAX_ROWS = 2**16
+_MAX_ROWS = 3 * 2**14
 # Of a tile, and of a call of pieces: late rounds have few points, and fill larger ones up with copies. Small networks
 # lose little by that; of slow ones few rows are explained at a time.
-_MAX_ROWS_OF_PIECES = 2**10
+_MAX_ROWS_OF_PIECES = 3 * 2**8
 # What the ops of a call make is to stay in the caches.
 _MAX_VALUES = 2**25
 
@@ -53,7 +53,7 @@ class PathRunner:
         self._ports, self._fixed, self._n_outputs, self._what = graph.ports, fixed, n_outputs, what
         width = sum(int(np.prod(port.spec.shape)) for port in graph.ports)
         most = min(rows_per_call(width, graph.n_weights()), _MAX_VALUES // max(values_per_row(graph), 1))
-        self.rows_per_call = 1 << (max(min(most, _MAX_ROWS), 16).bit_length() - 1)
+        self.rows_per_call = 3 << (max(min(most, _MAX_ROWS) // 3, 8).bit_length() - 1)
         self.compiles = can_compile_gradients(graph)
         self._threads = ThreadPoolExecutor(calls_at_once())
         self._traced = set[tuple[Rule, int]]()
