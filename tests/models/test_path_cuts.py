@@ -6,10 +6,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 from midpoints import midpoint_sums
 from tfx_explain.models import load_model
 from tfx_explain.models.features import Inputs
+from tfx_explain.models.path_derivatives import with_derivatives
 from tfx_explain.models.row_values import values_per_row
 from worlds import save_serving_model
 
@@ -114,6 +116,16 @@ def check(model, rows, players, n_steps=512, atol=2e-3):
 def rows_of(tools, *names, n=6):
     data = tools.Data({name: SCHEMAS[name] for name in names})
     return lambda seed: data.batch(data.rows(n, seed))
+
+
+def test_functions_with_other_gradients_are_known_before_anything_calls_them(tmp_path):
+    def score(columns):
+        return summed_in_a_loop(columns["series"])[:, 0] * columns["x"][:, 0]
+
+    path = save_serving_model(tmp_path, score, {key: SPECS[key] for key in ("series", "x")})
+    functions = with_derivatives(load_model(path, output_space="raw")._engine._graph).graph_def.library.function
+    assert functions
+    assert all(context.context().has_function(function.signature.name) for function in functions)
 
 
 @pytest.mark.parametrize("kind", TOWERS)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 from tfx_explain.errors import ModelError
 from tfx_explain.models.features import Inputs
@@ -39,6 +40,9 @@ def with_derivatives(graph: FrozenGraph) -> FrozenGraph:
         for gradient in graph_def.library.gradient:
             gradient.function_name += _SUFFIX if gradient.function_name in names else ""
             gradient.gradient_func += _SUFFIX if gradient.gradient_func in names else ""
+        # A trace that takes no gradients calls them as they are, and to import them into it does not make them known.
+        for function in functions:
+            context.context().add_function_def(function)
     return replace(graph, graph_def=graph_def)
 
 

@@ -33,16 +33,6 @@ _MAX_ROWS = 3 * 2**14
 _MAX_ROWS_OF_PIECES = 3 * 2**8
 # What the ops of a call make is to stay in the caches.
 _MAX_VALUES = 2**25
-_LOOPS = (
-    "While",
-    "StatelessWhile",
-    "If",
-    "StatelessIf",
-    "Case",
-    "StatelessCase",
-    "PartitionedCall",
-    "StatefulPartitionedCall",
-)
 
 
 class PathRunner:
@@ -65,9 +55,7 @@ class PathRunner:
         most = min(rows_per_call(width, graph.n_weights()), _MAX_VALUES // max(values_per_row(graph), 1))
         self.rows_per_call = 3 << (max(min(most, _MAX_ROWS) // 3, 8).bit_length() - 1)
         self.compiles = can_compile_gradients(graph)
-        # TensorFlow loses gradients of loops that are traced while another graph with them runs.
-        has_loops = any(node.op in _LOOPS for node in graph.graph_def.node)
-        self._threads = ThreadPoolExecutor(1 if has_loops else calls_at_once())
+        self._threads = ThreadPoolExecutor(calls_at_once())
         self._traced = set[tuple[Rule, int]]()
 
     def tile(self, n_points: int) -> int:
@@ -138,7 +126,7 @@ class PathRunner:
         return made
 
     def do(self, work: Callable[[Call], None], todo: Iterator[Call]) -> None:
-        """All calls, two at a time where that is safe: while one is prepared in Python, TensorFlow has the other."""
+        """All calls, two at a time: while one is prepared in Python, TensorFlow has the other."""
         for _ in self._threads.map(work, todo):
             pass
 

@@ -59,15 +59,7 @@ def traced_by_shapes(
         key = tuple((tensor.dtype, *tensor.shape) for tensor in tensors)
         if key not in known:
             known[key] = made.get_concrete_function(*args)
-        try:
-            return known[key](*args)
-        except tf.errors.NotFoundError:
-            # TensorFlow now and then forgets the functions of a loop that a trace calls: a new trace brings them again.
-            again: tf.types.experimental.PolymorphicFunction = traced(
-                lambda *args: function(*args), jit_compile=jit_compile
-            )
-            known[key] = again.get_concrete_function(*args)
-            return known[key](*args)
+        return known[key](*args)
 
     return call
 
