@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -19,10 +20,24 @@ _ROW_BLOCK = 48
 _FEW_ROWS = (1, 2, 3, 4, 6, 12, 16, 24)
 
 
-class PathCalls:
-    """What is traced, for fixed numbers of points.
+class Lines(NamedTuple):
+    """Straight ways of p rows, as tensors.
 
-    Starts and ends are (p, width), alphas (p, s), outputs (p, c); `fixed` are the fixed ports' values of p rows.
+    Attributes:
+      starts: (p, width); of expected gradients (q, width), the references of every row.
+      ends: (p, width).
+      fixed: values of the fixed ports, of p rows.
+      outputs: (p, c) which outputs are asked for.
+    """
+
+    starts: tf.Tensor
+    ends: tf.Tensor
+    fixed: Sequence[PortValue]
+    outputs: tf.Tensor
+
+
+class PathCalls:
+    """What is traced, for fixed numbers of points; alphas are (p, s).
 
     Args:
       graph: the graph past the cut.
@@ -36,78 +51,43 @@ class PathCalls:
         self._sum = _sum_by_loop if compiled else _sum_by_halves
         self._forward = forward_function(graph)
 
-    def values(
-        self, starts: tf.Tensor, ends: tf.Tensor, fixed: Sequence[PortValue], outputs: tf.Tensor, alphas: tf.Tensor
-    ) -> tf.Tensor:
+    def values(self, lines: Lines, alphas: tf.Tensor) -> tf.Tensor:
         """(p, s, c) outputs at s points of each of p paths."""
         p, s = alphas.shape
-        starts = self._moving.with_still(starts, ends)
-        points = _between(starts[:, None], ends[:, None], alphas[:, :, None])
-        made = self._outputs(tf.reshape(points, [p * s, starts.shape[1]]), _repeated(fixed, p, s))
+        starts = self._moving.with_still(lines.starts, lines.ends)
+        points = _between(starts[:, None], lines.ends[:, None], alphas[:, :, None])
+        made = self._outputs(tf.reshape(points, [p * s, starts.shape[1]]), _repeated(lines.fixed, p, s))
         made = tf.reshape(tf.cast(made, tf.float64), [p, s, self._n_outputs])
-        return tf.gather(made, _repeated_rows(outputs, s), batch_dims=2)
+        return tf.gather(made, _repeated_rows(lines.outputs, s), batch_dims=2)
 
-    def steps(
-        self, starts: tf.Tensor, ends: tf.Tensor, fixed: Sequence[PortValue], outputs: tf.Tensor, alphas: tf.Tensor
-    ) -> tf.Tensor:
+    def steps(self, lines: Lines, alphas: tf.Tensor) -> tf.Tensor:
         """(p, s, n_players, c) contributions at each point."""
         p, s = alphas.shape
-        starts = self._moving.with_still(starts, ends)
-        moves = _moves(starts, ends)[:, None]
+        starts = self._moving.with_still(lines.starts, lines.ends)
+        moves = _moves(starts, lines.ends)[:, None]
         points = _inside(starts[:, None], moves, alphas[:, :, None])
-        gradients = self._gradients(points, _repeated(fixed, p, s), outputs)
+        gradients = self._gradients(points, _repeated(lines.fixed, p, s), lines.outputs)
         # Where nothing moves, a gradient counts for nothing even if it is no number.
         made = [self._moving.by_player(tf.math.multiply_no_nan(gradient, moves)) for gradient in gradients]
         return tf.cast(tf.stack(made, axis=-1), tf.float64)
 
-    def refine(
-        self,
-        starts: tf.Tensor,
-        ends: tf.Tensor,
-        fixed: Sequence[PortValue],
-        outputs: tf.Tensor,
-        low: tf.Tensor,
-        high: tf.Tensor,
-        *,
-        rule: Rule,
-    ) -> tf.Tensor:
+    def refine(self, lines: Lines, low: tf.Tensor, high: tf.Tensor, *, rule: Rule) -> tf.Tensor:
         """(p, figures, c) what segments of paths, low and high (p,), come to; see `path_tiles`."""
-        given = starts, ends, fixed, outputs, low, high
-        return tf.concat([self.edges(*given, rule=rule), self.integrals(*given, rule=rule)], axis=1)
+        return tf.concat([self.edges(lines, low, high, rule=rule), self.integrals(lines, low, high, rule=rule)], axis=1)
 
-    def edges(
-        self,
-        starts: tf.Tensor,
-        ends: tf.Tensor,
-        fixed: Sequence[PortValue],
-        outputs: tf.Tensor,
-        low: tf.Tensor,
-        high: tf.Tensor,
-        *,
-        rule: Rule,
-    ) -> tf.Tensor:
+    def edges(self, lines: Lines, low: tf.Tensor, high: tf.Tensor, *, rule: Rule) -> tf.Tensor:
         """(p, e, c) outputs at the edges of segments."""
         if not len(rule.edges):
-            return tf.zeros([low.shape[0], 0, outputs.shape[1]], tf.float64)
-        return self.values(starts, ends, fixed, outputs, low[:, None] + (high - low)[:, None] * rule.edges)
+            return tf.zeros([low.shape[0], 0, lines.outputs.shape[1]], tf.float64)
+        return self.values(lines, low[:, None] + (high - low)[:, None] * rule.edges)
 
-    def integrals(
-        self,
-        starts: tf.Tensor,
-        ends: tf.Tensor,
-        fixed: Sequence[PortValue],
-        outputs: tf.Tensor,
-        low: tf.Tensor,
-        high: tf.Tensor,
-        *,
-        rule: Rule,
-    ) -> tf.Tensor:
+    def integrals(self, lines: Lines, low: tf.Tensor, high: tf.Tensor, *, rule: Rule) -> tf.Tensor:
         """(p, figures, c) the other figures of segments."""
-        starts = self._moving.with_still(starts, ends)
-        moves, width = _moves(starts, ends), (high - low)[:, None]
+        starts = self._moving.with_still(lines.starts, lines.ends)
+        moves, width = _moves(starts, lines.ends), (high - low)[:, None]
         alphas = low[:, None] + width * rule.nodes
         points = _inside(starts[:, None], moves[:, None], alphas[:, :, None])
-        gradients = self._gradients(points, _repeated(fixed, low.shape[0], rule.n_points), outputs)
+        gradients = self._gradients(points, _repeated(lines.fixed, low.shape[0], rule.n_points), lines.outputs)
         made = [tf.concat(self._of_segments(gradient, moves, width, rule), axis=1) for gradient in gradients]
         return tf.stack(made, axis=-1)
 
@@ -138,53 +118,34 @@ class PathCalls:
         moved = tf.cast(tf.math.multiply_no_nan(gradient, moves), tf.float64)
         return self._moving.by_player_and_slot(moved) * width
 
-    def inside(
-        self,
-        starts: tf.Tensor,
-        ends: tf.Tensor,
-        fixed: Sequence[PortValue],
-        outputs: tf.Tensor,
-        alphas: tf.Tensor,
-        *,
-        player: int,
-    ) -> tf.Tensor:
+    def inside(self, lines: Lines, alphas: tf.Tensor, *, player: int) -> tf.Tensor:
         """(p, 2, n_players + width, c) sums over the even and the odd of s steps: of players, and of one's columns."""
         p, s = alphas.shape
-        starts = self._moving.with_still(starts, ends)
-        moves = _moves(starts, ends)
+        starts = self._moving.with_still(lines.starts, lines.ends)
+        moves = _moves(starts, lines.ends)
         points = _inside(starts[:, None], moves[:, None], alphas[:, :, None])
         halves = tf.tile(tf.constant([[1.0, 0.0], [0.0, 1.0]], starts.dtype), [1, s // 2])
         columns = self._moving.places(player)
         made = []
-        for gradient in self._gradients(points, _repeated(fixed, p, s), outputs):
+        for gradient in self._gradients(points, _repeated(lines.fixed, p, s), lines.outputs):
             summed = tf.matmul(tf.tile(halves[None], [p, 1, 1]), gradient)
             moved = tf.cast(tf.math.multiply_no_nan(summed, moves[:, None]), tf.float64)
             made.append(tf.concat([self._moving.by_player(moved), tf.gather(moved, columns, axis=2)], axis=2))
         return tf.stack(made, axis=-1)
 
-    def at(
-        self, starts: tf.Tensor, ends: tf.Tensor, fixed: Sequence[PortValue], outputs: tf.Tensor, alphas: tf.Tensor
-    ) -> tf.Tensor:
-        """(p, width, c) gradients at the ends; starts and alphas say nothing."""
-        made = [gradient[:, 0] for gradient in self._gradients(ends[:, None], fixed, outputs)]
+    def at(self, lines: Lines, alphas: tf.Tensor) -> tf.Tensor:
+        """(p, width, c) gradients at the ends; their starts and alphas say nothing."""
+        made = [gradient[:, 0] for gradient in self._gradients(lines.ends[:, None], lines.fixed, lines.outputs)]
         return tf.cast(tf.stack(made, axis=-1), tf.float64)
 
-    def expected(
-        self,
-        references: tf.Tensor,
-        ends: tf.Tensor,
-        fixed: Sequence[PortValue],
-        outputs: tf.Tensor,
-        alphas: tf.Tensor,
-        weights: tf.Tensor,
-    ) -> tf.Tensor:
+    def expected(self, lines: Lines, alphas: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """(4, p, n_players, c) sums over q references (see `path_sums`), at points of alphas (p, q, s)."""
         p, q, s = alphas.shape
-        starts = self._moving.with_still(references[None], ends[:, None])
-        moves = _moves(starts, ends[:, None])[:, :, None]
+        starts = self._moving.with_still(lines.starts[None], lines.ends[:, None])
+        moves = _moves(starts, lines.ends[:, None])[:, :, None]
         points = _inside(starts[:, :, None], moves, alphas[:, :, :, None])
         squares, made = tf.square(weights), []
-        for gradient in self._gradients(points, _repeated(fixed, p, q * s), outputs):
+        for gradient in self._gradients(points, _repeated(lines.fixed, p, q * s), lines.outputs):
             of_players = self._moving.by_player(tf.math.multiply_no_nan(gradient, moves))
             mean = self._mean_of_steps(of_players)
             spread = self._mean_of_steps(_step_variances(of_players, tf.cast(alphas, of_players.dtype)[..., None])) / s

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,13 +15,13 @@ from tfx_explain.models.chunks import rows_per_call
 from tfx_explain.models.compilation import can_compile_gradients
 from tfx_explain.models.graph import FrozenGraph
 from tfx_explain.models.messages import first_line
+from tfx_explain.models.path_calls import Lines
 from tfx_explain.models.path_gradients import FloatArray, IntArray, PathSegments, Points
 from tfx_explain.models.path_pieces import BoolArray, Call, Pieces, calls, check_outputs, finite_rows
 from tfx_explain.models.path_tiles import Layout, padded_to
 from tfx_explain.models.ports import port_value
 from tfx_explain.models.row_values import values_per_row
 from tfx_explain.models.tracing import Variants
-from tfx_explain.paths import Rule
 
 _LOG = logging.getLogger(__name__)
 
@@ -56,7 +55,6 @@ class PathRunner:
         self.rows_per_call = 3 << (max(min(most, _MAX_ROWS) // 3, 8).bit_length() - 1)
         self.compiles = can_compile_gradients(graph)
         self._threads = ThreadPoolExecutor(calls_at_once())
-        self._traced = set[tuple[Rule, int]]()
 
     def tile(self, n_points: int) -> int:
         """How many segments of so many points make a tile: a power of two, as most batches have rows."""
@@ -116,13 +114,7 @@ class PathRunner:
                 given = starts.take(own.start), ends.take(own.end), outputs[own.end]
                 made[items[:n]] = self.run(variants, call.compiled, *given, own.steps(-(-n // tile)))[:n]
 
-        todo = self.calls(finite, n_bytes, most if self.compiles else tile)
-        if (layout.rule, tile) not in self._traced:
-            # Compiled calls are loops over tiles, of which the same is true.
-            for first in itertools.islice(todo, 1):
-                fill(first)
-            self._traced.add((layout.rule, tile))
-        self.do(fill, todo)
+        self.do(fill, self.calls(finite, n_bytes, most if self.compiles else tile))
         return made
 
     def do(self, work: Callable[[Call], None], todo: Iterator[Call]) -> None:
@@ -153,7 +145,8 @@ class PathRunner:
         with model_errors(self._what):
             ports = (self._ports[port] for port in self._fixed)
             fixed = [port_value(port, column) for port, column in zip(ports, ends.fixed, strict=True)]
-            given = (tf.constant(starts.moving), tf.constant(ends.moving), fixed, *map(tf.constant, (outputs, *steps)))
+            lines = Lines(tf.constant(starts.moving), tf.constant(ends.moving), fixed, tf.constant(outputs))
+            given = (lines, *map(tf.constant, steps))
             if compiled and self.compiles:
                 try:
                     return np.asarray(variants[True](*given).numpy())

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from tfx_explain.models.path_calls import Lines
 from tfx_explain.models.path_gradients import FloatArray, RowNumbers
-from tfx_explain.models.ports import PortValue
 from tfx_explain.paths import Refined, Rule
 
 # Figures that a call gives back: 8 MiB.
@@ -55,28 +55,20 @@ def in_tiles(run: Callable[..., tf.Tensor], size: int, n_figures: int) -> Callab
     Every tile is the same piece of the one program, so its bits depend on no other.
 
     Args:
-      run: takes starts, ends, fixed, outputs, and where segments start and end, and gives (size, n_figures, c).
+      run: takes lines, and where segments start and end, and gives (size, n_figures, c).
       size: segments of a tile.
       n_figures: of a segment, per output.
     """
 
-    def call(
-        starts: tf.Tensor,
-        ends: tf.Tensor,
-        fixed: Sequence[PortValue],
-        outputs: tf.Tensor,
-        low: tf.Tensor,
-        high: tf.Tensor,
-        n_tiles: tf.Tensor,
-    ) -> tf.Tensor:
-        tensors = [starts, ends, outputs, low, high, *fixed]
+    def call(lines: Lines, low: tf.Tensor, high: tf.Tensor, n_tiles: tf.Tensor) -> tf.Tensor:
+        tensors = [lines.starts, lines.ends, lines.outputs, low, high, *lines.fixed]
         parts = [tf.reshape(tensor, [-1, size, *tensor.shape[1:]]) for tensor in tensors]
-        shape = [size, n_figures, outputs.shape[1]]
+        shape = [size, n_figures, lines.outputs.shape[1]]
         made = tf.TensorArray(tf.float64, size=parts[0].shape[0], element_shape=shape)
 
         def one(tile: tf.Tensor, made: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             first, last, chosen, begin, end, *others = (tf.gather(part, tile) for part in parts)
-            return tile + 1, made.write(tile, run(first, last, others, chosen, begin, end))
+            return tile + 1, made.write(tile, run(Lines(first, last, others, chosen), begin, end))
 
         _, made = tf.while_loop(lambda tile, _: tile < n_tiles, one, (tf.constant(0), made), parallel_iterations=1)
         return tf.reshape(made.stack(), [-1, *shape[1:]])
@@ -88,28 +80,24 @@ def over_examples(run: Callable[..., tf.Tensor], n_points: int) -> Callable[...,
     """A function of expected gradients of many examples, of one that takes about so many points at a time.
 
     Args:
-      run: takes references, ends, fixed, outputs, alphas (p, q, s) and weights, and gives (4, p, n_players, c).
+      run: takes lines, alphas (p, q, s) and weights, and gives (4, p, n_players, c).
       n_points: of a tile.
     """
 
-    def call(
-        references: tf.Tensor,
-        ends: tf.Tensor,
-        fixed: Sequence[PortValue],
-        outputs: tf.Tensor,
-        alphas: tf.Tensor,
-        weights: tf.Tensor,
-    ) -> tf.Tensor:
+    def call(lines: Lines, alphas: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         p, q, s = alphas.shape
         most = min(max(n_points // (q * s), 1), p)
         size = next(size for size in range(most, 0, -1) if p % size == 0)
         if size == p:
-            return run(references, ends, fixed, outputs, alphas, weights)
-        parts = [tf.reshape(tensor, [-1, size, *tensor.shape[1:]]) for tensor in (ends, outputs, alphas, *fixed)]
+            return run(lines, alphas, weights)
+        parts = [
+            tf.reshape(tensor, [-1, size, *tensor.shape[1:]])
+            for tensor in (lines.ends, lines.outputs, alphas, *lines.fixed)
+        ]
 
         def one(part: list[tf.Tensor]) -> tf.Tensor:
             own, chosen, places, *others = part
-            return run(references, own, others, chosen, places, weights)
+            return run(Lines(lines.starts, own, others, chosen), places, weights)
 
         made = tf.map_fn(one, parts, fn_output_signature=tf.float64)
         return tf.reshape(tf.transpose(made, [1, 0, 2, 3, 4]), [4, p, *made.shape[3:]])
@@ -120,22 +108,15 @@ def over_examples(run: Callable[..., tf.Tensor], n_points: int) -> Callable[...,
 def tile_by_tile(parts: Sequence[Callable[..., tf.Tensor]], size: int) -> Callable[..., tf.Tensor]:
     """The same by a call for each tile and part of the figures; what is no more than one tile may be ragged."""
 
-    def call(
-        starts: tf.Tensor,
-        ends: tf.Tensor,
-        fixed: Sequence[PortValue],
-        outputs: tf.Tensor,
-        low: tf.Tensor,
-        high: tf.Tensor,
-        n_tiles: tf.Tensor,
-    ) -> tf.Tensor:
-        if starts.shape[0] <= size:
-            return tf.concat([part(starts, ends, fixed, outputs, low, high) for part in parts], axis=1)
+    def call(lines: Lines, low: tf.Tensor, high: tf.Tensor, n_tiles: tf.Tensor) -> tf.Tensor:
+        if low.shape[0] <= size:
+            return tf.concat([part(lines, low, high) for part in parts], axis=1)
         made = []
         for tile in range(int(n_tiles)):
             own = slice(tile * size, (tile + 1) * size)
-            given = starts[own], ends[own], [value[own] for value in fixed], outputs[own], low[own], high[own]
-            made.append(tf.concat([part(*given) for part in parts], axis=1))
+            fixed = [value[own] for value in lines.fixed]
+            of_tile = Lines(lines.starts[own], lines.ends[own], fixed, lines.outputs[own])
+            made.append(tf.concat([part(of_tile, low[own], high[own]) for part in parts], axis=1))
         return tf.concat(made, axis=0)
 
     return call
