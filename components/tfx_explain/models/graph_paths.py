@@ -211,8 +211,8 @@ class GraphPaths:
             if key not in self._refine:
                 calls, plain = self._path_calls[True], self._path_calls[False]
                 fused = in_tiles(functools.partial(calls.refine, rule=layout.rule), tile, layout.n_figures)
-                # TensorFlow makes functions of a loop that have one name but differ, with gradients and without: no graph
-                # can have both.
+                # TensorFlow makes functions of a loop that differ, with gradients and without, but have one name: no
+                # graph can have both.
                 parts = [functools.partial(part, rule=layout.rule) for part in (plain.edges, plain.integrals)]
                 by_tile = tile_by_tile([traced_by_shapes(part) for part in parts], tile)
                 self._refine[key] = {True: traced_by_shapes(fused, jit_compile=True), False: by_tile}

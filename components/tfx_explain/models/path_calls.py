@@ -48,7 +48,7 @@ class PathCalls:
 
     def __init__(self, graph: FrozenGraph, moving: Moving, n_outputs: int, compiled: bool) -> None:
         self._ports, self._moving, self._n_outputs = graph.ports, moving, n_outputs
-        self._sum = _sum_by_loop if compiled else _sum_by_halves
+        self._sum = _sum_by_loop if compiled else _sum_by_product
         self._forward = forward_function(graph)
 
     def values(self, lines: Lines, alphas: tf.Tensor) -> tf.Tensor:
@@ -220,17 +220,12 @@ def _sum_by_loop(weights: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(weights[..., None] * values, axis=-2)
 
 
-def _sum_by_halves(weights: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-    """The same without XLA, pair by pair, which rounds alike wherever a row stands.
+def _sum_by_product(weights: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """The same without XLA: products of matrices round alike in all rows.
 
-    TensorFlow's own sums over an axis between others do not, nor do products of so small matrices on all processors.
+    TensorFlow's own sums over an axis between others do not.
     """
-    terms = weights[..., None] * values
-    while (n := terms.shape[-2]) > 1:
-        half = n // 2
-        pairs = terms[..., :half, :] + terms[..., half : 2 * half, :]
-        terms = tf.concat([pairs, terms[..., 2 * half :, :]], axis=-2) if n % 2 else pairs
-    return terms[..., 0, :]
+    return tf.matmul(weights[..., None, :], values)[..., 0, :]
 
 
 def _step_variances(values: tf.Tensor, alphas: tf.Tensor) -> tf.Tensor:

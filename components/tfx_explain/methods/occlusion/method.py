@@ -6,19 +6,18 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 
 from tfx_explain.config.occlusion import OccludedImageConfig, OcclusionConfig
 from tfx_explain.config.parts import BACKGROUND, SpansConfig
 from tfx_explain.errors import ConfigError, UnreadableImageError
 from tfx_explain.methods.absent import absent_numbers
-from tfx_explain.methods.attribution_rows import AttributionRows, attribution_contributions, attribution_differences
-from tfx_explain.methods.attribution_tables import AttributionTables
+from tfx_explain.methods.attributing import Attributing
+from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import JobPlan, pool_size
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, JobContext, Sample
 from tfx_explain.methods.images import ImageForm, files_of, read_file
-from tfx_explain.methods.method import Accumulated, Contributed, SliceRows
+from tfx_explain.methods.method import Accumulated
 from tfx_explain.methods.occlusion.explainer import KEY, OcclusionExplainer, OcclusionPlan
 from tfx_explain.methods.refusals import refused_rows
 from tfx_explain.methods.removal import Removal
@@ -35,7 +34,7 @@ _N_TRIED = 16
 
 
 @dataclasses.dataclass(frozen=True)
-class Occlusion:
+class Occlusion(Attributing):
     """What the output has more than without each feature, and without each part of some.
 
     Attributes:
@@ -104,18 +103,6 @@ class Occlusion:
         """The parts of each feature that is looked into."""
         settled: OcclusionPlan = plan.per_method[KEY]
         return removals_of(self.context, self.settings.parts, settled.absent, Removed(models[0], batch, plan, rows))
-
-    def contributions(self, rows: AttributionRows, side: str, part: SliceRows) -> Iterator[Contributed]:
-        """Importance of each output."""
-        return attribution_contributions(rows, self.context.outputs, part)
-
-    def differences(self, ours: AttributionRows, theirs: AttributionRows, part: SliceRows) -> Iterator[Contributed]:
-        """Paired differences of the sizes of attributions."""
-        return attribution_differences(ours, theirs, self.context.outputs, part)
-
-    def tables(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, pd.DataFrame]:
-        """Importance and covariance, of the baseline model too, and differences of slices."""
-        return AttributionTables(self.key, tuple(self.context.players)).all(accumulated)
 
     def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, object]]:
         """What is hidden, and that figures are no shares of the output."""

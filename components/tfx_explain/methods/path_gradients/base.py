@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 
-from tfx_explain.methods.attribution_rows import AttributionRows, attribution_contributions, attribution_differences
-from tfx_explain.methods.attribution_tables import AttributionTables
+from tfx_explain.methods.attributing import Attributing
+from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.background import JobPlan, pool_size
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, JobContext, features_of
-from tfx_explain.methods.method import Accumulated, Contributed, Earlier, Result, SliceRows
+from tfx_explain.methods.method import Earlier, Result
 from tfx_explain.methods.path_gradients.model_paths import paths_of, starts_of
 from tfx_explain.methods.path_gradients.references import References
 from tfx_explain.methods.path_gradients.rows import AskedSide, PathEstimates
@@ -31,7 +30,7 @@ _N_TRIED = 32
 
 
 @dataclasses.dataclass(frozen=True)
-class PathMethod:
+class PathMethod(Attributing):
     """A method that follows gradients along paths.
 
     Attributes:
@@ -78,18 +77,6 @@ class PathMethod:
     def for_rows(self, plan: References, n_rows: int, n_background: int) -> References:
         """The same for any number of rows."""
         return plan
-
-    def contributions(self, rows: AttributionRows, side: str, part: SliceRows) -> Iterator[Contributed]:
-        """Importance of each output."""
-        return attribution_contributions(rows, self.context.outputs, part)
-
-    def differences(self, ours: AttributionRows, theirs: AttributionRows, part: SliceRows) -> Iterator[Contributed]:
-        """Paired differences of the sizes of attributions."""
-        return attribution_differences(ours, theirs, self.context.outputs, part)
-
-    def tables(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, pd.DataFrame]:
-        """Importance and covariance, of the baseline model too, and differences of slices."""
-        return AttributionTables(self.key, tuple(self.context.players)).all(accumulated)
 
 
 @dataclasses.dataclass(frozen=True)

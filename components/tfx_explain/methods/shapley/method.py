@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,13 @@ from tfx_explain import tables
 from tfx_explain.attribution import Design
 from tfx_explain.config import ExplainConfig
 from tfx_explain.config.parts import TextPartsConfig
-from tfx_explain.methods.attribution_rows import AttributionRows, attribution_contributions, attribution_differences
+from tfx_explain.methods.attributing import Attributing
+from tfx_explain.methods.attribution_rows import AttributionRows
 from tfx_explain.methods.attribution_tables import AttributionTables
 from tfx_explain.methods.background import JobPlan, pool_size
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, JobContext, Sample, features_of
-from tfx_explain.methods.method import Accumulated, Contributed, Earlier, Result, SliceRows
+from tfx_explain.methods.method import Accumulated, Earlier, Result
 from tfx_explain.methods.removal import Removal
 from tfx_explain.methods.shapley.background import ShapleyPlan
 from tfx_explain.methods.shapley.designs import shapley_design, uses_surrogate
@@ -38,7 +39,7 @@ KEY = tables.SHAPLEY
 
 
 @dataclasses.dataclass(frozen=True)
-class Shapley:
+class Shapley(Attributing):
     """Shapley values of single rows, their importance, and interactions where they were asked for.
 
     Attributes:
@@ -123,14 +124,6 @@ class Shapley:
         """The parts of each feature that is looked into."""
         inside = self.context.config.shapley.parts
         return removals_of(self.context, inside, plan.absent, Removed(models[0], batch, plan, rows)) if inside else {}
-
-    def contributions(self, rows: AttributionRows, side: str, part: SliceRows) -> Iterator[Contributed]:
-        """Importance and interactions of each output."""
-        return attribution_contributions(rows, self.context.outputs, part)
-
-    def differences(self, ours: AttributionRows, theirs: AttributionRows, part: SliceRows) -> Iterator[Contributed]:
-        """Paired differences of the sizes of attributions."""
-        return attribution_differences(ours, theirs, self.context.outputs, part)
 
     def tables(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, pd.DataFrame]:
         """Importance, covariance and interactions, of the baseline model too, and differences of slices."""
