@@ -9,8 +9,8 @@ import tensorflow as tf
 from midpoints import midpoint_sums, whole
 from tfx_explain.errors import InputError, ModelError
 from tfx_explain.models import load_model, load_module_model
+from tfx_explain.models.chunks import rows_that_round_alike
 from tfx_explain.models.features import Inputs
-from tfx_explain.models.path_calls import rows_that_round_alike
 from tfx_explain.models.path_gradients import PathSegments
 from tfx_explain.models.path_pieces import Pieces
 from tfx_explain.models.path_sums import OF_BENDS
@@ -306,7 +306,7 @@ def test_no_rows(dense):
 @pytest.mark.parametrize("is_transposed", [True, False])
 def test_rows_of_products_round_alike(n, is_transposed):
     """Those of most of these numbers do not as they are, on processors without AVX-512."""
-    size = rows_that_round_alike(n)
+    size = int(rows_that_round_alike(n))
     assert n <= size < n + 48
     rng = np.random.default_rng(0)
     rows_alike = tf.constant(np.repeat(rng.normal(size=(1, 30)).astype(np.float32), size, axis=0))

@@ -27,7 +27,7 @@ MAX_CALL_BYTES = 128 * 2**20
 MAX_ROW_BYTES = 2**30
 _STRING_BYTES = 24
 # Of a call, as calls are filled up with copies: of these rows a single one takes longer than what a call costs besides.
-_LARGE_ROWS = 8
+_LARGE_ROWS = 4
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ _ROWS_PER_CALL = 2**13
 MAX_VALUES = 2**20
 _MAX_BYTES = 32 * 2**20
 _MAX_MULTIPLICATIONS = 2**31
+# Multiples of what processors with and without AVX-512 take at a time, for several threads; and few enough for one.
+_ROW_BLOCK = 48
+_FEW_ROWS = np.array([1, 2, 3, 4, 6, 12, 16, 24])
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,16 @@ def rows_per_call(width: int, n_weights: int) -> int:
     """
     bound = min(_MAX_BYTES // (4 * max(width, 1)), _MAX_MULTIPLICATIONS // max(n_weights, 1), _MAX_ROWS)
     return max(bound, 16)
+
+
+def rows_that_round_alike(n: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """How many rows a call has, n or more, so that a row's bits do not depend on where it stands among them.
+
+    Products of matrices by oneDNN round the last rows otherwise where these fill no whole block: on processors without
+    AVX-512 blocks are of 6 rows, shared out among threads. Compiled calls have no need of it.
+    """
+    few = _FEW_ROWS[np.searchsorted(_FEW_ROWS[:-1], n)]
+    return np.where(few >= n, few, -(-np.asarray(n) // _ROW_BLOCK) * _ROW_BLOCK)
 
 
 @functools.lru_cache(maxsize=256)
@@ -67,8 +80,8 @@ def plan_chunks(
         n_examples = _least_waste(typical, most, per_tile, per_example) if typical else most - most % per_tile
         return Chunks(n_examples, n_blocks, n_coalitions)
     if per_block <= max_rows:
-        return Chunks(1, _even(n_blocks, max_rows // per_block), n_coalitions)
-    return Chunks(1, 1, _even(n_coalitions, max(1, max_rows // n_block_rows)))
+        return Chunks(1, _even(n_blocks, max_rows // per_block, per_block), n_coalitions)
+    return Chunks(1, 1, _even(n_coalitions, max(1, max_rows // n_block_rows), n_block_rows))
 
 
 def _least_waste(typical: tuple[int, ...], most: int, per_tile: int, per_example: int) -> int:
@@ -76,7 +89,7 @@ def _least_waste(typical: tuple[int, ...], most: int, per_tile: int, per_example
     tiles = range(-(-per_tile // 2), per_tile + 1)
     sizes = np.unique([tile * n_tiles for tile in tiles for n_tiles in range(1, most // tile + 1)])
     n_calls = -(-np.array(typical)[:, None] // sizes)
-    cost = (n_calls * (sizes + _ROWS_PER_CALL / per_example)).mean(axis=0)
+    cost = (n_calls * (rows_that_round_alike(sizes * per_example) + _ROWS_PER_CALL)).mean(axis=0)
     return int(sizes[np.argmin(cost)])
 
 
@@ -87,10 +100,11 @@ def tile_size(n: int, rows_per_item: int) -> int:
     return size if 4 * size * rows_per_item >= _ROWS_PER_TILE else n
 
 
-def _even(total: int, most: int) -> int:
-    """The chunk size that covers `total` in the fewest chunks of at most `most`, with the least padding."""
-    n_chunks = -(-total // most)
-    return -(-total // n_chunks)
+def _even(total: int, most: int, rows_per_item: int) -> int:
+    """The chunk size, at most `most`, that covers `total` with the least padding, in few chunks."""
+    sizes = np.arange(1, most + 1)
+    per_call = rows_that_round_alike(sizes * rows_per_item) + most * rows_per_item / 16
+    return int(sizes[np.argmin(-(-total // sizes) * per_call)])
 
 
 def padded_range(start: int, size: int, total: int) -> npt.NDArray[np.intp]:

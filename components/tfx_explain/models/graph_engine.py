@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfx_explain.errors import ModelError
 from tfx_explain.models.call_bytes import small_rows
 from tfx_explain.models.calls import in_chunks, model_errors
-from tfx_explain.models.chunks import rows_per_call
+from tfx_explain.models.chunks import rows_per_call, rows_that_round_alike
 from tfx_explain.models.closeness import Closeness
 from tfx_explain.models.engine import FloatArray
 from tfx_explain.models.features import Column, Inputs
@@ -61,7 +61,7 @@ class GraphEngine:
         self.what = what
         self._before = before
         width = sum(int(np.prod(port.spec.shape)) for port in graph.ports)
-        self._rows = min(_PREDICT_ROWS, rows_per_call(width, graph.n_weights()))
+        self._rows = int(rows_that_round_alike(min(_PREDICT_ROWS, rows_per_call(width, graph.n_weights()))))
         # Traced once for any number of rows.
         run = forward_function(graph, before.kept if before else ())
         self._run = traced(run, input_signature=[port_types(graph.ports)])

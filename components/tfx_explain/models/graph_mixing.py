@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ import tensorflow as tf
 from tfx_explain.errors import ModelCallError
 from tfx_explain.models.call_bytes import RowBytes
 from tfx_explain.models.calls import in_chunks, model_errors
-from tfx_explain.models.chunks import rows_per_call, tile_size
+from tfx_explain.models.chunks import rows_per_call, rows_that_round_alike, tile_size
 from tfx_explain.models.compilation import can_compile
 from tfx_explain.models.engine import FloatArray, RowNumbers
 from tfx_explain.models.features import Column, Inputs, Ragged, take_rows
@@ -156,7 +157,7 @@ class Stage:
         self._entry_rows = entry_rows
         self.compiles = can_compile(graph)
         self._compiled = traced(self._mix_tiles, jit_compile=True)
-        self._mixed = traced(functools.partial(self._mix, select))
+        self._mixed = traced(functools.partial(self._mix, select, filled=True))
 
     def enter(self, inputs: Inputs, what: str) -> list[Column] | None:
         """Per port, the values of all rows; None where a row does not have the shape that the background's have."""
@@ -215,7 +216,10 @@ class Stage:
         masks: tf.Tensor,
         index: tf.Tensor,
         weight: tf.Tensor,
+        *,
+        filled: bool = False,
     ) -> tf.Tensor:
+        """What `masked` gives; `filled`: with copies of the last mixed row, up to rows that round alike."""
         lattice = (examples[0].shape[0], masks.shape[0], masks.shape[1], index.shape[1])
         feeds = []
         for port, owners, own, other in zip(self._ports, self._owners, examples, background, strict=True):
@@ -225,8 +229,13 @@ class Stage:
                 feeds.append(mix_dense(select, own, other, keep, index, lattice))
             else:
                 feeds.append(mix_ragged(own, other, keep, index, lattice))
-        dtype = self._values_dtype(index)
-        outputs = tf.reshape(tf.cast(self._forward(feeds)[0], dtype), [*lattice, self._n_outputs])
+        dtype, n = self._values_dtype(index), math.prod(lattice)
+        n_called = int(rows_that_round_alike(n)) if filled else n
+        if n_called > n:
+            copies = [n - 1] * (n_called - n)
+            feeds = [tf.concat([feed, tf.gather(feed, copies)], axis=0) for feed in feeds]
+        made = tf.reshape(tf.cast(self._forward(feeds)[0], dtype), [n_called, self._n_outputs])
+        outputs = tf.reshape(made[:n], [*lattice, self._n_outputs])
         if lattice[3] == 1:
             return outputs[:, :, :, 0]
         return tf.reduce_sum(outputs * weight[None, :, None, :, None], axis=3)

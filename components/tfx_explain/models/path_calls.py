@@ -9,15 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfx_explain.models.chunks import rows_that_round_alike
 from tfx_explain.models.graph import FrozenGraph
 from tfx_explain.models.path_columns import Moving
 from tfx_explain.models.path_sums import OF_BENDS
 from tfx_explain.models.ports import PortValue, forward_function
 from tfx_explain.paths import Rule
-
-# Multiples of what processors with and without AVX-512 take at a time, for several threads; and few enough for one.
-_ROW_BLOCK = 48
-_FEW_ROWS = (1, 2, 3, 4, 6, 12, 16, 24)
 
 
 class Lines(NamedTuple):
@@ -173,7 +170,7 @@ class PathCalls:
 
     def _outputs(self, points: tf.Tensor, fixed: Sequence[PortValue]) -> tf.Tensor:
         """(n, K) outputs at n points (n, width)."""
-        n, n_called = points.shape[0], rows_that_round_alike(points.shape[0])
+        n, n_called = points.shape[0], int(rows_that_round_alike(points.shape[0]))
         if n_called > n:
             rows = np.minimum(np.arange(n_called), n - 1)
             points = tf.concat([points, tf.stop_gradient(tf.gather(points, rows[n:]))], axis=0)
@@ -187,15 +184,6 @@ class PathCalls:
         feeds.update(zip(others, fixed, strict=True))
         made = self._forward([feeds[port] for port in range(len(self._ports))])[0]
         return tf.reshape(made, [n_called, self._n_outputs])[:n]
-
-
-def rows_that_round_alike(n: int) -> int:
-    """How many rows a call has, n or more, so that a row's bits do not depend on where it stands among them.
-
-    Products of matrices by oneDNN round the last rows otherwise where these fill no whole block: on processors without
-    AVX-512 blocks are of 6 rows, shared out among threads.
-    """
-    return next((size for size in _FEW_ROWS if size >= n), -(-n // _ROW_BLOCK) * _ROW_BLOCK)
 
 
 def _between(starts: tf.Tensor, ends: tf.Tensor, alphas: tf.Tensor) -> tf.Tensor:
