@@ -209,8 +209,7 @@ def _validate(options: argparse.Namespace) -> int:
         if made is not None:
             storage.remove(storage.join(options.output, tables.CLAIM))
             storage.release(made)
-    for finding in verdict.findings:
-        _say(f"{finding.outcome.replace('_', ' '):<21}  {finding.rule:<21}  {finding.message}")
+    _say(*verdict.lines())
     if undecided:
         _say("not judged: every rule was skipped; give --baseline, or --allow-skipped where that is meant")
         return ALL_SKIPPED

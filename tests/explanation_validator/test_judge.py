@@ -1,5 +1,6 @@
 """From a written explanation to findings: every rule finds its figures in the tables, or says what is not there."""
 
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import sealing
 import tfx_explain
 import worlds
 from tfx_explain import ConfigError, InputError, ValidationConfig, records, tables
-from tfx_explain.explanation_validator.executor import findings_to_anomalies
+from tfx_explain.explanation_validator.executor import findings_to_anomalies, log_verdict
 from tfx_explain.explanation_validator.judge import judge
 
 SLICES = [{}, {"feature_keys": ["race"]}]
@@ -210,3 +211,22 @@ def test_anomalies_name_the_features(explained: Any) -> None:
     about = {str(name).strip("'").split(" (")[0] for name in table.index}
     assert about == {top, "age", "all features", "age, race"}
     assert not np.isin("", table["Anomaly long description"])
+
+
+def test_the_log_says_the_verdict_and_what_decided_it(explained: Any, caplog: pytest.LogCaptureFixture) -> None:
+    rules = [{"max_share": {"players": ["age"], "value": 0.01}}, {"max_share": {"players": ["unused"], "value": 0.9}}]
+    with caplog.at_level(logging.INFO, "tfx_explain"):
+        refused = judge(explained, ValidationConfig.from_dict({"rules": rules}))
+        log_verdict(refused, "/validation/7", blessed=False)
+        assert [caplog.messages[0].split()[:2], *caplog.messages[1:]] == [
+            ["fail", "max_share"],
+            f"The explanation in {explained.uri} does not meet the policy (1 fail, 1 pass).",
+            "The model is not blessed. See /validation/7/verdict.html",
+        ]
+        caplog.clear()
+        log_verdict(judge(explained, ValidationConfig.from_dict({"rules": rules[1:]})), "/validation/8", blessed=False)
+    assert caplog.messages == [
+        f"The explanation in {explained.uri} meets the policy (1 pass).",
+        "The model is not blessed all the same: `model_blessing` is not, or `bless_model` is off.",
+        "The model is not blessed. See /validation/8/verdict.html",
+    ]

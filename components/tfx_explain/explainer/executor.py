@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from typing import Any
 
 from tfx import types
@@ -19,9 +20,12 @@ from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.job.request import ExplainRequest
 from tfx_explain.job.transforming import graphs_of
 from tfx_explain.models.transform.handle import TransformHandle
+from tfx_explain.printable import MAX_SENTENCE, printable, shortened
 from tfx_explain.tables.manifest import Manifest
 from tfx_explain.transforms.job import run_explanation
 from tfx_explain.transforms.runner import pipeline_args
+
+_LOG = logging.getLogger(__name__)
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -50,6 +54,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples_utils.set_payload_format(attributions, example_gen_pb2.FORMAT_TF_EXAMPLE)
         attributions.set_string_custom_property("explanation_uri", directory)
         explanation.describe(describe_explanation(manifest))
+        log_explanation(manifest, directory)
 
 
 def explain_request(
@@ -109,6 +114,17 @@ def split_pattern(examples: list[types.Artifact], split: str, key: str) -> str:
             f"{artifact.uri} holds {name}; Explainer reads FORMAT_TF_EXAMPLE: set ExampleGen's output_config."
         )
     return str(io_utils.all_files_pattern(artifact_utils.get_split_uri(examples, split)))
+
+
+def log_explanation(manifest: Manifest, directory: str) -> None:
+    """Says in the log what a person wants to know of a run that ended well."""
+    for split, counts in manifest["counts"].items():
+        n_failed = sum(manifest["failures"].get(split, {}).values())
+        _LOG.info("%s: %s of %s rows explained, %s failed.", split, counts["explained"], counts["read"], n_failed)
+    if manifest["top_players"]:
+        names = ", ".join(manifest["top_players"])
+        _LOG.info("Most important: %s.", shortened(printable(names), MAX_SENTENCE))
+    _LOG.info("See %s", storage.join(directory, tables.REPORT))
 
 
 def describe_explanation(manifest: Manifest) -> dict[str, str | int | float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2
@@ -15,9 +16,12 @@ from tfx_explain import storage
 from tfx_explain.config import ValidationConfig
 from tfx_explain.errors import InputError
 from tfx_explain.explanation_validator.baseline import NO_BASELINE
-from tfx_explain.explanation_validator.judge import Verdict, judge, write_blessing
+from tfx_explain.explanation_validator.judge import VERDICT_REPORT, Verdict, judge, write_blessing
 from tfx_explain.judgement import ATTRIBUTION_DRIFT, Finding, describe
+from tfx_explain.printable import MAX_SENTENCE, printable, shortened
 from tfx_explain.reader import ExplanationReader, load
+
+_LOG = logging.getLogger(__name__)
 
 _ANOMALIES_FILE = "SchemaDiff.pb"
 _BLESSED_PROPERTY = "blessed"
@@ -71,11 +75,29 @@ class Executor(base_executor.BaseExecutor):
         blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
         blessing.set_string_custom_property(_EXPLANATION_PROPERTY, explanation.uri)
         blessing.set_string_custom_property(_DIGEST_OF_EXPLANATION_PROPERTY, reader.manifest_digest)
+        log_verdict(verdict, validation.uri, blessed=blessed)
 
 
 # Kubeflow v2 turns the model id of a blessing into a resource name only for subclasses of Evaluator's executor; without
 # it LatestBlessedModelStrategy would never find what we bless there.
 evaluator_executor.Executor.register(Executor)
+
+
+def log_verdict(verdict: Verdict, uri: str, *, blessed: bool) -> None:
+    """Says in the log what a person wants to know of a run that ended well.
+
+    Args:
+      verdict: of the policy.
+      uri: where it was written.
+      blessed: whether the model is, which an earlier verdict and a switch can prevent too.
+    """
+    for line in verdict.lines(passed=False):
+        _LOG.info("%s", shortened(printable(line), MAX_SENTENCE))
+    judged = "meets the policy" if verdict.blessed else "does not meet the policy"
+    _LOG.info("The explanation in %s %s (%s).", verdict.explanation_uri, judged, verdict.counts)
+    if verdict.blessed and not blessed:
+        _LOG.info("The model is not blessed all the same: `model_blessing` is not, or `bless_model` is off.")
+    _LOG.info("The model is %s. See %s", "blessed" if blessed else "not blessed", storage.join(uri, VERDICT_REPORT))
 
 
 def load_recorded(uri: str, digest: str) -> ExplanationReader:

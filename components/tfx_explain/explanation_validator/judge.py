@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 
 from tfx_explain import records, storage, tables
 from tfx_explain.config import ValidationConfig
@@ -64,6 +65,20 @@ class Verdict:
     def file_names(self) -> tuple[str, ...]:
         """What `write` writes."""
         return tables.FINDINGS, VERDICT_REPORT, BLESSED if self.blessed else NOT_BLESSED
+
+    @property
+    def counts(self) -> str:
+        """How many findings have which outcome, for people."""
+        counted = Counter(finding.outcome for finding in self.findings)
+        return ", ".join(f"{n} {outcome.replace('_', ' ')}" for outcome, n in counted.items()) or "no rule"
+
+    def lines(self, *, passed: bool = True) -> list[str]:
+        """What each finding says, for people; without `passed`, of those alone that did not pass."""
+        return [
+            f"{finding.outcome.replace('_', ' '):<21}  {finding.rule:<21}  {finding.message}"
+            for finding in self.findings
+            if passed or finding.outcome != "pass"
+        ]
 
     def to_dict(self) -> dict[str, object]:
         """The content of `findings.json`."""
