@@ -1,8 +1,8 @@
 """Global explanations of few rows and many: time per row, peak memory, and two worker processes against one.
 
 Every run has a process of its own, which first explains 1,000 rows three times: the later ones say what starting a job
-costs, which is taken off. Few rows are explained by three processes. Explained are 30 features of the network of
-`network.py`, over all rows and in four slices:
+costs, which is taken off. Few rows are explained by three processes. All rows of one gzipped file are explained: 30
+features of the network of `network.py`, over all rows and in four slices:
 Shapley values, partial dependence with a surface, accumulated local effects, Friedman's H, statistics of attributions.
 
     python benchmarks/global_scale.py
@@ -24,7 +24,6 @@ from pathlib import Path
 N_START = 1_000
 N_RUNS_OF_FEW = 3
 N_FEW = 10_000
-N_SHARDS = 8
 N_SEGMENTS = 4
 N_WRITTEN_AT_ONCE = 10_000
 
@@ -43,7 +42,7 @@ CONFIG = {
 
 
 def write_examples(directory: Path, n_rows: int, seed: int) -> None:
-    """Rows of the network's features and a segment, in files of equal size."""
+    """Rows of the network's features and a segment, in one file."""
     import network
     import numpy as np
     import pyarrow as pa
@@ -53,20 +52,16 @@ def write_examples(directory: Path, n_rows: int, seed: int) -> None:
 
     rng, x = np.random.default_rng(seed), network.features()
     directory.mkdir(parents=True)
-    writers = [
-        tf.io.TFRecordWriter(str(directory / f"data-{i:05d}-of-{N_SHARDS:05d}.gz"), "GZIP") for i in range(N_SHARDS)
-    ]
-    for start in range(0, n_rows, N_WRITTEN_AT_ONCE):
-        n = min(N_WRITTEN_AT_ONCE, n_rows - start)
-        rows = x[rng.integers(len(x), size=n)] + 0.1 * rng.normal(size=(n, network.N_FEATURES)).astype(np.float32)
-        columns = [pa.array(list(column[:, None]), pa.large_list(pa.float32())) for column in rows.T]
-        segments = rng.integers(N_SEGMENTS, size=(n, 1))
-        columns.append(pa.array(list(segments), pa.large_list(pa.int64())))
-        batch = pa.RecordBatch.from_arrays(columns, names=[*network.NAMES, "segment"])
-        for i, record in enumerate(records.encode_examples(batch)):
-            writers[i % N_SHARDS].write(record)
-    for writer in writers:
-        writer.close()
+    with tf.io.TFRecordWriter(str(directory / "data-00000-of-00001.gz"), "GZIP") as writer:
+        for start in range(0, n_rows, N_WRITTEN_AT_ONCE):
+            n = min(N_WRITTEN_AT_ONCE, n_rows - start)
+            rows = x[rng.integers(len(x), size=n)] + 0.1 * rng.normal(size=(n, network.N_FEATURES)).astype(np.float32)
+            columns = [pa.array(list(column[:, None]), pa.large_list(pa.float32())) for column in rows.T]
+            segments = rng.integers(N_SEGMENTS, size=(n, 1))
+            columns.append(pa.array(list(segments), pa.large_list(pa.int64())))
+            batch = pa.RecordBatch.from_arrays(columns, names=[*network.NAMES, "segment"])
+            for record in records.encode_examples(batch):
+                writer.write(record)
 
 
 def make_data(root: Path, rows: list[int]) -> None:

@@ -15,14 +15,14 @@ from tfx_explain.content_sample import (
     ContentCounts,
     ContentSample,
     CopyNumbers,
-    FileContents,
     KeptContents,
+    PlaceContents,
     SampledRows,
     SmallestDraws,
     copy_keys,
     first_keys,
     in_buckets,
-    number_files,
+    number_places,
     stream_of,
 )
 from tfx_explain.rows import HashArray, concat_rows, mix, mixed_types, row_hashes, take_rows
@@ -154,16 +154,16 @@ def test_any_split_and_order_gives_the_same_sample(values, cuts, n, order) -> No
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.lists(st.integers(0, 5), max_size=20), min_size=1, max_size=4), st.integers(1, 7))
-def test_copies_are_numbered_without_gaps_over_all_files(files, size) -> None:
+def test_copies_are_numbered_without_gaps_over_all_places(files, size) -> None:
     hashes = contents(6)
-    buckets: dict[int, list[FileContents]] = {}
+    buckets: dict[int, list[PlaceContents]] = {}
     for index, values in enumerate(files):
         for bucket, some in in_buckets(*counted(hashes[values])):
-            buckets.setdefault(bucket, []).append(FileContents(f"file {index}", *some))
-    found = [part for bucket in buckets.values() for part in number_files(bucket)]
+            buckets.setdefault(bucket, []).append(PlaceContents(("file", index), *some))
+    found = [part for bucket in buckets.values() for part in number_places(bucket)]
     numbered: dict[int, list[int]] = {}
     for index, values in enumerate(files):
-        numbers = CopyNumbers(part for part in found if part.uri == f"file {index}")
+        numbers = CopyNumbers(part for part in found if part.place == ("file", index))
         for start in range(0, len(values), size):
             some = values[start : start + size]
             for value, number in zip(some, numbers.number(hashes[some]).tolist(), strict=True):

@@ -1,6 +1,7 @@
 """Damaged files: what is read of them, what is said of the rest."""
 
 import bz2
+import contextlib
 import gzip
 import lzma
 import struct
@@ -11,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from tfx_explain import InputError
-from tfx_explain.tfrecords import Fault, read_records
+from tfx_explain.tfrecords import Fault, RecordReader, read_records
 
 CONTENT = [b"one", b"second record", b"", b"three" * 300, b"last"]
 STARTS = [sum(len(record) + 16 for record in CONTENT[:i]) for i in range(len(CONTENT) + 1)]
@@ -84,6 +85,29 @@ def test_members_and_fillings_of_a_gzipped_file_are_one_file(plain: bytes, tmp_p
     parts = [gzip.compress(plain[: STARTS[2]]), gzip.compress(b""), gzip.compress(plain[STARTS[2] :]), bytes(512)]
     (tmp_path / "records.gz").write_bytes(b"".join(parts))
     assert read(tmp_path / "records.gz") == (CONTENT, [])
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_reading_stops_and_goes_on_between_any_two_records(plain: bytes, tmp_path: Path, zipped: bool) -> None:
+    path = tmp_path / "records"
+    path.write_bytes(gzip.compress(plain) if zipped else plain)
+    for first in range(len(CONTENT)):
+        for last in range(first, len(CONTENT) + 1):
+            with contextlib.closing(RecordReader(str(path))) as reader:
+                found = list(reader.records(start=STARTS[first], stop=STARTS[last]))
+                assert (found, reader.position, reader.ended) == (CONTENT[first:last], STARTS[last], False)
+                assert list(reader.records()) == CONTENT[last:]
+                assert reader.ended
+                assert reader.content_bytes() == len(plain)
+    with contextlib.closing(RecordReader(str(path))) as reader:
+        assert next(reader.records()) == CONTENT[0]
+        assert list(reader.records(start=STARTS[2])) == CONTENT[2:]
+
+
+def test_a_gzipped_file_that_is_shorter_than_it_was_is_refused(plain: bytes, tmp_path: Path) -> None:
+    (tmp_path / "records").write_bytes(gzip.compress(plain))
+    with pytest.raises(InputError, match="records changed"):
+        list(RecordReader(str(tmp_path / "records")).records([], start=len(plain) + 1))
 
 
 OTHERS: dict[str, tuple[Callable[[bytes], bytes], str]] = {

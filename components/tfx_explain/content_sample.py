@@ -114,52 +114,52 @@ class ContentCounts:
         return self._hashes[0], self._counts[0]
 
 
-class FileContents(NamedTuple):
-    """Some contents of one file, each once.
+class PlaceContents(NamedTuple):
+    """Some contents of one place, each once.
 
     Attributes:
-      uri: the file.
+      place: a file, and where in it a part of it begins.
       hashes: (n,).
       numbers: (n,) how often each occurs in it; or which number its first copy has.
     """
 
-    uri: str
+    place: tuple[str, int]
     hashes: HashArray
     numbers: CountArray
 
 
-def number_files(counted: Iterable[FileContents]) -> Iterator[FileContents]:
-    """Shares the numbers of the copies among files: those of a content are 0, 1, 2.. in all files together.
+def number_places(counted: Iterable[PlaceContents]) -> Iterator[PlaceContents]:
+    """Shares the numbers of the copies among places: those of a content are 0, 1, 2.. in all of them together.
 
     Contents that occur once are left out: their number is 0.
     """
-    files = sorted(counted, key=lambda contents: contents.uri)
-    hashes = np.concatenate([contents.hashes for contents in files])
-    counts = np.concatenate([contents.numbers for contents in files])
-    file_of = np.repeat(np.arange(len(files)), [len(contents.hashes) for contents in files])
+    places = sorted(counted, key=lambda contents: contents.place)
+    hashes = np.concatenate([contents.hashes for contents in places])
+    counts = np.concatenate([contents.numbers for contents in places])
+    place_of = np.repeat(np.arange(len(places)), [len(contents.hashes) for contents in places])
     order = np.argsort(hashes, kind="stable")
-    hashes, counts, file_of = hashes[order], counts[order], file_of[order]
+    hashes, counts, place_of = hashes[order], counts[order], place_of[order]
     starts = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]]))
     lengths = np.diff(np.append(starts, len(hashes)))
     before = np.cumsum(counts) - counts
     first = before - np.repeat(before[starts], lengths)
     repeated = np.flatnonzero(np.repeat(np.add.reduceat(counts, starts) > 1, lengths))
-    repeated = repeated[np.argsort(file_of[repeated], kind="stable")]
-    ends = np.searchsorted(file_of[repeated], np.arange(len(files) + 1))
-    for contents, start, end in zip(files, ends[:-1].tolist(), ends[1:].tolist(), strict=True):
+    repeated = repeated[np.argsort(place_of[repeated], kind="stable")]
+    ends = np.searchsorted(place_of[repeated], np.arange(len(places) + 1))
+    for contents, start, end in zip(places, ends[:-1].tolist(), ends[1:].tolist(), strict=True):
         if start < end:
             rows = repeated[start:end]
-            yield FileContents(contents.uri, hashes[rows], first[rows])
+            yield PlaceContents(contents.place, hashes[rows], first[rows])
 
 
 class CopyNumbers:
-    """Numbers the copies of each content in one file, while its rows pass.
+    """Numbers the copies of each content in one place, while its rows pass.
 
     Args:
-      parts: what `number_files` found for the file.
+      parts: what `number_places` found for the place.
     """
 
-    def __init__(self, parts: Iterable[FileContents]) -> None:
+    def __init__(self, parts: Iterable[PlaceContents]) -> None:
         known = list(parts)
         hashes = np.concatenate([np.zeros(0, np.uint64), *(part.hashes for part in known)])
         order = np.argsort(hashes)
@@ -167,7 +167,7 @@ class CopyNumbers:
         self._next = np.concatenate([np.zeros(0, np.int64), *(part.numbers for part in known)])[order]
 
     def number(self, hashes: HashArray) -> CountArray:
-        """(n,) numbers of the next rows of the file."""
+        """(n,) numbers of the next rows of the place."""
         numbers = np.zeros(len(hashes), np.int64)
         if not len(self._hashes):
             return numbers

@@ -7,23 +7,23 @@ rest of the file cannot be read.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
-import zlib
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import google_crc32c
 
 from tfx_explain import storage
 from tfx_explain.errors import InputError
+from tfx_explain.unzipped import Unzipped
 
 _HEADER = struct.Struct("<QI")
 _CHECKSUM = struct.Struct("<I")
 _BUFFER_BYTES = 2**20
 # Headers that were found to be right: records often have one of few lengths.
 _MAX_LENGTHS = 4_096
-_ZIPPED_BYTES = 2**16
 _CUT = "ends in the middle of a record"
 _MASK_DELTA = 0xA282EAD8
 # What other formats begin with; a TFRecord begins with a length and its checksum, which decides first.
@@ -56,6 +56,20 @@ class Fault(NamedTuple):
     lost_bytes: int = 0
 
 
+class FileRange(NamedTuple):
+    """A part of a TFRecord file that begins and ends between two records.
+
+    Attributes:
+      uri: the file.
+      start: where the part begins, in bytes of the unzipped file.
+      stop: where it ends; None = with the file.
+    """
+
+    uri: str
+    start: int = 0
+    stop: int | None = None
+
+
 def read_records(uri: str, faults: list[Fault] | None = None) -> Iterator[bytes]:
     """The records of one TFRecord file, plain or gzipped.
 
@@ -66,22 +80,134 @@ def read_records(uri: str, faults: list[Fault] | None = None) -> Iterator[bytes]
     Raises:
       InputError: the file is damaged, or no TFRecord file, and `faults` is None.
     """
-    report = _raise if faults is None else faults.append
-    try:
-        with storage.open_binary(uri) as raw:
-            head = raw.read(_HEADER.size)
-            if not head and not uri.endswith(".gz"):
-                return
-            raw.seek(0)
-            plain = _is_header(head)
-            if not plain and (reason := _no_tfrecord(uri, head)):
-                report(Fault(b"", reason, storage.size(uri)))
-                return
-            source = raw if plain else _Unzipped(raw)
-            with io.BufferedReader(source, _BUFFER_BYTES) as stream:
-                yield from _frames(uri, source, stream, report)
-    except OSError as error:
-        report(Fault(b"", f"{uri} cannot be read ({error.strerror or error})"))
+    with contextlib.closing(RecordReader(uri)) as reader:
+        yield from reader.records(faults)
+
+
+class RecordReader:
+    """Reads one TFRecord file from its beginning towards its end, and can stop and go on between any two records.
+
+    Args:
+      uri: the file, plain or gzipped.
+
+    Attributes:
+      position: where the next record begins, in bytes of the unzipped file.
+      ended: whether nothing more can be read: the file has ended, or the rest of it is damaged.
+      is_zipped: whether the file is gzipped, so that there is no way to a place but through all before it. Known once
+        something was read.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self.position = 0
+        self.ended = False
+        self.is_zipped = False
+        self._held = contextlib.ExitStack()
+        self._stream: io.BufferedReader | None = None
+        self._source: BinaryIO | Unzipped
+        self._lengths: dict[bytes, int] = {}
+
+    def close(self) -> None:
+        """Nothing is read any more."""
+        self.ended = True
+        self._held.close()
+
+    def content_bytes(self) -> float:
+        """How long the unzipped file is, about, as far as what was read of it tells."""
+        source = self._source
+        return self._stored_bytes * (source.made_bytes / source.tell() if isinstance(source, Unzipped) else 1.0)
+
+    def records(self, faults: list[Fault] | None = None, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """The next records.
+
+        Args:
+          faults: as of `read_records`.
+          start: what lies before this position is passed over.
+          stop: of the first record that is not read; None = all are.
+
+        Raises:
+          InputError: the file is damaged, or no TFRecord file, and `faults` is None; or it ends before `start`.
+        """
+        report = _raise if faults is None else faults.append
+        try:
+            if self._stream is None and not self.ended:
+                self._open(report)
+            if self._stream is not None and not self.ended:
+                self._pass_over(start)
+                yield from self._frames(self._stream, report, stop)
+        except OSError as error:
+            self.ended = True
+            report(Fault(b"", f"{self.uri} cannot be read ({error.strerror or error})"))
+
+    def _open(self, report: Callable[[Fault], None]) -> None:
+        raw = self._held.enter_context(storage.open_binary(self.uri))
+        head = raw.read(_HEADER.size)
+        raw.seek(0)
+        self.is_zipped = not _is_header(head)
+        if not head and not self.uri.endswith(".gz"):
+            self.ended = True
+        elif self.is_zipped and (reason := _no_tfrecord(self.uri, head)):
+            self.ended = True
+            report(Fault(b"", reason, storage.size(self.uri)))
+        else:
+            self._source = Unzipped(raw) if self.is_zipped else raw
+            self._stored_bytes = storage.size(self.uri)
+            self._stream = self._held.enter_context(io.BufferedReader(self._source, _BUFFER_BYTES))
+
+    def _pass_over(self, start: int) -> None:
+        stream = self._stream
+        if stream is None or start <= self.position:
+            return
+        if not self.is_zipped:
+            self.position = stream.seek(start)
+        while self.position < start and (passed := stream.read(min(start - self.position, _BUFFER_BYTES))):
+            self.position += len(passed)
+        if self.position < start:
+            raise changed(self.uri)
+
+    def _frames(self, stream: io.BufferedReader, report: Callable[[Fault], None], stop: int | None) -> Iterator[bytes]:
+        checksum, unpack, read, start = google_crc32c.value, _CHECKSUM.unpack, stream.read, self.position
+        lengths, wrong = self._lengths, ""
+        while stop is None or start < stop:
+            header = read(_HEADER.size)
+            length = lengths.get(header)
+            if length is None:
+                if not header:
+                    self.ended = True
+                    break
+                if len(header) < _HEADER.size or not _is_header(header):
+                    wrong = "is damaged (checksum of a length)" if len(header) == _HEADER.size else _CUT
+                    break
+                length = _HEADER.unpack(header)[0]
+                if len(lengths) < _MAX_LENGTHS:
+                    lengths[header] = length
+            record, end = read(length), read(_CHECKSUM.size)
+            if len(end) < _CHECKSUM.size:
+                wrong = _CUT
+                break
+            self.position = start = start + length + 16
+            crc = checksum(record)
+            if unpack(end)[0] == ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF:
+                yield record
+            else:
+                report(Fault(record, f"the record is damaged: its checksum in {self.uri} is another"))
+        if wrong or self.ended:
+            self._say_end(wrong, report)
+
+    def _say_end(self, wrong: str, report: Callable[[Fault], None]) -> None:
+        """Reports what is wrong where reading ended, if anything is."""
+        self.ended = True
+        wrong = getattr(self._source, "fault", "") or wrong
+        if wrong:
+            lost = max(self._stored_bytes - self._source.tell(), 0)
+            report(Fault(b"", f"{self.uri} {wrong} at byte {self.position}; what follows is lost", lost))
+
+
+def changed(uri: str) -> InputError:
+    """What is said of a file that is read again and is not the one that it was."""
+    return InputError(
+        f"{uri} changed, or can no longer be read, while it was read; run again when nothing writes it any more."
+    )
 
 
 def _raise(fault: Fault) -> None:
@@ -100,106 +226,6 @@ def _no_tfrecord(uri: str, head: bytes) -> str:
     if len(head) < _HEADER.size:
         return f"{uri} {_CUT} at byte 0"
     return f"{uri} is no TFRecord file, or is damaged at byte 0"
-
-
-class _Unzipped(io.RawIOBase):
-    """What a gzipped stream holds, up to the byte at which it is damaged or cut off; then `fault` says so.
-
-    Python's own reader raises instead, and what it had read of the last block is lost.
-    """
-
-    def __init__(self, raw: BinaryIO) -> None:
-        self.fault = ""
-        self._raw = raw
-        self._member = self._new_member()
-        self._begun = False
-        self._zipped = b""
-        self._ready = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        """How much of the gzipped stream was read."""
-        return int(self._raw.tell()) - len(self._zipped)
-
-    def readinto(self, target: Any) -> int:
-        """Fills a buffer; 0 at the end."""
-        while not self._ready and self._more():
-            pass
-        n = min(len(target), len(self._ready))
-        target[:n] = self._ready[:n]
-        self._ready = self._ready[n:]
-        return n
-
-    @staticmethod
-    def _new_member() -> Any:
-        return zlib.decompressobj(16 + zlib.MAX_WBITS)
-
-    def _more(self) -> bool:
-        """Unzips a little; False at the end."""
-        if self.fault:
-            return False
-        self._zipped = self._zipped or self._raw.read(_ZIPPED_BYTES)
-        if self._member.eof:
-            # Another member may follow, or zeros that fill a block.
-            self._zipped = self._zipped.lstrip(b"\0")
-            if self._zipped:
-                self._member, self._begun = self._new_member(), False
-        if not self._zipped:
-            if self._begun and not self._member.eof:
-                self.fault = "is gzipped and ends too early"
-            return False
-        before, self._begun = self._member.copy(), True
-        try:
-            made = self._member.decompress(self._zipped, _BUFFER_BYTES)
-        except zlib.error as error:
-            self.fault = f"is gzipped and damaged ({error})"
-            made = self._until_error(before)
-        else:
-            self._zipped = self._member.unconsumed_tail or self._member.unused_data
-        self._ready = memoryview(made)
-        return True
-
-    def _until_error(self, member: Any) -> bytes:
-        made = []
-        for place in range(len(self._zipped)):
-            try:
-                made.append(member.decompress(self._zipped[place : place + 1]))
-            except zlib.error:
-                break
-        return b"".join(made)
-
-
-def _frames(
-    uri: str, source: BinaryIO | io.RawIOBase, stream: io.BufferedReader, report: Callable[[Fault], None]
-) -> Iterator[bytes]:
-    checksum, unpack, read, start = google_crc32c.value, _CHECKSUM.unpack, stream.read, 0
-    lengths: dict[bytes, int] = {}
-    wrong = ""
-    while header := read(_HEADER.size):
-        length = lengths.get(header)
-        if length is None:
-            if len(header) < _HEADER.size or not _is_header(header):
-                wrong = "is damaged (checksum of a length)" if len(header) == _HEADER.size else _CUT
-                break
-            length = _HEADER.unpack(header)[0]
-            if len(lengths) < _MAX_LENGTHS:
-                lengths[header] = length
-        record, end = read(length), read(_CHECKSUM.size)
-        if len(end) < _CHECKSUM.size:
-            wrong = _CUT
-            break
-        crc = checksum(record)
-        if unpack(end)[0] == ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF:
-            yield record
-        else:
-            report(Fault(record, f"the record is damaged: its checksum in {uri} is another"))
-        start += length + 16
-    wrong = getattr(source, "fault", "") or wrong
-    if wrong:
-        lost = max(storage.size(uri) - source.tell(), 0)
-        report(Fault(b"", f"{uri} {wrong} at byte {start}; what follows is lost", lost))
 
 
 def _is_header(header: bytes) -> bool:

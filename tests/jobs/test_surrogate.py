@@ -12,7 +12,7 @@ import tensorflow as tf
 import tfx_explain
 import worlds
 from tfx_explain import errors
-from tfx_explain.transforms import select
+from tfx_explain.transforms import decode
 
 FLOATS = [f"x{i}" for i in range(9)]
 GROUPS = {"place": ["town", "street"]}
@@ -103,21 +103,25 @@ def test_few_coalitions_come_near_all_of_them(model: str, examples: str, truth: 
     np.testing.assert_allclose(total, table["prediction"] - base, atol=1e-6)
 
 
-def test_shards_and_processes_change_no_bit_and_batches_only_the_last(
+def test_processes_that_share_a_file_change_no_bit_and_shards_and_batches_only_the_last(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """All rows of the one file are explained, which are more than a batch."""
+
     def table(num_shards: int, beam_args: Sequence[str] = ()) -> pd.DataFrame:
         root = tmp_path / f"{num_shards} {len(beam_args)}"
-        for seed, split in enumerate(("train", "eval")):
-            encoded = [worlds.to_example(row) for row in make_rows(80, seed)]
+        for seed, (split, n) in enumerate((("train", 80), ("eval", 1_300))):
+            encoded = [worlds.to_example(row) for row in make_rows(n, seed)]
             worlds.write_records(root / "examples" / f"Split-{split}", encoded, num_shards)
-        explanation = run(model, str(root / "examples"), root / "out", {"budget": 8}, beam_args=beam_args)
+        settings = {"config": {"max_examples": None}, "beam_args": beam_args}
+        explanation = run(model, str(root / "examples"), root / "out", {"budget": 8}, **settings)
+        assert len(explanation.attributions()) == 1_300
         assert explanation.manifest["method"]["shapley"]["estimator"] == "surrogate"
         return explanation.attributions().sort_values("example_id").reset_index(drop=True)
 
     reference = table(1)
-    pd.testing.assert_frame_equal(reference, table(3, ["--direct_num_workers=2"]), check_exact=True)
-    monkeypatch.setattr(select, "ROWS_PER_BATCH", 7)
+    pd.testing.assert_frame_equal(reference, table(1, ["--direct_num_workers=2"]), check_exact=True)
+    monkeypatch.setattr(decode, "ROWS_PER_BATCH", 77)
     pd.testing.assert_frame_equal(reference, table(7), rtol=1e-6, atol=1e-9)
 
 

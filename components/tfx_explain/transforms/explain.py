@@ -17,7 +17,7 @@ from tfx_explain.methods.context import JobContext
 from tfx_explain.methods.refusals import GROUP, by_halves, refused_rows
 from tfx_explain.methods.registry import methods_of
 from tfx_explain.rows import name_errors
-from tfx_explain.transforms.read import COUNTS, FAILED
+from tfx_explain.transforms.decode import COUNTS, FAILED
 
 _REFUSED_MIXED = "the model refuses mixtures of this row with background rows"
 

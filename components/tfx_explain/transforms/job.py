@@ -23,9 +23,10 @@ from tfx_explain.methods.registry import methods_of, second_passes_of
 from tfx_explain.report import render_explanation
 from tfx_explain.report.row_images import write_row_images
 from tfx_explain.transforms.attribution_stats import WriteAttributionStats
+from tfx_explain.transforms.decode import COUNTS, FAILED
 from tfx_explain.transforms.explain import CheckExamples, ExplainExamples
 from tfx_explain.transforms.plan import PlanJob, SettlePlan, background_name
-from tfx_explain.transforms.read import COUNTS, FAILED, ReadExamples
+from tfx_explain.transforms.read import ReadExamples
 from tfx_explain.transforms.second_pass import LookAgain
 from tfx_explain.transforms.select import SelectExamples, Selection
 from tfx_explain.transforms.slices import CountSlices

@@ -19,7 +19,7 @@ from tfx_explain.methods.context import Sample
 from tfx_explain.methods.refusals import GROUP, refused_rows, said
 from tfx_explain.methods.registry import methods_of
 from tfx_explain.rows import take_rows
-from tfx_explain.transforms.read import FAILED
+from tfx_explain.transforms.decode import FAILED
 from tfx_explain.transforms.select import SampleRows, Selection
 
 

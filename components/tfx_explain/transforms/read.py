@@ -1,37 +1,35 @@
-"""From files of tf.Examples to RecordBatches, losing nothing on the way."""
+"""From files of tf.Examples to RecordBatches.
+
+Where rows are only passed by, files are the unit of work. Where all are explained it is parts of them, so that one file
+keeps many workers busy; the rows themselves cross no shuffle.
+"""
 
 from __future__ import annotations
 
-import threading
+import contextlib
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeAlias
+from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 import numpy as np
 
-from tfx_explain import records, storage
+from tfx_explain import storage
 from tfx_explain.content_sample import (
     ContentCounts,
     CopyNumbers,
-    FileContents,
+    PlaceContents,
     copy_keys,
     draws_of,
     in_buckets,
-    number_files,
+    number_places,
 )
-from tfx_explain.job.failures import EMPTY_FILES, FILE_BYTES, LOST_BYTES
 from tfx_explain.job.split_rows import SplitRows
-from tfx_explain.rows import ROWS_PER_BATCH, row_hashes
-from tfx_explain.tfrecords import Fault
+from tfx_explain.tfrecords import FileRange, RecordReader
+from tfx_explain.transforms.decode import COUNTS, FAILED, Element, read_file, read_part, read_range
+from tfx_explain.transforms.kept import KeptParts, Place
 
-COUNTS = "counts"
-"""Tag of the output that holds ((split, what), n)."""
-
-FAILED = "failed"
-"""Tag of the output that holds (split, [(record, reason), ...]) of rows that could not be used."""
-
-_BATCH_BYTES = 64 * 2**20
+_PARTS = "parts"
+_KEPT = KeptParts(64 * 2**20)
 
 
 class ReadExamples(beam.PTransform):
@@ -43,7 +41,8 @@ class ReadExamples(beam.PTransform):
       pattern: the files; plain or gzipped.
       split: their split.
       stream: of the random numbers that rows are to have, for which the files are read twice: copies of a row are told
-        apart by numbers, and sharding may not change which numbers there are. None for no random numbers.
+        apart by numbers, and sharding may not change which numbers there are. The second time, workers share the
+        parts of each file. None for no random numbers, and for files that are read once.
     """
 
     def __init__(self, pattern: str, split: str, stream: int | None = None) -> None:
@@ -60,15 +59,15 @@ class ReadExamples(beam.PTransform):
         else:
             job = uuid.uuid4().hex
             files = files | "NumberCopies" >> NumberCopies(job, self.split)
-            read = beam.FlatMap(read_numbered, job, self.split, self.stream)
+            read = beam.ParDo(ReadNumbered(job, self.split, self.stream))
         return files | "Decode" >> read.with_outputs(FAILED, COUNTS, main="rows")
 
 
 class NumberCopies(beam.PTransform):
-    """Files to (file, parts), where the parts say which numbers the copies of rows have in the file.
+    """Files to (place, [FileRange, PlaceContents..]) of their parts, with the numbers that copies of rows have there.
 
     Args:
-      job: names this reading, see `KeptFiles`.
+      job: names this reading, see `KeptParts`.
       split: the files' split.
     """
 
@@ -79,135 +78,83 @@ class NumberCopies(beam.PTransform):
 
     def expand(self, files: beam.PCollection) -> beam.PCollection:
         """Adds the steps."""
-        parts = (
-            files
-            | "Contents" >> beam.FlatMap(count_file, self.job, self.split)
+        count = beam.FlatMap(count_file, self.job, self.split)
+        counted = files | "Contents" >> count.with_outputs(_PARTS, main="contents")
+        numbers = (
+            counted.contents
             | "Buckets" >> beam.GroupByKey()
             | "Contained" >> beam.Values()
-            | "Number" >> beam.FlatMap(number_files)
-            | "ByFile" >> beam.Map(lambda part: (part.uri, part))
+            | "Number" >> beam.FlatMap(number_places)
+            | "ByPlace" >> beam.Map(lambda contents: (contents.place, contents))
         )
-        every = files | "EveryFile" >> beam.Map(lambda uri: (uri, None))
-        return [every, parts] | "Both" >> beam.Flatten() | "Together" >> beam.GroupByKey()
+        every = counted[_PARTS] | "EveryPart" >> beam.Map(lambda part: ((part.uri, part.start), part))
+        return [every, numbers] | "Both" >> beam.Flatten() | "Together" >> beam.GroupByKey()
 
 
-Element: TypeAlias = SplitRows | beam.pvalue.TaggedOutput
-"""What reading a file gives: rows, failures or counts."""
+def count_file(uri: str, job: str, split: str) -> Iterator[tuple[int, PlaceContents] | beam.pvalue.TaggedOutput]:
+    """The parts of a file, tagged, and how often each content occurs in each of them, in buckets of contents."""
+    with contextlib.closing(RecordReader(uri)) as reader:
+        while not reader.ended:
+            place, counted = (uri, reader.position), ContentCounts()
+            for element in _KEPT.keep(job, place, read_part(reader, split)):
+                if isinstance(element, SplitRows):
+                    counted.add(*np.unique(element.hashes, return_counts=True))
+            stop = None if reader.ended else reader.position
+            yield beam.pvalue.TaggedOutput(_PARTS, FileRange(*place, stop))
+            for bucket, contents in in_buckets(*counted.result()):
+                yield bucket, PlaceContents(place, *contents)
 
 
-class KeptFiles:
-    """What was read of small files, until it is taken: a file that is read twice is then decoded once.
-
-    The second reading may come in another process, which reads the file itself; what is left behind is bounded.
+class ReadNumbered(beam.DoFn):
+    """Parts of files to their rows, each with the random number that its content and its number among the copies give.
 
     Args:
-      most_bytes: of rows and records that are kept together. What other jobs left goes to make room; files of the
-        same job stay, since they are read again in the order of the first reading.
+      job: names this reading, see `KeptParts`.
+      split: the files' split.
+      stream: of the random numbers.
     """
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
-        self._kept: dict[tuple[str, str], tuple[int, list[Element]]] = {}
-        self._lock = threading.Lock()
+    def __init__(self, job: str, split: str, stream: int) -> None:
+        self.job = job
+        self.split = split
+        self.stream = stream
 
-    def keep(self, job: str, uri: str, elements: Iterable[Element]) -> Iterator[Element]:
-        """Passes on what is read of a file, and keeps it where it is small.
+    def start_bundle(self) -> None:
+        """No file is open yet."""
+        self._reader: RecordReader | None = None
 
-        Args:
-          job: names one reading of files, so that no other gets what may have changed since.
-          uri: the file.
-          elements: what is read of it.
-        """
-        kept, n_bytes = [], 0
-        for element in elements:
-            n_bytes += _n_bytes(element)
-            if n_bytes <= self._most_bytes:
-                kept.append(element)
-            yield element
-        if n_bytes <= self._most_bytes:
-            with self._lock:
-                self._kept[job, uri] = n_bytes, kept
-                others = [key for key in self._kept if key[0] != job]
-                while sum(size for size, _ in self._kept.values()) > self._most_bytes:
-                    del self._kept[others.pop(0) if others else (job, uri)]
+    def process(self, element: tuple[Place, Iterable[FileRange | PlaceContents]]) -> Iterator[Element]:
+        """Reads one part."""
+        place, known = element[0], list(element[1])
+        numbers = CopyNumbers(part for part in known if isinstance(part, PlaceContents))
+        kept = _KEPT.take(self.job, place)
+        if kept is None:
+            (part,) = (part for part in known if isinstance(part, FileRange))
+            elements: Iterable[Element] = read_range(self._reader_at(place), self.split, part)
+        else:
+            elements = kept
+        try:
+            for one in elements:
+                if isinstance(one, SplitRows):
+                    keys = copy_keys(one.hashes, numbers.number(one.hashes), self.stream)
+                    one = one._replace(draws=draws_of(keys))
+                yield one
+        except BaseException:
+            # Where this step fails, or one behind it, no bundle is finished.
+            self.finish_bundle()
+            raise
 
-    def take(self, job: str, uri: str) -> list[Element] | None:
-        """What was kept of a file, once; None where nothing is."""
-        with self._lock:
-            return self._kept.pop((job, uri), (0, None))[1]
+    def finish_bundle(self) -> None:
+        """Closes the last file."""
+        if self._reader is not None:
+            self._reader.close()
 
-
-def _n_bytes(element: Element) -> int:
-    if not isinstance(element, SplitRows):
-        return 0
-    return int(element.rows.nbytes + element.hashes.nbytes) + sum(map(len, element.records or ()))
-
-
-_KEPT = KeptFiles(64 * 2**20)
-
-
-def count_file(uri: str, job: str, split: str) -> Iterator[tuple[int, FileContents]]:
-    """How often each content occurs in a file, in buckets of contents."""
-    counted = ContentCounts()
-    for element in _KEPT.keep(job, uri, read_file(uri, split)):
-        if isinstance(element, SplitRows):
-            counted.add(*np.unique(element.hashes, return_counts=True))
-    for bucket, contents in in_buckets(*counted.result()):
-        yield bucket, FileContents(uri, *contents)
-
-
-def read_numbered(
-    file: tuple[str, Iterable[FileContents | None]], job: str, split: str, stream: int
-) -> Iterator[Element]:
-    """As `read_file`, each row with the random number that its content and its number among the copies give."""
-    uri, parts = file
-    numbers = CopyNumbers(part for part in parts if part is not None)
-    kept = _KEPT.take(job, uri)
-    for element in read_file(uri, split) if kept is None else kept:
-        if isinstance(element, SplitRows):
-            keys = copy_keys(element.hashes, numbers.number(element.hashes), stream)
-            element = element._replace(draws=draws_of(keys))
-        yield element
-
-
-def read_file(uri: str, split: str) -> Iterator[Element]:
-    """The rows of one file in batches, what could not be read or decoded, and counts."""
-    faults: list[Fault] = []
-    any_read = False
-    for serialized in record_batches(records.read_records(uri, faults)):
-        any_read = True
-        yield from _decode(serialized, split)
-    if faults:
-        # A fault of the rest of a file counts as one row here; how many it may have been, `lost_bytes` says.
-        yield beam.pvalue.TaggedOutput(FAILED, (split, [(fault.record, fault.reason) for fault in faults]))
-        yield beam.pvalue.TaggedOutput(COUNTS, ((split, "read"), len(faults)))
-        yield beam.pvalue.TaggedOutput(COUNTS, ((split, LOST_BYTES), sum(fault.lost_bytes for fault in faults)))
-    n_bytes = storage.size(uri)
-    yield beam.pvalue.TaggedOutput(COUNTS, ((split, FILE_BYTES), n_bytes))
-    if not n_bytes and not any_read and not faults:
-        yield beam.pvalue.TaggedOutput(COUNTS, ((split, EMPTY_FILES), 1))
-
-
-def record_batches(serialized: Iterator[bytes]) -> Iterator[list[bytes]]:
-    """Records in lists of ROWS_PER_BATCH, fewer where they are large."""
-    batch: list[bytes] = []
-    n_bytes = 0
-    for record in serialized:
-        batch.append(record)
-        n_bytes += len(record)
-        if len(batch) == ROWS_PER_BATCH or n_bytes > _BATCH_BYTES:
-            yield batch
-            batch, n_bytes = [], 0
-    if batch:
-        yield batch
-
-
-def _decode(serialized: Sequence[bytes], split: str) -> Iterator[Element]:
-    decoded, failures = records.decode_records(serialized)
-    rows = [SplitRows(split, batch, row_hashes(batch), None, kept) for batch, kept in decoded]
-    digest = sum(int(one.hashes.sum(dtype=np.uint64)) for one in rows)
-    yield beam.pvalue.TaggedOutput(COUNTS, ((split, "read"), len(serialized)))
-    yield beam.pvalue.TaggedOutput(COUNTS, ((split, "digest"), digest))
-    if failures:
-        yield beam.pvalue.TaggedOutput(FAILED, (split, failures))
-    yield from rows
+    def _reader_at(self, place: Place) -> RecordReader:
+        """One that has not passed the place yet: parts often come in order, and gzipped files are read in no other."""
+        uri, start = place
+        reader = self._reader
+        if reader is None or reader.ended or reader.uri != uri or reader.position > start:
+            if reader is not None:
+                reader.close()
+            reader = self._reader = RecordReader(uri)
+        return reader

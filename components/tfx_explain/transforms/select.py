@@ -29,7 +29,7 @@ from tfx_explain.content_sample import (
 from tfx_explain.job.split_rows import SplitRows
 from tfx_explain.rows import ROWS_PER_BATCH, HashArray
 from tfx_explain.transforms.combine import MergingFn
-from tfx_explain.transforms.read import read_file
+from tfx_explain.transforms.decode import read_file
 
 
 class SelectedContents(NamedTuple):
