@@ -21,6 +21,7 @@ def test_places_are_written_down_so_that_they_hold_from_elsewhere(
     explanation.uri, attributions.uri = "root/explanation/1", "root/attributions/1"
     asked: list[Any] = []
     monkeypatch.setattr(executor, "explain_request", lambda config, inputs, *places: asked.append(places))
+    monkeypatch.setattr(executor, "discard", lambda request: None)
     monkeypatch.setattr(executor, "run_explanation", lambda request, make_pipeline: {})
     monkeypatch.setattr(executor, "describe_explanation", lambda manifest: {})
     monkeypatch.setattr(executor, "log_explanation", lambda *what: asked.append(what))

@@ -22,7 +22,7 @@ from tfx_explain.job.transforming import graphs_of
 from tfx_explain.models.transform.handle import TransformHandle
 from tfx_explain.printable import MAX_SENTENCE, printable, shortened
 from tfx_explain.tables.manifest import Manifest
-from tfx_explain.transforms.job import run_explanation
+from tfx_explain.transforms.job import discard, run_explanation
 from tfx_explain.transforms.runner import pipeline_args
 
 _LOG = logging.getLogger(__name__)
@@ -49,6 +49,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         # Pipeline roots may be relative; what an explanation says of itself must be true from elsewhere, too.
         directory = storage.absolute(explanation.uri)
         request = explain_request(config, input_dict, directory, storage.absolute(attributions.uri))
+        # A try of this step that was killed leaves shards, which would be read with those of this one.
+        discard(request)
         manifest = run_explanation(request, self._make_beam_pipeline)
         attributions.split_names = artifact_utils.encode_split_names(list(config.splits))
         examples_utils.set_payload_format(attributions, example_gen_pb2.FORMAT_TF_EXAMPLE)
