@@ -21,7 +21,7 @@ def block_values(design: Design, model: Model, examples: np.ndarray, background:
     rows = background[design.background_index]  # (G, r, d)
     out = []
     for example in examples:
-        masked = np.where(design.coalitions[:, :, None, :], example, rows[:, None, :, :])
+        masked = np.where(np.asarray(design.coalitions)[:, :, None, :], example, rows[:, None, :, :])
         values = model(masked.reshape(-1, design.n_players))
         values = values.reshape(*masked.shape[:3], values.shape[-1])
         out.append(np.einsum("gr,gmrk->gmk", share, values))

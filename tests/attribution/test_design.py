@@ -53,7 +53,7 @@ def test_a_design_is_what_its_docstring_says(games, estimator, d, extra, weights
     assert design.background_index.dtype == np.int32
     assert n_coalitions <= budget
     assert n_coalitions % 2 == 0
-    sizes = design.coalitions.sum(axis=2)
+    sizes = np.asarray(design.coalitions).sum(axis=2)
     assert ((sizes > 0) & (sizes < d)).all()
     half = n_coalitions // 2
     np.testing.assert_array_equal(design.coalitions[:, :half], ~design.coalitions[:, half:])

@@ -15,9 +15,10 @@ import tensorflow as tf
 
 from attributing import floats, model_of
 from tfx_explain.attribution import make_design
+from tfx_explain.attribution.prefixes import PrefixCoalitions
 from tfx_explain.errors import InputError
 from tfx_explain.models import chunks as chunks_module
-from tfx_explain.models import graph_engine, graph_mixing, lattice, load_model, load_module_model
+from tfx_explain.models import graph_engine, graph_mixing, lattice, load_model, load_module_model, pieces
 from tfx_explain.models import host as host_module
 from tfx_explain.models.chunks import Chunks, plan_chunks, tile_size
 from tfx_explain.models.features import Inputs, Ragged
@@ -405,6 +406,31 @@ def test_masks_that_are_not_kept_change_nothing(dense, tools, monkeypatch):
     monkeypatch.setattr(Piece, "tensors", counting)
     kept = model.block_values(x, b, DENSE_PLAYERS, blocks)
     n_pieces = len(made)
-    monkeypatch.setattr(lattice, "_MOST_KEPT_MASKS", 0)
+    monkeypatch.setattr(pieces, "_MOST_KEPT_MASKS", 0)
     np.testing.assert_array_equal(model.block_values(x, b, DENSE_PLAYERS, blocks), kept)
     assert len(made) == n_pieces + n_pieces * 8  # 30 calls, 4 at a time
+
+
+def test_coalitions_of_permutations_are_made_a_call_at_a_time(dense, tools, monkeypatch):
+    model, make = dense
+    x, b = make(8, 1), make(9, 2)
+    design = make_design("permutation", n_players=6, budget=40, background_weights=np.full(9, 1 / 9), seed=0)
+    as_array = SimpleNamespace(
+        coalitions=np.asarray(design.coalitions),
+        background_index=design.background_index,
+        background_weight=design.background_weight,
+    )
+    monkeypatch.setattr(
+        graph_mixing.BoundGraph, "max_rows", property(lambda self: 45, lambda self, _: None), raising=False
+    )
+    monkeypatch.setattr(pieces, "_MOST_KEPT_MASKS", 0)
+    made, real = [], PrefixCoalitions.__getitem__
+
+    def part(self, places):
+        made.append(real(self, places))
+        return made[-1]
+
+    monkeypatch.setattr(PrefixCoalitions, "__getitem__", part)
+    found = model.block_values(x, b, DENSE_PLAYERS, design)
+    np.testing.assert_array_equal(found, model.block_values(x, b, DENSE_PLAYERS, as_array))
+    assert max(part.size for part in made) <= 45 * 6 < design.coalitions.size

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.attribution.maps import FloatArray
+from tfx_explain.attribution.prefixes import CoalitionTable
 from tfx_explain.attribution.sampling import Coalitions
 
 
@@ -40,7 +41,7 @@ class Design:
 
     n_players: int
     n_background: int
-    coalitions: Coalitions
+    coalitions: CoalitionTable
     background_index: npt.NDArray[np.int32]
     background_weight: FloatArray
     interaction_index: str = ""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from tfx_explain.attribution.between_blocks import MIN_DOF
-from tfx_explain.attribution.design import with_complements
 from tfx_explain.attribution.maps import FloatArray
 from tfx_explain.attribution.partition import DesignStream, n_blocks_with_coalitions, partition
+from tfx_explain.attribution.prefixes import PrefixCoalitions
 from tfx_explain.attribution.sampling import draw_permutations
 from tfx_explain.attribution.solvable import BlockSolutions, PairValues, SolvableDesign
 
@@ -23,33 +22,27 @@ class PermutationDesign(SolvableDesign):
     The coalitions of a permutation are its first 1, 2, ..., d - 1 players; those of its reverse are their complements.
     The design error is the spread between the permutations of a block.
 
-    Attributes:
-      permutations: (n_blocks, n_permutations, n_players) int.
-
     Source: Mitchell et al. 2022 (antithetic permutations); the blocks are ours.
     """
 
     estimator: ClassVar[str] = "permutation"
 
-    permutations: npt.NDArray[np.int64] = field(repr=False)
+    coalitions: PrefixCoalitions
 
     @classmethod
     def draw(cls, n_players: int, n_permutations: int, weights: FloatArray, stream: DesignStream) -> PermutationDesign:
         """The design for (B,) weights of the background rows."""
-        n_pairs = n_permutations * (n_players - 1)
-        index, weight = partition(weights, n_blocks_with_coalitions(2 * n_pairs * n_players), stream)
+        n_coalitions = 2 * n_permutations * (n_players - 1)
+        index, weight = partition(weights, n_blocks_with_coalitions(n_coalitions * n_players), stream)
         permutations = np.stack(
             [draw_permutations(stream.block(block), n_players, n_permutations) for block in range(len(index))]
         )
-        position = np.argsort(permutations, axis=2)
-        prefix = np.arange(1, n_players)[:, None] > position[:, :, None, :]
         return cls(
             n_players=n_players,
             n_background=len(weights),
-            coalitions=with_complements(prefix.reshape(len(index), n_pairs, n_players)),
+            coalitions=PrefixCoalitions.of(permutations),
             background_index=index,
             background_weight=weight,
-            permutations=permutations,
         )
 
     def solve_blocks(self, values: PairValues) -> BlockSolutions:
@@ -58,7 +51,8 @@ class PermutationDesign(SolvableDesign):
         A player's mean step along a permutation and its reverse is (v(S + i) - v(S)) / 2 + (v(not S) - v(not (S + i)))
         / 2, the step of odd parts; of the empty and the full coalition these are -total / 2 and total / 2.
         """
-        n_blocks, n_permutations, n_players = self.permutations.shape
+        positions = self.coalitions.positions
+        n_blocks, n_permutations, n_players = positions.shape
         shape = (values.half.shape[1], n_blocks, n_permutations, n_players - 1)
         first, second, ends = (array.transpose(1, 0, 2) for array in values)
         odd = np.subtract(first.reshape(shape), second.reshape(shape))
@@ -69,7 +63,7 @@ class PermutationDesign(SolvableDesign):
         steps *= 0.5
         # From the order of each permutation to that of the players; `take` on flat rows is the fastest way there.
         starts = n_players * np.arange(n_blocks * n_permutations).reshape(n_blocks, -1, 1)
-        place = np.argsort(self.permutations, axis=2) + starts
+        place = positions + starts
         in_order = steps.reshape(len(steps), -1).take(place.ravel(), axis=1)
         per_permutation = in_order.reshape(steps.shape).swapaxes(0, 1)
         if n_permutations == 1:

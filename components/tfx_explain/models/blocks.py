@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from tfx_explain.attribution.prefixes import CoalitionTable
+
 
 class CoalitionBlocks(Protocol):
     """Blocks, in each of which every background row meets every coalition; what `Model.block_values` evaluates.
@@ -16,7 +18,7 @@ class CoalitionBlocks(Protocol):
     """
 
     @property
-    def coalitions(self) -> npt.NDArray[np.bool_]:
+    def coalitions(self) -> CoalitionTable:
         """(n_blocks, n_coalitions, n_players), True = present."""
 
     @property

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +13,7 @@ from tfx_explain.models.blocks import CoalitionBlocks, block_weights
 from tfx_explain.models.chunks import Chunks, padded_range
 from tfx_explain.models.engine import BoundEngine, PreparedRows, SelectedRows
 from tfx_explain.models.features import Inputs
-from tfx_explain.models.pieces import Piece, Sizes
+from tfx_explain.models.pieces import AllPieces, Piece, Sizes
 from tfx_explain.models.repeats import Masks, distinct_values
 from tfx_explain.models.tally import Tally
 
@@ -24,8 +22,7 @@ IntArray = npt.NDArray[np.int64]
 
 # Lists of rows are padded to powers of two from here on, so that there are few shapes to trace and compile.
 _MIN_LISTED_ROWS = 1_024
-# Masks of 4 bytes for each player and coalition; those of more are held for so many calls, not for all.
-_MOST_KEPT_MASKS = 2**24
+# Where masks are not kept, each serves so many calls.
 _CALLS_PER_MASK = 64
 
 
@@ -58,7 +55,7 @@ class Lattice:
           rows: (n,) which of them.
           chunks: what a call covers, where rows are small.
         """
-        pieces = self._pieces(chunks, padded=True)
+        pieces = AllPieces(self.blocks, chunks, padded=True)
         for prepared in self.bound.prepare(examples):
             places = np.flatnonzero(np.isin(rows, prepared.rows))
             sizes = prepared.sizes
@@ -72,32 +69,17 @@ class Lattice:
                 if fits:
                     self._fill(of_chosen, prepared, rows[chosen], n_examples, pieces)
                 elif sizes is not None:
-                    self._fill_large(of_chosen, prepared, rows[chosen], n_examples, self._pieces(chunks), sizes)
+                    self._fill_large(
+                        of_chosen, prepared, rows[chosen], n_examples, AllPieces(self.blocks, chunks), sizes
+                    )
                 if of_chosen is not out:
                     out[chosen] = of_chosen
 
-    def _pieces(self, chunks: Chunks, *, padded: bool = False) -> list[Piece]:
-        """What single calls cover, in the order of the blocks, then of the coalitions; all of one size if padded."""
-        coalitions, index = np.asarray(self.blocks.coalitions, bool), np.asarray(self.blocks.background_index)
-        n_blocks, n_coalitions, _ = coalitions.shape
-        weight, pieces = block_weights(self.blocks), []
-        for g in range(0, n_blocks, chunks.n_blocks):
-            numbers = padded_range(g, chunks.n_blocks, n_blocks)[: None if padded else n_blocks - g]
-            for c in range(0, n_coalitions, chunks.n_coalitions):
-                columns = padded_range(c, chunks.n_coalitions, n_coalitions)[: None if padded else n_coalitions - c]
-                place = slice(g, g + chunks.n_blocks), slice(c, c + chunks.n_coalitions)
-                part = coalitions[place]
-                if part.shape[:2] != (len(numbers), len(columns)):
-                    part = coalitions[numbers[:, None], columns]
-                pieces.append(Piece(part, index[numbers], weight[numbers], place))
-        return pieces
-
     def _fill(
-        self, out: FloatArray, prepared: PreparedRows, rows: IntArray, n_examples: int, pieces: Sequence[Piece]
+        self, out: FloatArray, prepared: PreparedRows, rows: IntArray, n_examples: int, pieces: AllPieces
     ) -> None:
         """Evaluates examples so many at a time, all calls of the same size."""
-        firsts, keeps_masks = range(0, len(rows), n_examples), np.size(self.blocks.coalitions) <= _MOST_KEPT_MASKS
-        at_once = 1 if keeps_masks else _CALLS_PER_MASK
+        firsts, at_once = range(0, len(rows), n_examples), 1 if pieces.are_kept else _CALLS_PER_MASK
         for group in (firsts[start : start + at_once] for start in range(0, len(firsts), at_once)):
             calls = []
             for first in group:
@@ -105,10 +87,8 @@ class Lattice:
                 filled = out[first : first + n_examples]
                 calls.append((filled, prepared.select(rows[padded if self.fixed_shapes else padded[: len(filled)]])))
             for piece in pieces:
-                # What a copy makes goes with it.
-                called = piece if keeps_masks else dataclasses.replace(piece)
                 for filled, selected in calls:
-                    self._put(filled, called, selected.values(called))
+                    self._put(filled, piece, selected.values(piece))
 
     def _fill_large(
         self,
@@ -116,7 +96,7 @@ class Lattice:
         prepared: PreparedRows,
         rows: IntArray,
         n_examples: int,
-        pieces: Sequence[Piece],
+        pieces: AllPieces,
         sizes: Sizes,
     ) -> None:
         """The same for examples that are so large, or meet such background rows, that even fewer may be too many."""

@@ -55,7 +55,7 @@ class Mixing:
           InputError: the players overlap, or do not match the blocks, or there is no such background row.
         """
         check_players(self.players)
-        n_players, index = np.shape(self.blocks.coalitions)[2], np.asarray(self.blocks.background_index)
+        n_players, index = self.blocks.coalitions.shape[2], np.asarray(self.blocks.background_index)
         if n_players != len(self.players):
             raise InputError(f"The coalitions are of {n_players} players, but {len(self.players)} were given.")
         n_background = len(self.background)
@@ -66,7 +66,7 @@ class Mixing:
         self, examples: Inputs, rows: RowNumbers | None, typical_examples: tuple[int, ...], tally: Tally
     ) -> FloatArray:
         """(n, n_blocks, n_coalitions, K) of all examples, or of some `rows` of them; see `Model.block_values`."""
-        coalitions = np.asarray(self.blocks.coalitions, bool)
+        coalitions = self.blocks.coalitions
         chosen = np.arange(len(examples)) if rows is None else rows
         n_blocks, n_coalitions, n_players = coalitions.shape
         out = np.empty((len(chosen), n_blocks, n_coalitions, self.n_outputs))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +11,15 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tfx_explain.models import call_bytes
+from tfx_explain.models.blocks import CoalitionBlocks, block_weights
 from tfx_explain.models.call_bytes import RowBytes
+from tfx_explain.models.chunks import Chunks, padded_range
 
 FloatArray = npt.NDArray[np.float64]
 
 _ALL_BITS = np.int32(-1)
+# Masks of 4 bytes for each player and coalition; more are made anew whenever pieces are gone through.
+_MOST_KEPT_MASKS = 2**24
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +85,53 @@ def _halves(n: int) -> tuple[slice, slice]:
 
 
 @dataclass(frozen=True)
+class AllPieces:
+    """Blocks in pieces, in the order of the blocks, then of the coalitions.
+
+    Attributes:
+      blocks: which coalitions meet which background rows.
+      chunks: how much of them a piece has.
+      padded: whether all are of one size; the last ones then have something twice.
+    """
+
+    blocks: CoalitionBlocks
+    chunks: Chunks
+    padded: bool = False
+
+    @property
+    def are_kept(self) -> bool:
+        """Whether they are made once, with their masks."""
+        return self.blocks.coalitions.size <= _MOST_KEPT_MASKS
+
+    @property
+    def most_rows(self) -> int:
+        """Mixed rows of one example in the largest."""
+        return self.chunks.n_blocks * self.chunks.n_coalitions * self.blocks.background_index.shape[1]
+
+    def __iter__(self) -> Iterator[Piece]:
+        """One after the other."""
+        return iter(self._kept) if self.are_kept else self._made()
+
+    @functools.cached_property
+    def _kept(self) -> tuple[Piece, ...]:
+        return tuple(self._made())
+
+    def _made(self) -> Iterator[Piece]:
+        coalitions, index, weight = self.blocks.coalitions, self.blocks.background_index, block_weights(self.blocks)
+        n_blocks, n_coalitions, _ = coalitions.shape
+        for g in range(0, n_blocks, self.chunks.n_blocks):
+            numbers = padded_range(g, self.chunks.n_blocks, n_blocks)[: None if self.padded else n_blocks - g]
+            for c in range(0, n_coalitions, self.chunks.n_coalitions):
+                columns = padded_range(c, self.chunks.n_coalitions, n_coalitions)
+                columns = columns[: None if self.padded else n_coalitions - c]
+                place = slice(g, g + self.chunks.n_blocks), slice(c, c + self.chunks.n_coalitions)
+                part = coalitions[place]
+                if part.shape[:2] != (len(numbers), len(columns)):
+                    part = coalitions[numbers[:, None], columns]
+                yield Piece(part, index[numbers], weight[numbers], place)
+
+
+@dataclass(frozen=True)
 class Sizes:
     """The bytes of all examples and background rows that a bound model mixes.
 
@@ -93,7 +144,7 @@ class Sizes:
     background: RowBytes
 
     def per_call(
-        self, pieces: Sequence[Piece], n_examples: int, rows: npt.NDArray[np.int64]
+        self, pieces: AllPieces, n_examples: int, rows: npt.NDArray[np.int64]
     ) -> list[tuple[npt.NDArray[np.intp], int, bool]]:
         """Positions among the given examples of those that go into calls of so many, and whether such a call fits.
 
@@ -105,7 +156,7 @@ class Sizes:
         examples = self.examples.take(rows)
         most = call_bytes.MAX_CALL_BYTES / n_examples
         roughly = examples.whole().max(initial=0.0) + self.background.whole().max(initial=0.0)
-        if roughly * max(piece.n_rows for piece in pieces) <= most:
+        if roughly * pieces.most_rows <= most:
             return [(np.arange(len(rows)), n_examples, True)]
         exactly = functools.reduce(np.maximum, (piece.bytes_of(examples, self.background) for piece in pieces))
         small, large = np.flatnonzero(exactly <= most), np.flatnonzero(exactly > most)

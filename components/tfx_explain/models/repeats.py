@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tfx_explain.attribution.prefixes import CoalitionTable
 from tfx_explain.models.features import Array, Column, Inputs, Ragged
 
 Masks = npt.NDArray[np.int64]
@@ -26,16 +27,19 @@ _MIN_ROWS = 4_096
 _MAX_ROWS = 2**23
 
 
-def enumerated_masks(coalitions: npt.NDArray[np.bool_]) -> Masks | None:
+def enumerated_masks(coalitions: CoalitionTable) -> Masks | None:
     """The coalitions of every block, (n_coalitions,), if they are all 2^d - 2 there are; None where they are not.
 
     Args:
       coalitions: (n_blocks, n_coalitions, n_players), True = present.
     """
     _, n_coalitions, n_players = coalitions.shape
-    if n_players > _MAX_PLAYERS or n_coalitions != 2**n_players - 2 or not (coalitions == coalitions[:1]).all():
+    if n_players > _MAX_PLAYERS or n_coalitions != 2**n_players - 2:
         return None
-    masks = np.asarray(coalitions[0] @ (1 << np.arange(n_players, dtype=np.int64)))
+    first, every = coalitions[0], coalitions[:]
+    if not (every == first).all():
+        return None
+    masks = np.asarray(first @ (1 << np.arange(n_players, dtype=np.int64)))
     return masks if len(np.unique(masks)) == n_coalitions else None
 
 
