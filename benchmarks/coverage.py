@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.attribution import Design, PooledRegression, Surrogate, fit_surrogate, make_design
-from tfx_explain.methods.shapley.row_explainer import design_count
+from tfx_explain.methods.shapley.spreading import design_count
 from tfx_explain.summary import ImportanceAccumulator, Noise
 
 Array = npt.NDArray[np.float64]

@@ -51,10 +51,10 @@ def test_attributions_do_not_depend_on_the_rows_beside(games, estimator, d, budg
     )
     values, prediction = games.block_values(design, model, examples, background), model(examples)
 
-    def solve(n):
+    def solve(n, values=values, prediction=prediction, chosen=None):
         if estimator == "surrogate":
-            return regression.solve(values[:n], prediction[:n], examples[:n])
-        return design.solve(values[:n], prediction[:n], outputs)
+            return regression.solve(values[:n], prediction[:n], examples[:n], chosen)
+        return design.solve(values[:n], prediction[:n], outputs, chosen)
 
     if estimator == "surrogate":
 
@@ -70,3 +70,11 @@ def test_attributions_do_not_depend_on_the_rows_beside(games, estimator, d, budg
         part = dataclasses.asdict(solve(n))
         for name in per_row:
             np.testing.assert_array_equal(part[name], whole[name][:n], err_msg=f"{name} of {n} rows")
+    # Nor on the outputs that other rows ask for.
+    chosen = rng.integers(n_outputs, size=(N, 2))
+    of_own = [np.take_along_axis(values, chosen[:, None, None], axis=3), np.take_along_axis(prediction, chosen, axis=1)]
+    alone = dataclasses.asdict(solve(N, *of_own, chosen))
+    for name in {"values", "design_std_error", "background_std_error", "interactions"} & set(per_row):
+        expected = np.take_along_axis(whole[name], chosen[:, None], axis=2)
+        np.testing.assert_array_equal(alone[name], expected, err_msg=f"{name} of chosen outputs")
+    assert np.abs(alone["completeness_gap"]).max() <= 1e-9 * np.abs(prediction).max()

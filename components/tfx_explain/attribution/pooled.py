@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 
@@ -64,11 +66,8 @@ class PooledRegression:
         n_blocks = min(-(-_ERROR_PAIRS // halves.shape[1]), design.n_blocks)
         self._error_pairs = n_error_pairs = n_blocks * halves.shape[1]
         self._error_memberships = np.concatenate(memberships[:n_blocks])
-        self._mapped_terms, self._error_terms = [], []
-        for output in range(outputs.shape[1]):
-            of_pairs = means.of_pairs(output, halves, surrogate.owners)
-            self._mapped_terms.append(self._map @ of_pairs)
-            self._error_terms.append(of_pairs[:n_error_pairs].copy())
+        self._of_pairs = functools.partial(means.of_pairs, halves=halves, owners=surrogate.owners)
+        self._terms: dict[int, tuple[FloatArray, FloatArray]] = {}
         leverages = np.einsum("gkp,gpk->gk", memberships, maps)
         sensitivity = maps**2 / np.maximum(1 - leverages, np.finfo(float).eps)[:, None]
         ratio, self._expected_square = pooled_variance_ratio(
@@ -82,37 +81,48 @@ class PooledRegression:
         self._sensitivity = scale[:, None] * np.concatenate(sensitivity[:n_blocks], axis=1)
         self._design_dof = float(max(n_error_pairs - design.n_players, 1))
 
-    def solve(self, block_values: npt.ArrayLike, prediction: npt.ArrayLike, codes: FloatArray) -> Attributions:
+    def solve(
+        self,
+        block_values: npt.ArrayLike,
+        prediction: npt.ArrayLike,
+        codes: FloatArray,
+        chosen: npt.NDArray[np.int64] | None = None,
+    ) -> Attributions:
         """Attributions of n examples.
 
         Args:
           block_values: (n, n_blocks, n_coalitions, K) model outputs, averaged over the rows of each block.
           prediction: (n, K) outputs of the examples.
           codes: (n, q) of the examples.
+          chosen: (n, c) which of the K outputs each example asks for; block values and prediction have these c alone,
+            and so have the attributions. None = all.
 
         Raises:
           EstimationError: a shape does not fit the design.
         """
         outputs = np.asarray(prediction, np.float64)
         values = np.asarray(block_values, np.float64)
-        if values.shape != (len(outputs), *self._shape) or len(codes) != len(outputs):
+        shape = (len(outputs), *self._shape[:2], self._shape[2] if chosen is None else chosen.shape[1])
+        if values.shape != shape or len(codes) != len(outputs):
             raise EstimationError(
-                f"block values have the shape {values.shape}, but the design and {len(codes)} examples need "
-                f"{(len(outputs), *self._shape)}."
+                f"block values have the shape {values.shape}, but the design and {len(codes)} examples need {shape}."
             )
         half = self._shape[1] // 2
-        odd = (values[:, :, :half] - values[:, :, half:]).reshape(len(outputs), -1, self._shape[2]) / 2
-        slopes, totals = self._surrogate.example_slopes(codes), outputs - self._base_value
-        of_outputs = [self._of_output(k, codes, slopes[k], odd[:, :, k], totals[:, k]) for k in range(self._shape[2])]
-        attributions, design_variance, background_variance = (
-            np.stack(part, axis=2) for part in zip(*of_outputs, strict=True)
-        )
+        odd = (values[:, :, :half] - values[:, :, half:]).reshape(len(outputs), -1, shape[3]) / 2
+        totals = outputs - (self._base_value if chosen is None else self._base_value[chosen])
+        found = np.empty((3, len(outputs), self._n_players, shape[3]))
+        asked = np.arange(shape[3]) if chosen is None else np.unique(chosen)
+        for output, slopes in zip(asked.tolist(), self._surrogate.example_slopes(codes, asked), strict=True):
+            rows, places = (slice(None), output) if chosen is None else np.nonzero(chosen == output)
+            of_output = self._of_output(output, codes[rows], slopes[rows], odd[rows, :, places], totals[rows, places])
+            for part, of_part in zip(found, of_output, strict=True):
+                part[rows, :, places] = of_part
         return Attributions(
-            values=attributions,
-            design_std_error=np.sqrt(design_variance),
-            background_std_error=np.sqrt(background_variance),
+            values=found[0],
+            design_std_error=np.sqrt(found[1]),
+            background_std_error=np.sqrt(found[2]),
             base_value=self._base_value,
-            completeness_gap=attributions.sum(axis=1) - totals,
+            completeness_gap=found[0].sum(axis=1) - totals,
             design_dof=self._design_dof,
             background_dof=1 / np.square(self._row_weights).sum() - 1,
             interactions=None,
@@ -123,12 +133,13 @@ class PooledRegression:
         self, output: int, codes: FloatArray, slopes: FloatArray, odd: FloatArray, totals: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Attributions of one output, (n, d), their design variances, and those of the background."""
+        mapped_terms, error_terms = self._terms_of(output)
         terms = np.concatenate([codes * slopes, codes, slopes, totals[:, None], np.ones((len(codes), 1))], axis=1)
-        missed = row_products(odd, self._map.T) - row_products(terms, self._mapped_terms[output].T)
+        missed = row_products(odd, self._map.T) - row_products(terms, mapped_terms.T)
         known = row_products(row_products(terms, self._known_terms[output]), self._owners)
         even = (totals[:, None] - known.sum(axis=1, keepdims=True)) / self._n_players
 
-        residuals = odd[:, : self._error_pairs] - row_products(terms, self._error_terms[output].T)
+        residuals = odd[:, : self._error_pairs] - row_products(terms, error_terms.T)
         residuals -= row_products(missed, self._error_memberships.T)
         squares = np.square(residuals, out=residuals)
         noise = squares.mean(axis=1, keepdims=True) / self._expected_square
@@ -136,6 +147,13 @@ class PooledRegression:
         by_surrogate = self._row_variance(output, codes, slopes)
         background = share / (1 - share) * by_surrogate + share * noise * self._surrogate.spread
         return known + missed + even, row_products(squares, self._sensitivity.T), background
+
+    def _terms_of(self, output: int) -> tuple[FloatArray, FloatArray]:
+        """What the surrogate gives all pairs of one output, mapped, and those that errors are from; made once."""
+        if output not in self._terms:
+            of_pairs = self._of_pairs(output)
+            self._terms[output] = self._map @ of_pairs, of_pairs[: self._error_pairs].copy()
+        return self._terms[output]
 
 
 def _maps(memberships: FloatArray, pair_weights: FloatArray, weights: FloatArray, spread: FloatArray) -> FloatArray:

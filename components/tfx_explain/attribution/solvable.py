@@ -72,7 +72,11 @@ class SolvableDesign(Design, ABC):
     # Values that are not finite are the caller's to report; here they only have to stay within their example.
     @np.errstate(invalid="ignore", over="ignore")
     def solve(
-        self, block_values: npt.ArrayLike, prediction: npt.ArrayLike, background_predictions: npt.ArrayLike
+        self,
+        block_values: npt.ArrayLike,
+        prediction: npt.ArrayLike,
+        background_predictions: npt.ArrayLike,
+        chosen: npt.NDArray[np.int64] | None = None,
     ) -> Attributions:
         """Turns the values of the design's coalitions into attributions with standard errors.
 
@@ -81,6 +85,8 @@ class SolvableDesign(Design, ABC):
             `background_weight` normalised within the block.
           prediction: (n, K) outputs of the examples.
           background_predictions: (B, K) outputs of all background rows.
+          chosen: (n, c) which of the K outputs each example asks for; block values and prediction have these c alone,
+            and so have the attributions. None = all.
 
         Returns:
           Attributions. An example whose values are not finite has no finite attributions; others are not affected.
@@ -98,12 +104,13 @@ class SolvableDesign(Design, ABC):
 
         Source: the split is ours.
         """
-        block_values, outputs, backgrounds = self._checked(block_values, prediction, background_predictions)
+        block_values, outputs, backgrounds = self._checked(block_values, prediction, background_predictions, chosen)
         n, n_outputs = outputs.shape
         weights = self.background_weight.sum(axis=1)
         block_base = self._block_base(backgrounds)
         base_value = weights @ block_base
-        values = self._in_pairs(block_values, outputs, block_base)
+        own_base = block_base[:, None] if chosen is None else block_base[:, chosen]
+        values = self._in_pairs(block_values, outputs, own_base)
 
         solved = self.solve_blocks(values)
         attributions = np.einsum("g,gcd->cd", weights, solved.values)
@@ -115,7 +122,7 @@ class SolvableDesign(Design, ABC):
         def per_example(per_case: FloatArray) -> FloatArray:
             return np.ascontiguousarray(per_case.reshape(n, n_outputs, per_case.shape[1]).transpose(0, 2, 1))
 
-        ends = (outputs[None] + block_base[:, None]).reshape(values.totals.shape) / 2
+        ends = (outputs[None] + own_base).reshape(values.totals.shape) / 2
         interactions = self.solve_interactions(values, ends)
         result = per_example(attributions)
         return Attributions(
@@ -123,7 +130,7 @@ class SolvableDesign(Design, ABC):
             design_std_error=per_example(np.sqrt(design_variance)),
             background_std_error=per_example(np.sqrt(np.maximum(total_variance - design_variance, 0.0))),
             base_value=base_value,
-            completeness_gap=result.sum(axis=1) - (outputs - base_value),
+            completeness_gap=result.sum(axis=1) - (outputs - (base_value if chosen is None else base_value[chosen])),
             design_dof=n_effective * solved.dof if separated else n_effective - 1,
             background_dof=n_effective - 1,
             interactions=None if interactions is None else per_example(interactions),
@@ -139,7 +146,7 @@ class SolvableDesign(Design, ABC):
           (n, n_blocks, d, K) attributions and their design variances.
         """
         block_values, outputs, backgrounds = self._checked(block_values, prediction, background_predictions)
-        solved = self.solve_blocks(self._in_pairs(block_values, outputs, self._block_base(backgrounds)))
+        solved = self.solve_blocks(self._in_pairs(block_values, outputs, self._block_base(backgrounds)[:, None]))
         shape = (self.n_blocks, *outputs.shape, self.n_players)
         effects, variances = (part.reshape(shape).transpose(1, 0, 3, 2) for part in (solved.values, solved.variance))
         return np.ascontiguousarray(effects), np.ascontiguousarray(variances)
@@ -150,14 +157,21 @@ class SolvableDesign(Design, ABC):
         return np.asarray(base / self.background_weight.sum(axis=1)[:, None])
 
     def _in_pairs(self, block_values: FloatArray, outputs: FloatArray, block_base: FloatArray) -> PairValues:
-        """For a single output the values are views: they are many, and copies would cost more than the solve."""
+        """With the outputs of each block, (n_blocks, n or 1, K).
+
+        For a single output the values are views: they are many, and copies would cost more than the solve.
+        """
         n_cases, half = outputs.size, self.n_coalitions // 2
         cases = block_values.transpose(1, 0, 3, 2).reshape(self.n_blocks, n_cases, self.n_coalitions)
-        totals = (outputs[None] - block_base[:, None]).reshape(self.n_blocks, n_cases, 1)
+        totals = (outputs[None] - block_base).reshape(self.n_blocks, n_cases, 1)
         return PairValues(cases[:, :, :half], cases[:, :, half:], totals)
 
     def _checked(
-        self, block_values: npt.ArrayLike, prediction: npt.ArrayLike, background_predictions: npt.ArrayLike
+        self,
+        block_values: npt.ArrayLike,
+        prediction: npt.ArrayLike,
+        background_predictions: npt.ArrayLike,
+        chosen: npt.NDArray[np.int64] | None = None,
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         values = np.asarray(block_values, dtype=np.float64)
         outputs = np.asarray(prediction, dtype=np.float64)
@@ -165,9 +179,11 @@ class SolvableDesign(Design, ABC):
         if outputs.ndim != 2:
             raise EstimationError(f"predictions must have the shape (examples, outputs), got {outputs.shape}.")
         n, n_outputs = outputs.shape
+        n_known = n_outputs if chosen is None else backgrounds.shape[-1]
         for name, array, expected in (
             ("block values", values, (n, self.n_blocks, self.n_coalitions, n_outputs)),
-            ("background predictions", backgrounds, (self.n_background, n_outputs)),
+            ("background predictions", backgrounds, (self.n_background, n_known)),
+            ("chosen outputs", outputs if chosen is None else chosen, (n, n_outputs)),
         ):
             if array.shape != expected:
                 raise EstimationError(

@@ -84,9 +84,10 @@ class Surrogate:
     background_codes: FloatArray
     spread: FloatArray
 
-    def example_slopes(self, codes: FloatArray) -> FloatArray:
-        """U, (K, n, q), of examples with these codes, (n, q)."""
-        return np.asarray(self.intercept[:, None] + row_products(self.context(codes)[None], self.of_example))
+    def example_slopes(self, codes: FloatArray, outputs: npt.NDArray[np.int64] | slice = slice(None)) -> FloatArray:
+        """U, (K', n, q), of examples with these codes, (n, q), for some outputs."""
+        products = row_products(self.context(codes)[None], self.of_example[outputs])
+        return np.asarray(self.intercept[outputs, None] + products)
 
     def background_slopes(self) -> FloatArray:
         """V, (K, B, q), of the background rows."""

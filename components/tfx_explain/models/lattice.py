@@ -37,6 +37,7 @@ class Lattice:
       fixed_shapes: whether calls want the same number of rows each time.
       what: the model, for messages.
       tally: gets the rows that this takes.
+      outputs: (n_examples, c) which outputs are kept of each example; None = all.
     """
 
     bound: BoundEngine
@@ -45,12 +46,13 @@ class Lattice:
     fixed_shapes: bool
     what: str
     tally: Tally
+    outputs: IntArray | None = None
 
     def fill(self, out: FloatArray, examples: Inputs, rows: IntArray, chunks: Chunks) -> None:
         """Evaluates examples with every coalition and background row of its block.
 
         Args:
-          out: (n, n_blocks, n_coalitions, n_outputs) to be filled in.
+          out: (n, n_blocks, n_coalitions, n_outputs or c) to be filled in.
           examples: the rows that `rows` counts.
           rows: (n,) which of them.
           chunks: what a call covers, where rows are small.
@@ -85,10 +87,11 @@ class Lattice:
             for first in group:
                 padded = padded_range(first, n_examples, len(rows))
                 filled = out[first : first + n_examples]
-                calls.append((filled, prepared.select(rows[padded if self.fixed_shapes else padded[: len(filled)]])))
+                called = rows[padded if self.fixed_shapes else padded[: len(filled)]]
+                calls.append((filled, prepared.select(called), called[: len(filled)]))
             for piece in pieces:
-                for filled, selected in calls:
-                    self._put(filled, piece, selected.values(piece))
+                for filled, selected, of_filled in calls:
+                    self._put(filled, piece, selected.values(piece), of_filled)
 
     def _fill_large(
         self,
@@ -105,13 +108,24 @@ class Lattice:
             selected = prepared.select(called)
             for piece in pieces:
                 values = self._in_parts(selected, called, piece, sizes)
-                self._put(out[first : first + n_examples], piece, values)
+                self._put(out[first : first + n_examples], piece, values, called)
 
-    def _put(self, filled: FloatArray, piece: Piece, values: npt.NDArray[np.float32] | FloatArray) -> None:
+    def _put(
+        self, filled: FloatArray, piece: Piece, values: npt.NDArray[np.float32] | FloatArray, rows: IntArray
+    ) -> None:
+        """Fills in what a call gives for a piece and some examples, and perhaps for repeated ones behind them."""
         target = filled[:, piece.place[0], piece.place[1]]
         n_block_rows = piece.index.shape[1]
         self.tally.add(target[..., 0].size * n_block_rows, values[..., 0].size * n_block_rows)
-        target[:] = values[: target.shape[0], : target.shape[1], : target.shape[2]]
+        target[:] = self._kept(values[: target.shape[0], : target.shape[1], : target.shape[2]], rows)
+
+    def _kept(
+        self, values: npt.NDArray[np.float32] | FloatArray, rows: IntArray
+    ) -> npt.NDArray[np.float32] | FloatArray:
+        """(n, ..., n_outputs or c) of what is given for these examples, (n, ..., n_outputs)."""
+        if self.outputs is None:
+            return values
+        return np.take_along_axis(values, self.outputs[rows][:, None, None], axis=3)
 
     def _in_parts(
         self, selected: SelectedRows, rows: IntArray, piece: Piece, sizes: Sizes
@@ -151,10 +165,10 @@ class Lattice:
             for row in prepared.rows:
                 evaluate = functools.partial(self._listed, prepared, np.array([row]))
                 of_rows = distinct_values(evaluate, differing[chosen[row]], masks, n_players)
-                values = np.zeros(out.shape[1:])
+                values = np.zeros((*out.shape[1:3], self.n_outputs))
                 for of_block in range(index.shape[1]):
                     values += weight[:, of_block, None, None] * of_rows[index[:, of_block]]
-                out[chosen[row]] = values
+                out[chosen[row]] = self._kept(values[None], chosen[[row]])[0]
 
     def _listed(
         self, prepared: PreparedRows, example: IntArray, present: npt.NDArray[np.bool_], rows: IntArray

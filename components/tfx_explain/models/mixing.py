@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from tfx_explain.errors import InputError
 from tfx_explain.models.blocks import CoalitionBlocks
@@ -16,6 +18,8 @@ from tfx_explain.models.features import Inputs
 from tfx_explain.models.lattice import Lattice
 from tfx_explain.models.repeats import differing_players, enumerated_masks, is_worth_it
 from tfx_explain.models.tally import Tally
+
+IntArray = npt.NDArray[np.int64]
 
 
 def check_players(players: Sequence[Sequence[str]]) -> None:
@@ -63,25 +67,43 @@ class Mixing:
             raise InputError(f"The blocks read background row {index.max()}, but there are only {n_background} rows.")
 
     def values(
-        self, examples: Inputs, rows: RowNumbers | None, typical_examples: tuple[int, ...], tally: Tally
+        self,
+        examples: Inputs,
+        rows: RowNumbers | None,
+        typical_examples: tuple[int, ...],
+        tally: Tally,
+        outputs: IntArray | None = None,
     ) -> FloatArray:
-        """(n, n_blocks, n_coalitions, K) of all examples, or of some `rows` of them; see `Model.block_values`."""
+        """(n, n_blocks, n_coalitions, K or c) of all examples, or of some `rows` of them; see `Model.block_values`.
+
+        Args:
+          examples: n_examples rows.
+          rows: see there.
+          typical_examples: see there.
+          tally: see there.
+          outputs: (n_examples, c) which outputs are kept of each example; None = all.
+        """
         coalitions = self.blocks.coalitions
         chosen = np.arange(len(examples)) if rows is None else rows
         n_blocks, n_coalitions, n_players = coalitions.shape
-        out = np.empty((len(chosen), n_blocks, n_coalitions, self.n_outputs))
+        n_kept = self.n_outputs if outputs is None else outputs.shape[1]
+        out = np.empty((len(chosen), n_blocks, n_coalitions, n_kept))
         if not out.size:
             return out
         bound = self.engine.bind(self.background, self.players)
         max_rows = max(min(bound.max_rows, MAX_VALUES // self.n_outputs), 1)
         n_block_rows = np.shape(self.blocks.background_index)[1]
         plan = functools.partial(plan_chunks, n_blocks, n_coalitions, n_block_rows, max_rows)
-        lattice = Lattice(bound, self.blocks, self.n_outputs, self.engine.fixed_shapes, self.engine.what, tally)
+        lattice = Lattice(
+            bound, self.blocks, self.n_outputs, self.engine.fixed_shapes, self.engine.what, tally, outputs
+        )
         masks = enumerated_masks(coalitions)
         if masks is None:
             lattice.fill(out, examples, chosen, plan(typical_examples))
             return out
-        examples = examples if rows is None else examples.take(rows)
+        if rows is not None:
+            examples = examples.take(rows)
+            lattice = dataclasses.replace(lattice, outputs=None if outputs is None else outputs[rows])
         differing = differing_players(examples, self.background, self.players)
         repetitive = is_worth_it(differing, n_players)
         lattice.fill_distinct(out, examples, np.flatnonzero(repetitive), differing, masks)

@@ -177,8 +177,21 @@ class Model:
           InputError: the players overlap, or do not match the blocks, or there is no such background row.
           ModelCallError: the model fails on these inputs.
         """
-        mixing = Mixing(self._engine, self.n_outputs, background, players, blocks)
+        mixing = self.mixing(background, players, blocks)
         return mixing.values(examples, rows, typical_examples, Tally() if tally is None else tally)
+
+    def mixing(self, background: Inputs, players: Sequence[Sequence[str]], blocks: CoalitionBlocks) -> Mixing:
+        """What `block_values` asks, for examples that each ask for outputs of their own.
+
+        Args:
+          background: the rows that `blocks.background_index` counts.
+          players: per player, the names of its features; names the model does not read are no error.
+          blocks: which coalitions meet which background rows.
+
+        Raises:
+          InputError: the players overlap, or do not match the blocks, or there is no such background row.
+        """
+        return Mixing(self._engine, self.n_outputs, background, players, blocks)
 
     def with_random_weights(self, seed: int) -> Model:
         """The same model with weights drawn anew, loaded once for each seed; called as this one is.

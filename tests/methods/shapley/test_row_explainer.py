@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pytest
 import tensorflow as tf
@@ -18,11 +19,12 @@ from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.methods.algebra import single_threaded_algebra
 from tfx_explain.methods.background import JobPlan, choose_background
 from tfx_explain.methods.batch import Batch
-from tfx_explain.methods.shapley import row_explainer
+from tfx_explain.methods.shapley import row_explainer, spreading
 from tfx_explain.methods.shapley.background import ShapleyBackground, ShapleyPlan
 from tfx_explain.methods.shapley.estimates import Estimates
 from tfx_explain.models import Model
 from tfx_explain.models.graph_mixing import SelectedGraphRows
+from tfx_explain.models.lattice import Lattice
 from tfx_explain.models.pieces import Piece
 from tfx_explain.rows import row_hashes
 
@@ -95,7 +97,7 @@ def test_sizes_of_parts_change_rounding_alone(
     model = ModelHandle(model_dir, ModelConfig()).acquire()
     expected = estimate(model, estimator)
     for name, value in changed.items():
-        monkeypatch.setattr(row_explainer, name, value)
+        monkeypatch.setattr(spreading if hasattr(spreading, name) else row_explainer, name, value)
     found = estimate(model, estimator)
     tolerance = 20 * rounding * largest_sum() * 2 * 4
     for name in FIGURES:
@@ -109,6 +111,48 @@ def largest_sum() -> float:
     rows = pa.Table.from_batches([batch_of(40, seed=1), batch_of(N_ROWS, seed=2)])
     per_feature = [np.abs(rows[name].combine_chunks().flatten().to_numpy()).max() for name in NAMES]
     return float(per_feature @ np.abs(INNER).sum(axis=1))
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    def score(features: dict[str, Any]) -> Any:
+        return tf.nn.relu(tf.stack([features[name] for name in NAMES], axis=1) @ INNER)
+
+    specification = {name: tf.io.FixedLenFeature([], tf.float32) for name in NAMES}
+    directory = worlds.save_serving_model(tmp_path_factory.mktemp("classifier"), score, specification)
+    return ModelHandle(directory, ModelConfig(output_space="raw")).acquire()
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+@pytest.mark.parametrize("players", [2, 12])
+def test_rows_that_ask_for_one_output_get_the_bits_of_all(
+    classifier: Model, players: int, keeps: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where coalitions are kept, exact designs give those of all outputs."""
+    kept, real = [], Lattice.fill
+
+    def fill(self: Lattice, out: npt.NDArray[np.float64], *arguments: Any) -> None:
+        kept.append(out.shape[3])
+        real(self, out, *arguments)
+
+    monkeypatch.setattr(Lattice, "fill", fill)
+    groups = {"first": NAMES[:5], "second": NAMES[5:]} if players == 2 else {name: [name] for name in NAMES}
+    found = {}
+    for classes in (None, "predicted"):
+        config = ExplainConfig(methods=[{"shapley": {"budget": 120}}], model={"classes": classes})
+        explainer = row_explainer.RowExplainer(classifier, groups, config, keep_coalitions=keeps)
+        plan = choose_background([classifier], batch_of(40, seed=1), BackgroundConfig(num_rows=16), NAMES)
+        found[classes] = estimate_rows(explainer, N_ROWS, plan)
+    best = found[None].prediction.argmax(axis=1)[:, None]
+    assert len(np.unique(best)) > 2
+    for name in ("values", "design_std_error", "background_std_error"):
+        every = getattr(found[None], name)
+        np.testing.assert_array_equal(
+            getattr(found["predicted"], name), np.take_along_axis(every, best[:, None], axis=2)
+        )
+    keeps_all = keeps and players == 2
+    assert set(kept) == ({8} if keeps_all else {1, 8})
+    assert (found["predicted"].coalition_values is not None) == keeps_all
 
 
 class _Watched:

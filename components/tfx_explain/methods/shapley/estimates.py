@@ -57,21 +57,21 @@ class CoalitionValues:
 
 @dataclasses.dataclass(frozen=True)
 class Estimates:
-    """Attributions of n examples to d players for K' of the K outputs of a model, in units of its output space.
+    """Attributions of n examples to d players for the c outputs that each asks for, of the K of a model, in its units.
 
     Attributes:
       prediction: (n, K).
-      values: (n, d, K').
-      design_std_error: (n, d, K') error of the estimate for this background.
-      background_std_error: (n, d, K') error of this background as a sample.
-      completeness_gap: (n, K').
-      interactions: (n, n_pairs, K'); n_pairs is 0 where none were asked for.
+      values: (n, d, c).
+      design_std_error: (n, d, c) error of the estimate for this background.
+      background_std_error: (n, d, c) error of this background as a sample.
+      completeness_gap: (n, c).
+      interactions: (n, n_pairs, c); n_pairs is 0 where none were asked for.
       noise_ratio: (n,) of the estimates' actual error, as near as can be, to `design_std_error`, which may be on the
         safe side.
       design_dof: (n,) degrees of freedom of `design_std_error`; infinite where there is no such error.
       background_dof: (n,) of `background_std_error`.
       design_ids: (n,) number of each example's design; those of one share its coalitions.
-      chosen: (n, c) which of the K' each row asks for; -1 where it asks for another.
+      known: (n, c) whether each of these outputs is one that is explained.
       n_model_rows: what all of them cost together, the plain predictions not counted.
       n_padding_rows: what the model evaluated beside these, so that calls have the same shape.
       n_refined: examples that were explained again with a larger budget.
@@ -89,7 +89,7 @@ class Estimates:
     design_dof: FloatArray
     background_dof: FloatArray
     design_ids: IntArray
-    chosen: IntArray
+    known: npt.NDArray[np.bool_]
     n_model_rows: int = 0
     n_padding_rows: int = 0
     n_refined: int = 0
@@ -105,5 +105,4 @@ class Estimates:
         size = np.sqrt(np.square(self.values).sum(axis=1))
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(error == 0, 0.0, error / size)
-        asked = np.take_along_axis(ratio, np.maximum(self.chosen, 0), axis=1)
-        return np.asarray(np.where(self.chosen < 0, np.nan, asked).max(axis=1))
+        return np.asarray(np.where(self.known, ratio, np.nan).max(axis=1))

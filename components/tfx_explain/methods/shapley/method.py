@@ -178,7 +178,7 @@ class _Explainer:
         pairs = list(zip(estimates, backgrounds, strict=True))
         errors: dict[int, str] = {}
         for of_model in estimates:
-            errors = {**output_errors(of_model, batch.chosen), **errors}
+            errors = {**output_errors(of_model), **errors}
         finite = np.isin(np.arange(batch.rows.num_rows), list(errors), invert=True)
         counts = {
             "model_rows": sum(one.n_model_rows for one in estimates),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -25,28 +24,21 @@ from tfx_explain.errors import EstimationError
 from tfx_explain.methods.algebra import single_threaded_algebra
 from tfx_explain.methods.batch import Batch, BatchSide
 from tfx_explain.methods.context import features_of
+from tfx_explain.methods.shapley.asked import AskedOutputs, GivenRows
 from tfx_explain.methods.shapley.background import ShapleyBackground
 from tfx_explain.methods.shapley.designs import shapley_design
 from tfx_explain.methods.shapley.estimates import CoalitionValues, Estimates
+from tfx_explain.methods.shapley.spreading import design_count, design_ids_of, part_count, typical_parts
 from tfx_explain.models import Inputs, Model, Tally
 from tfx_explain.models.calls import calls_at_once
-from tfx_explain.rows import ROWS_PER_BATCH, HashArray
-from tfx_explain.summary.sizes import MAX_DESIGNS
+from tfx_explain.rows import HashArray
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-_MIN_DESIGNS = 2
-_SURROGATE_DESIGNS = 4
-_DISTINCT_COALITIONS = 4_096
-_DESIGN_ELEMENTS = 2**22
-# Blocks have coalitions of their own: where a row sees many, few designs already make the mean over rows differ.
-_DISTINCT_BLOCKS = 128
 # Arrays of so few rows, or values, stay in the cache, and in memory that is used again.
 _ROWS_PER_SOLVE = 64
 _VALUES_PER_SOLVE = 2**17
-# 8 MiB of coalition values at a time in each part, however large budget and background are.
-_VALUE_ELEMENTS = 2**20
 _SAFETY = 1.2
 _MAX_COALITIONS_PER_PLAYER = 64
 _MAX_DOUBLINGS = 16
@@ -64,8 +56,8 @@ _PER_ROW = (
 )
 
 
-Solve = Callable[[FloatArray, FloatArray, FloatArray], Attributions]
-"""From values of coalitions, predictions and codes of the same rows."""
+Solve = Callable[[FloatArray, FloatArray, FloatArray, IntArray | None], Attributions]
+"""From values of coalitions, predictions and codes of the same rows, and which outputs these are where not all."""
 
 
 class _Part(NamedTuple):
@@ -165,7 +157,7 @@ class RowExplainer:
         for budget in np.unique(budgets[budgets > 0]).tolist():
             rows = np.flatnonzero(budgets == budget)
             some = BatchSide(side.inputs.take(rows), side.prediction[rows])
-            again = self._round(some, batch.hashes[rows], background, budget, first.chosen[rows])
+            again = self._round(some, batch.hashes[rows], background, budget, batch.chosen[rows])
             n_model_rows += again.n_model_rows
             n_padding_rows += again.n_padding_rows
             for field in _PER_ROW:
@@ -187,7 +179,7 @@ class RowExplainer:
         chosen: IntArray,
     ) -> Estimates:
         """Every row explained with the same budget."""
-        parts, tallies = self._parts(side, hashes, background, budget)
+        parts, tallies = self._parts(side, hashes, background, budget, chosen)
         # All rows share the design whose coalitions are kept, so these parts are in the order of the rows.
         kept = [part.coalition_values for part in parts if part.coalition_values is not None]
         order = np.argsort(np.concatenate([part.rows for part in parts]), kind="stable")
@@ -210,53 +202,71 @@ class RowExplainer:
             design_dof=repeated("design_dof"),
             background_dof=repeated("background_dof"),
             design_ids=design_ids_of(hashes, self._design(background, budget, 0)),
-            chosen=chosen,
+            known=chosen >= 0,
             n_model_rows=sum(tally.rows for tally in tallies),
             n_padding_rows=sum(tally.padding for tally in tallies),
             coalition_values=CoalitionValues.joined(kept) if kept else None,
         )
 
     def _parts(
-        self, side: BatchSide, hashes: HashArray, background: ShapleyBackground, budget: int | None
+        self,
+        side: BatchSide,
+        hashes: HashArray,
+        background: ShapleyBackground,
+        budget: int | None,
+        chosen: IntArray,
     ) -> tuple[list[_Part], list[Tally]]:
         """The batch in parts that share a design, explained; and the model rows they took.
 
         Two parts are worked on at a time: while the attributions of one are made, the model has the other.
         """
-        inputs, prediction = side.inputs, side.prediction
-        background_inputs, base = self._inputs_of(background), background.predictions
-        asked = background.asked
-        codes = self._codes(inputs, background, budget)
-        typical = _typical_parts(self._design(background, budget, 0), self.model)
-
-        def explain(part: tuple[IntArray, Design, Solve]) -> tuple[list[_Part], Tally]:
-            rows, design, solve = part
-            tally = Tally()
-            values = self.model.block_values(
-                inputs, background_inputs, self.players, design, rows=rows, typical_examples=typical, tally=tally
-            )
-            done = []
-            n_solved = max(_ROWS_PER_SOLVE, _VALUES_PER_SOLVE // max(values[0].size, 1))
-            for start in range(0, len(rows), n_solved):
-                piece = slice(start, start + n_solved)
-                found = solve(asked(values[piece]), asked(prediction[rows[piece]]), codes[rows[piece]])
-                kept = None
-                if self.keep_coalitions and isinstance(design, ExactDesign):
-                    kept = CoalitionValues.of(design, values[piece], base)
-                done.append(_Part(rows[piece], found, kept))
-            return done, tally
-
+        given = self._given(side, background, budget, chosen)
+        first = self._design(background, budget, 0)
         parts = [
             (rows, self._design(background, budget, design_id), self._solver(background, budget, design_id))
-            for design_id, rows in self._by_design(hashes, background, budget)
+            for design_id, rows in self._by_design(hashes, first, given.n_values)
         ]
         if not self.model.is_thread_safe:
-            explained = list(map(explain, parts))
+            explained = [self._explained(given, *part) for part in parts]
         else:
             # Threads of the linear algebra would wait for cores that the model keeps busy.
             with single_threaded_algebra:
-                explained = list(self._threads.map(explain, parts))
+                explained = list(self._threads.map(lambda part: self._explained(given, *part), parts))
         return list(itertools.chain.from_iterable(done for done, _ in explained)), [tally for _, tally in explained]
+
+    def _given(self, side: BatchSide, background: ShapleyBackground, budget: int | None, chosen: IntArray) -> GivenRows:
+        first = self._design(background, budget, 0)
+        asked = AskedOutputs.of(chosen, background, self.model.n_outputs)
+        keeps = self.keep_coalitions and isinstance(first, ExactDesign)
+        n_values = self.model.n_outputs if keeps or asked.outputs is None else chosen.shape[1]
+        return GivenRows(
+            inputs=side.inputs,
+            prediction=asked.picked(side.prediction),
+            codes=self._codes(side.inputs, background, budget),
+            asked=asked,
+            keeps_coalitions=keeps,
+            n_values=n_values,
+            typical_parts=typical_parts(first, self.model.n_outputs),
+            background_inputs=self._inputs_of(background),
+            base=background.predictions,
+        )
+
+    def _explained(self, given: GivenRows, rows: IntArray, design: Design, solve: Solve) -> tuple[list[_Part], Tally]:
+        """Some rows of a batch that share a design, and the model rows they took."""
+        done, tally = list[_Part](), Tally()
+        mixing = self.model.mixing(given.background_inputs, self.players, design)
+        outputs = None if given.keeps_coalitions else given.asked.outputs
+        values = mixing.values(given.inputs, rows, given.typical_parts, tally, outputs)
+        n_solved = max(_ROWS_PER_SOLVE, _VALUES_PER_SOLVE // max(values[0].size, 1))
+        for start in range(0, len(rows), n_solved):
+            some, of_rows = rows[start : start + n_solved], values[start : start + n_solved]
+            asked, kept = given.asked.take(some), None
+            if given.keeps_coalitions and isinstance(design, ExactDesign):
+                kept = CoalitionValues.of(design, of_rows, given.base)
+                of_rows = asked.picked(of_rows)
+            found = solve(of_rows, given.prediction[some], given.codes[some], asked.chosen)
+            done.append(_Part(some, found, kept))
+        return done, tally
 
     def _codes(self, inputs: Inputs, background: ShapleyBackground, budget: int | None) -> FloatArray:
         """(n, q) what the surrogate takes of each row; nothing for designs without one."""
@@ -270,7 +280,7 @@ class RowExplainer:
         """What makes attributions of the values of a design, the predictions and the codes of some rows."""
         design, of_background = self._design(background, budget, design_id), background.asked(background.predictions)
         if isinstance(design, SolvableDesign):
-            return lambda values, prediction, codes: design.solve(values, prediction, of_background)
+            return lambda values, prediction, codes, chosen: design.solve(values, prediction, of_background, chosen)
         return self._regression(background, budget, design_id).solve
 
     def _regression(self, background: ShapleyBackground, budget: int | None, design_id: int) -> PooledRegression:
@@ -289,15 +299,18 @@ class RowExplainer:
             self._background_inputs = (background.digest, self.model.inputs(background.rows))
         return self._background_inputs[1]
 
-    def _by_design(
-        self, hashes: HashArray, background: ShapleyBackground, budget: int | None
-    ) -> Iterator[tuple[int, IntArray]]:
-        """The rows of each design, no more at a time than memory has room for."""
-        design = self._design(background, budget, 0)
+    def _by_design(self, hashes: HashArray, design: Design, n_values: int) -> Iterator[tuple[int, IntArray]]:
+        """The rows of each design, no more at a time than memory has room for.
+
+        Args:
+          hashes: of the rows.
+          design: the first one.
+          n_values: kept of each mixture.
+        """
         design_ids = design_ids_of(hashes, design)
         for design_id in range(design_count(design)):
             rows = np.flatnonzero(design_ids == design_id)
-            for part in np.array_split(rows, _part_count(len(rows), design, self.model)) if len(rows) else []:
+            for part in np.array_split(rows, part_count(len(rows), design, n_values)) if len(rows) else []:
                 yield design_id, part
 
     def _design(self, background: ShapleyBackground, budget: int | None, design_id: int) -> Design:
@@ -314,35 +327,6 @@ def _largest_budget(design: Design) -> int:
     everything = 2**design.n_players - 2
     few = design.n_players <= _MAX_ENUMERATED_PLAYERS
     return everything if few else min(_MAX_COALITIONS_PER_PLAYER * design.n_players, everything)
-
-
-def design_count(design: Design) -> int:
-    """How many designs rows are spread over: fewer large ones, so that memory does not grow with the budget."""
-    if isinstance(design, ExactDesign):
-        return 1
-    wanted = min(MAX_DESIGNS, -(-_DISTINCT_BLOCKS // design.n_blocks))
-    if isinstance(design, SurrogateDesign):
-        # Its blocks have too few coalitions to differ by themselves.
-        wanted = min(_SURROGATE_DESIGNS, _DISTINCT_COALITIONS // (design.n_blocks * design.n_coalitions))
-    return max(_MIN_DESIGNS, min(wanted, _DESIGN_ELEMENTS // design.n_elements))
-
-
-def design_ids_of(hashes: HashArray, design: Design) -> IntArray:
-    """(n,) which of the designs explains each row."""
-    return np.asarray((hashes % np.uint64(design_count(design))).astype(np.int64))
-
-
-def _part_count(n_rows: int, design: Design, model: Model) -> int:
-    """In how many parts rows are explained, so that there is room for the values of each."""
-    per_row = max(design.n_blocks * design.n_coalitions * model.n_outputs, 1)
-    return -(-n_rows // max(_VALUE_ELEMENTS // per_row, 1))
-
-
-def _typical_parts(design: Design, model: Model) -> tuple[int, ...]:
-    """How many rows a part of a full batch has: rows fall to designs at random."""
-    mean = ROWS_PER_BATCH / design_count(design)
-    counts = [mean] if mean == ROWS_PER_BATCH else [mean - math.sqrt(mean), mean, mean + math.sqrt(mean)]
-    return tuple(math.ceil(count / _part_count(math.ceil(count), design, model)) for count in counts)
 
 
 def _interactions(result: Attributions) -> FloatArray:

@@ -17,10 +17,9 @@ IntArray = npt.NDArray[np.int64]
 NOT_FINITE_MIXED = f"the model's output is NaN or infinite for mixtures of this row with background rows; {GROUP}"
 
 
-def output_errors(estimates: Estimates, chosen: IntArray) -> dict[int, str]:
+def output_errors(estimates: Estimates) -> dict[int, str]:
     """Row -> what is wrong with the attributions that it asks for; its predictions are known to be finite."""
-    values = np.take_along_axis(estimates.values, np.maximum(chosen, 0)[:, None], axis=2)
-    errors: dict[int, str] = {}
+    values, errors = estimates.values, dict[int, str]()
     for reason, bad in (
         (NOT_FINITE_MIXED, ~np.isfinite(values).all(axis=(1, 2))),
         (TOO_LARGE, (np.abs(values) > LARGEST_OUTPUT).any(axis=(1, 2))),
@@ -37,27 +36,40 @@ def _floor(estimates: Estimates, background: SideBackground) -> FloatArray:
 def shapley_rows(
     estimates: Estimates, background: SideBackground, finite: npt.NDArray[np.bool_], chosen: IntArray
 ) -> AttributionRows:
-    """What was asked for of the rows with finite outputs; attributions that are nothing but rounding are 0."""
+    """What was asked for of the rows with finite outputs; attributions that are nothing but rounding are 0.
+
+    Args:
+      estimates: of all rows.
+      background: as the model sees it.
+      finite: (n,) whether a row's outputs are.
+      chosen: (n_finite, c) which of the explained outputs these ask for.
+    """
     prediction = background.asked(estimates.prediction)
 
     def asked(array: FloatArray) -> FloatArray:
         kept = array[finite]
-        index = chosen.reshape(len(chosen), *[1] * (array.ndim - 2), chosen.shape[1])
-        return np.take_along_axis(kept, index, axis=-1)
+        return np.take_along_axis(kept, chosen, axis=1)
 
     floor = asked(_floor(estimates, background))
-    found, design_error, interactions = (
-        asked(array) for array in (estimates.values, estimates.design_std_error, estimates.interactions)
+    found, design_error, interactions, background_error, gap = (
+        array[finite]
+        for array in (
+            estimates.values,
+            estimates.design_std_error,
+            estimates.interactions,
+            estimates.background_std_error,
+            estimates.completeness_gap,
+        )
     )
     attributions = without_rounding(found, design_error, floor)
     nothing = (attributions == 0) & (design_error <= floor[:, None])
     return AttributionRows(
         attributions=attributions,
         design_std_error=np.where(nothing, 0.0, design_error),
-        background_std_error=np.where(nothing, 0.0, asked(estimates.background_std_error)),
+        background_std_error=np.where(nothing, 0.0, background_error),
         prediction=asked(prediction),
         base_value=asked(np.broadcast_to(background.base_values, prediction.shape)),
-        completeness_gap=asked(estimates.completeness_gap) + (attributions - found).sum(axis=1),
+        completeness_gap=gap + (attributions - found).sum(axis=1),
         interactions=np.where(np.abs(interactions) <= INTERACTION_UNITS * floor[:, None], 0.0, interactions),
         noise_ratio=estimates.noise_ratio[finite],
         design_dof=estimates.design_dof[finite],
