@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tfx_explain.attribution import PooledRegression, fit_surrogate, make_design
+from tfx_explain.attribution import PooledRegression, fit_surrogate, make_design, solvable
 from tfx_explain.attribution.row_products import row_products
 
 COUNTS = (1, 2, 3, 7, 8, 9, 31, 33, 64, 66)
@@ -41,7 +41,9 @@ def test_rows_are_the_products_wherever_they_stand(width, terms):
         ("surrogate", 12, 8, 0),
     ],
 )
-def test_attributions_do_not_depend_on_the_rows_beside(games, estimator, d, budget, interactions, n_outputs):
+def test_attributions_do_not_depend_on_the_rows_beside(
+    games, estimator, d, budget, interactions, n_outputs, monkeypatch
+):
     rng = np.random.default_rng(0)
     examples, background = rng.normal(size=(N, d)), rng.normal(size=(40, d))
     model = games.random_mlp(d, seed=d, n_outputs=n_outputs)
@@ -70,6 +72,10 @@ def test_attributions_do_not_depend_on_the_rows_beside(games, estimator, d, budg
         part = dataclasses.asdict(solve(n))
         for name in per_row:
             np.testing.assert_array_equal(part[name], whole[name][:n], err_msg=f"{name} of {n} rows")
+    # Nor on how many blocks are solved at once.
+    monkeypatch.setattr(solvable, "_VALUES_AT_ONCE", 1)
+    for name, value in dataclasses.asdict(solve(N)).items():
+        np.testing.assert_array_equal(value, whole[name], err_msg=f"{name} of single blocks")
     # Nor on the outputs that other rows ask for.
     chosen = rng.integers(n_outputs, size=(N, 2))
     of_own = [np.take_along_axis(values, chosen[:, None, None], axis=3), np.take_along_axis(prediction, chosen, axis=1)]

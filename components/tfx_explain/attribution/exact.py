@@ -12,7 +12,7 @@ from tfx_explain.attribution.linear import LinearDesign, odd_parts, player_pairs
 from tfx_explain.attribution.maps import FloatArray, kernel_weights, odd_map, shapley_interaction_map
 from tfx_explain.attribution.partition import DesignStream, n_blocks_with_coalitions, partition
 from tfx_explain.attribution.sampling import Coalitions, Strata, n_pairs_of_size
-from tfx_explain.attribution.solvable import BlockSolutions, PairValues
+from tfx_explain.attribution.solvable import EVERY, BlockSolutions, PairValues
 from tfx_explain.errors import EstimationError
 
 # Blocks serve only the background's standard error; 32 know it to 13 %.
@@ -70,9 +70,9 @@ class ExactDesign(LinearDesign):
             interaction_map=None,
         )
 
-    def solve_blocks(self, values: PairValues) -> BlockSolutions:
+    def solve_blocks(self, values: PairValues, blocks: slice = EVERY) -> BlockSolutions:
         """Attributions of each block, without any variance."""
-        centred = self.centred_attributions(odd_parts(values), values.totals, self.share_of_total())
+        centred = self.centred_attributions(odd_parts(values), values.totals, blocks)
         return BlockSolutions(centred + values.totals / self.n_players, np.zeros_like(centred), np.inf)
 
 

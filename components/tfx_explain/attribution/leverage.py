@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -10,13 +11,13 @@ import numpy.typing as npt
 
 from tfx_explain.attribution.balance import balance_pairs
 from tfx_explain.attribution.design import with_complements
-from tfx_explain.attribution.linear import LinearDesign, odd_parts, player_pairs
+from tfx_explain.attribution.linear import LinearDesign, odd_parts, of_blocks, player_pairs
 from tfx_explain.attribution.maps import FloatArray, centre, faith_shap_map, kernel_weights, odd_map
 from tfx_explain.attribution.partition import DesignStream, n_blocks_with_maps, partition
 from tfx_explain.attribution.reference import variance_ratio
 from tfx_explain.attribution.row_products import row_products
 from tfx_explain.attribution.sampling import Coalitions, RandomWords, Strata, allocate_pairs, draw_pairs
-from tfx_explain.attribution.solvable import BlockSolutions, PairValues
+from tfx_explain.attribution.solvable import EVERY, BlockSolutions, PairValues
 from tfx_explain.errors import EstimationError
 
 _DRAWS = 8
@@ -101,20 +102,30 @@ class LeverageDesign(LinearDesign):
         """Of the actual design error to its estimate, for attributions near 0."""
         return 1.0 + _TOO_SMALL * self.n_players / self.n_coalitions
 
-    def solve_blocks(self, values: PairValues) -> BlockSolutions:
+    def solve_blocks(self, values: PairValues, blocks: slice = EVERY) -> BlockSolutions:
         """Attributions of each block, and their sandwich variances."""
-        odd, share = odd_parts(values), self.share_of_total()
-        centred = self.centred_attributions(odd, values.totals, share)
-        # Fitted odd parts of players and of the even share in one product.
-        terms = np.concatenate([centre(self.halves), share], axis=2)
+        odd = odd_parts(values)
+        centred = self.centred_attributions(odd, values.totals, blocks)
+        terms, sensitivity = of_blocks(self._terms, blocks), of_blocks(self._sensitivity, blocks)
         odd -= row_products(np.concatenate([centred, values.totals], axis=2), terms.transpose(0, 2, 1))
-        # The sandwich A diag(r^2) A', of which only the diagonal is wanted: a product of squares. Where a pair
-        # determines its own fit (h = 1) there is no residual to speak of, and no variance either.
-        scale = self.variance_factors / np.maximum(1 - self.leverages, _SMALLEST_RESIDUAL_SHARE)
-        sensitivity = self.linear_map**2 * scale[:, None, :]
         variance = row_products(np.square(odd, out=odd), sensitivity.transpose(0, 2, 1))
         dof = odd.shape[2] - self.n_players + 1.0
         return BlockSolutions(centred + values.totals / self.n_players, variance, dof)
+
+    @functools.cached_property
+    def _terms(self) -> FloatArray:
+        """(n_blocks, n_pairs, d + 1) from attributions and the even share of the total to fitted odd parts."""
+        return np.concatenate([centre(self.halves), self.share_of_total], axis=2)
+
+    @functools.cached_property
+    def _sensitivity(self) -> FloatArray:
+        """(n_blocks, d, n_pairs) from squared residuals to variances.
+
+        Of the sandwich A diag(r^2) A' only the diagonal is wanted: a product of squares. Where a pair determines its
+        own fit (h = 1) there is no residual to speak of, and no variance either.
+        """
+        scale = self.variance_factors / np.maximum(1 - self.leverages, _SMALLEST_RESIDUAL_SHARE)
+        return np.asarray(self.linear_map**2 * scale[:, None, :])
 
 
 def _stratum_factors(strata: Strata) -> FloatArray:

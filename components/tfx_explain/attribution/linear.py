@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from abc import ABC
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from tfx_explain.attribution.maps import FloatArray
 from tfx_explain.attribution.row_products import row_products
-from tfx_explain.attribution.solvable import PairValues, SolvableDesign
+from tfx_explain.attribution.solvable import EVERY, PairValues, SolvableDesign
 from tfx_explain.errors import EstimationError
 
 _MAX_INTERACTION_BLOCK_ELEMENTS = 2**23
@@ -36,22 +37,27 @@ class LinearDesign(SolvableDesign, ABC):
         """How much memory the design takes, in doubles; its largest array counts."""
         return max(self.coalitions.size // 8, self.linear_map.size)
 
-    def solve_interactions(self, values: PairValues, ends: FloatArray) -> FloatArray | None:
+    def solve_interactions(self, values: PairValues, ends: FloatArray, blocks: slice = EVERY) -> FloatArray | None:
         """Interactions are linear in even parts, less what both ends have in common."""
         if self.interaction_map is None:
             return None
         even = (values.half + values.complement) / 2 - ends
-        per_block = row_products(even, self.interaction_map.transpose(0, 2, 1))
-        return np.asarray(np.einsum("g,gci->ci", self.background_weight.sum(axis=1), per_block))
+        return row_products(even, of_blocks(self.interaction_map, blocks).transpose(0, 2, 1))
 
+    @functools.cached_property
     def share_of_total(self) -> FloatArray:
-        """(n_blocks, n_pairs, 1) the odd part of each pair in the game that gives all players the same, in sum 1.
+        """(n_blocks or 1, n_pairs, 1) the odd part of each pair in the game that gives all players the same, in sum 1.
 
         Of that game v(S) - v(complement of S) = (2 |S| - d) / d, and half of it is |S| / d - 1/2.
         """
-        return np.asarray(self.halves.mean(axis=2, keepdims=True) - 0.5)
+        return np.asarray(self.halves[: len(self.linear_map)].mean(axis=2, keepdims=True) - 0.5)
 
-    def centred_attributions(self, odd: FloatArray, totals: FloatArray, share: FloatArray) -> FloatArray:
+    @functools.cached_property
+    def _mapped_share(self) -> FloatArray:
+        """(n_blocks or 1, 1, d) what the map makes of that."""
+        return np.asarray(np.matmul(self.linear_map, self.share_of_total).transpose(0, 2, 1))
+
+    def centred_attributions(self, odd: FloatArray, totals: FloatArray, blocks: slice = EVERY) -> FloatArray:
         """(n_blocks, c, d) attributions less an even share of their total.
 
         The fit is constrained to attributions that add up to the total. Writing them as centred + total / d leaves a
@@ -61,11 +67,16 @@ class LinearDesign(SolvableDesign, ABC):
         Args:
           odd: (n_blocks, c, n_pairs) odd parts.
           totals: (n_blocks, c, 1).
-          share: of `share_of_total`.
+          blocks: which of the design's these are.
         """
-        centred = row_products(odd, self.linear_map.transpose(0, 2, 1))
-        centred -= totals * np.matmul(self.linear_map, share).transpose(0, 2, 1)
+        centred = row_products(odd, of_blocks(self.linear_map, blocks).transpose(0, 2, 1))
+        centred -= totals * of_blocks(self._mapped_share, blocks)
         return np.asarray(centred)
+
+
+def of_blocks(array: FloatArray, blocks: slice) -> FloatArray:
+    """Some blocks of (n_blocks or 1, ...); where all blocks share one, that."""
+    return array if len(array) == 1 else array[blocks]
 
 
 def odd_parts(values: PairValues) -> FloatArray:

@@ -12,7 +12,7 @@ from tfx_explain.attribution.maps import FloatArray
 from tfx_explain.attribution.partition import DesignStream, n_blocks_with_coalitions, partition
 from tfx_explain.attribution.prefixes import PrefixCoalitions
 from tfx_explain.attribution.sampling import draw_permutations
-from tfx_explain.attribution.solvable import BlockSolutions, PairValues, SolvableDesign
+from tfx_explain.attribution.solvable import EVERY, BlockSolutions, PairValues, SolvableDesign
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -45,13 +45,13 @@ class PermutationDesign(SolvableDesign):
             background_weight=weight,
         )
 
-    def solve_blocks(self, values: PairValues) -> BlockSolutions:
+    def solve_blocks(self, values: PairValues, blocks: slice = EVERY) -> BlockSolutions:
         """Attributions are differences of odd parts along each permutation, from -totals / 2 to totals / 2.
 
         A player's mean step along a permutation and its reverse is (v(S + i) - v(S)) / 2 + (v(not S) - v(not (S + i)))
         / 2, the step of odd parts; of the empty and the full coalition these are -total / 2 and total / 2.
         """
-        positions = self.coalitions.positions
+        positions = self.coalitions.positions[blocks]
         n_blocks, n_permutations, n_players = positions.shape
         shape = (values.half.shape[1], n_blocks, n_permutations, n_players - 1)
         first, second, ends = (array.transpose(1, 0, 2) for array in values)
@@ -70,6 +70,6 @@ class PermutationDesign(SolvableDesign):
             unknown = np.broadcast_to(0.0, (*per_permutation.shape[:2], n_players))
             return BlockSolutions(per_permutation[:, :, 0], unknown, 0.0)
         variance = per_permutation.var(axis=2, ddof=1) / n_permutations
-        if n_blocks * (n_permutations - 1) < MIN_DOF:
+        if self.n_blocks * (n_permutations - 1) < MIN_DOF:
             variance = np.full_like(variance, np.nan)
         return BlockSolutions(per_permutation.mean(axis=2), variance, n_permutations - 1.0)

@@ -17,6 +17,9 @@ from tfx_explain.errors import EstimationError
 
 # What the design's part of the error is taken for where it cannot be told from the background's.
 _UNSEPARATED = 0.5
+# So many values, and what is made of them, stay in the cache.
+_VALUES_AT_ONCE = 2**16
+EVERY = slice(None)
 
 
 class BlockSolutions(NamedTuple):
@@ -52,15 +55,21 @@ class SolvableDesign(Design, ABC):
     """A design whose values alone give attributions, block by block."""
 
     @abstractmethod
-    def solve_blocks(self, values: PairValues) -> BlockSolutions:
-        """Attributions of each block; few passes over the values, which are many and leave no cache as they were."""
+    def solve_blocks(self, values: PairValues, blocks: slice = EVERY) -> BlockSolutions:
+        """Attributions of some blocks; few passes over the values, which are many and leave no cache as they were.
 
-    def solve_interactions(self, values: PairValues, ends: FloatArray) -> FloatArray | None:
-        """(c, n_interactions) pairwise interactions; None where none were asked for.
+        Args:
+          values: of the coalitions.
+          blocks: which of the design's they are.
+        """
+
+    def solve_interactions(self, values: PairValues, ends: FloatArray, blocks: slice = EVERY) -> FloatArray | None:
+        """(n_blocks, c, n_interactions) pairwise interactions of some blocks; None where none were asked for.
 
         Args:
           values: of the coalitions.
           ends: (n_blocks, c, 1) mean of the values of the empty and the full coalition.
+          blocks: which of the design's these are.
         """
         return None
 
@@ -110,9 +119,7 @@ class SolvableDesign(Design, ABC):
         block_base = self._block_base(backgrounds)
         base_value = weights @ block_base
         own_base = block_base[:, None] if chosen is None else block_base[:, chosen]
-        values = self._in_pairs(block_values, outputs, own_base)
-
-        solved = self.solve_blocks(values)
+        solved, of_pairs = self._solved(block_values, outputs, own_base)
         attributions = np.einsum("g,gcd->cd", weights, solved.values)
         total_variance = variance_between_blocks(self.background_weight, solved.values, attributions)
         separated = solved.dof > 0
@@ -122,8 +129,7 @@ class SolvableDesign(Design, ABC):
         def per_example(per_case: FloatArray) -> FloatArray:
             return np.ascontiguousarray(per_case.reshape(n, n_outputs, per_case.shape[1]).transpose(0, 2, 1))
 
-        ends = (outputs[None] + own_base).reshape(values.totals.shape) / 2
-        interactions = self.solve_interactions(values, ends)
+        interactions = None if of_pairs is None else np.einsum("g,gci->ci", weights, of_pairs)
         result = per_example(attributions)
         return Attributions(
             values=result,
@@ -146,10 +152,32 @@ class SolvableDesign(Design, ABC):
           (n, n_blocks, d, K) attributions and their design variances.
         """
         block_values, outputs, backgrounds = self._checked(block_values, prediction, background_predictions)
-        solved = self.solve_blocks(self._in_pairs(block_values, outputs, self._block_base(backgrounds)[:, None]))
+        solved, _ = self._solved(block_values, outputs, self._block_base(backgrounds)[:, None])
         shape = (self.n_blocks, *outputs.shape, self.n_players)
         effects, variances = (part.reshape(shape).transpose(1, 0, 3, 2) for part in (solved.values, solved.variance))
         return np.ascontiguousarray(effects), np.ascontiguousarray(variances)
+
+    def _solved(
+        self, block_values: FloatArray, outputs: FloatArray, block_base: FloatArray
+    ) -> tuple[BlockSolutions, FloatArray | None]:
+        """Attributions of each block, and interactions, (n_blocks, c, n_interactions), where they were asked for.
+
+        Args:
+          block_values: (n, n_blocks, n_coalitions, K).
+          outputs: (n, K).
+          block_base: (n_blocks, n or 1, K) mean outputs over the rows of each block.
+        """
+        solved, of_pairs = [], []
+        n_at_once = max(_VALUES_AT_ONCE // max(outputs.size * self.n_coalitions, 1), 1)
+        for start in range(0, self.n_blocks, n_at_once):
+            blocks = slice(start, start + n_at_once)
+            values = self._in_pairs(block_values[:, blocks], outputs, block_base[blocks])
+            solved.append(self.solve_blocks(values, blocks))
+            ends = (outputs + block_base[blocks]).reshape(values.totals.shape) / 2
+            of_pairs.append(self.solve_interactions(values, ends, blocks))
+        found, variances = (np.concatenate([getattr(part, name) for part in solved]) for name in ("values", "variance"))
+        known = [part for part in of_pairs if part is not None]
+        return BlockSolutions(found, variances, solved[0].dof), np.concatenate(known) if known else None
 
     def _block_base(self, backgrounds: FloatArray) -> FloatArray:
         """(n_blocks, K) mean outputs over each block's rows."""
@@ -162,8 +190,8 @@ class SolvableDesign(Design, ABC):
         For a single output the values are views: they are many, and copies would cost more than the solve.
         """
         n_cases, half = outputs.size, self.n_coalitions // 2
-        cases = block_values.transpose(1, 0, 3, 2).reshape(self.n_blocks, n_cases, self.n_coalitions)
-        totals = (outputs[None] - block_base).reshape(self.n_blocks, n_cases, 1)
+        cases = block_values.transpose(1, 0, 3, 2).reshape(-1, n_cases, self.n_coalitions)
+        totals = (outputs - block_base).reshape(-1, n_cases, 1)
         return PairValues(cases[:, :, :half], cases[:, :, half:], totals)
 
     def _checked(
