@@ -189,9 +189,9 @@ class SolvableDesign(Design, ABC):
 
         For a single output the values are views: they are many, and copies would cost more than the solve.
         """
-        n_cases, half = outputs.size, self.n_coalitions // 2
-        cases = block_values.transpose(1, 0, 3, 2).reshape(-1, n_cases, self.n_coalitions)
-        totals = (outputs - block_base).reshape(-1, n_cases, 1)
+        n_blocks, n_cases, half = len(block_base), outputs.size, self.n_coalitions // 2
+        cases = block_values.transpose(1, 0, 3, 2).reshape(n_blocks, n_cases, self.n_coalitions)
+        totals = (outputs - block_base).reshape(n_blocks, n_cases, 1)
         return PairValues(cases[:, :, :half], cases[:, :, half:], totals)
 
     def _checked(

@@ -38,10 +38,12 @@ OTHER_FILES = (
     OtherFile(
         ATTRIBUTION_STATS,
         "Statistics of the attributions by TensorFlow Data Validation, as `tfdv.load_stats_binary` reads them: a "
-        "dataset `All Examples`, then one for each slice in the tables, over all splits. Features are "
+        "dataset `All Examples`, then, where `max_slices` is 1,000 at most, one for each slice in the tables, over all "
+        "splits. Features are "
         "`attribution_<player>` and `prediction`, with `baseline_` before the baseline model's, and `/<output>` behind "
         "them where there are several outputs; with `example_weight_key` they have weighted statistics too. Quantiles "
-        "and histograms are TFDV's approximations; they alone may depend on how the data is sharded.",
+        "and histograms are TFDV's approximations; they alone may depend on how the data is sharded. More than 500 "
+        "features have neither, and statistics of the whole data alone.",
     ),
     OtherFile(
         f"{DEAD_LETTERS}/",

@@ -1,4 +1,8 @@
-"""TFDV's statistics of the attributions, by TFDV's own transform, for the whole data and each slice."""
+"""TFDV's statistics of the attributions, by TFDV's own transform, for the whole data and each slice.
+
+TFDV takes some milliseconds and kilobytes for each column of each slice, most of them for quantiles, and puts slices
+together in a time that grows with their square. So there is a limit to the columns and slices that it is asked for.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import tensorflow_data_validation as tfdv
+from tensorflow_data_validation.statistics.generators.basic_stats_generator import BasicStatsGenerator
+from tensorflow_data_validation.types import PerFeatureStatsConfig
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from tfx_explain import records, storage, tables
@@ -28,6 +34,13 @@ _EPSILON = 0.03
 its default of 0.01 than here."""
 
 
+_MOST_COLUMNS = 500
+"""Of more, TFDV makes no quantiles, and statistics of the whole data alone."""
+
+_MOST_SLICES = 1_000
+"""Where there may be more, TFDV makes statistics of the whole data alone."""
+
+
 class WriteAttributionStats(beam.PTransform):
     """Writes the statistics of ExplainedExamples to `attribution_stats/FeatureStats.pb`.
 
@@ -42,15 +55,33 @@ class WriteAttributionStats(beam.PTransform):
     def expand(self, explained: beam.PCollection) -> beam.PCollection:
         """Adds the steps."""
         config = self.request.config
-        slicers = {"experimental_slice_functions": [by_slice]} if config.slice_features else {}
+        slicers = {"experimental_slice_functions": [by_slice]} if has_slices(self.request) else {}
         weighted_by = None if config.example_weight_key is None else _WEIGHTS
         options = tfdv.StatsOptions(weight_feature=weighted_by, epsilon=_EPSILON, **slicers)
+        if is_wide(self.request):
+            no_quantiles = PerFeatureStatsConfig([], PerFeatureStatsConfig.INCLUDE)
+            options.generators = [
+                BasicStatsGenerator(example_weight_map=options.example_weight_map, feature_config=no_quantiles)
+            ]
+            options.add_default_generators = False
         return (
             explained
             | "Batch" >> beam.Map(attribution_columns, self.request)
             | "GenerateStatistics" >> tfdv.GenerateStatistics(options)
             | "Write" >> beam.Map(write_stats, self.request.explanation_dir, config)
         )
+
+
+def is_wide(request: ExplainRequest) -> bool:
+    """Whether there are too many columns for quantiles, and for slices."""
+    of_method = len(request.layout.methods) * len(request.players)
+    return len(request.models) * (1 + of_method) * len(request.outputs) > _MOST_COLUMNS
+
+
+def has_slices(request: ExplainRequest) -> bool:
+    """Whether slices have statistics of their own."""
+    config = request.config
+    return bool(config.slice_features) and config.max_slices <= _MOST_SLICES and not is_wide(request)
 
 
 def attribution_columns(explained: ExplainedExamples, request: ExplainRequest) -> pa.RecordBatch:
@@ -70,9 +101,9 @@ def attribution_columns(explained: ExplainedExamples, request: ExplainRequest) -
     rows = np.arange(explained.rows.num_rows)
     if config.example_weight_key is not None:
         weights = example_weights(explained.rows, config.example_weight_key)
-        columns[_WEIGHTS] = _lists(weights)
+        columns[_WEIGHTS] = _lists(weights[:, None])[0]
         rows = np.flatnonzero(weights > 0)
-    if config.slice_features:
+    if has_slices(request):
         columns[_SLICES] = _slices_of_rows(explained.rows, config)
     return take_rows(pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns)), rows)
 
@@ -80,13 +111,13 @@ def attribution_columns(explained: ExplainedExamples, request: ExplainRequest) -
 def _named(name: str, values: npt.NDArray[np.float64], outputs: Sequence[str]) -> dict[str, pa.Array]:
     """Name -> the values (n_examples, K) of each output."""
     suffixes = [f"/{output}" for output in outputs] if len(outputs) > 1 else [""]
-    return {name + suffix: _lists(values[:, index]) for index, suffix in enumerate(suffixes)}
+    return {name + suffix: column for suffix, column in zip(suffixes, _lists(values), strict=True)}
 
 
-def _lists(values: npt.NDArray[np.float64]) -> pa.Array:
-    """A list column of one value per row, as small as TFDV takes it."""
+def _lists(values: npt.NDArray[np.float64]) -> list[pa.Array]:
+    """List columns of one value per row, (n_examples, K), as small as TFDV takes them."""
     offsets = pa.array(np.arange(len(values) + 1, dtype=np.int32))
-    return pa.ListArray.from_arrays(offsets, pa.array(values.astype(np.float32)))
+    return [pa.ListArray.from_arrays(offsets, pa.array(column)) for column in values.T.astype(np.float32, order="C")]
 
 
 def _slices_of_rows(rows: pa.RecordBatch, config: ExplainConfig) -> pa.Array:
