@@ -84,10 +84,15 @@ def test_lists_of_several_values_stay_lists() -> None:
     assert frame["n"].tolist() == [1, 2]
 
 
-def test_tables_and_json_come_back(tmp_path: Path) -> None:
+def test_tables_and_json_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = pd.DataFrame({"player": ["a", "b"], "value": [1.0, np.nan]})
     records.write_table(str(tmp_path / "deep" / "t.parquet"), frame)
     pd.testing.assert_frame_equal(records.read_table(str(tmp_path / "deep" / "t.parquet")), frame)
+    monkeypatch.setattr(records, "_ROWS_AT_ONCE", 2)
+    longer = pd.DataFrame({"text": [None, None, "c", "d", None], "value": range(5), "other": [None] * 4 + [0.5]})
+    for name, table in (("longer", longer), ("empty", longer[:0].astype({"text": object}))):
+        records.write_table(str(tmp_path / name), table)
+        pd.testing.assert_frame_equal(records.read_table(str(tmp_path / name)), table, check_index_type=False)
     records.write_json(str(tmp_path / "m.json"), {"b": 1, "a": [1.5, None]})
     assert records.read_json(str(tmp_path / "m.json")) == {"b": 1, "a": [1.5, None]}
     with pytest.raises(ValueError, match=r"[Oo]ut of range float"):

@@ -276,7 +276,8 @@ def attribution_frames(
       Output -> a frame with the rows' own features and, for that output, `prediction`, `base_value`,
       `completeness_gap`, `attribution_<player>` and `std_error_<player>`.
     """
-    own = [name for name in batch.schema.names if name not in layout.names - {EXAMPLE_ID}]
+    added = layout.names - {EXAMPLE_ID}
+    own = [name for name in batch.schema.names if name not in added]
     features = rows_to_frame(pa.RecordBatch.from_arrays([batch.column(name) for name in own], names=own))
     values = attribution_values(batch, layout, method)
     names = sorted(values)

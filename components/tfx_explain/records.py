@@ -36,6 +36,7 @@ _EMPTY_EXAMPLES = frozenset({b"", b"\n\x00"})
 """tf.Examples without any feature."""
 
 _LARGEST_WHOLE = 2.0**53
+_ROWS_AT_ONCE = 2**18
 """From here on a float64 is no longer every whole number."""
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -212,9 +213,15 @@ def text(value: Any) -> Any:
 def write_table(uri: str, table: pd.DataFrame | pa.Table) -> None:
     """Writes a Parquet file."""
     sink = io.BytesIO()
-    pq.write_table(
-        pa.Table.from_pandas(table, preserve_index=False) if isinstance(table, pd.DataFrame) else table, sink
-    )
+    if isinstance(table, pd.DataFrame):
+        schema = pa.Schema.from_pandas(table, preserve_index=False)
+        with pq.ParquetWriter(sink, schema) as writer:
+            # Texts of long tables take far more memory there than here.
+            for start in range(0, max(len(table), 1), _ROWS_AT_ONCE):
+                part = table.iloc[start : start + _ROWS_AT_ONCE]
+                writer.write_table(pa.Table.from_pandas(part, schema, preserve_index=False))
+    else:
+        pq.write_table(table, sink)
     storage.write_bytes(uri, sink.getvalue())
 
 

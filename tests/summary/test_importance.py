@@ -74,6 +74,19 @@ def test_any_split_in_any_order_with_empty_shards_gives_the_same_summary(seed, c
     _assert_equal(_accumulate(batch).result(), merged.result())
 
 
+def test_few_examples_take_little_and_come_to_the_same_wherever_they_are_many():
+    """Of 60 players the sums have 60 x 60 covariances; an example has 4 x 60 figures."""
+    batch = _batch(np.random.default_rng(0), 40, d=60)
+    whole, merged = _accumulate(batch), ImportanceAccumulator(60)
+    for row in range(40):
+        single = _accumulate(_take(batch, [row]))
+        size = len(pickle.dumps(single))
+        assert size < len(pickle.dumps(whole)) / 10
+        merged.merge(single)
+        assert len(pickle.dumps(single)) == size, "merging changed what was merged"
+    _assert_equal(whole.result(), merged.result())
+
+
 def test_small_spread_around_a_large_mean_keeps_its_digits():
     rng = np.random.default_rng(1)
     batch = _batch(rng, 1000, offset=1e6)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from tfx_explain.summary.interactions import InteractionSummary
 from tfx_explain.summary.ratio import t_quantile
 from tfx_explain.summary.sizes import NoisyMoments
 from tfx_explain.summary.slices import compare_with_rest, false_discovery_q_values
+
+_FRAMES_AT_ONCE = 512
 
 SIZES, INTERACTIONS = "sizes", "interactions"
 
@@ -65,7 +68,14 @@ class AttributionTables:
         differences: Mapping[tuple[str, str], NoisyMoments] | None = None,
     ) -> pd.DataFrame:
         """A row per slice, output and player; with `differences` also candidate - baseline, paired by row."""
-        frames = []
+        return _concatenated(self._importance(summaries, candidate or {}, differences or {}))
+
+    def _importance(
+        self,
+        summaries: Mapping[tuple[str, str], ImportanceSummary],
+        candidate: Mapping[tuple[str, str], ImportanceSummary],
+        differences: Mapping[tuple[str, str], NoisyMoments],
+    ) -> Iterator[pd.DataFrame]:
         for (slice_name, output), summary in summaries.items():
             columns: dict[str, Any] = {
                 "slice": slice_name,
@@ -76,7 +86,7 @@ class AttributionTables:
             columns |= summary.columns()
             columns |= {"num_examples": summary.n_examples, "num_effective_examples": summary.n_effective}
             columns["metric"] = tables.MEAN_ABS_ATTRIBUTION
-            if candidate is not None and differences is not None:
+            if differences:
                 moments = differences[slice_name, output]
                 # Of importances as they are given, not below 0; they differ no more than the means of sizes do.
                 columns["difference"] = candidate[slice_name, output].mean_abs - summary.mean_abs
@@ -84,12 +94,18 @@ class AttributionTables:
                 half_width = t_quantile(0.975, moments.n_effective - 1) * columns["difference_std_error"]
                 columns["difference_ci_low"] = columns["difference"] - half_width
                 columns["difference_ci_high"] = columns["difference"] + half_width
-            frames.append(pd.DataFrame(columns).sort_values("rank", kind="stable"))
-        return pd.concat(frames, ignore_index=True)
+            yield pd.DataFrame(columns).sort_values("rank", kind="stable")
 
     def slice_differences(self, accumulators: Mapping[tuple[str, str], ImportanceAccumulator]) -> pd.DataFrame | None:
         """A row per slice, output and player; None where there are no slices."""
-        frames = []
+        table = _concatenated(self._differences(accumulators))
+        if table.empty:
+            return None
+        q_values = false_discovery_q_values(table["p_value"])
+        table.insert(table.columns.get_loc("p_value") + 1, "q_value", q_values)
+        return table
+
+    def _differences(self, accumulators: Mapping[tuple[str, str], ImportanceAccumulator]) -> Iterator[pd.DataFrame]:
         for (slice_name, output), inside in accumulators.items():
             if slice_name == OVERALL:
                 continue
@@ -103,13 +119,7 @@ class AttributionTables:
             columns |= vars(compare_with_rest(overall.absolute, inside.absolute))
             columns["num_examples"] = inside.n_examples
             columns["num_rest_examples"] = overall.n_examples - inside.n_examples
-            frames.append(pd.DataFrame(columns))
-        if not frames:
-            return None
-        table = pd.concat(frames, ignore_index=True)
-        q_values = false_discovery_q_values(table["p_value"])
-        table.insert(table.columns.get_loc("p_value") + 1, "q_value", q_values)
-        return table
+            yield pd.DataFrame(columns)
 
     def _about(self, slice_name: str, output: str) -> dict[str, Any]:
         return {"slice": slice_name, "output": output, "method": self.method, "player": self.players}
@@ -169,3 +179,11 @@ class AttributionTables:
             ],
             ignore_index=True,
         )
+
+
+def _concatenated(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """One table of many small ones, which take far more memory than their rows, so that few are there at a time."""
+    rest, parts = iter(frames), list[pd.DataFrame]()
+    while some := list(itertools.islice(rest, _FRAMES_AT_ONCE)):
+        parts.append(pd.concat(some, ignore_index=True))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()

@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.summary.importance_summary import ImportanceSummary
-from tfx_explain.summary.moments import ThirdMoments
+from tfx_explain.summary.importance_sums import FewExamples, ImportanceSums
 from tfx_explain.summary.ratio import Array, share_interval, t_quantile
-from tfx_explain.summary.sizes import NoisyMoments, debiased_sizes
+from tfx_explain.summary.sizes import NoisyMoments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +30,9 @@ class Noise:
 
     std: npt.ArrayLike | None = None
     design_ids: npt.NDArray[np.int64] | None = None
+
+
+_MOST_FEW = 8
 
 
 class ImportanceAccumulator:
@@ -56,11 +59,9 @@ class ImportanceAccumulator:
             raise ConfigError(f"importance needs at least one player, got {n_players}; include at least one feature.")
         self.n_players = n_players
         self.n_examples = 0
-        self._absolute = NoisyMoments.empty(n_players, full=True)
-        self._signed = NoisyMoments.empty(n_players, full=False)
-        self._absolute_third, self._signed_third = ThirdMoments.empty(n_players), ThirdMoments.empty(n_players)
-        # Rows: attribution^2, design SE^2 + background SE^2, design SE, background SE; all times the example's weight.
-        self._sums = np.zeros((4, n_players))
+        # Of the many slices that few examples are in, sums would take far more memory than the examples.
+        self._few = FewExamples.none(n_players)
+        self._summed: ImportanceSums | None = None
         self._max_gap = 0.0
         self._max_relative_gap = 0.0
 
@@ -104,16 +105,8 @@ class ImportanceAccumulator:
         errors = design_error if known.std is None else self._checked("noise", known.std, n=n, wide=True)
         shared = np.zeros(n, np.int64) if known.design_ids is None else known.design_ids
         kept = w > 0
-        phi, design_error, background_error, w = phi[kept], design_error[kept], background_error[kept], w[kept]
-        errors, shared = errors[kept], shared[kept]
-        self.n_examples += len(w)
-        sizes, doubt = debiased_sizes(phi, errors)
-        self._absolute.add(sizes, w, errors**2, doubt, shared)
-        self._absolute_third.add(sizes, w)
-        self._signed.add(phi, w, errors**2, np.zeros_like(phi), shared)
-        self._signed_third.add(phi, w)
-        squared_error = design_error**2 + background_error**2
-        self._sums += np.stack([w @ phi**2, w @ squared_error, w @ design_error, w @ background_error])
+        self.n_examples += int(kept.sum())
+        self._take(FewExamples(np.stack([phi, design_error, background_error, errors])[:, kept], w[kept], shared[kept]))
 
     def merge(self, other: ImportanceAccumulator) -> None:
         """Adds everything that another accumulator has seen.
@@ -127,18 +120,32 @@ class ImportanceAccumulator:
                 "summarise each model's players on their own."
             )
         self.n_examples += other.n_examples
-        self._absolute.merge(other._absolute)
-        self._signed.merge(other._signed)
-        self._absolute_third.merge(other._absolute_third)
-        self._signed_third.merge(other._signed_third)
-        self._sums = self._sums + other._sums
+        self._take(other._few)
+        if other._summed is not None:
+            self._summed = self._summed or ImportanceSums.empty(self.n_players)
+            self._summed.merge(other._summed)
         self._max_gap = max(self._max_gap, other._max_gap)
         self._max_relative_gap = max(self._max_relative_gap, other._max_relative_gap)
+
+    def _take(self, examples: FewExamples) -> None:
+        """Adds examples to the few, or where they are no longer few all to the sums."""
+        if self._summed is None and len(self._few.weights) + len(examples.weights) <= _MOST_FEW:
+            self._few = self._few.followed_by(examples)
+        else:
+            self._all_summed().add(examples)
+
+    def _all_summed(self) -> ImportanceSums:
+        """The sums, with the few examples in them."""
+        self._summed = self._summed or ImportanceSums.empty(self.n_players)
+        if len(self._few.weights):
+            self._summed.add(self._few)
+            self._few = FewExamples.none(self.n_players)
+        return self._summed
 
     @property
     def absolute(self) -> NoisyMoments:
         """Moments of sizes of attributions, with covariances; not to be changed."""
-        return self._absolute
+        return self._all_summed().absolute
 
     def result(self, confidence: float = 0.95) -> ImportanceSummary:
         """The summary of all examples so far; every mean is NaN where there were none.
@@ -151,18 +158,19 @@ class ImportanceAccumulator:
         """
         if not 0 < confidence < 1:
             raise ConfigError(f"confidence must be between 0 and 1, got {confidence}.")
+        summed = self._all_summed()
         # Below 0 by chance, where noise is all there is.
-        unbounded = self._absolute.mean_or_nan()
+        unbounded = summed.absolute.mean_or_nan()
         mean_abs = np.maximum(unbounded, 0.0)
-        covariance = self._absolute.covariance_of_mean()
+        covariance = summed.absolute.covariance_of_mean()
         std_error = np.sqrt(np.diag(covariance))
-        n_effective = self._absolute.n_effective
+        n_effective = summed.absolute.n_effective
         quantile = t_quantile(0.5 + confidence / 2, n_effective - 1)
-        mean_signed, signed_variance = self._signed.mean_or_nan(), self._signed.covariance_of_mean()
-        counted, matters = (self._absolute.weight, n_effective), mean_abs > _ROUNDING * mean_abs.sum()
+        mean_signed, signed_variance = summed.signed.mean_or_nan(), summed.signed.covariance_of_mean()
+        counted, matters = (summed.absolute.weight, n_effective), mean_abs > _ROUNDING * mean_abs.sum()
         share, share_std_error = _shares(mean_abs, covariance)
         share_low, share_high = _share_bounds(mean_abs, float(unbounded.sum()), covariance, quantile)
-        squares, error_squares, design_error, background_error = self._sums / (self._absolute.weight or np.nan)
+        squares, error_squares, design_error, background_error = summed.of_players / (summed.absolute.weight or np.nan)
         return ImportanceSummary(
             n_examples=self.n_examples,
             n_effective=n_effective,
@@ -174,9 +182,9 @@ class ImportanceAccumulator:
             rms=np.sqrt(squares),
             rms_debiased=np.sqrt(np.maximum(squares - error_squares, 0.0)),
             std_error=std_error,
-            skewness=np.where(matters, self._absolute_third.skewness(mean_abs, np.diag(covariance), *counted), np.nan),
+            skewness=np.where(matters, summed.absolute_third.skewness(mean_abs, np.diag(covariance), *counted), np.nan),
             signed_skewness=np.where(
-                matters, self._signed_third.skewness(mean_signed, signed_variance, *counted), np.nan
+                matters, summed.signed_third.skewness(mean_signed, signed_variance, *counted), np.nan
             ),
             ci_low=np.maximum(mean_abs - quantile * std_error, 0.0),
             ci_high=mean_abs + quantile * std_error,

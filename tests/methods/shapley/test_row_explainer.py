@@ -25,6 +25,7 @@ from tfx_explain.methods.shapley.estimates import Estimates
 from tfx_explain.models import Model
 from tfx_explain.models.graph_mixing import SelectedGraphRows
 from tfx_explain.models.lattice import Lattice
+from tfx_explain.models.mixing import Mixing
 from tfx_explain.models.pieces import Piece
 from tfx_explain.rows import row_hashes
 
@@ -179,9 +180,9 @@ def test_only_a_model_that_is_safe_is_called_by_two_threads(
     model_dir: str, thread_safe: bool, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = ModelHandle(model_dir, ModelConfig()).acquire()
-    watched = _Watched(model.block_values)
+    watched = _Watched(Mixing.values)
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
-    monkeypatch.setattr(model, "block_values", watched)
+    monkeypatch.setattr(Mixing, "values", lambda *arguments: watched(*arguments))
     monkeypatch.setattr(model, "is_thread_safe", thread_safe)
     estimate(model, "leverage")
     assert watched.most == most
@@ -189,8 +190,8 @@ def test_only_a_model_that_is_safe_is_called_by_two_threads(
 
 def test_one_thread_of_tensorflow_means_one_part_at_a_time(model_dir: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = ModelHandle(model_dir, ModelConfig()).acquire()
-    watched = _Watched(model.block_values)
-    monkeypatch.setattr(model, "block_values", watched)
+    watched = _Watched(Mixing.values)
+    monkeypatch.setattr(Mixing, "values", lambda *arguments: watched(*arguments))
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
     estimate(model, "leverage")
     assert watched.most == 1

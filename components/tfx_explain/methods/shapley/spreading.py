@@ -21,6 +21,9 @@ _DESIGN_ELEMENTS = 2**22
 _DISTINCT_BLOCKS = 128
 # 8 MiB of coalition values at a time in each part, however large budget and background are.
 _VALUE_ELEMENTS = 2**20
+# Masks of large designs are made anew for each part, so that there the parts are larger: 64 MiB.
+_LARGE_DESIGN = 2**24
+_VALUE_ELEMENTS_OF_LARGE = 2**23
 
 
 def design_count(design: Design) -> int:
@@ -42,7 +45,8 @@ def design_ids_of(hashes: HashArray, design: Design) -> IntArray:
 def part_count(n_rows: int, design: Design, n_values: int) -> int:
     """In how many parts rows are explained, so that there is room for the values of each."""
     per_row = max(design.n_blocks * design.n_coalitions * n_values, 1)
-    return -(-n_rows // max(_VALUE_ELEMENTS // per_row, 1))
+    room = _VALUE_ELEMENTS if design.coalitions.size <= _LARGE_DESIGN else _VALUE_ELEMENTS_OF_LARGE
+    return -(-n_rows // max(room // per_row, 1))
 
 
 def typical_parts(design: Design, n_values: int) -> tuple[int, ...]:

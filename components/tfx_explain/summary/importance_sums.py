@@ -1,0 +1,88 @@
+"""What importance is made of: some examples, or what they add up to."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from tfx_explain.summary.moments import ThirdMoments
+from tfx_explain.summary.ratio import Array
+from tfx_explain.summary.sizes import NoisyMoments, debiased_sizes
+
+
+@dataclasses.dataclass(frozen=True)
+class FewExamples:
+    """Some examples.
+
+    Attributes:
+      figures: (4, n, d) attributions, design SE, background SE, standard deviations of the noise.
+      weights: (n,) above 0.
+      design_ids: (n,).
+    """
+
+    figures: Array
+    weights: Array
+    design_ids: npt.NDArray[np.int64]
+
+    @classmethod
+    def none(cls, n_players: int) -> FewExamples:
+        """No examples."""
+        return cls(np.zeros((4, 0, n_players)), np.zeros(0), np.zeros(0, np.int64))
+
+    def followed_by(self, others: FewExamples) -> FewExamples:
+        """These, then others."""
+        return FewExamples(
+            np.concatenate([self.figures, others.figures], axis=1),
+            np.concatenate([self.weights, others.weights]),
+            np.concatenate([self.design_ids, others.design_ids]),
+        )
+
+
+@dataclasses.dataclass
+class ImportanceSums:
+    """What examples add up to.
+
+    Attributes:
+      absolute: moments of sizes of attributions, with covariances.
+      signed: of attributions, without.
+      absolute_third, signed_third: of the same.
+      of_players: (4, d) attribution^2, design SE^2 + background SE^2, design SE, background SE; all times the example's
+        weight.
+    """
+
+    absolute: NoisyMoments
+    signed: NoisyMoments
+    absolute_third: ThirdMoments
+    signed_third: ThirdMoments
+    of_players: Array
+
+    @classmethod
+    def empty(cls, n_players: int) -> ImportanceSums:
+        """Of no examples."""
+        moments = NoisyMoments.empty(n_players, full=True), NoisyMoments.empty(n_players, full=False)
+        thirds = ThirdMoments.empty(n_players), ThirdMoments.empty(n_players)
+        return cls(*moments, *thirds, np.zeros((4, n_players)))
+
+    def add(self, examples: FewExamples) -> None:
+        """Adds examples."""
+        phi, design_error, background_error, errors = examples.figures
+        w, shared = examples.weights, examples.design_ids
+        sizes, doubt = debiased_sizes(phi, errors)
+        self.absolute.add(sizes, w, errors**2, doubt, shared)
+        self.absolute_third.add(sizes, w)
+        self.signed.add(phi, w, errors**2, np.zeros_like(phi), shared)
+        self.signed_third.add(phi, w)
+        squared_error = design_error**2 + background_error**2
+        self.of_players = self.of_players + np.stack(
+            [w @ phi**2, w @ squared_error, w @ design_error, w @ background_error]
+        )
+
+    def merge(self, other: ImportanceSums) -> None:
+        """Adds what others have added up to."""
+        self.absolute.merge(other.absolute)
+        self.signed.merge(other.signed)
+        self.absolute_third.merge(other.absolute_third)
+        self.signed_third.merge(other.signed_third)
+        self.of_players = self.of_players + other.of_players
