@@ -163,21 +163,18 @@ class AttributionTables:
         columns: Mapping[tuple[str, str], Mapping[str, Any]],
     ) -> pd.DataFrame:
         names = np.array(self.players, object)
-        return pd.concat(
-            [
-                pd.DataFrame(
-                    {
-                        "slice": slice_name,
-                        "output": output,
-                        "method": self.method,
-                        "player_a": names[first],
-                        "player_b": names[second],
-                        **values,
-                    }
-                )
-                for (slice_name, output), values in columns.items()
-            ],
-            ignore_index=True,
+        return _concatenated(
+            pd.DataFrame(
+                {
+                    "slice": slice_name,
+                    "output": output,
+                    "method": self.method,
+                    "player_a": names[first],
+                    "player_b": names[second],
+                    **values,
+                }
+            )
+            for (slice_name, output), values in columns.items()
         )
 
 
@@ -185,5 +182,13 @@ def _concatenated(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """One table of many small ones, which take far more memory than their rows, so that few are there at a time."""
     rest, parts = iter(frames), list[pd.DataFrame]()
     while some := list(itertools.islice(rest, _FRAMES_AT_ONCE)):
-        parts.append(pd.concat(some, ignore_index=True))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+        parts.append(_joined(some))
+    return _joined(parts) if parts else pd.DataFrame()
+
+
+def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """One table, which is not copied where it is there already."""
+    if len(parts) > 1:
+        return pd.concat(parts, ignore_index=True)
+    parts[0].index = pd.RangeIndex(len(parts[0]))
+    return parts[0]
