@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from tfx_explain.attribution.sampling import Coalitions
 
-Places = int | slice | npt.NDArray[np.integer]
+Places = int | slice | npt.NDArray[np.int64] | npt.NDArray[np.intp]
+Positions = npt.NDArray[np.int16] | npt.NDArray[np.int32]
 
 
 class CoalitionTable(Protocol):
@@ -40,15 +41,15 @@ class PrefixCoalitions:
       positions: (n_blocks, n_permutations, d) the place of each player in each permutation.
     """
 
-    positions: npt.NDArray[np.signedinteger]
+    positions: Positions
 
     dtype = np.dtype(np.bool_)
 
     @classmethod
     def of(cls, permutations: npt.NDArray[np.int64]) -> PrefixCoalitions:
         """Those of permutations, (n_blocks, n_permutations, d) players in their order."""
-        smallest = np.int16 if permutations.shape[2] <= np.iinfo(np.int16).max else np.int32
-        positions = np.argsort(permutations, axis=2).astype(smallest)
+        order, is_short = np.argsort(permutations, axis=2), permutations.shape[2] <= np.iinfo(np.int16).max
+        positions: Positions = order.astype(np.int16) if is_short else order.astype(np.int32)
         positions.setflags(write=False)
         return cls(positions)
 

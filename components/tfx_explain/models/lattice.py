@@ -119,9 +119,7 @@ class Lattice:
         self.tally.add(target[..., 0].size * n_block_rows, values[..., 0].size * n_block_rows)
         target[:] = self._kept(values[: target.shape[0], : target.shape[1], : target.shape[2]], rows)
 
-    def _kept(
-        self, values: npt.NDArray[np.float32] | FloatArray, rows: IntArray
-    ) -> npt.NDArray[np.float32] | FloatArray:
+    def _kept(self, values: npt.NDArray[np.float32] | FloatArray, rows: IntArray) -> npt.NDArray[np.generic]:
         """(n, ..., n_outputs or c) of what is given for these examples, (n, ..., n_outputs)."""
         if self.outputs is None:
             return values
