@@ -71,7 +71,7 @@ FUZZ_SEED ?= 0
 FUZZ_SIZE ?= 1
 FUZZ_ONLY ?=
 
-fuzz: env  ## hostile records, configurations, explanations, names and files; FUZZ_SEED=0 FUZZ_SIZE=1 FUZZ_ONLY=names:3
+fuzz: env  ## hostile records, configurations, explanations, names and files, killed workers; FUZZ_SEED=0 FUZZ_SIZE=1 FUZZ_ONLY=names:3
 	$(heading) "Hostile input (seed $(FUZZ_SEED); what falls is kept in .cache/fuzz)"
 	@PYTHONPATH=$(CURDIR)/components:$(CURDIR)/tests/support $(bin)/python -W ignore -m fuzzing --seed $(FUZZ_SEED) \
 		--size $(FUZZ_SIZE) --only '$(FUZZ_ONLY)'

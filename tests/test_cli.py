@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -163,6 +164,13 @@ def test_whatever_goes_wrong_is_no_verdict(
     assert ("Traceback" in told) == bool(verbose)
     assert "\x1b" not in told.splitlines()[-1]
     assert verbose or told.count("\n") == 1
+
+
+def test_sigterm_interrupts_as_ctrl_c_does(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("tfx_explain.reader.load", lambda *_: signal.raise_signal(signal.SIGTERM))
+    assert main(["validate", "--explanation", "x", "--config", "y"]) == 130
+    assert capsys.readouterr().err == "tfx-explain: interrupted.\n"
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def test_a_pipe_or_disk_that_takes_no_verdict_is_exit_code_2(explanation: str, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         TfxExplainError,
         TooManyFailedRowsError,
         UnreadableImageError,
+        WorkerError,
     )
     from tfx_explain.explainer.component import Explainer
     from tfx_explain.explanation_validator.component import ExplanationValidator
@@ -52,6 +53,7 @@ _HOME = {
     "ModelError": "errors",
     "SignatureError": "errors",
     "EstimationError": "errors",
+    "WorkerError": "errors",
 }
 
 __all__ = [
@@ -72,6 +74,7 @@ __all__ = [
     "TooManyFailedRowsError",
     "UnreadableImageError",
     "ValidationConfig",
+    "WorkerError",
     "__version__",
     "explain",
     "judge",

@@ -1,7 +1,8 @@
 """`tfx-explain`: explain a model, judge an explanation, write its report; without a TFX pipeline.
 
 Exit codes: 0 done (`validate`: blessed), 1 refused (`validate` only), 2 whatever is no verdict: bad input, and anything
-that goes wrong, 3 every rule was skipped (`validate` only), 130 interrupted. Errors are one sentence.
+that goes wrong, 3 every rule was skipped (`validate` only), 130 interrupted by Ctrl-C or SIGTERM. Errors are one
+sentence.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import contextlib
 import dataclasses
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
 import webbrowser
@@ -43,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     options.beam_args = beam_args
     try:
-        with contextlib.nullcontext() if options.verbose else _quiet_libraries():
+        with _sigterm_interrupts(), contextlib.nullcontext() if options.verbose else _quiet_libraries():
             code = int(options.run(options))
             if sys.stdout is not None:
                 sys.stdout.flush()
@@ -258,6 +261,24 @@ def _say(*lines: str) -> None:
         encoding = sys.stdout.encoding or "utf-8"
         text = "".join(f"{shortened(printable(line), MAX_SENTENCE)}\n" for line in lines)
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+@contextlib.contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """SIGTERM, which schedulers send, is as Ctrl-C: what is half-written is removed, and workers end."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    # Another handler is the business of whoever set it, and threads can set none.
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextlib.contextmanager

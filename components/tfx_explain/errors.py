@@ -11,7 +11,8 @@
         ├── ModelError                  a model that cannot be loaded or called
         │   ├── ModelCallError          a model that fails on rows that it is given
         │   └── SignatureError          a signature or output that is absent, ambiguous or unusable
-        └── EstimationError             a design that cannot estimate what was asked: too small a budget
+        ├── EstimationError             a design that cannot estimate what was asked: too small a budget
+        └── WorkerError                 a worker process that ended, or was stopped, before its work was done
 
 Each message is one sentence: what is wrong, where, and what to do about it. Whatever names and values it quotes, it
 stays on one line, of bounded length, without characters that steer a terminal.
@@ -67,3 +68,7 @@ class SignatureError(ModelError):
 
 class EstimationError(TfxExplainError, ValueError):
     """An estimator that cannot deliver what was asked of it with the given budget."""
+
+
+class WorkerError(TfxExplainError):
+    """A worker process that ended, or was stopped, before its work was done."""

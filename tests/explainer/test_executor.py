@@ -10,6 +10,7 @@ from tfx.types import standard_artifacts
 from tfx_explain import ExplainConfig
 from tfx_explain.artifacts import Explanation
 from tfx_explain.explainer import executor
+from tfx_explain.transforms.process_runner import ProcessRunner
 
 
 def test_places_are_written_down_so_that_they_hold_from_elsewhere(
@@ -45,3 +46,17 @@ def test_the_log_says_how_many_rows_what_counts_and_where_to_look(caplog: pytest
         "Most important: age, ra\\u200bce.",
         "See /explanation/3/report.html",
     ]
+
+
+def test_worker_processes_of_a_step_are_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    explanation, attributions = Explanation(), standard_artifacts.Examples()
+    explanation.uri, attributions.uri = str(tmp_path / "explanation"), str(tmp_path / "attributions")
+    runners: list[Any] = []
+    monkeypatch.setattr(executor, "explain_request", lambda *_: None)
+    monkeypatch.setattr(executor, "run_explanation", lambda _, make: runners.append(make().runner))
+    monkeypatch.setattr(executor, "describe_explanation", lambda manifest: {})
+    monkeypatch.setattr(executor, "log_explanation", lambda *_: None)
+    context = executor.Executor.Context(beam_pipeline_args=["--direct_num_workers=2"])
+    properties = {"explain_config": ExplainConfig().to_json()}
+    executor.Executor(context).Do({}, {"explanation": [explanation], "attributions": [attributions]}, properties)
+    assert isinstance(runners[0], ProcessRunner)

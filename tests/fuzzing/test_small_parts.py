@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fuzzing import configurations, explanations, files, mutation, names, records, spoiling
+from fuzzing import configurations, explanations, files, kills, mutation, names, records, spoiling
 from fuzzing.case import fault_of, fault_of_sentence, generator
 from fuzzing.running import run_case
+from striking.sitecustomize import PLACES
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import ConfigError
 from tfx_explain.explanation_validator.judge import Verdict
@@ -53,6 +55,12 @@ def test_hostile_names_work_or_are_refused_in_a_sentence(tmp_path: Path) -> None
 )
 def test_broken_files_lose_no_rows(tmp_path: Path, what: str) -> None:
     assert not fallen(files.prepare(SEED, tmp_path), [list(files.ALL).index(what)])
+
+
+def test_a_killed_worker_leaves_one_sentence_and_nothing_else(tmp_path: Path) -> None:
+    blows = [kills.blow_of(SEED, index) for index in range(len(PLACES))]
+    (chosen,) = (i for i, blow in enumerate(blows) if (blow.place, blow.signal) == ("writing", signal.SIGKILL))
+    assert not fallen(kills.prepare(SEED, tmp_path), [chosen])
 
 
 def test_a_case_depends_on_its_index_alone(tmp_path: Path) -> None:

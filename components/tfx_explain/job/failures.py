@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from tfx_explain import errors, storage
-from tfx_explain.errors import InputError, TfxExplainError, TooManyFailedRowsError
+from tfx_explain.errors import InputError, TfxExplainError, TooManyFailedRowsError, WorkerError
 from tfx_explain.job.results import JobResults
 
 FILE_BYTES = "file_bytes"
@@ -21,6 +21,9 @@ EMPTY_FILES = "empty_files"
 """What of the counts says how many files have 0 bytes."""
 
 _NAMED_REASONS = 3
+
+_WORKER_GONE = ("Channel closed prematurely", "SDK worker disconnected", "SDK exited unexpectedly")
+"""What Beam's runners say where a process that they did not start themselves has gone."""
 
 
 def check_failures(results: JobResults, splits: Collection[str], allowed: float) -> None:
@@ -67,6 +70,11 @@ def raised_by_us(error: BaseException, directories: Sequence[str]) -> TfxExplain
     if found and hasattr(errors, found[-1][0]):
         ours = getattr(errors, found[-1][0])(_without_stage(found[-1][1]))
         return ours if isinstance(ours, TfxExplainError) else None
+    if any(text in str(error) for text in _WORKER_GONE):
+        return WorkerError(
+            "a worker of the Beam runner ended before the job was done; the log of the runner says how: where the "
+            "machine ran out of memory, use fewer workers, or explain fewer rows or features at a time."
+        )
     return _full_or_read_only(error, directories)
 
 

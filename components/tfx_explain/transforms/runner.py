@@ -4,32 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 
 from tfx_explain.errors import ConfigError
 
 _FN_API_RUNNER = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
+_PROCESS_RUNNER = "tfx_explain.transforms.process_runner.ProcessRunner"
+_LOCAL = {"DirectRunner", "SwitchingDirectRunner", "FnApiRunner"}
 
 
 def pipeline_args(args: Sequence[str]) -> list[str]:
     """The Beam arguments with what makes a run on one machine sound.
 
     Without `--runner` the in-process FnApiRunner is named outright: Beam's own default first tries to download another
-    runner for every pipeline. `--direct_num_workers` above 1 means processes, as the threads of one Python process add
-    nothing.
+    runner for every pipeline. `--direct_num_workers` other than 1 means processes, as the threads of one Python process
+    add nothing; whatever local runner is named, they are those of ProcessRunner.
 
     Raises:
       ConfigError: `--direct_running_mode=multi_threading`, which corrupts data in the supported versions of Beam.
     """
     chosen = list(args)
-    direct = PipelineOptions(chosen).view_as(DirectOptions)
+    options = PipelineOptions(chosen)
+    direct = options.view_as(DirectOptions)
     if direct.direct_running_mode == "multi_threading":
         raise ConfigError(
             "the Beam argument --direct_running_mode=multi_threading corrupts data between stages; use "
             "multi_processing, or leave it out: TensorFlow uses all cores of one process by itself."
         )
-    if not any(arg == "--runner" or arg.startswith("--runner=") for arg in chosen):
+    is_open = not any(arg == "--runner" or arg.startswith("--runner=") for arg in chosen)
+    in_processes = direct.direct_running_mode == "multi_processing"
+    if is_open and direct.direct_num_workers != 1 and not in_processes:
+        chosen.append("--direct_running_mode=multi_processing")
+        in_processes = True
+    is_local = is_open or str(options.view_as(StandardOptions).runner).rpartition(".")[2] in _LOCAL
+    if in_processes and is_local:
+        chosen.append(f"--runner={_PROCESS_RUNNER}")
+    elif is_open:
         chosen.append(f"--runner={_FN_API_RUNNER}")
-        if direct.direct_num_workers > 1 and direct.direct_running_mode == "in_memory":
-            chosen.append("--direct_running_mode=multi_processing")
     return chosen

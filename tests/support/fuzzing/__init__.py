@@ -1,4 +1,4 @@
-"""Hostile input by the thousand: what `make fuzz` runs, and in small parts `make test`.
+"""Hostile input by the thousand, and killed workers: what `make fuzz` runs, and in small parts `make test`.
 
 Each family is a module with `NAME`, `SIZE` (cases of a whole run) and `prepare(seed, directory)`, which builds what the
 cases share and returns the function that runs one case. A case depends on (seed, family, index) alone, so

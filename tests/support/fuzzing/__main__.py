@@ -21,7 +21,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-SIZES = {"records": 24, "files": 130, "names": 42, "explanations": 1_200, "configurations": 6_000}
+SIZES = {"kills": 50, "records": 24, "files": 130, "names": 42, "explanations": 1_200, "configurations": 6_000}
 """Cases of a whole run; the slow ones first, as two families run at a time."""
 
 SECONDS_PER_CASE = 1_200.0
@@ -97,7 +97,8 @@ def _conclude(tallies: list[Tally], seed: int, keep: Path) -> int:
         f"{counts['damaged explanations']:,} damaged explanations, {counts['hostile names']:,} hostile names, "
         f"{counts['broken files']:,} broken files (seed {seed}): {counts['exceptions not ours']} exceptions that are "
         f"not ours, {counts['rows lost']} rows lost, {counts['blessed though damaged']} verdicts blessed on a damaged "
-        f"explanation, {len(fallen)} violations{slowest}"
+        f"explanation; {counts['kills']} kills: {counts['hangs']} hangs, {counts['half-written']} half-written, "
+        f"{counts['raw tracebacks']} raw tracebacks, {counts['orphans']} orphans; {len(fallen)} violations{slowest}"
     )
     return 1 if fallen else 0
 
