@@ -76,6 +76,6 @@ class PrefixCoalitions:
         present ^= np.asarray(column >= n_coalitions // 2)[..., None]
         return np.asarray(present)
 
-    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> npt.NDArray[np.generic]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[np.generic]:
         """All of them."""
         return np.asarray(self[:, :], dtype)

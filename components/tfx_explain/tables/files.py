@@ -42,7 +42,7 @@ OTHER_FILES = (
         "splits. Features are "
         "`attribution_<player>` and `prediction`, with `baseline_` before the baseline model's, and `/<output>` behind "
         "them where there are several outputs; with `example_weight_key` they have weighted statistics too. Quantiles "
-        "and histograms are TFDV's approximations; they alone may depend on how the data is sharded. More than 500 "
+        "and histograms are TFDV's approximations; they alone may depend on how the data is sharded. More than 1,000 "
         "features have neither, and statistics of the whole data alone.",
     ),
     OtherFile(

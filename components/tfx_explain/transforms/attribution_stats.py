@@ -34,7 +34,7 @@ _EPSILON = 0.03
 its default of 0.01 than here."""
 
 
-_MOST_COLUMNS = 500
+_MOST_COLUMNS = 1_000
 """Of more, TFDV makes no quantiles, and statistics of the whole data alone."""
 
 _MOST_SLICES = 1_000
