@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest format-page fuzz test-tfx-latest test-without-avx512 lock
+.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest format-page configuration-page fuzz test-tfx-latest test-without-avx512 lock
 # The environment decides what is imported, not the caller's shell.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 # TensorFlow's greetings, twenty lines for each process, go unsaid; its errors do not.
@@ -66,6 +66,9 @@ unit-rest: env
 
 format-page: env  ## write docs/format.md from the descriptions of tables
 	@PYTHONPATH=$(CURDIR)/components $(bin)/python tools/format_page.py
+
+configuration-page: env  ## write docs/configuration.md from the descriptions and examples of keys
+	@PYTHONPATH=$(CURDIR)/components $(bin)/python tools/configuration_page.py
 
 FUZZ_SEED ?= 0
 FUZZ_SIZE ?= 1

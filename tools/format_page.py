@@ -5,9 +5,10 @@ make format-page
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from markdown_parts import as_table, code, link
 from tfx_explain import records, tables
 from tfx_explain.tables import Column, Table
 from tfx_explain.tables.manifest import ENTRIES
@@ -54,35 +55,34 @@ numbers (BIGINT[]) and bytes (BLOB[]). A player is a feature, or a group of feat
 
 def page() -> str:
     """The whole page."""
-    parts = [INTRODUCTION, f"## Files\n\n{_rows(('file', 'holds', 'there'), _files())}"]
+    parts = [INTRODUCTION, f"## Files\n\n{as_table(('file', 'holds', 'there'), _files())}"]
     parts += [_described(table, DESCRIBED[:place]) for place, table in enumerate(DESCRIBED)]
-    entries = ((_code(entry.name), entry.about, entry.when or _since(entry.since)) for entry in ENTRIES)
-    parts.append(f"## Entries of `manifest.json`\n\n{_rows(('entry', 'says', 'there'), entries)}")
+    entries = ((code(entry.name), entry.about, entry.when or _since(entry.since)) for entry in ENTRIES)
+    parts.append(f"## Entries of `manifest.json`\n\n{as_table(('entry', 'says', 'there'), entries)}")
     return "\n".join(parts)
 
 
 def _files() -> Iterator[tuple[str, str, str]]:
     """All files, with links to the tables."""
     for table in DESCRIBED:
-        anchor = "".join(letter for letter in table.file.lower() if letter.isalnum() or letter in "_-")
-        yield f"[{_code(table.file)}](#{anchor})", table.about, table.when
+        yield link(table.file, code(table.file)), table.about, table.when
     for file in tables.OTHER_FILES:
-        yield _code(file.name), file.about, file.when
+        yield code(file.name), file.about, file.when
 
 
 def _described(table: Table, before: Sequence[Table]) -> str:
     """One table; columns that one before it has too are not said again."""
     same = next((other for other in before if other.columns == table.columns[: len(other.columns)]), None)
     columns = table.columns[len(same.columns) if same else 0 :]
-    rows = [(_code(column.name), column.kind.value, column.unit, _sentence(column)) for column in columns]
+    rows = [(code(column.name), column.kind.value, column.unit, _sentence(column)) for column in columns]
     if table.own and not same:
         rows.append(("any other", "lists", "", table.own))
-    key = f"Key: {', '.join(map(_code, table.key))}." if table.key else "No columns tell its rows apart."
-    parts = [f"## {_code(table.file)}", f"{table.about} It has a row for each {table.row}. {key}"]
+    key = f"Key: {', '.join(map(code, table.key))}." if table.key else "No columns tell its rows apart."
+    parts = [f"## {code(table.file)}", f"{table.about} It has a row for each {table.row}. {key}"]
     if same:
-        parts.append(f"Columns are those of {_code(same.file)}{', and:' if rows else '.'}")
+        parts.append(f"Columns are those of {code(same.file)}{', and:' if rows else '.'}")
     if rows:
-        parts.append(_rows(("column", "type", "unit", "says"), rows).rstrip())
+        parts.append(as_table(("column", "type", "unit", "says"), rows).rstrip())
     return "\n\n".join(parts) + "\n"
 
 
@@ -91,7 +91,7 @@ def _sentence(column: Column) -> str:
     remarks = [f"Empty {column.empty}."] if column.empty else []
     if column.of:
         name, values = column.of
-        remarks.append(f"Only where {_code(name)} is {' or '.join(map(_code, values))}.")
+        remarks.append(f"Only where {code(name)} is {' or '.join(map(code, values))}.")
     if column.of_baseline:
         remarks.append("Only if there was a baseline model.")
     if column.when:
@@ -103,16 +103,6 @@ def _sentence(column: Column) -> str:
 
 def _since(day: str) -> str:
     return f"since {day}" if day else "always"
-
-
-def _code(name: str) -> str:
-    return f"`{name}`"
-
-
-def _rows(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    lines = [heading, ["---"] * len(heading), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 if __name__ == "__main__":

@@ -68,13 +68,15 @@ FULL_POLICY = {
 
 
 def _examples() -> list[tuple[Any, Any]]:
-    """What README and pipelines show, and a configuration that uses every section."""
+    """What README, docs and pipelines show, and a configuration that uses every section."""
     found: list[tuple[Any, Any]] = [(ExplainConfig, FULL_EXPLAIN), (ValidationConfig, FULL_POLICY)]
     for path in sorted(ROOT.glob("pipelines/**/*.yaml")):
         data = documents.parse_yaml(path.read_text())
         found.append((ValidationConfig if "rules" in data else ExplainConfig, data))
     kinds = {kind.__name__: kind for kind in VALIDATORS}
-    for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
+    # The keys of `configuration.md` stand in their sections: `test_configuration_page.py` runs them there.
+    pages = [page for page in ROOT.glob("docs/**/*.md") if page.name != "configuration.md"]
+    for page in [ROOT / "README.md", *pages]:
         for name, arguments in re.findall(r"(ExplainConfig|ValidationConfig)\(([^()]+)\)", page.read_text()):
             found.append((kinds[name], json.loads(json.dumps(eval(f"dict({arguments})")))))
         for snippet in re.findall(r"`((?:slicing_specs|features): [^`]+)`", page.read_text()):

@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 OLD = ROOT / "tests/fixtures/explanation_format_2/explanation"
 
 
-def test_the_page_is_made_from_the_descriptions() -> None:
+def test_the_page_is_made_from_the_descriptions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "tools")
     made = runpy.run_path(str(ROOT / "tools/format_page.py"))["page"]()
     assert (ROOT / "docs/format.md").read_text(encoding="utf-8") == made, "run `make format-page`"
 

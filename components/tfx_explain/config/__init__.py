@@ -6,8 +6,10 @@ pipeline with a bad configuration never starts. They read and write the same YAM
 """
 
 from tfx_explain.config.base import SlicingSpec
+from tfx_explain.config.data import BackgroundConfig, FeaturesConfig
 from tfx_explain.config.drift import DEFAULT_DRIFT_RULES
-from tfx_explain.config.explain import BackgroundConfig, ExplainConfig, FeaturesConfig, ModelConfig
+from tfx_explain.config.explain import ExplainConfig
+from tfx_explain.config.model import ModelConfig
 from tfx_explain.config.validation import Rule, ValidationConfig
 
 __all__ = [

@@ -256,11 +256,22 @@ def _singles(value: object) -> Iterator[object]:
         yield from outer if isinstance(outer, list | tuple) else [outer]
 
 
-class SlicingSpec(Part):
+class SlicingSpec(
+    Part, json_schema_extra={"examples": [{"feature_keys": ["sex"]}, {"feature_values": {"island": "Biscoe"}}]}
+):
     """Parts of the data, as in TensorFlow Model Analysis: `{}` is everything, a feature key one part per value."""
 
-    feature_keys: tuple[str, ...] = ()
-    feature_values: dict[str, str | int | float] = Field(default_factory=dict)
+    feature_keys: tuple[str, ...] = Field(
+        (),
+        description="features whose values tell the parts apart: one part for each value, of several features for "
+        "each combination",
+        examples=[["sex"]],
+    )
+    feature_values: dict[str, str | int | float] = Field(
+        default_factory=dict,
+        description="feature -> the value that rows of the part have",
+        examples=[{"island": "Biscoe", "year": 2007}],
+    )
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:

@@ -16,8 +16,8 @@ from tfx_explain.judgement.rules.drift import DRIFT_MEASURES
 Against = Literal["explanation", "model"]
 
 
-class DriftRule(AttributionRule):
-    """Importance may not have moved further from the baseline than `max`, by a measure of `judgement.drift`."""
+class DriftRule(AttributionRule, json_schema_extra={"examples": [{"measure": "total_variation", "max": 0.1}]}):
+    """Importance may not have moved further from the baseline than `max`, by the measure that is named."""
 
     measure: Literal[
         "total_variation",
@@ -29,12 +29,29 @@ class DriftRule(AttributionRule):
         "sign_flips",
         "importance_ratio",
         "z_score",
-    ]
-    max: float = Field(ge=0)
-    players: tuple[str, ...] | None = Field(None, min_length=1, description="which are measured; null = all")
-    k: int = Field(3, ge=1, description="size of the top, for `top_k_overlap`")
+    ] = Field(
+        description="`total_variation` (share of the importance that moved to other players), `l_infinity` (largest "
+        "change of a share), `ndcg` (1 - nDCG of the order), `kendall_tau` (part of the pairs that changed their "
+        "order), `top_k_overlap` (part of the `k` most important ones that are no longer among them), `rank_reversal` "
+        "(share by which two players changed places), `sign_flips` (largest mean effect that changed its direction, "
+        "as a share), `importance_ratio` (factor by which all importance grew or shrank), `z_score` (number of "
+        "players that changed at all)",
+        examples=["rank_reversal"],
+    )
+    max: float = Field(
+        ge=0,
+        description="largest value of `measure`: below 1; of `importance_ratio` 1 or more, of `z_score` any",
+        examples=[0.1],
+    )
+    players: tuple[str, ...] | None = Field(
+        None, min_length=1, description="players that are measured; null = all", examples=[["income", "debt"]]
+    )
+    k: int = Field(3, ge=1, description="size of the top, for `top_k_overlap`", examples=[5])
     against: Against | None = Field(
-        None, description="a baseline explanation, or the Explainer's baseline model; null = the first there is"
+        None,
+        description="what is compared with: a baseline `explanation`, or the Explainer's baseline `model` on the same "
+        "rows; null = the first that there is",
+        examples=["model"],
     )
 
     @model_validator(mode="after")
@@ -43,14 +60,38 @@ class DriftRule(AttributionRule):
         return self
 
 
-class AttributionDriftRule(AttributionRule):
+class AttributionDriftRule(
+    AttributionRule,
+    json_schema_extra={
+        "examples": [
+            {"measure": "jensen_shannon", "max": 0.1},
+            {"measure": "disagreement", "max": 0.2, "against": "model"},
+        ]
+    },
+):
     """The distribution of no player's attributions may have moved further from the baseline's than `max`."""
 
-    measure: Literal["jensen_shannon", "l_infinity", "wasserstein", "classifier", "disagreement"]
-    max: float = Field(ge=0)
-    players: tuple[str, ...] | None = Field(None, min_length=1, description="which are measured; null = all")
+    measure: Literal["jensen_shannon", "l_infinity", "wasserstein", "classifier", "disagreement"] = Field(
+        description="`jensen_shannon` (divergence in bits), `l_infinity` (largest part of the rows that moved into "
+        "one bin or out of it), `wasserstein` (mean distance moved, as part of the total importance), each of the "
+        "player that moved most; of all players together `classifier` (AUC of one that tells the attributions from "
+        "the baseline's) and `disagreement` (part of the attributions on which two models differ, row by row; needs "
+        "`against: model`)",
+        examples=["wasserstein"],
+    )
+    max: float = Field(
+        ge=0,
+        description="largest value of `measure`: below 1; of `classifier` from 0.5 on, of `wasserstein` any",
+        examples=[0.1],
+    )
+    players: tuple[str, ...] | None = Field(
+        None, min_length=1, description="players that are measured; null = all", examples=[["income", "debt"]]
+    )
     against: Against | None = Field(
-        None, description="a baseline explanation, or the Explainer's baseline model; null = the first there is"
+        None,
+        description="what is compared with: a baseline `explanation`, or the Explainer's baseline `model` on the same "
+        "rows; null = the first that there is",
+        examples=["model"],
     )
 
     @model_validator(mode="after")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, JsonValue, model_validator
 from typing_extensions import Self
 
-from tfx_explain.config.base import Config, OneOf, Part, SlicingSpec
+from tfx_explain.config.base import Config, OneOf, SlicingSpec
+from tfx_explain.config.data import BackgroundConfig, FeaturesConfig
 from tfx_explain.config.faithfulness import FaithfulnessConfig
+from tfx_explain.config.model import ModelConfig
 from tfx_explain.config.occlusion import OcclusionConfig
-from tfx_explain.config.parts import BACKGROUND, AnyPartsConfig, RegionsConfig, SomeParts
+from tfx_explain.config.parts import BACKGROUND, RegionsConfig, SomeParts
 from tfx_explain.config.path_methods import ExpectedGradientsConfig, IntegratedGradientsConfig
+from tfx_explain.config.shapley import ShapleyConfig
 from tfx_explain.config.whole_data import (
     AccumulatedLocalEffectsConfig,
     InteractionStrengthConfig,
@@ -20,105 +23,6 @@ from tfx_explain.config.whole_data import (
     SageConfig,
 )
 from tfx_explain.config.xrai import XraiConfig
-
-OutputSpace = Literal["logit", "probability", "raw"]
-Estimator = Literal["exact", "leverage", "permutation", "surrogate", "auto"]
-
-Classes = tuple[int, ...] | Literal["predicted", "label"] | None
-
-
-class BackgroundConfig(Part):
-    """Reference rows that stand in for absent features."""
-
-    split: str = Field("train", description="split of `background_examples` (default: of `examples`) to draw from")
-    num_rows: int = Field(128, ge=1, le=100_000)
-    strategy: Literal["sample", "medoids"] = "sample"
-
-
-class FeaturesConfig(Part):
-    """Which features are players, and which of them act as one."""
-
-    include: tuple[str, ...] | None = None
-    exclude: tuple[str, ...] = ()
-    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        seen: dict[str, str] = {}
-        for group, members in self.groups.items():
-            if not group.strip():
-                raise ValueError("a group has an empty name; give it one")
-            if not members:
-                raise ValueError(f"group `{group}` has no features; name at least one or remove the group")
-            for member in members:
-                if member in seen:
-                    where = "twice in" if seen[member] == group else f"in group `{seen[member]}` and in"
-                    raise ValueError(f"feature `{member}` is {where} group `{group}`; a feature belongs to one player")
-                seen[member] = group
-        both = set(self.include or ()) & set(self.exclude)
-        if both:
-            raise ValueError(f"feature `{min(both)}` is both included and excluded; remove it from one of the lists")
-        return self
-
-
-class ModelConfig(Part):
-    """How the model is called, and in which unit its output is explained."""
-
-    signature: str = "serving_default"
-    output_key: str | None = None
-    output_space: OutputSpace = "logit"
-    output_is: Literal["logits", "probabilities"] | None = Field(
-        None, description="what the model's output is, where its last operations do not show it; null = as they show it"
-    )
-    classes: Classes = None
-    module_file: str | None = None
-    takes: Literal["raw", "transformed"] | None = Field(
-        None,
-        description="with a transform graph, whether the model takes what goes into it or what comes out; null = as "
-        "the model's features and graph tell",
-    )
-
-    @field_validator("classes")
-    @classmethod
-    def _some_class(cls, classes: Classes) -> Classes:
-        if isinstance(classes, tuple) and (not classes or min(classes) < 0 or len(set(classes)) < len(classes)):
-            raise ValueError("`classes` lists different output indices from 0 on; use null for all")
-        return classes
-
-    @model_validator(mode="after")
-    def _one_space(self) -> Self:
-        if self.output_is is not None and self.output_space == "raw":
-            raise ValueError(
-                "`output_space: raw` explains the output as neither log-odds nor probability, whatever "
-                "`output_is` says; remove one of the two"
-            )
-        if self.output_is == "logits" and self.output_space == "probability":
-            raise ValueError("an output that is `logits` is explained as such; remove `output_space: probability`")
-        return self
-
-
-class ShapleyConfig(Part):
-    """Interventional Shapley values of the model's output."""
-
-    estimator: Estimator = "auto"
-    budget: Literal["auto"] | int = Field(
-        "auto", description="coalitions evaluated per background row; model rows per example = budget x background rows"
-    )
-    max_relative_error: float | None = Field(None, gt=0, lt=1)
-    interactions: Literal[0, 2] = 0
-    parts: dict[str, AnyPartsConfig] = Field(
-        default_factory=dict,
-        description="features that are texts, series or images -> how their words or other spans, their windows, which "
-        "`windows`, `window_length` or `by` ask for, or their regions, which `segments` or `masks` ask for, are "
-        "explained",
-    )
-
-    @field_validator("budget")
-    @classmethod
-    def _positive(cls, budget: Literal["auto"] | int) -> Literal["auto"] | int:
-        if budget != "auto" and budget < 2:
-            raise ValueError("the budget counts coalitions per background row and must be at least 2, or `auto`")
-        return budget
 
 
 class Method(OneOf):
@@ -145,7 +49,17 @@ LOSS_METHODS = ("permutation_importance", "sage")
 """Methods that need labels."""
 
 
-class ExplainConfig(Config):
+_EXAMPLE: dict[str, JsonValue] = {
+    "splits": ["eval"],
+    "max_examples": 2_000,
+    "background": {"split": "train", "num_rows": 256},
+    "label_key": "approved",
+    "slicing_specs": [{"feature_keys": ["sex"]}],
+    "methods": [{"shapley": {"estimator": "auto"}}, {"partial_dependence": {"grid_size": 10}}, "sage"],
+}
+
+
+class ExplainConfig(Config, json_schema_extra={"examples": [_EXAMPLE]}):
     """What Explainer computes, on which rows, against which background.
 
     Example:
@@ -156,44 +70,100 @@ class ExplainConfig(Config):
       True
     """
 
-    splits: tuple[str, ...] = ("eval",)
+    splits: tuple[str, ...] = Field(("eval",), description="splits of the examples to explain", examples=[["eval"]])
     max_examples: int | None = Field(
-        10_000, ge=1, description="rows explained per split, the same for any order and sharding"
+        10_000,
+        ge=1,
+        description="rows explained per split, drawn by their content, so the same for any order and sharding; null = "
+        "all",
+        examples=[2_000],
     )
-    background: BackgroundConfig = Field(default_factory=BackgroundConfig)
-    features: FeaturesConfig = Field(default_factory=FeaturesConfig)
-    label_key: str | None = None
+    background: BackgroundConfig = Field(
+        default_factory=BackgroundConfig,
+        description="reference rows that stand in for absent features",
+        examples=[{"num_rows": 256, "strategy": "medoids"}],
+    )
+    features: FeaturesConfig = Field(
+        default_factory=FeaturesConfig,
+        description="which features are players, and which of them act as one",
+        examples=[{"exclude": ["gender"]}],
+    )
+    label_key: str | None = Field(
+        None,
+        description="feature with the label, for `classes: label` and methods that compare outputs with labels: a "
+        "number, or text as `class_names` says",
+        examples=["approved"],
+    )
     examples_are: Literal["raw", "transformed"] | None = Field(
         None,
         description="with a transform graph, whether the examples are what goes into it or what comes out; null = as "
         "their features tell",
+        examples=["transformed"],
     )
     label_from: Literal["examples", "transform"] | None = Field(
         None,
-        description="whether `label_key` names a feature of the examples or a column that the transform graph makes of "
-        "them; null = of the examples where they have it",
+        description="whether `label_key` names a feature of the examples or a column that the transform graph makes "
+        "of them; null = of the examples where they have it",
+        examples=["transform"],
     )
     class_names: tuple[str, ...] | str | None = Field(
         None,
         description="what the classes are called where labels are text, in the order of the model's outputs: a list, "
         "the path of a vocabulary, or the name of one of the transform graph's",
+        examples=[["refused", "approved"], "classes.txt"],
     )
-    example_weight_key: str | None = Field(None, description="feature with how much each row counts in the tables")
-    id_key: str | None = None
-    model: ModelConfig = Field(default_factory=ModelConfig)
+    example_weight_key: str | None = Field(
+        None,
+        description="feature with how much each row counts in the tables, a number of 0 or more; null = all alike",
+        examples=["weight"],
+    )
+    id_key: str | None = Field(
+        None,
+        description="feature with the name of each row, a single value, by which records and report call it; null, "
+        "and in rows without one = a name made of the row's content",
+        examples=["application_id"],
+    )
+    model: ModelConfig = Field(
+        default_factory=ModelConfig,
+        description="how the model is called, and in which unit its output is explained",
+        examples=[{"classes": "predicted"}],
+    )
     slicing_specs: tuple[SlicingSpec, ...] = Field(
-        (SlicingSpec(),), description="parts of the data with tables of their own; the whole data always has them"
+        (SlicingSpec(),),
+        description="parts of the data with tables of their own; the whole data always has them",
+        examples=[[{"feature_keys": ["sex"]}]],
     )
-    min_slice_examples: int = Field(1, ge=1, description="slices with fewer explained rows are left out of the tables")
+    min_slice_examples: int = Field(
+        1, ge=1, description="slices with fewer explained rows are left out of the tables", examples=[50]
+    )
     min_word_examples: int = Field(
-        10, ge=1, description="words of texts that fewer explained rows of a slice have are left out of the tables"
+        10,
+        ge=1,
+        description="words of texts that fewer explained rows of a slice have are left out of the tables",
+        examples=[20],
     )
-    max_slices: int = Field(1_000, ge=1, description="the run fails when there are more slices than this")
-    methods: tuple[Method, ...] = (Method(shapley=ShapleyConfig()),)
+    max_slices: int = Field(
+        1_000, ge=1, description="the run fails when there are more slices than this", examples=[100]
+    )
+    methods: tuple[Method, ...] = Field(
+        (Method(shapley=ShapleyConfig()),),
+        description="what is computed, each method once; records, report and rules are about the first that attributes",
+        examples=[["shapley", {"permutation_importance": {"num_donors": 8}}]],
+    )
     max_failed_fraction: float = Field(
-        0.01, ge=0, le=1, description="the run fails when more of the rows than this fail"
+        0.01,
+        ge=0,
+        le=1,
+        description="the run fails when a larger part of a split's rows, or of its bytes, cannot be read or explained",
+        examples=[0.05],
     )
-    seed: int = Field(0, ge=0, lt=2**63)
+    seed: int = Field(
+        0,
+        ge=0,
+        lt=2**63,
+        description="what is drawn at random (rows, coalitions, noise) follows from this number and the rows' content",
+        examples=[7],
+    )
 
     @model_validator(mode="after")
     def _usable(self) -> Self:

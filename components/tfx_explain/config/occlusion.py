@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Discriminator, Field, GetJsonSchemaHandler, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, GetJsonSchemaHandler, JsonValue, Tag, field_validator, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from typing_extensions import Self
@@ -25,20 +25,46 @@ Length = float | None
 _OF_LENGTHS = "pixels of what the model gets, of the file where its graph makes no picture of a fixed shape of it; "
 
 
-class OccludedImageConfig(RegionsConfig):
+_EXAMPLES: dict[str, JsonValue] = {
+    "examples": [
+        {"size": 16, "stride": 8},
+        {"segments": 30, "absent": "mean"},
+        {"masks": "organs"},
+        {"size": 0.25, "absent": "background", "num_references": 16},
+    ]
+}
+
+
+class OccludedImageConfig(RegionsConfig, json_schema_extra=_EXAMPLES):
     """What is hidden of an image: a square that is slid over it, or regions."""
 
-    max_parts: int = Field(1_024, ge=1, le=4_096, description="a row whose image has more parts is not explained")
+    max_parts: int = Field(
+        1_024,
+        ge=1,
+        le=4_096,
+        description="parts of a row at most, cells of the grid that squares move on, or regions: a row whose image "
+        "has more is not explained",
+        examples=[2_048],
+    )
     size: Length = Field(
-        None, gt=0, description=f"of the side of the square: {_OF_LENGTHS}below 1 the part of the shorter side"
+        None,
+        gt=0,
+        description=f"side of a square that is slid over the image: {_OF_LENGTHS}below 1 the part of the shorter side; "
+        "one of `size`, `segments` and `masks` is needed",
+        examples=[32],
     )
     stride: Length = Field(
         None,
         gt=0,
-        description="from each square to the next, in the unit of `size`, which is a multiple; null = `size`",
+        description="from each square to the next, in the unit of `size`, which is a multiple of it; null = `size`",
+        examples=[8],
     )
     num_references: int = Field(
-        8, ge=2, le=128, description="of `absent: background`: images of the background that stand in, for each row"
+        8,
+        ge=2,
+        le=128,
+        description="of `absent: background`: images of the background that stand in, for each row",
+        examples=[16],
     )
 
     @field_validator("size", "stride")
@@ -101,12 +127,13 @@ AnyOccludedConfig = Annotated[
 """Settings of one feature."""
 
 
-class OcclusionConfig(Part):
+class OcclusionConfig(Part, json_schema_extra={"examples": [{"parts": {"image": {"size": 16, "stride": 8}}}]}):
     """What the output is without each feature, and without each part of some: one at a time, all else as it is."""
 
     parts: dict[str, AnyOccludedConfig] = Field(
         default_factory=dict,
         description="features that are images, texts or series -> what is hidden of them: a square of `size`, or "
-        "`segments` or `masks`, of an image; spans of a text, which are words where nothing is said; windows of a "
-        "series, which `windows`, `window_length` or `by` ask for",
+        "`segments` or `masks`, of an image; windows of a series, which one of `windows`, `window_length`, `by`, "
+        "`padding` and `channels` says that it is; of any other, spans of a text, words where nothing is said",
+        examples=[{"image": {"size": 16, "stride": 8}, "review": {"unit": "word"}, "series": {"windows": 5}}],
     )

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Literal, TypeAlias
 
 import regex
-from pydantic import Discriminator, Field, GetJsonSchemaHandler, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, GetJsonSchemaHandler, JsonValue, Tag, field_validator, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from typing_extensions import Self
 
-from tfx_explain.config.base import Part
+from tfx_explain.config.part_limits import GamePartsConfig, PartsConfig
 from tfx_explain.regions.patches import Patches
 from tfx_explain.regions.series import By, Windows
 
@@ -25,60 +25,32 @@ Absent = Literal["mean", "zero"] | float
 SpanUnit = Literal["word", "sentence", "paragraph", "pattern", "token"]
 
 
-class PartsConfig(Part):
-    """How many parts of a feature there are at most."""
-
-    max_parts: int = Field(128, ge=1, le=512, description="neighbours of a feature of more parts are taken together")
-
-
-class GamePartsConfig(PartsConfig):
-    """How many parts of a feature there are at most, and how many model rows they take."""
-
-    model_rows: Literal["auto"] | int = Field(
-        "auto",
-        description="about how many model rows the parts of a row take: 32 per part and at least 1,024, or this many; "
-        "of long texts at most so many",
-    )
-    num_contexts: int = Field(
-        16,
-        ge=8,
-        le=32,
-        description="of the other features, in which the parts of a row are looked at: so many of them present, the "
-        "others from a row of the background; without effect on a model that reads this feature alone, but for long "
-        "texts: what is inside of a sentence is looked at in as many contexts of other sentences",
-    )
-
-    @field_validator("model_rows")
-    @classmethod
-    def _some_rows(cls, model_rows: Literal["auto"] | int) -> Literal["auto"] | int:
-        if model_rows != "auto" and not 64 <= model_rows <= 65_536:
-            raise ValueError("`model_rows` of `parts` is between 64 and 65,536, or `auto`")
-        return model_rows
-
-    @field_validator("num_contexts")
-    @classmethod
-    def _in_pairs(cls, num_contexts: int) -> int:
-        if num_contexts % 2:
-            raise ValueError("`num_contexts` is even: contexts come in pairs, of which one has what the other has not")
-        return num_contexts
+_TEXT_EXAMPLES: dict[str, JsonValue] = {"examples": [{"unit": "sentence"}, {"unit": "pattern", "pattern": "[A-Z]"}]}
+_SERIES_EXAMPLES: dict[str, JsonValue] = {"examples": [{"windows": 5, "by": "both"}, {"window_length": 24}]}
+_IMAGE_EXAMPLES: dict[str, JsonValue] = {"examples": [{"segments": 30, "absent": "mean"}, {"masks": "organs"}]}
 
 
-class SpansConfig(PartsConfig):
+class SpansConfig(PartsConfig, json_schema_extra=_TEXT_EXAMPLES):
     """How a text is cut into spans, and what absent means; what a path adds in each is known of the model's tokens."""
 
     unit: SpanUnit = Field(
         "word",
-        description="what a span starts with; punctuation and spaces behind it belong to it; `token` = what "
-        "the model's own graph takes for one, where it makes as many tokens of every text",
+        description="what a span is, with the punctuation and spaces behind it; `token` = what the model's own graph "
+        "takes for one, where it makes as many tokens of every text",
+        examples=["sentence"],
     )
     pattern: str | None = Field(
-        None, min_length=1, description="with `unit: pattern`, the regular expression whose matches start spans"
+        None,
+        min_length=1,
+        description="with `unit: pattern`, the regular expression whose matches start spans",
+        examples=["[A-Z]"],
     )
     absent: str = Field(
         DELETE,
         min_length=1,
-        description="`delete`, or the token that runs of absent spans become; where all are absent, and in the whole "
-        "background, the text is empty or that token",
+        description="what absent spans become: `delete` = nothing, else this token, one for each run of them; where "
+        "all are absent, and in the whole background, the text is empty or that token",
+        examples=["[MASK]"],
     )
 
     @model_validator(mode="after")
@@ -99,14 +71,15 @@ class SpansConfig(PartsConfig):
         return b"" if self.absent == DELETE else self.absent.encode()
 
 
-class TextPartsConfig(SpansConfig, GamePartsConfig):
+class TextPartsConfig(SpansConfig, GamePartsConfig, json_schema_extra=_TEXT_EXAMPLES):
     """Shapley values of the spans of a text, through the model's own reading of the whole string."""
 
     coarse_first: bool = Field(
         True,
         description="of a text of more than `max_parts` spans, sentences (paragraphs, where spans are sentences) are "
-        "players first, then what is inside the heaviest of them (Owen values); false = neighbours are taken together, "
-        "evenly",
+        "players first, then what is inside the heaviest of them (Owen values); false = neighbours are taken "
+        "together, evenly",
+        examples=[False],
     )
 
     @property
@@ -115,24 +88,45 @@ class TextPartsConfig(SpansConfig, GamePartsConfig):
         return self.coarse_first and self.max_parts >= _FEWEST_TO_OPEN
 
 
-class WindowsConfig(PartsConfig):
+class WindowsConfig(PartsConfig, json_schema_extra=_SERIES_EXAMPLES):
     """How a series is cut into windows, channels, or both crossed, and what absent means."""
 
     windows: int | None = Field(
-        None, ge=1, le=512, description="so many windows of a row, as even as can be; 10 where `window_length` is null"
+        None,
+        ge=1,
+        le=512,
+        description="windows of a row, as even as can be, one a step where it has fewer; null = 10 where "
+        "`window_length` is null, too, and `by` is not `channel`",
+        examples=[5],
     )
-    window_length: int | None = Field(None, ge=1, description="instead of `windows`, steps of each; the last has fewer")
-    by: By = Field("time", description="windows over all channels, channels over all time, or both crossed")
+    window_length: int | None = Field(
+        None,
+        ge=1,
+        description="instead of `windows`, steps of each window; the last one may have fewer",
+        examples=[24],
+    )
+    by: By = Field(
+        "time",
+        description="`time` = windows over all channels, `channel` = channels over all time, `both` = both crossed",
+        examples=["both"],
+    )
     absent: Absent = Field(
         "mean",
         description="what absent values become: the mean of each channel over the steps of the rows that the "
-        "background is chosen from, 0, or this number; the whole background has it, too",
+        "background is chosen from (`mean`), 0 (`zero`), or this number; the whole background has it, too",
+        examples=["zero", 0.5],
     )
     padding: float | None = Field(
-        None, description="steps at the end of a row all of whose values are this number are no part; null = none are"
+        None,
+        description="steps at the end of a row all of whose values are this number are no part; null = every step is",
+        examples=[-1.0],
     )
     channels: int | None = Field(
-        None, ge=1, le=512, description="values of each step, where the model does not say; null = as it says, else 1"
+        None,
+        ge=1,
+        le=512,
+        description="values of each step, where the model does not say; null = as it says, else 1",
+        examples=[3],
     )
 
     @field_validator("absent")
@@ -162,29 +156,33 @@ class WindowsConfig(PartsConfig):
         return with_one_of(handler.resolve_ref_schema(handler(schema)), _SERIES_KEYS)
 
 
-class SeriesPartsConfig(WindowsConfig, GamePartsConfig):
+class SeriesPartsConfig(WindowsConfig, GamePartsConfig, json_schema_extra=_SERIES_EXAMPLES):
     """Shapley values of windows of a series, of its channels, or of both crossed."""
 
 
-class RegionsConfig(PartsConfig):
+class RegionsConfig(PartsConfig, json_schema_extra=_IMAGE_EXAMPLES):
     """How an image, encoded or as numbers of a fixed shape, is cut into regions, and what absent means."""
 
     segments: int | None = Field(
         None,
         ge=1,
         le=512,
-        description="so many regions of a row, found by its colours, or one a pixel; 50 where `masks` is null",
+        description="regions of a row, found by its colours, or one a pixel of a smaller image, `max_parts` at most; "
+        "null = none of these, but of `shapley` 50 where `masks` is null, too",
+        examples=[30],
     )
     masks: str | None = Field(
         None,
         min_length=1,
         description="instead of `segments`, the feature with each row's own regions: a PNG of labels, or whole "
         "numbers, of the size of the image",
+        examples=["organs"],
     )
     absent: Literal["blur", "mean", "background", "black", "white"] = Field(
         "blur",
         description="what absent pixels become: those of the image's own blur, its mean colour, the same place of "
         "images of the background, black, or white",
+        examples=["mean"],
     )
 
     @model_validator(mode="after")
@@ -206,7 +204,7 @@ class RegionsConfig(PartsConfig):
         return None
 
 
-class ImagePartsConfig(RegionsConfig, GamePartsConfig):
+class ImagePartsConfig(RegionsConfig, GamePartsConfig, json_schema_extra=_IMAGE_EXAMPLES):
     """Shapley values of the regions of an image."""
 
     @classmethod

@@ -16,27 +16,43 @@ ReferenceValue = Single | tuple[Single, ...] | None
 """One value of a feature, several of a list; None where it is missing."""
 
 
-class IntegratedGradientsConfig(Part):
+class IntegratedGradientsConfig(
+    Part, json_schema_extra={"examples": [{"references": {"income": 0, "city": None}}, {"num_references": 3}]}
+):
     """Gradients along the straight path from a reference row, where nothing is taken to be present, to each row."""
 
     max_completeness_gap: float = Field(
         0.01,
         gt=0,
         lt=1,
-        description="largest gap aimed at, as part of 1 + |prediction| and of what all players together moved",
+        description="largest gap aimed at between prediction less base value and the sum of the attributions, as part "
+        "of 1 + |prediction| or of the sum of the attributions' sizes, the smaller of the two; rows that miss it are "
+        "kept and counted",
+        examples=[0.05],
     )
-    max_steps: int = Field(512, ge=3, le=100_000, description="most gradients of a path; only hard paths take so many")
+    max_steps: int = Field(
+        512, ge=3, le=100_000, description="gradients of a path at most; only hard paths take so many", examples=[1_024]
+    )
     references: Literal["background", "zero"] | Annotated[dict[str, ReferenceValue], Field(min_length=1)] = Field(
         "background",
-        description="rows that paths start from: of the background; one of zeros and empty texts; or of the background "
-        "with these values, null = missing",
+        description="rows that paths start from: of the background; one of zeros and empty texts; or of the "
+        "background with these values, null = missing",
+        examples=["zero", {"income": 0, "city": None}],
     )
     parts: dict[str, AnySlotsConfig] = Field(
         default_factory=dict,
         description="texts and series, players of their own -> how they are cut into parts whose attributions add up "
-        "to theirs; the references have what absent means in their place",
+        "to theirs; the references have what absent means in their place; one of `windows`, `window_length`, `by`, "
+        "`padding` and `channels` says that a feature is a series",
+        examples=[{"review": {"unit": "sentence"}, "series": {"windows": 5}}],
     )
-    num_references: int = Field(1, ge=1, le=100_000, description="rows of the background, the most typical ones")
+    num_references: int = Field(
+        1,
+        ge=1,
+        le=100_000,
+        description="rows of the background that paths start from, the most typical ones; each takes paths of its own",
+        examples=[3],
+    )
 
     @field_validator("references", mode="before")
     @classmethod
@@ -62,12 +78,22 @@ class IntegratedGradientsConfig(Part):
         return self
 
 
-class ExpectedGradientsConfig(Part):
-    """The same, averaged over all rows of the background, with random points on the paths."""
+class ExpectedGradientsConfig(Part, json_schema_extra={"examples": [{"num_samples": 800, "max_relative_error": 0.1}]}):
+    """Gradients along straight paths from all rows of the background, at random points, averaged over these rows."""
 
     num_samples: int = Field(
-        400, ge=3, le=10_000_000, description="gradients per row: as many from each background row, 3 or more"
+        400,
+        ge=3,
+        le=10_000_000,
+        description="gradients per row, 3 or more from each background row; of fewer, part of these rows serve",
+        examples=[800],
     )
     max_relative_error: float | None = Field(
-        None, gt=0, lt=1, description="rows with a larger standard error are done again with more, up to 64 times"
+        None,
+        gt=0,
+        lt=1,
+        description="rows in which the random points leave a larger error than this part of their attributions (both "
+        "are roots of sums of squares) are done again with twice the gradients, and so on up to 64 times as many; "
+        "null = never",
+        examples=[0.1],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from typing_extensions import Self
 
@@ -65,7 +65,14 @@ def _with_default_drift(schema: JsonSchemaValue) -> None:
     schema["minItems"] = 1
 
 
-class ValidationConfig(Config):
+_EXAMPLE: dict[str, JsonValue] = {
+    "confidence": 0.95,
+    "slicing_specs": [{}, {"feature_keys": ["sex"]}],
+    "rules": [{"max_share": {"players": ["race"], "value": 0.05}}, {"min_examples": {"value": 500}}],
+}
+
+
+class ValidationConfig(Config, json_schema_extra={"examples": [_EXAMPLE]}):
     """The policy that ExplanationValidator enforces.
 
     Example:
@@ -75,16 +82,44 @@ class ValidationConfig(Config):
       ['max_share', 'min_examples']
     """
 
-    confidence: float = Field(0.95, gt=0.5, lt=1)
+    confidence: float = Field(
+        0.95,
+        gt=0.5,
+        lt=1,
+        description="probability, at least, that a rule which the model breaks does not pass; with `multiplicity: "
+        "holm` also that no `fail` of the whole policy is false",
+        examples=[0.99],
+    )
     multiplicity: Literal["holm", "none"] = Field(
         "holm",
         description="`holm`: over the whole policy a `fail` is false with a probability of at most 1 - confidence; "
         "`none`: each finding on its own",
+        examples=["none"],
     )
-    on_insufficient_evidence: Literal["refuse", "bless"] = "refuse"
-    rules: tuple[Rule, ...] = Field(json_schema_extra=_with_default_drift)
-    slicing_specs: tuple[SlicingSpec, ...] = (SlicingSpec(),)
-    min_slice_examples: int = Field(50, ge=1)
+    on_insufficient_evidence: Literal["refuse", "bless"] = Field(
+        "refuse",
+        description="whether findings that are neither a `pass` nor a `fail`, for want of evidence, stand in the way "
+        "of the blessing",
+        examples=["bless"],
+    )
+    rules: tuple[Rule, ...] = Field(
+        description="demands, each judged in every slice and for every output; `drift: default` stands for five rules "
+        "about drift",
+        examples=[[{"max_share": {"players": ["race"], "value": 0.05}}, {"drift": "default"}]],
+        json_schema_extra=_with_default_drift,
+    )
+    slicing_specs: tuple[SlicingSpec, ...] = Field(
+        (SlicingSpec(),),
+        description="parts of the data in which rules are judged, of those that were explained; `{}` is the whole data",
+        examples=[[{}, {"feature_keys": ["sex"]}]],
+    )
+    min_slice_examples: int = Field(
+        50,
+        ge=1,
+        description="with fewer explained examples (of the whole data, too), rules about importance find "
+        "`insufficient_evidence`",
+        examples=[100],
+    )
 
     @field_validator("rules", mode="before")
     @classmethod

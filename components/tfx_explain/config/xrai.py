@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 from typing_extensions import Self
 
 from tfx_explain.config.base import Part
@@ -23,67 +23,105 @@ _USED = {
 _ALWAYS = ("feature", "gradients", "masks", "pixel_maps")
 
 
-class XraiConfig(Part):
+_EXAMPLES: dict[str, JsonValue] = {
+    "examples": [
+        {"feature": "image", "references": ["black"], "num_steps": 64},
+        {"feature": "image", "gradients": "blur_ig", "max_sigma": 20},
+        {"feature": "image", "gradients": "guided_ig", "fraction": 0.5, "max_distance": 0.05},
+        {"feature": "image", "gradients": "smooth_grad", "num_samples": 100, "noise": 0.1},
+    ]
+}
+
+
+class XraiConfig(Part, json_schema_extra=_EXAMPLES):
     """Regions of an image, ranked by what gradients say of its pixels."""
 
-    feature: str = Field(min_length=1, description="the image: encoded files, or floats of a fixed shape")
+    feature: str = Field(
+        min_length=1,
+        description="the image, a player of its own: encoded files, or floats of a fixed shape",
+        examples=["image"],
+    )
     gradients: Gradients = Field(
         "integrated_gradients",
         description="what pixels are said to add: gradients on the straight paths from images of one colour, from "
-        "images of the background (`expected_gradients`), on paths "
-        "that take pixels of small gradients first (`guided_ig`), or on the way through blurred images (`blur_ig`); or "
-        "how much the output depends on each, which is no share of it (`smooth_grad`)",
+        "images of the background (`expected_gradients`), on paths that take pixels of small gradients first "
+        "(`guided_ig`), or on the way through blurred images (`blur_ig`); or how much the output depends on each, "
+        "which is no share of it (`smooth_grad`)",
+        examples=["blur_ig"],
     )
     references: tuple[Literal["black", "white"], ...] = Field(
         ("black", "white"),
         description="images that paths start from; attributions are the means over them. Of `smooth_grad`, what "
         "`faithfulness` puts in the place of regions",
+        examples=[["black"]],
     )
     num_steps: Literal["auto"] | Steps = Field(
-        "auto", description="gradients of a path, a multiple of 16; auto = as many as `max_completeness_gap` takes"
+        "auto",
+        description="gradients of a path, a multiple of 16; auto = as many as `max_completeness_gap` takes",
+        examples=[64],
     )
     max_completeness_gap: float = Field(
-        0.01, gt=0, lt=1, description="largest gap aimed at, as part of 1 + |prediction|"
+        0.01,
+        gt=0,
+        lt=1,
+        description="largest gap between prediction less base value and the sum of the attributions, as part of 1 + "
+        "|prediction|: `num_steps: auto` takes gradients until it is reached; rows that miss it are kept and counted",
+        examples=[0.05],
     )
-    max_steps: Steps = Field(256, description="most gradients of a path that `auto` takes")
+    max_steps: Steps = Field(
+        256, description="gradients of a path at most that `num_steps: auto` takes", examples=[512]
+    )
     masks: str | None = Field(
         None,
         min_length=1,
         description="instead of regions found by colours, the feature with each row's own: a PNG of labels, or whole "
         "numbers, of the size of the image",
+        examples=["organs"],
     )
     fraction: float = Field(
-        0.25, gt=0, le=1, description="of `guided_ig`: part of the pixels that moves at a time, of the least gradients"
+        0.25,
+        gt=0,
+        le=1,
+        description="of `guided_ig`: part of the pixels that moves at a time, those of the smallest gradients",
+        examples=[0.5],
     )
     max_distance: float = Field(
         0.02,
         ge=0,
         le=1,
         description="of `guided_ig`: how far a pixel may be from the straight path, as a part of its way",
+        examples=[0.05],
     )
     max_sigma: float = Field(
-        50.0, gt=0, le=10_000, description="of `blur_ig`: the strongest blur, in pixels of what the model gets"
+        50.0,
+        gt=0,
+        le=10_000,
+        description="of `blur_ig`: standard deviation of the strongest blur, in pixels of what the model gets",
+        examples=[20],
     )
     num_samples: int = Field(
         50,
         ge=4,
         le=4_096,
         multiple_of=2,
-        description="of `smooth_grad`: noisy copies of the image, an even "
-        "number; of `expected_gradients`: gradients per row, as many from each background row, 3 or more",
+        description="of `smooth_grad`: noisy copies of the image; of `expected_gradients`: gradients per row, 3 or "
+        "more from each background row (of fewer, part of these rows serve)",
+        examples=[100],
     )
     noise: float = Field(
         0.2,
         gt=0,
         le=1,
         description="of `smooth_grad`: standard deviation of the noise, as a part of the range of the image's values",
+        examples=[0.1],
     )
     pixel_maps: int = Field(
         0,
         ge=0,
         le=10_000,
-        description="of about how many rows, beside the regions, what is said of each pixel is kept: two bytes or less "
-        "for each pixel that the model gets, and output",
+        description="of about how many rows, beside the regions, what is said of each pixel is kept: two bytes or "
+        "less for each pixel that the model gets, and output",
+        examples=[400],
     )
 
     @field_validator("references")

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfx_explain.attribution import SolvableDesign, make_design, minimum_budget
 from tfx_explain.attribution.choice import n_inner_coalitions
-from tfx_explain.config.parts import GamePartsConfig
+from tfx_explain.config.part_limits import GamePartsConfig
 
 LEAST_ROWS = 1_024
 """That the parts of a row take, however few they are, unless that is all coalitions."""
