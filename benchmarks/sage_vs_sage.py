@@ -126,7 +126,7 @@ def main() -> None:
             started = time.perf_counter()
             explainer = LossExplainer(model, request.players, request.config, labels_of(request.context))
             planned, _ = Losses(request.context).plan(Sample(sample, draws_of(sample, max(seed, 0))), [model], job)
-            plan = planned.for_rows(N_ROWS, N_BACKGROUND, THRESHOLD)
+            plan = planned.for_rows(N_ROWS, THRESHOLD)
             summary, n_model_rows = summarize(explainer, rows, job.side(0), plan, max(seed, 0))
             # The first run warms up.
             if seed >= 0:

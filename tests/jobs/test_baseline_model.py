@@ -14,7 +14,7 @@ import formats
 import tfx_explain
 import worlds
 from tfx_explain import errors
-from tfx_explain.attribution.two_level import Levels, RoughBackground
+from tfx_explain.attribution.levels import Levels, RoughBackground
 from tfx_explain.methods.losses import plan as loss_plan
 from tfx_explain.methods.losses.rows import LabelledMethods, LossRows, ScoredRows, paired
 from tfx_explain.transforms import select
@@ -87,10 +87,10 @@ def run(model: str, baseline: str | None, examples: str, output: Path, **config:
     )
 
 
-def with_rough_background(patch: pytest.MonkeyPatch, n_full: int, n_rough: int) -> None:
-    """Has SAGE meet a rough background in most rows, so that it is a sum of two terms."""
+def with_cheap_games(patch: pytest.MonkeyPatch, n_full: int, n_rough: int, n_guessed: int) -> None:
+    """Has SAGE guess for some rows and meet a rough background in others, so that it is a sum of three terms."""
     rough = RoughBackground(np.arange(16), np.full(16, 1 / 16))
-    patch.setattr(loss_plan, "choose_levels", lambda *_: Levels(n_full, n_rough, rough))
+    patch.setattr(loss_plan, "choose_levels", lambda *_: Levels(n_full, n_rough, rough, n_guessed))
 
 
 SAMPLED = [{"shapley": {"estimator": "leverage", "budget": 20}}, {"permutation_importance": {"metric": "auc"}}, "sage"]
@@ -110,7 +110,7 @@ def compared(
     pairs["same"] = (candidate, candidate)
     directory = tmp_path_factory.mktemp("out")
     with pytest.MonkeyPatch.context() as patch:
-        with_rough_background(patch, 250, 400)
+        with_cheap_games(patch, 150, 250, 450)
         return {name: run(*models, examples, directory / name, methods=methods) for name, models in pairs.items()}
 
 
@@ -255,7 +255,7 @@ def test_the_manifest_counts_both_models(compared: dict[str, tfx_explain.Explana
 def test_shards_and_batches_change_no_figure(
     candidate: str, baseline: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, methods: Any
 ) -> None:
-    with_rough_background(monkeypatch, 60, 90)
+    with_cheap_games(monkeypatch, 60, 90, 0)
 
     def explained(name: str, num_shards: int) -> tfx_explain.ExplanationReader:
         written = worlds.write_splits(tmp_path / name, make_rows, 150, 130, num_shards)

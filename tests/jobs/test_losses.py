@@ -16,7 +16,7 @@ import formats
 import tfx_explain
 import worlds
 from tfx_explain import errors
-from tfx_explain.attribution.two_level import Levels, RoughBackground
+from tfx_explain.attribution.levels import Levels, RoughBackground
 from tfx_explain.methods.losses import plan as loss_plan
 from tfx_explain.models import Model
 from tfx_explain.transforms import select
@@ -101,16 +101,16 @@ def sampled(model: str, examples: str, tmp_path_factory: pytest.TempPathFactory)
     return run(model, examples, tmp_path_factory.mktemp("out") / "out", methods=SAMPLED)
 
 
-def two_levels(patch: pytest.MonkeyPatch, n_full: int, n_rough: int) -> None:
-    """Has the plan evaluate some rows with 16 background rows only, whatever the pilot says."""
+def three_games(patch: pytest.MonkeyPatch, n_full: int, n_rough: int, n_guessed: int) -> None:
+    """Has the plan evaluate some rows with 16 background rows only and guess the others, whatever the pilot says."""
     rough = RoughBackground(np.arange(16), np.full(16, 1 / 16))
-    patch.setattr(loss_plan, "choose_levels", lambda *_: Levels(n_full, n_rough, rough))
+    patch.setattr(loss_plan, "choose_levels", lambda *_: Levels(n_full, n_rough, rough, n_guessed))
 
 
 @pytest.fixture(scope="module")
 def rough(model: str, examples: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        two_levels(patch, 500, 1_000)
+        three_games(patch, 400, 800, 1_100)
         return run(model, examples, tmp_path_factory.mktemp("out") / "out", methods=SAMPLED)
 
 
@@ -152,6 +152,8 @@ def test_sage_of_independent_features_is_their_variance(request: pytest.FixtureR
     done = done[0] if which == "explained" else done
     table = done.importance_for(method="sage")
     within(table, WEIGHTS**2)
+    idle = table.set_index("player").loc["idle"]
+    assert (idle["value"], idle["std_error"]) == (0, 0)
     losses = done.manifest["method"]["sage"]["mean_losses"]
     assert table["value"].sum() == pytest.approx(losses["loss_of_mean"] - losses["loss"], rel=1e-6)
     assert losses["loss"] == pytest.approx(0.25, rel=0.2)
@@ -165,7 +167,7 @@ def test_sage_by_permutations_agrees_with_enumeration(explained: Any, sampled: A
     assert (method["estimator"], explained[0].manifest["method"]["sage"]["estimator"]) == ("permutation", "exact")
     allowed = 3 * np.hypot(exact["std_error"], drawn["std_error"])
     assert (np.abs(exact["value"] - drawn["value"]) <= allowed + 1e-9).all()
-    assert method["pilot_rows"] > 200
+    assert method["pilot_rows"] > 150
     assert method["relative_error"] == pytest.approx(drawn["std_error"].max() / np.ptp(drawn["value"]))
 
 
@@ -192,14 +194,16 @@ def test_model_rows_are_the_sum_of_the_parts_and_each_row_is_predicted_once(
         own, sage = drawn.manifest["counts"]["eval"], drawn.manifest["method"]["sage"]
         per_row = (len(NAMES) - 1) * sage["permutations_per_row"]
         on_whole = own["sage_examples_on_whole_background"]
-        others = (own["sage_examples"] - on_whole) * sage["rough_background_rows"]
+        others = own["sage_examples_on_rough_background"] * sage["rough_background_rows"]
         assert own["sage_model_rows"] == per_row * (on_whole * 200 + others)
         assert own["model_rows"] == sum(
             [1_200 * drawn.manifest["method"]["shapley"]["model_rows_per_example"]]
             + [own[f"{method}_model_rows"] for method in ("permutation_importance", "sage")]
         )
-    assert 400 < on_whole < 600
-    assert 800 < own["sage_examples"] < 1_170
+    assert 300 < on_whole < 500
+    assert 300 < own["sage_examples_on_rough_background"] < 500
+    assert 950 < own["sage_examples"] < 1_170
+    assert sage["guessed_permutations_per_row"] > 1
 
 
 def test_slices_have_their_own_rows(explained: Any) -> None:
@@ -286,7 +290,7 @@ def test_log_loss_sage_is_enumerated_from_the_background_itself(classifier: str,
 def test_shards_and_batches_change_no_figure(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, methods: Any
 ) -> None:
-    two_levels(monkeypatch, 50, 80)
+    three_games(monkeypatch, 50, 80, 95)
 
     def table(name: str, num_shards: int) -> pd.DataFrame:
         found = worlds.write_splits(tmp_path / name, make_rows, 150, 130, num_shards)

@@ -179,7 +179,8 @@ ENTRIES = (
         "counts.<split>.<method>_<what>",
         _WHOLE,
         "The same of one method, with `baseline_` before it for the baseline model: `_model_rows`, `_examples`, "
-        "`_without_usable_label`, `_examples_on_whole_background`.",
+        "`_without_usable_label`, `_examples_on_whole_background`, `_examples_on_rough_background`; those of `sage` on "
+        "neither have a part in it by what a surrogate says of them.",
         when="for `profile` (both methods that make curves), `permutation_importance` and `sage`; "
         "`_model_rows` also for methods that follow gradients, and for `faithfulness`, where `_randomised_model_rows` "
         "are those of models with random weights, and `_other_outputs_model_rows` those of other outputs",

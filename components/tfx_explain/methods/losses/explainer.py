@@ -83,7 +83,10 @@ class LossExplainer:
             else:
                 values, losses, n_model_rows = self.sage.evaluate(some, background, plan, metric, coalition_values)
                 found[method] = self._of_losses(some, values, _LOSSES, losses, plan, clusters)
-                counts[f"{method}_examples_on_whole_background"] = int(np.isfinite(losses[:, -1, 0]).sum())
+                in_games = np.isfinite(losses[:, :, 0])
+                on_rough = in_games[:, -2] & ~in_games[:, -1] if plan.rough_fraction else np.zeros(0)
+                counts[f"{method}_examples_on_whole_background"] = int(in_games[:, -1].sum())
+                counts[f"{method}_examples_on_rough_background"] = int(on_rough.sum())
             counts[f"{method}_examples"] = len(some.rows)
             counts[f"{method}_model_rows"] = n_model_rows
             counts[f"{method}_without_usable_label"] = int((~usable).sum())

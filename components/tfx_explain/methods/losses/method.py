@@ -72,20 +72,29 @@ class Losses:
             return made, spent
         # The last ones, which are the least likely to be in the background.
         last = finite[-N_PILOT:]
-        sage = LossExplainer(models[0], players, config, labels_of(self.context)).sage
-        try:
-            pilot = sage.pilot(take_rows(rows, last), sample.draws[last], plan.side(0), made, predictions[0][last])
-        except ModelCallError:
-            # Without a forecast all rows are evaluated, and those that the model refuses are found.
-            return made, spent
-        if pilot is not None:
-            spent["sage_pilot"] = pilot.n_examples * (len(players) - 1) * n_background
-        return dataclasses.replace(made, pilot=pilot), spent
+        sampled, draws = take_rows(rows, last), sample.draws[last]
+        piloted = []
+        for index, (model, of_model) in enumerate(zip(models, predictions, strict=True)):
+            sage = LossExplainer(model, players, config, labels_of(self.context)).sage
+            try:
+                found = sage.pilot(sampled, draws, plan.side(index), made, of_model[last])
+            except ModelCallError:
+                # Without a forecast all rows are evaluated, and those that the model refuses are found.
+                return made, spent
+            if found is None:
+                return made, spent
+            piloted.append(found)
+        (pilot, _), n_pairs = piloted[0], len(piloted) * (len(players) - 1)
+        spent["sage_pilot"] = pilot.n_examples * n_pairs * n_background
+        cheap = tuple(of_side for _, of_side in piloted)
+        if any(of_side.guesses is None for of_side in cheap):
+            pilot = pilot.without_guesses()
+        return dataclasses.replace(made, pilot=pilot, cheap=cheap), spent
 
     def for_rows(self, plan: LossPlan, n_rows: int, n_background: int) -> LossPlan:
         """As many rows and permutations as the error that SAGE is to have asks for."""
         sage = self.context.config.method(SAGE)
-        return plan if sage is None else plan.for_rows(n_rows, n_background, sage.max_relative_error)
+        return plan if sage is None else plan.for_rows(n_rows, sage.max_relative_error)
 
     def explainer(self, models: Sequence[Model]) -> _Explainer:
         """One of each model."""

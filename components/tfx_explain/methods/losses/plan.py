@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tfx_explain.attribution.two_level import Pilot, RoughBackground, choose_levels
+from tfx_explain.attribution.levels import Pilot, RoughBackground, choose_levels
 from tfx_explain.config import ExplainConfig
 from tfx_explain.config.explain import LOSS_METHODS
 from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.methods.context import JobContext, labels_of
+from tfx_explain.methods.sage.games import CheapGames
 from tfx_explain.methods.shapley.designs import evaluates_all_coalitions
 from tfx_explain.models import Model
 from tfx_explain.rows import HashArray
@@ -35,14 +36,16 @@ N_CLUSTERS = 64
 N_ORDERS = 4_096
 """Permutations of SAGE; rows that share one are in one cluster."""
 
-N_PILOT = 256
+N_PILOT = 192
 """Rows on which the number of rows that SAGE needs is forecast."""
 
 MIN_PILOT = 32
 
 # Two per cluster, so that nearly every cluster has one.
 _MIN_ROWS = 2 * N_CLUSTERS
-_MAX_ORDERS_PER_ROW = 16
+# Guesses along more permutations of a row lower the error where there are few rows.
+_MAX_GUESSES_PER_ROW = 16
+_GUESSES = 2**13
 _FRACTION_STEPS = 2**20
 
 
@@ -57,8 +60,11 @@ class LossPlan:
       n_clusters: clusters of rows that share donors and permutations.
       reuses_coalitions: whether SAGE is computed from the coalitions that Shapley values evaluate anyway.
       orders_per_row: permutations that SAGE evaluates for a row; every second one is the reverse of the one before.
-      fraction: part of the rows that SAGE evaluates.
-      rough: the background rows that these meet; None = all.
+      fraction: part of the rows that have a part in SAGE.
+      cheap: what cheap games of each model need, the candidate first; none without a pilot.
+      n_guesses: permutations of a row that are guessed along; 0 = nothing is guessed.
+      rough: the background rows that cheap games have; None = there are no such games.
+      rough_fraction: part of the rows that SAGE evaluates with these, or with all.
       full_fraction: part of the rows that SAGE evaluates with all background rows.
       pilot: what a pilot says of the cost; None where there was none.
       score_edges: of the bins that scores of each model, the candidate first, are counted in; none without AUC.
@@ -72,7 +78,10 @@ class LossPlan:
     reuses_coalitions: bool
     orders_per_row: int = 2
     fraction: float = 1.0
+    cheap: tuple[CheapGames, ...] = ()
+    n_guesses: int = 0
     rough: RoughBackground | None = None
+    rough_fraction: float = 0.0
     full_fraction: float = 1.0
     pilot: Pilot | None = None
     score_edges: tuple[npt.NDArray[np.float64], ...] = ()
@@ -80,22 +89,29 @@ class LossPlan:
 
     def of_side(self, index: int) -> LossPlan:
         """The same for one of the models; all meet the same donors and permutations."""
-        return dataclasses.replace(self, score_edges=self.score_edges[index:], score_groups=self.score_groups[index:])
+        names = ("cheap", "score_edges", "score_groups")
+        return dataclasses.replace(self, **{name: getattr(self, name)[index:] for name in names})
 
-    def for_rows(self, n_rows: int, n_background: int, aim: float | None) -> LossPlan:
-        """The plan for so many rows: part of them where fewer reach the error, else more permutations of each."""
+    @property
+    def n_games(self) -> int:
+        """Games that SAGE has: the real one, and those before it."""
+        return 1 + bool(self.rough_fraction) + bool(self.n_guesses)
+
+    def for_rows(self, n_rows: int, aim: float | None) -> LossPlan:
+        """The plan for so many rows: part of them where fewer reach the error."""
         if self.pilot is None or aim is None or not n_rows:
             return self
-        levels = choose_levels(self.pilot, n_background, n_rows, aim, _MIN_ROWS)
-        if levels.rough is not None:
-            fraction, full_fraction = levels.n_rough / n_rows, levels.n_full / n_rows
-            return dataclasses.replace(
-                self, orders_per_row=1, fraction=fraction, full_fraction=full_fraction, rough=levels.rough
-            )
-        share = levels.n_full / n_rows
-        orders = int(np.clip(np.ceil(share), 1, _MAX_ORDERS_PER_ROW))
+        levels = choose_levels(self.pilot, n_rows, aim, _MIN_ROWS)
+        counts = (levels.n_full, levels.n_rough, levels.n_guessed)
+        full, rough, guessed = (min(count / n_rows, 1.0) for count in counts)
         return dataclasses.replace(
-            self, fraction=min(share, 1.0), full_fraction=min(share, 1.0), orders_per_row=orders, rough=None
+            self,
+            orders_per_row=levels.n_orders,
+            fraction=max(full, rough, guessed),
+            n_guesses=int(np.clip(_GUESSES / levels.n_guessed, 1, _MAX_GUESSES_PER_ROW)) if guessed else 0,
+            rough=levels.rough,
+            rough_fraction=rough,
+            full_fraction=full,
         )
 
     def chosen_rows(self, draws: HashArray, fraction: float) -> npt.NDArray[np.bool_]:
@@ -117,10 +133,10 @@ class LossPlan:
         within = (start[:, None] + np.arange(num_donors)) % sizes[:, None]
         return np.asarray(clusters[:, None] + self.n_clusters * within)
 
-    def orders_of(self, draws: HashArray) -> npt.NDArray[np.int64]:
-        """(n, orders_per_row) numbers of permutations, all of the row's cluster; those of pairs are equal."""
+    def order_of(self, draws: HashArray, repeat: int) -> npt.NDArray[np.int64]:
+        """(n,) numbers of permutations, all of the row's cluster; those of pairs are equal."""
         first = (draws % np.uint64(N_ORDERS)).astype(np.int64)
-        return (first[:, None] + self.n_clusters * (np.arange(self.orders_per_row) // 2)) % N_ORDERS
+        return np.asarray((first + self.n_clusters * (repeat // 2)) % N_ORDERS)
 
     def describe(self, config: ExplainConfig) -> dict[str, Any]:
         """Method -> settings as resolved, for the manifest."""
@@ -139,9 +155,11 @@ class LossPlan:
                 "max_relative_error": config.method(SAGE).max_relative_error,
                 "pilot_rows": 0 if self.pilot is None else self.pilot.n_examples,
                 "fraction_of_rows": self.fraction,
+                "fraction_of_rows_evaluated": max(self.full_fraction, self.rough_fraction),
                 "fraction_of_rows_on_whole_background": self.full_fraction,
                 "rough_background_rows": 0 if self.rough is None else len(self.rough.rows),
                 "permutations_per_row": 0 if self.reuses_coalitions else self.orders_per_row,
+                "guessed_permutations_per_row": self.n_guesses,
             }
         return described
 

@@ -2,46 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tfx_explain.attribution.loss_game import (
-    JACKKNIFE_BLOCKS,
-    Orders,
-    attribute_losses,
-    draw_orders,
-    merge_blocks,
-    order_coalitions,
-    solve_orders,
-)
-from tfx_explain.attribution.two_level import Pilot, RoughBackground, RoughGame, representative_rows
+from tfx_explain.attribution.levels import Pilot
+from tfx_explain.attribution.loss_game import Orders, attribute_losses, draw_orders, merge_blocks
 from tfx_explain.config import ExplainConfig
 from tfx_explain.methods.background import SideBackground
 from tfx_explain.methods.labels import Labels
 from tfx_explain.methods.losses.plan import MIN_PILOT, N_ORDERS, SAGE, LossPlan
 from tfx_explain.methods.losses.rows import LabelledRows
 from tfx_explain.methods.rounding import rounding_floor, rounding_of_loss, settled
+from tfx_explain.methods.sage.games import CheapGames, Guesser, SageGames
+from tfx_explain.methods.sage.guesses import fit_guesses
+from tfx_explain.methods.sage.mixer import Mixer
+from tfx_explain.methods.sage.pilot import judge_games, n_choosing
 from tfx_explain.methods.shapley.estimates import CoalitionValues
-from tfx_explain.models import Inputs, Model, SingleRowBlocks
-from tfx_explain.models.call_bytes import input_bytes
+from tfx_explain.models import Inputs, Model
 from tfx_explain.rows import HashArray
 from tfx_explain.summary.losses import loss, loss_of_mean, usable_labels
 
 FloatArray = npt.NDArray[np.float64]
-MeanLoss = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
-"""From outputs of blocks, weights of the blocks and labels to the loss of the mean output."""
+IntArray = npt.NDArray[np.int64]
 
-# Groups of rows that go to the model's side together: larger ones save little time and are harder to fill.
-_MODEL_ROWS_PER_GROUP = 2**16
-_MAX_ROWS_PER_GROUP = 256
 _ROWS_PER_SOLVE = 128
-_ROWS_PADDED = 1_024
-_ROUGH_ROWS = (4, 8, 12, 16, 24, 32)
 
 
 class SageExplainer:
@@ -72,11 +60,22 @@ class SageExplainer:
     ) -> tuple[FloatArray, FloatArray, int]:
         """(n, T, d) Shapley values of -loss, (n, T, 2) losses, and the model rows it took.
 
-        With a rough background there are two terms: the rough values, and what they miss, NaN for rows that do not meet
-        the whole background. Values that are nothing but the outputs' rounding are 0.
+        There is a term for each game of the plan: the values of the cheapest one, then what each adds to the one
+        before, NaN for rows that are not in it. Values that are nothing but the outputs' rounding are 0.
         """
-        values, losses, n_model_rows = self._evaluate(some, background, plan, metric, coalition_values)
+        games = self._games(some, background, metric)
+        if coalition_values is not None and plan.reuses_coalitions:
+            values, empty = self._enumerated(games, metric, coalition_values)
+            values, n_model_rows = values[:, None], 0
+        else:
+            values, n_model_rows = self._drawn(games, plan)
+            empty = games.empty
+        losses = np.where(np.isnan(values[:, :, :1]), np.nan, np.zeros(2))
+        losses[:, 0] = np.stack([empty, some.loss], axis=1)
         return settled(values, np.zeros((len(values), 1)), self._floor(some, background, metric)), losses, n_model_rows
+
+    def _games(self, some: LabelledRows, background: SideBackground, metric: str) -> SageGames:
+        return SageGames(some, background, metric, self.model.loss_space, self.config.background.strategy)
 
     def _floor(self, some: LabelledRows, background: SideBackground, metric: str) -> FloatArray:
         """(n, 1) sizes below which values are rounding: as far as that of outputs moves the loss at either end."""
@@ -87,114 +86,101 @@ class SageExplainer:
         ]
         return np.asarray(np.maximum(*by_ends)[:, None])
 
-    def _evaluate(
-        self,
-        some: LabelledRows,
-        background: SideBackground,
-        plan: LossPlan,
-        metric: str,
-        coalition_values: CoalitionValues | None,
-    ) -> tuple[FloatArray, FloatArray, int]:
-        if coalition_values is not None and plan.reuses_coalitions:
-            values, empty = self._enumerated(some, metric, coalition_values)
-            return values[:, None], np.stack([empty, some.loss], axis=1)[:, None], 0
-        if plan.rough is None:
-            values, empty, _, n_model_rows = self._drawn(some, background, plan, metric)
-            return values[:, None], np.stack([empty, some.loss], axis=1)[:, None], n_model_rows
-        n, full = len(some.rows), plan.chosen_rows(some.draws, plan.full_fraction)
-        values, losses = np.full((n, 2, len(self.players)), np.nan), np.full((n, 2, 2), np.nan)
-        rough_empty = self._empty(some, background, metric, plan.rough)
-        real, empty, cheap, n_model_rows = self._drawn(some.take(full), background, plan, metric)
-        values[full, 0], values[full, 1] = cheap, real - cheap
-        losses[:, 0] = np.stack([rough_empty, some.loss], axis=1)
-        losses[full, 1] = np.stack([empty - rough_empty[full], np.zeros(len(empty))], axis=1)
-        only_rough = dataclasses.replace(plan, rough=None)
-        values[~full, 0], _, _, n_rough = self._drawn(some.take(~full), background, only_rough, metric, plan.rough)
-        return values, losses, n_model_rows + n_rough
-
-    def _enumerated(self, some: LabelledRows, metric: str, of_all: CoalitionValues) -> tuple[FloatArray, FloatArray]:
+    def _enumerated(self, games: SageGames, metric: str, of_all: CoalitionValues) -> tuple[FloatArray, FloatArray]:
         """(n, d) values and (n,) losses without any player, from the outputs of every coalition."""
+        some = games.some
         of_rows = of_all.take(some.rows)
         values, empty = np.zeros((len(some.rows), len(self.players))), np.zeros(len(some.rows))
-        base, weights = merge_blocks(of_rows.base, of_rows.weights, self._n_blocks, axis=0)
-        for part in _parts(len(some.rows), _ROWS_PER_SOLVE):
-            merged, _ = merge_blocks(of_rows.values[part], of_rows.weights, self._n_blocks)
+        base, weights = merge_blocks(of_rows.base, of_rows.weights, games.n_blocks, axis=0)
+        for part in _groups(len(some.rows), _ROWS_PER_SOLVE):
+            merged, _ = merge_blocks(of_rows.values[part], of_rows.weights, games.n_blocks)
             judge = partial(loss_of_mean, metric, self.model.loss_space)
             empty[part] = judge(np.broadcast_to(base, (len(part), *base.shape)), weights, some.labels[part])
             losses = judge(merged, weights, some.labels[part])
             values[part] = attribute_losses(of_rows.design, losses, empty[part], some.loss[part])
         return values, empty
 
-    def _drawn(
-        self,
-        some: LabelledRows,
-        background: SideBackground,
-        plan: LossPlan,
-        metric: str,
-        instead: RoughBackground | None = None,
-    ) -> tuple[FloatArray, FloatArray, FloatArray, int]:
-        """Values from permutations, evaluated with the whole background or with a rough one instead.
+    def _drawn(self, games: SageGames, plan: LossPlan) -> tuple[FloatArray, int]:
+        """(n, T, d) terms of the values from permutations, and the model rows evaluated."""
+        draws, guesser = games.some.draws, self._guesser(plan, games.background)
+        found = np.full((plan.n_games, len(draws), len(self.players)), np.nan)
+        in_full, in_rough = plan.chosen_rows(draws, plan.full_fraction), plan.chosen_rows(draws, plan.rough_fraction)
+        n_model_rows = self._fill(found, np.flatnonzero(in_full), games, plan, guesser)
+        n_model_rows += self._fill(found[:-1], np.flatnonzero(in_rough & ~in_full), games, plan, guesser)
+        failed = in_full & np.isnan(found).any(axis=(0, 2)) | in_rough & np.isnan(found[:-1]).any(axis=(0, 2))
+        values = np.moveaxis(np.diff(found, axis=0, prepend=0.0), 0, 1)
+        if guesser is not None:
+            values[:, 0] = self._guessed(games, plan, guesser)
+        values[failed] = np.nan
+        return values, n_model_rows
+
+    def _fill(
+        self, found: FloatArray, rows: IntArray, games: SageGames, plan: LossPlan, guesser: Guesser | None
+    ) -> int:
+        """Evaluates rows with the whole background, or with a rough one where that is all there is to be found.
+
+        Args:
+          found: (n_games, n, d) gets the values of all games, or (n_games - 1, n, d) of all but the real one.
+          rows: which of the n rows.
+          games: of all n rows.
+          plan: which games there are.
+          guesser: of the guessed game.
 
         Returns:
-          (n, d) values, (n,) losses without any player, (n, d) values of the plan's rough game from the same outputs
-          (zeros where it has none), and the model rows evaluated.
+          The model rows evaluated.
         """
-        n, d = len(some.rows), len(self.players)
-        empty = self._empty(some, background, metric, instead)
-        rough_empty = empty if plan.rough is None else self._empty(some, background, metric, plan.rough)
-        values, cheap = np.zeros((n, d)), np.zeros((n, d))
-        used = np.arange(len(background.weights)) if instead is None else instead.rows
-        size = _group_size(d, len(used))
-        mixer = _Mixer(self.model, self.players, some.inputs, self._background_inputs(background, used), size)
+        if not len(rows):
+            return 0
+        is_real, inputs = len(found) == plan.n_games, games.some.inputs.take(rows)
+        mixer = self._mixer(inputs, games.background, plan, is_real=is_real)
+        parts = None if guesser is None else guesser.guesses.parts(inputs)
+        found[:, rows] = 0.0
         for repeat in range(plan.orders_per_row):
-            for part in _parts(n, size):
-                orders = self._orders_of(some.draws[part], plan, repeat)
-                outputs = mixer.outputs(part, orders)
-                solve = partial(_solve, orders, some.labels[part], some.loss[part], self._mean_loss(metric))
-                blocks, weights = self._blocks(outputs, background, instead)
-                values[part] += solve(blocks, weights, empty[part]) / plan.orders_per_row
-                if plan.rough is not None:
-                    rough = np.tensordot(plan.rough.weights, outputs[plan.rough.rows], axes=1)[:, None]
-                    cheap[part] += solve(rough, np.ones(1), rough_empty[part]) / plan.orders_per_row
-        return values, empty, cheap, n * plan.orders_per_row * (d - 1) * len(used)
+            for group in mixer.groups():
+                orders = self._orders_of(games.some.draws[rows[group]], plan, repeat)
+                outputs, of_games = mixer.outputs(group, orders), []
+                if guesser is not None and parts is not None:
+                    of_games.append(guesser.values(games, rows[group], orders, parts[:, group]))
+                if plan.rough is not None and plan.rough_fraction:
+                    of_rough = outputs[plan.rough.rows] if is_real else outputs
+                    of_games.append(games.rough(rows[group], orders, of_rough, plan.rough, plan.cheap[0].active))
+                if is_real:
+                    of_games.append(games.real(rows[group], orders, outputs))
+                found[:, rows[group]] += np.stack(of_games) / plan.orders_per_row
+        return len(rows) * plan.orders_per_row * (len(self.players) - 1) * len(mixer.background)
 
-    def _mean_loss(self, metric: str) -> MeanLoss:
-        return partial(loss_of_mean, metric, self.model.loss_space)
+    def _guessed(self, games: SageGames, plan: LossPlan, guesser: Guesser) -> FloatArray:
+        """(n, d) values of the guessed game, the mean over several permutations of each row."""
+        parts = guesser.guesses.parts(games.some.inputs)
+        values = np.zeros((parts.shape[1], len(self.players)))
+        for group in _groups(len(values), _ROWS_PER_SOLVE):
+            for repeat in range(plan.n_guesses):
+                orders = self._orders_of(games.some.draws[group], plan, repeat)
+                values[group] += guesser.values(games, group, orders, parts[:, group]) / plan.n_guesses
+        return values
 
-    @property
-    def _n_blocks(self) -> int:
-        """Rows that were chosen stand for themselves; only drawn ones are corrected for their number."""
-        return JACKKNIFE_BLOCKS if self.config.background.strategy == "sample" else 1
-
-    def _blocks(
-        self, outputs: FloatArray, background: SideBackground, instead: RoughBackground | None
-    ) -> tuple[FloatArray, FloatArray]:
-        """(n, n_blocks, ..., K) means of (n_background, n, ..., K) outputs, and the blocks' weights."""
-        if instead is not None:
-            return np.tensordot(instead.weights, outputs, axes=1)[:, None], np.ones(1)
-        blocks, weights = merge_blocks(outputs, background.weights, self._n_blocks, axis=0)
-        return np.moveaxis(blocks, 0, 1), weights
-
-    def _empty(
-        self, some: LabelledRows, background: SideBackground, metric: str, rough: RoughBackground | None
-    ) -> FloatArray:
-        """(n,) losses of the mean output over the background, or over a rough one."""
-        base = background.predictions if rough is None else background.predictions[rough.rows]
-        blocks, weights = self._blocks(base[:, None], background, rough)
-        blocks = np.broadcast_to(blocks, (len(some.rows), *blocks.shape[1:]))
-        return loss_of_mean(metric, self.model.loss_space, blocks, weights, some.labels)
+    def _guesser(self, plan: LossPlan, background: SideBackground) -> Guesser | None:
+        if not plan.n_guesses or plan.rough is None:
+            return None
+        return Guesser.of(plan.cheap[0], plan.rough, self._background_inputs(background))
 
     def _orders_of(self, draws: HashArray, plan: LossPlan, repeat: int) -> Orders:
         """(n, d) the permutation of each row with this number; odd numbers are reverses."""
         if self._orders is None:
             self._orders = draw_orders(self.config.seed, len(self.players), N_ORDERS)
-        orders = self._orders[plan.orders_of(draws)[:, repeat]]
+        orders = self._orders[plan.order_of(draws, repeat)]
         return orders[:, ::-1] if repeat % 2 else orders
 
-    def _background_inputs(self, background: SideBackground, used: npt.NDArray[np.int64]) -> Inputs:
+    def _mixer(self, rows: Inputs, background: SideBackground, plan: LossPlan, *, is_real: bool) -> Mixer:
+        others, fraction = self._background_inputs(background), plan.full_fraction
+        if not is_real and plan.rough is not None:
+            others, fraction = others.take(plan.rough.rows), plan.rough_fraction - plan.full_fraction
+        return Mixer(self.model, self.players, rows, others, fraction)
+
+    def _background_inputs(self, background: SideBackground) -> Inputs:
         if self._background is None or self._background[0] != background.digest:
             self._background = (background.digest, self.model.inputs(background.rows))
-        return self._background[1].take(used)
+        return self._background[1]
 
     def pilot(
         self,
@@ -203,97 +189,42 @@ class SageExplainer:
         background: SideBackground,
         plan: LossPlan,
         prediction: FloatArray,
-    ) -> Pilot | None:
-        """What some rows say about the cost of SAGE by permutations; None where too few have a label.
-
-        Rough backgrounds are chosen on one half of the rows and judged on the other.
-        """
+    ) -> tuple[Pilot, CheapGames] | None:
+        """What some rows say about the cost of SAGE by permutations; None where too few have a label."""
         metric = plan.metrics[SAGE]
         labels = self.labels.of(batch)
         rows = np.flatnonzero(usable_labels(metric, labels, self.model.n_outputs))
         if len(rows) < MIN_PILOT:
             return None
-        own = loss(metric, self.model.loss_space, prediction[rows], labels[rows])
-        floor = rounding_floor(prediction[rows], background.predictions)
-        some = LabelledRows(
-            rows, self.model.inputs(batch).take(rows), labels[rows], draws[rows], prediction[rows], own, floor
-        )
-        used = np.arange(len(background.weights))
+        inputs, outputs = self.model.inputs(batch).take(rows), prediction[rows]
+        own = loss(metric, self.model.loss_space, outputs, labels[rows])
+        floor = rounding_floor(outputs, background.predictions)
+        some = LabelledRows(rows, inputs, labels[rows], draws[rows], outputs, own, floor)
         orders = self._orders_of(some.draws, plan, 0)
-        size = _group_size(len(self.players), len(used))
-        mixer = _Mixer(self.model, self.players, some.inputs, self._background_inputs(background, used), size)
-        parts = [mixer.outputs(part, orders[part]) for part in _parts(len(rows), size)]
-        outputs = np.concatenate(parts, axis=1)
-        solve = partial(_solve, orders, some.labels, own, self._mean_loss(metric))
-        real = solve(*self._blocks(outputs, background, None), self._empty(some, background, metric, None))
-        half = len(rows) // 2
-        mixtures = outputs[:, :half].reshape(len(used), -1).T
-        games = []
-        sizes = [size for size in _ROUGH_ROWS if 2 * size <= len(used)]
-        for rough in representative_rows(mixtures, background.weights, sizes) if sizes else []:
-            means = np.tensordot(rough.weights, outputs[rough.rows], axes=1)[:, None]
-            cheap = solve(means, np.ones(1), self._empty(some, background, metric, rough))[half:]
-            games.append(RoughGame(rough, cheap.var(axis=0, ddof=1), (real[half:] - cheap).var(axis=0, ddof=1)))
-        return Pilot(len(rows), float(np.ptp(real.mean(axis=0))), real.var(axis=0, ddof=1), tuple(games))
-
-
-class _Mixer:
-    """Mixes rows with background rows, each row along a permutation of its own.
-
-    Examples and background change places here: the model's side lets every block have its own coalitions, so each row
-    is a block, and what it lacks is what the background row keeps.
-
-    Args:
-      model: what evaluates the mixtures.
-      players: their features.
-      rows: what is mixed.
-      background: with what.
-      size: rows that are evaluated together.
-    """
-
-    def __init__(
-        self, model: Model, players: Sequence[Sequence[str]], rows: Inputs, background: Inputs, size: int
-    ) -> None:
-        self.model = model
-        self.players = players
-        self.background = background
-        self.size = size
-        self._bytes = input_bytes(rows)
-        # Few different shapes: each costs the model's side a compilation.
-        n_padded = -(-max(len(rows), 1) // _ROWS_PADDED) * _ROWS_PADDED
-        self.rows = rows.take(self._filled(np.arange(len(rows)), n_padded)) if len(rows) else rows
-
-    def _filled(self, part: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.int64]:
-        """(n,) the given rows, then copies of the smallest one: it is evaluated for nothing."""
-        return np.concatenate([part, np.full(n - len(part), part[np.argmin(self._bytes[part])])])
-
-    def outputs(self, part: npt.NDArray[np.int64], orders: Orders) -> FloatArray:
-        """(n_background, n, d - 1, K) outputs of at most `size` rows, (n,) positions, along orders (n, d)."""
-        coalitions = ~order_coalitions(orders)[np.resize(np.arange(len(part)), self.size)]
-        blocks = SingleRowBlocks.of(coalitions, self._filled(part, self.size))
-        outputs = self.model.block_values(
-            self.background, self.rows, self.players, blocks, typical_examples=(len(self.background),)
+        mixer = Mixer(self.model, self.players, inputs, self._background_inputs(background))
+        others = mixer.background
+        mixed = np.concatenate([mixer.outputs(group, orders[group]) for group in mixer.groups()], axis=1)
+        known = np.isfinite(mixed).all(axis=(0, 2, 3))
+        if known.sum() < MIN_PILOT:
+            return None
+        some, orders, mixed = some.take(known), orders[known], mixed[:, known]
+        games = self._games(some, background, metric)
+        real = games.real(np.arange(len(orders)), orders, mixed)
+        active = np.asarray((np.abs(real) > self._floor(some, background, metric)).any(axis=0))
+        first = np.arange(n_choosing(len(orders)))
+        guesses = fit_guesses(
+            some.inputs.take(first),
+            others,
+            self.players,
+            active,
+            orders[first],
+            mixed[:, first],
+            is_probability=self.model.loss_space == "probability",
         )
-        return outputs[:, : len(part)]
+        cheap = CheapGames(active, guesses)
+        return judge_games(games, orders, mixed, cheap, others), cheap
 
 
-def _solve(
-    orders: Orders,
-    labels: FloatArray,
-    own: FloatArray,
-    mean_loss: MeanLoss,
-    blocks: FloatArray,
-    weights: FloatArray,
-    empty: FloatArray,
-) -> FloatArray:
-    """(n, d) values from (n, n_blocks, d - 1, K) outputs along each row's permutation."""
-    return solve_orders(orders, mean_loss(blocks, weights, labels), empty, own)
-
-
-def _group_size(n_players: int, n_background: int) -> int:
-    return int(np.clip(_MODEL_ROWS_PER_GROUP // max((n_players - 1) * n_background, 1), 1, _MAX_ROWS_PER_GROUP))
-
-
-def _parts(n: int, size: int) -> Iterator[npt.NDArray[np.int64]]:
+def _groups(n: int, size: int) -> Iterator[IntArray]:
     for start in range(0, n, size):
         yield np.arange(start, min(start + size, n))
