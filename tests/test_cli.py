@@ -173,6 +173,20 @@ def test_sigterm_interrupts_as_ctrl_c_does(monkeypatch: pytest.MonkeyPatch, caps
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+def test_an_interrupt_within_a_step_of_the_job_is_an_interrupt(
+    linear_model: str,
+    linear_examples: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("tfx_explain.transforms.plan.plan", lambda *_: signal.raise_signal(signal.SIGINT))
+    command = ["explain", "--model", linear_model, "--examples", linear_examples, "--output", str(tmp_path / "out")]
+    assert main(command) == 130
+    assert capsys.readouterr().err == "tfx-explain: interrupted.\n"
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_pipe_or_disk_that_takes_no_verdict_is_exit_code_2(explanation: str, tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text(POLICY % 0.9)
     program = (

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import apache_beam as beam
 import pytest
+from apache_beam.portability.api import beam_fn_api_pb2
+from apache_beam.runners.portability.fn_api_runner.worker_handlers import ControlConnection
 
 from tfx_explain.errors import WorkerError
+from tfx_explain.transforms.process_runner import _Answering
 from tfx_explain.transforms.runner import pipeline_args
 
 
@@ -54,3 +57,11 @@ def test_a_signal_ends_the_job_and_all_workers(
     for number in numbers:
         with pytest.raises(ProcessLookupError):
             os.kill(number, 0)
+
+
+def test_what_a_lost_worker_is_asked_is_answered_before_and_after() -> None:
+    connection = _Answering(ControlConnection())
+    before = connection.push(beam_fn_api_pb2.InstructionRequest())
+    connection.fail("gone")
+    after = connection.push(beam_fn_api_pb2.InstructionRequest())
+    assert [future.get(timeout=5).error for future in (before, after)] == ["gone", "gone"]

@@ -78,6 +78,11 @@ def raised_by_us(error: BaseException, directories: Sequence[str]) -> TfxExplain
     return _full_or_read_only(error, directories)
 
 
+def is_interrupt(error: BaseException) -> bool:
+    """Whether Ctrl-C is behind an error: of one that meets a step in this process Beam makes an error of its own."""
+    return isinstance(error, KeyboardInterrupt) or str(error).startswith("KeyboardInterrupt [while running")
+
+
 def _full_or_read_only(error: BaseException, directories: Sequence[str]) -> InputError | None:
     """What Beam says of a disk that takes no more, in one sentence of ours."""
     said = str(error)

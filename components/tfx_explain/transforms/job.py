@@ -14,7 +14,7 @@ from tfx_explain import integrity, records, storage, tables
 from tfx_explain.attribution_records import RecordLayout
 from tfx_explain.config import ExplainConfig
 from tfx_explain.job.explained import ExplainedExamples
-from tfx_explain.job.failures import check_failures, raised_by_us
+from tfx_explain.job.failures import check_failures, is_interrupt, raised_by_us
 from tfx_explain.job.manifest import describe_run
 from tfx_explain.job.request import BACKGROUND_NAMES, ExplainRequest
 from tfx_explain.job.results import Collected, JobResults, write_tables
@@ -70,6 +70,8 @@ def run_explanation(request: ExplainRequest, make_pipeline: Callable[[], beam.Pi
         records.write_json(storage.join(request.explanation_dir, tables.MANIFEST), manifest)
     except BaseException as error:
         discard(request)
+        if is_interrupt(error):
+            raise KeyboardInterrupt from error
         ours = raised_by_us(error, (request.explanation_dir, request.attributions_dir))
         if ours is None or not isinstance(error, Exception):
             raise
