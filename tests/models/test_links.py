@@ -83,12 +83,18 @@ MANY = {
         lambda z: tf.concat([tf.sigmoid(z)[:, None], tf.sigmoid(1 - z)[:, None]], 1),
         lambda z: np.stack([z, 1 - z], 1),
     ),
+    "two_softmaxes": (
+        lambda z: tf.reshape(tf.nn.softmax(tf.stack([three(z), three(-z)], 1)), [-1, 6]),
+        lambda z: np.concatenate([of_each(three_by_numpy(z)), of_each(three_by_numpy(-z))], 1),
+    ),
     "one_of_forty": (
         lambda z: tf.nn.softmax(z[:, None] * tf.linspace(-1.0, 1.0, 40))[:, 7],
         lambda z: log_odds(z[:, None] * np.linspace(-1, 1, 40), 7),
     ),
 }
 NONE = {
+    "over_the_batch": tf.nn.softmax,
+    "over_the_batch_of_three": lambda z: tf.nn.softmax(three(z), axis=0),
     "sum": lambda z: 0.3 * tf.sigmoid(z) + 0.7 * tf.sigmoid(2 * z),
     "square": lambda z: tf.square(tf.sigmoid(z)),
     "best": lambda z: tf.math.top_k(tf.nn.softmax(three(z)), 2).values,
@@ -151,8 +157,17 @@ def test_what_is_no_probability_to_be_undone_stays_as_it_is(logits_of, name):
     model, outputs, p, _ = logits_of(NONE[name])
     assert model.output_space == "raw"
     assert "no sigmoid or softmax is seen" in model.output_space_note
-    if name != "over_rows":  # the rows that fill up a call count there
+    if not name.startswith("over_"):  # the rows that fill up a call count there
         np.testing.assert_allclose(outputs, p.reshape(N, -1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("squash", [tf.nn.softmax, tf.nn.log_softmax])
+@pytest.mark.parametrize("last", [lambda p: p, lambda p: tf.squeeze(p, 1)], ids=["column", "squeezed"])
+def test_a_softmax_of_a_single_value_has_no_log_odds(logits_of, squash, last):
+    with pytest.raises(SignatureError, match="of a single value, which is the same for every row") as error:
+        logits_of(lambda z: last(squash(z[:, None])))
+    assert "\n" not in str(error.value)
+    assert logits_of(lambda z: last(squash(z[:, None])), output_space="raw")[0].output_space == "raw"
 
 
 def test_what_the_user_says(logits_of):

@@ -13,7 +13,15 @@ from typing import Literal
 import numpy as np
 import tensorflow as tf
 
-from tfx_explain.models.ops import SAME, constant_value, have_same_shape, keeps_all, repeated, subtrahend_from_one
+from tfx_explain.models.ops import (
+    SAME,
+    constant_value,
+    have_same_shape,
+    keeps_all,
+    keeps_last_axis,
+    repeated,
+    subtrahend_from_one,
+)
 from tfx_explain.models.squashing import log_odds, sigmoid_logits, softmax_logits
 
 Kind = Literal["sigmoid", "softmax"]
@@ -80,7 +88,8 @@ class _Search:
             return self._clipped(op, each)
         rows = softmax_logits(tensor)
         if rows is not None:
-            return (log_odds(rows), "sigmoid") if each else (rows, "softmax")
+            apart = each or rows.shape.rank == 1 or rows.shape[-1:] == [1]
+            return (log_odds(rows), "sigmoid") if apart else (rows, "softmax")
         logits = sigmoid_logits(tensor)
         if logits is not None:
             return logits, "sigmoid"
@@ -95,7 +104,7 @@ class _Search:
         op = tensor.op
         if op.type == "Cast" and not (op.inputs[0].dtype.is_floating and tensor.dtype.is_floating):
             return _NOTHING
-        logits, kind = self.link(op.inputs[0], each)
+        logits, kind = self.link(op.inputs[0], each or not keeps_last_axis(tensor, op.inputs[0]))
         return _NOTHING if logits is None else (repeated(tensor, {0: logits}), kind)
 
     def _picked(self, tensor: tf.Tensor, each: bool) -> _Found:

@@ -100,6 +100,20 @@ def keeps_all(tensor: tf.Tensor, source: tf.Tensor) -> bool:
     )
 
 
+def keeps_last_axis(tensor: tf.Tensor, source: tf.Tensor) -> bool:
+    """Whether the last axis of a reshaped tensor is that of its source, as far as that can be told."""
+    if source.shape.rank is None or tensor.shape.rank is None:
+        return True
+    if min(source.shape.rank, tensor.shape.rank) < 2:
+        return tensor.shape.rank == source.shape.rank
+    if tensor.op.type == "Transpose":
+        order = tf.get_static_value(tensor.op.inputs[1])
+        if order is None or order[-1] != len(order) - 1:
+            return False
+    widths = {tensor.shape[-1], source.shape[-1]}
+    return len(widths) == 1 or (None in widths and 1 not in widths)
+
+
 def repeated(tensor: tf.Tensor, replaced: dict[int, tf.Tensor]) -> tf.Tensor:
     """The op of a tensor once more, with other inputs in some places."""
     op = tensor.op

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfx_explain.errors import ConfigError, SignatureError
 from tfx_explain.models.graph import FrozenGraph
 from tfx_explain.models.links import find_link
+from tfx_explain.models.ops import keeps_last_axis
 
 OUTPUT_SPACES = ("logit", "probability", "raw")
 
@@ -106,10 +107,12 @@ def in_output_space(graph: FrozenGraph, output_space: str, what: str, output_is:
     if output_space == "raw":
         return OutputSpace(graph, "raw")
     imported = graph.import_graph()
-    last = imported.get_tensor_by_name(graph.output)
+    output = imported.get_tensor_by_name(graph.output)
+    last = output
     while last.op.type in _PASSING or _is_float_cast(last.op):
         last = last.op.inputs[last.value_index if last.op.type == "IdentityN" else 0]
-    link = None if last.op.type in _LINKS else find_link(imported, imported.get_tensor_by_name(graph.output))
+    squashes = last.op.type == "Sigmoid" or (last.op.type in _LINKS and _squashes_rows(last, output))
+    link = None if squashes else find_link(imported, output)
     is_probability = link is not None or last.op.type in ("Sigmoid", "Softmax")
     if output_is == "logits":
         if is_probability:
@@ -124,7 +127,8 @@ def in_output_space(graph: FrozenGraph, output_space: str, what: str, output_is:
                 "probabilities` if it is a probability, else `model.output_space: raw`."
             )
         return OutputSpace(graph, "probability")
-    if last.op.type in _LINKS:
+    _refuse_one_value(last, what)
+    if squashes:
         return OutputSpace(graph.replace_op(last.op.name, "Identity"), "logit", link=_LINKS[last.op.type])
     if link is not None:
         log_odds = replace(graph, graph_def=imported.as_graph_def(), output=link.logits.name)
@@ -137,6 +141,24 @@ def in_output_space(graph: FrozenGraph, output_space: str, what: str, output_is:
     if output_is == "probabilities":
         return OutputSpace(graph, "probability", f"{reason}, so it is explained as the probability it is said to be.")
     return OutputSpace(graph, "raw", f"{reason}, so it is explained as it is.")
+
+
+def _squashes_rows(squashed: tf.Tensor, output: tf.Tensor) -> bool:
+    """Whether a softmax is of each row of an output that is it in another shape, not of parts of a row or of a batch."""
+    return squashed.shape.rank != 1 and keeps_last_axis(output, squashed)
+
+
+def _refuse_one_value(last: tf.Tensor, what: str) -> None:
+    """Refuses a softmax over one value: it is 1 whatever the value is.
+
+    Raises:
+      SignatureError: it is one.
+    """
+    if last.op.type in ("Softmax", "LogSoftmax") and last.shape.rank is not None and last.shape[-1:] == [1]:
+        raise SignatureError(
+            f"{what} is the {last.op.type} of a single value, which is the same for every row, so there are no "
+            "log-odds; export a sigmoid of that value, or the value itself."
+        )
 
 
 def _is_float_cast(op: tf.Operation) -> bool:
