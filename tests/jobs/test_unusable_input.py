@@ -141,6 +141,14 @@ def test_a_file_of_0_bytes_is_named_once_and_counted(
     assert said.startswith(f"file://{tmp_path}/stopped is empty (0 bytes) and adds no rows; check")
 
 
+def test_a_background_of_unreadable_rows_says_what_is_wrong_with_them(linear_model: str, tmp_path: Path) -> None:
+    rows = [{**row, "debt": 0.5} for row in worlds.make_rows(20, seed=2)]
+    worlds.write_records(tmp_path / "examples", [worlds.to_example(row) for row in rows])
+    fault = r"most often \(20 rows\): feature 'debt' holds floats where the model takes integers \(int64\)\.$"
+    with pytest.raises(errors.EmptySplitError, match=fault):
+        worlds.explain_by_id(linear_model, str(tmp_path / "examples"), tmp_path / "out")
+
+
 def test_a_run_removes_nothing_that_it_did_not_make(linear_model: str, linear_examples: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path / "file")

@@ -49,14 +49,14 @@ def check_failures(results: JobResults, splits: Collection[str], allowed: float)
         if failed > allowed * read or too_many_lost or selected - explained > allowed * selected:
             raise TooManyFailedRowsError(
                 f"{failed} of {read} rows of split `{split}` could not be explained{cut}, more than the fraction "
-                f"{allowed} that `max_failed_fraction` allows; most often {_most_frequent(reasons)}."
+                f"{allowed} that `max_failed_fraction` allows; most often {most_frequent(reasons)}."
             )
         if split in splits and not explained:
-            why = f"; most often {_most_frequent(reasons)}" if reasons else ""
+            why = f"; most often {most_frequent(reasons)}" if reasons else ""
             raise InputError(f"no row of split `{split}` could be explained ({read} read){why}.")
 
 
-def _most_frequent(reasons: Mapping[str, int]) -> str:
+def most_frequent(reasons: Mapping[str, int]) -> str:
     """Up to three reasons, the most frequent first, and how many rows each of them had."""
     first = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))[:_NAMED_REASONS]
     return ", then ".join(f"({n} rows): {reason.rstrip('.')}" for reason, n in first)

@@ -144,7 +144,7 @@ def in_output_space(graph: FrozenGraph, output_space: str, what: str, output_is:
 
 
 def _squashes_rows(squashed: tf.Tensor, output: tf.Tensor) -> bool:
-    """Whether a softmax is of each row of an output that is it in another shape, not of parts of a row or of a batch."""
+    """Whether a softmax that is the output in another shape is of each row, not of parts of one or of a batch."""
     return squashed.shape.rank != 1 and keeps_last_axis(output, squashed)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,8 @@ import numpy as np
 from tfx_explain.content_sample import SampledRows
 from tfx_explain.errors import EmptySplitError, ModelCallError
 from tfx_explain.job.explained import set_aside
-from tfx_explain.job.request import ExplainRequest
+from tfx_explain.job.failures import most_frequent
+from tfx_explain.job.request import ExplainRequest, peek
 from tfx_explain.methods.absent import with_absent_features
 from tfx_explain.methods.background import JobPlan, choose_background, pool_size
 from tfx_explain.methods.context import Sample
@@ -84,7 +86,8 @@ def plan(sampled: SampledRows, request: ExplainRequest) -> JobPlan:
     config, rows = request.config, sampled.rows
     if rows is None:
         raise EmptySplitError(
-            f"no row of split `{config.background.split}` can serve as background: the model can read none of them."
+            f"no row of split `{config.background.split}` can serve as background: the model can read none of them"
+            f"{_most_frequent_fault(request)}."
         )
     models = [handle.acquire() for handle in request.models]
     features = sorted(name for names in request.players.values() for name in names)
@@ -100,6 +103,13 @@ def plan(sampled: SampledRows, request: ExplainRequest) -> JobPlan:
         for what, n in asked.items():
             spent[what] = spent.get(what, 0) + n
     return dataclasses.replace(made, model_rows=spent)
+
+
+def _most_frequent_fault(request: ExplainRequest) -> str:
+    """What is wrong with the first rows of the background split."""
+    rows = peek(request.background_pattern, request.config.background.split)
+    errors = [error for handle in request.models for error in handle.acquire().row_errors(rows).values()]
+    return f"; most often {most_frequent(Counter(errors))}" if errors else ""
 
 
 class SettlePlan(beam.PTransform):
