@@ -18,7 +18,7 @@ from tfx_explain.job.labels import choose_labels
 from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.job.players import REST, choose_players, choose_players_by_origin
 from tfx_explain.job.transforming import are_raw_examples, check_use, column_origins
-from tfx_explain.job.trust import check_models
+from tfx_explain.job.trust import check_models, even_lists
 from tfx_explain.methods.context import FirstRows, JobContext, features_read
 from tfx_explain.methods.labels import Labels
 from tfx_explain.methods.outputs import output_names
@@ -54,6 +54,7 @@ class ExplainRequest:
       outputs: names of the explained outputs.
       labels: where the labels of rows come from; None where there are none.
       transform: the transform graph, wherever it is used; None where there is none.
+      even_lists: lists that are of one length in all of the first rows; see `job.trust`.
       loaded: the models, so that they stay loaded in the process that made the request; not sent to others.
     """
 
@@ -68,6 +69,7 @@ class ExplainRequest:
     outputs: tuple[str, ...] = ()
     labels: Labels | None = None
     transform: TransformHandle | None = None
+    even_lists: frozenset[str] = frozenset()
     loaded: tuple[Model, ...] = dataclasses.field(default=(), compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, object]:
@@ -141,6 +143,7 @@ class ExplainRequest:
             outputs=output_names(loaded[0], config),
             labels=choose_labels(config, loaded[0].n_outputs, peeked, transform, are_raw=are_raw),
             transform=transform,
+            even_lists=even_lists(loaded, [*peeked.values(), background]),
             loaded=tuple(loaded),
         )
         check_use(handles, loaded, request.labels)

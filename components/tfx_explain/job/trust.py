@@ -46,6 +46,56 @@ def check_models(
             check_rows(model, rows.take(_in_turn(len(examples), len(rows))), features_of(model, players))
 
 
+def even_lists(models: Sequence[Model], peeked: Sequence[pa.RecordBatch]) -> frozenset[str]:
+    """Lists of which all of the first rows have as many values, so that trying models on them shows nothing of others.
+
+    Args:
+      models: what says which features are lists.
+      peeked: first rows of each split, and of the background.
+    """
+    names = {feature.name for model in models for feature in model.features if feature.kind != "dense"}
+    return frozenset(name for name in names if len(np.unique(np.concatenate(_lengths(peeked, name)))) < 2)
+
+
+class LaterLists:
+    """Tries models once more where lists turn up that are of other lengths than those of the first rows.
+
+    Args:
+      models: the model, and the baseline model if there is one.
+      players: name -> features.
+      even: the lists that were of one length, as `even_lists` finds them.
+    """
+
+    def __init__(self, models: Sequence[Model], players: Mapping[str, Sequence[str]], even: frozenset[str]) -> None:
+        self._models = models
+        self._players = players
+        self._untried = even
+
+    def check(self, batch: pa.RecordBatch, background: pa.RecordBatch) -> None:
+        """Refuses models as `check_models` does, by rows that are about to be mixed.
+
+        Raises:
+          ModelError: outputs depend on chance, calls, places or neighbours.
+          ConfigError: features that only make sense together are different players.
+        """
+        odd = np.zeros(batch.num_rows, np.bool_)
+        found: set[str] = set()
+        for name in self._untried:
+            of_batch, of_background = _lengths([batch, background], name)
+            other = of_batch != of_background[0]
+            if other.any() or (of_background != of_background[0]).any():
+                found.add(name)
+                odd |= other
+        if found:
+            rows = take_rows(batch, np.flatnonzero(odd)) if odd.any() else batch
+            check_models(self._models, [rows], background, self._players)
+            self._untried -= found
+
+
+def _lengths(batches: Sequence[pa.RecordBatch], name: str) -> list[npt.NDArray[np.int64]]:
+    return [list_lengths(column_or_nulls(batch, name)) for batch in batches]
+
+
 def _readable(model: Model, rows: pa.RecordBatch, n: int) -> Inputs:
     """Up to n rows without row errors."""
     names = [feature.name for feature in model.features] or rows.schema.names

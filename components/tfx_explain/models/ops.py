@@ -105,7 +105,7 @@ def keeps_last_axis(tensor: tf.Tensor, source: tf.Tensor) -> bool:
     if source.shape.rank is None or tensor.shape.rank is None:
         return True
     if min(source.shape.rank, tensor.shape.rank) < 2:
-        return tensor.shape.rank == source.shape.rank
+        return bool(tensor.shape.rank == source.shape.rank)
     if tensor.op.type == "Transpose":
         order = tf.get_static_value(tensor.op.inputs[1])
         if order is None or order[-1] != len(order) - 1:

@@ -145,7 +145,7 @@ def in_output_space(graph: FrozenGraph, output_space: str, what: str, output_is:
 
 def _squashes_rows(squashed: tf.Tensor, output: tf.Tensor) -> bool:
     """Whether a softmax that is the output in another shape is of each row, not of parts of one or of a batch."""
-    return squashed.shape.rank != 1 and keeps_last_axis(output, squashed)
+    return bool(squashed.shape.rank != 1 and keeps_last_axis(output, squashed))
 
 
 def _refuse_one_value(last: tf.Tensor, what: str) -> None:

@@ -12,6 +12,7 @@ from tfx_explain.job.explained import Explained, ExplainedExamples, explain_exam
 from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.job.request import ExplainRequest
 from tfx_explain.job.split_rows import SplitRows
+from tfx_explain.job.trust import LaterLists
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.context import JobContext
 from tfx_explain.methods.refusals import GROUP, by_halves, refused_rows
@@ -73,10 +74,12 @@ class ExplainExamples(beam.DoFn):
         """Loads the models."""
         self.models = [handle.acquire() for handle in self.request.models]
         self.explainers = {method.key: method.explainer(self.models) for method in methods_of(self.request.context)}
+        self.later_lists = LaterLists(self.models, self.request.players, self.request.even_lists)
 
     def process(self, element: SplitRows, plan: JobPlan) -> Iterator[ExplainedExamples | beam.pvalue.TaggedOutput]:
         """Explains one batch."""
         split = element.split
+        self.later_lists.check(element.rows, plan.background.rows)
         try:
             done, refused = [self._explain(element, plan)], dict[int, str]()
         except ModelCallError:
