@@ -53,6 +53,7 @@ def test_worker_processes_of_a_step_are_watched(tmp_path: Path, monkeypatch: pyt
     explanation.uri, attributions.uri = str(tmp_path / "explanation"), str(tmp_path / "attributions")
     runners: list[Any] = []
     monkeypatch.setattr(executor, "explain_request", lambda *_: None)
+    monkeypatch.setattr(executor, "discard", lambda _: None)
     monkeypatch.setattr(executor, "run_explanation", lambda _, make: runners.append(make().runner))
     monkeypatch.setattr(executor, "describe_explanation", lambda manifest: {})
     monkeypatch.setattr(executor, "log_explanation", lambda *_: None)
