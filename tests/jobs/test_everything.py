@@ -77,6 +77,17 @@ def explained(model: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return run(model, write(root / "examples", 1), root / "out")
 
 
+def test_what_took_how_long_is_counted(explained: Any) -> None:
+    timings = explained.manifest["timings_seconds"]
+    (process,) = explained.manifest["processes"]
+    assert {"total": timings["total"], **{what: took["seconds"] for what, took in process.items()}} == timings
+    assert process["pilot"]["times"] == 1
+    assert process["read"]["times"] == len(rows(80, 0)) + len(rows(300, 0))
+    assert process["model"]["times"] > process["solve"]["times"] > 1
+    in_turn = sum(process[what]["seconds"] for what in ("pilot", "model", "solve"))
+    assert 0 < in_turn < timings["total"]
+
+
 @pytest.mark.parametrize(("shards", "rows_per_batch"), [(3, 1_024), (7, 23)])
 def test_no_sharding_changes_a_table(
     shards: int, rows_per_batch: int, explained: Any, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

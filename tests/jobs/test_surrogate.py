@@ -116,6 +116,9 @@ def test_processes_that_share_a_file_change_no_bit_and_shards_and_batches_only_t
         settings = {"config": {"max_examples": None}, "beam_args": beam_args}
         explanation = run(model, str(root / "examples"), root / "out", {"budget": 8}, **settings)
         assert len(explanation.attributions()) == 1_300
+        processes = explanation.manifest["processes"]
+        assert len([process for process in processes if "solve" in process]) == (2 if beam_args else 1)
+        assert sum(process["read"]["times"] for process in processes if "read" in process) in range(1_380, 2_681)
         assert explanation.manifest["method"]["shapley"]["estimator"] == "surrogate"
         return explanation.attributions().sort_values("example_id").reset_index(drop=True)
 

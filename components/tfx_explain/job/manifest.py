@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import logging
 import platform
+from collections.abc import Mapping, Sequence
 
 from tfx_explain import records, tables
 from tfx_explain.config import ExplainConfig
@@ -14,7 +15,8 @@ from tfx_explain.job.request import ExplainRequest
 from tfx_explain.job.results import JobResults
 from tfx_explain.methods.outputs import names_of
 from tfx_explain.models import Model
-from tfx_explain.tables.manifest import PARTS
+from tfx_explain.tables.manifest import PARTS, PROCESSES
+from tfx_explain.timings import COUNTED, Spent
 from tfx_explain.version import __version__
 
 _LOG = logging.getLogger(__name__)
@@ -22,13 +24,16 @@ _LOG = logging.getLogger(__name__)
 _LIBRARIES = ("tensorflow", "keras", "tfx", "apache-beam", "tensorflow-data-validation", "numpy")
 
 
-def describe_run(request: ExplainRequest, run: JobResults, seconds: float) -> dict[str, object]:
+def describe_run(
+    request: ExplainRequest, run: JobResults, seconds: float, processes: Sequence[Mapping[str, Spent]]
+) -> dict[str, object]:
     """The manifest of a finished run; the keys are those of `tables.manifest`.
 
     Args:
       request: what was asked for.
       run: what the workers found out.
       seconds: how long the job took.
+      processes: what -> what it took, of each process.
     """
     config, model = request.config, request.models[0].acquire()
     counts = {split: run.counts[split] for split in request.example_patterns}
@@ -64,7 +69,8 @@ def describe_run(request: ExplainRequest, run: JobResults, seconds: float) -> di
         "completeness_gaps": gaps,
         "seed": config.seed,
         "versions": {"python": platform.python_version(), **_versions()},
-        "timings_seconds": {"total": round(seconds, 3)},
+        "timings_seconds": {"total": round(seconds, 3), **_seconds(processes)},
+        PROCESSES: [_spent(process) for process in processes if process],
         "attributions_uri": _attributions_uri(request),
     }
 
@@ -137,6 +143,23 @@ def _label(request: ExplainRequest) -> dict[str, str | int] | None:
         return None
     source = "examples" if labels.transform is None else "transform"
     return {"key": labels.key, "from": source, "num_class_names": len(labels.class_names)}
+
+
+def _seconds(processes: Sequence[Mapping[str, Spent]]) -> dict[str, float]:
+    """What -> its seconds in all processes together."""
+    return {
+        what: round(sum(process[what].seconds for process in processes if what in process), 3)
+        for what in COUNTED
+        if any(what in process for process in processes)
+    }
+
+
+def _spent(process: Mapping[str, Spent]) -> dict[str, dict[str, float]]:
+    return {
+        what: {"times": process[what].times, "seconds": round(process[what].seconds, 3)}
+        for what in COUNTED
+        if what in process
+    }
 
 
 def _versions() -> dict[str, str]:

@@ -16,6 +16,7 @@ from tfx_explain.models.identity import EMPTY, directory_digest, file_digest, mo
 from tfx_explain.models.probe import Probe
 from tfx_explain.models.transform.handle import TransformHandle
 from tfx_explain.models.transform.joining import Front
+from tfx_explain.timings import LOAD, TIMINGS
 
 _LOADED: weakref.WeakValueDictionary[ModelHandle, Model] = weakref.WeakValueDictionary()
 _LOCK = threading.Lock()
@@ -61,8 +62,9 @@ class ModelHandle:
         with _LOCK:
             model = _LOADED.get(self)
             if model is None or not _as_read(model):
-                self._check_files()
-                model = self._load(Probe(self.n_outputs, tuple(batches)))
+                with TIMINGS.of(LOAD):
+                    self._check_files()
+                    model = self._load(Probe(self.n_outputs, tuple(batches)))
                 _LOADED[self] = model
         return model
 

@@ -17,6 +17,7 @@ from tfx_explain.models.features import Array, Column, Inputs
 from tfx_explain.models.graph import Port
 from tfx_explain.models.messages import first_line
 from tfx_explain.models.ports import PortValue, port_values
+from tfx_explain.timings import CALL, TIMINGS
 
 _CALLS_AT_ONCE = 2
 
@@ -81,9 +82,10 @@ def in_chunks(
 
 @contextlib.contextmanager
 def model_errors(what: str) -> Iterator[None]:
-    """Turns TensorFlow's errors into a `ModelCallError` that names the model."""
+    """Times a call, and turns TensorFlow's errors into a `ModelCallError` that names the model."""
     try:
-        yield
+        with TIMINGS.of(CALL):
+            yield
     except tf.errors.OpError as error:
         raise ModelCallError(f"Running {what} failed: {first_line(error)}.") from error
     except MemoryError as error:

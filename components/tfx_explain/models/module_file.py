@@ -28,6 +28,7 @@ from tfx_explain.models.features import Column, FeatureSpec, Inputs, numpy_dtype
 from tfx_explain.models.host import HostEngine
 from tfx_explain.models.messages import first_line
 from tfx_explain.models.python_sources import sources_read_anew
+from tfx_explain.timings import CALL, TIMINGS
 
 _DTYPE = re.compile(r"(float32|float64|int32|int64|bool|string)(?:\[(\d+)\])?")
 
@@ -48,7 +49,8 @@ def load_module(module_file: str, model_dir: str) -> tuple[HostEngine, tuple[Fea
 
     def call(inputs: Inputs) -> npt.ArrayLike:
         try:
-            return function(dict(inputs.columns))
+            with TIMINGS.of(CALL):
+                return function(dict(inputs.columns))
         except (Exception, SystemExit) as error:
             raise ModelCallError(f"{what} failed on {len(inputs)} rows: {first_line(error)}.") from error
 

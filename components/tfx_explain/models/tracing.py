@@ -7,6 +7,8 @@ from typing import ParamSpec, TypeVar
 
 import tensorflow as tf
 
+from tfx_explain.timings import TIMINGS, TRACE
+
 Variants = Mapping[bool, Callable[..., tf.Tensor]]
 """A function compiled by XLA (True) and as TensorFlow sees fit (False)."""
 
@@ -31,7 +33,13 @@ def traced(
       input_signature: types of its arguments, to be traced once for; None = for those of each call.
       jit_compile: whether XLA compiles it; None = as TensorFlow sees fit.
     """
-    made = tf.function(function, autograph=False, input_signature=input_signature, jit_compile=jit_compile)
+
+    def counted(*args: P.args, **kwargs: P.kwargs) -> R:
+        # Runs while TensorFlow traces.
+        with TIMINGS.of(TRACE):
+            return function(*args, **kwargs)
+
+    made = tf.function(counted, autograph=False, input_signature=input_signature, jit_compile=jit_compile)
     made._omit_frequent_tracing_warning = True
     return made
 
@@ -48,8 +56,7 @@ def traced_by_shapes(
       function: takes tensors, and lists of tensors.
       jit_compile: see `traced`.
     """
-    # A trace does not know what `functools.partial` has filled in.
-    made: tf.types.experimental.PolymorphicFunction = traced(lambda *args: function(*args), jit_compile=jit_compile)
+    made: tf.types.experimental.PolymorphicFunction = traced(function, jit_compile=jit_compile)
     known: dict[tuple[object, ...], Callable[..., tf.Tensor]] = {}
 
     def call(*args: tf.Tensor | list[tf.Tensor]) -> tf.Tensor:

@@ -13,7 +13,7 @@ from tfx_explain.report.gradients import PATH_METHODS, at, told
 from tfx_explain.report.ranking import Bar, Ranking
 from tfx_explain.report.text import count, number, percent
 from tfx_explain.tables import OCCLUSION, SHAPLEY, attributing_methods
-from tfx_explain.tables.manifest import Manifest
+from tfx_explain.tables.manifest import PROCESSES, Manifest
 
 _MAX_NAME = 100
 _ESTIMATORS = {
@@ -257,7 +257,9 @@ def _versions(manifest: Manifest) -> str:
 
 
 def _time(manifest: Manifest) -> str:
-    total, created = at(manifest, "timings_seconds", "total"), at(manifest, "created")
-    return ", ".join(
-        filter(None, [f"{float(total):,.1f} s" if total is not None else "", f"made {created}" if created else ""])
-    )
+    seconds, created = at(manifest, "timings_seconds") or {}, at(manifest, "created")
+    took = [f"{float(seconds['total']):,.1f} s"] if "total" in seconds else []
+    parts = ", ".join(f"{what} {float(n):,.1f} s" for what, n in seconds.items() if what != "total")
+    n_processes = len(at(manifest, PROCESSES) or ())
+    of = f" ({parts}{f', by {n_processes} processes together' if n_processes > 1 else ''})" if parts else ""
+    return ", ".join([*(f"{total}{of}" for total in took), *([f"made {created}"] if created else [])])

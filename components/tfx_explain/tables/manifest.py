@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfx_explain.tables.columns import SHAPLEY
+from tfx_explain.timings import COUNTED
 
 Kinds = tuple[type, ...]
 
@@ -17,6 +18,7 @@ FILES = "files"
 ATTRIBUTION_FILES = "attribution_files"
 ATTRIBUTION_METHODS = "attribution_methods"
 PARTS = "parts"
+PROCESSES = "processes"
 SELF_DIGEST = "self_digest"
 
 _NOTHING = type(None)
@@ -264,7 +266,22 @@ ENTRIES = (
     ),
     Entry("seed", _WHOLE, "What all random choices were made from."),
     Entry("versions", _OBJECT, "Python and libraries -> their versions.", of=_TEXT),
-    Entry("timings_seconds", _OBJECT, "`total`: how long the job took.", of=_NUMBER),
+    Entry(
+        "timings_seconds",
+        _OBJECT,
+        "`total`: how long the job took. What -> how long its processes were at it, together (since 2026-11-29): see "
+        "`processes`.",
+        of=_NUMBER,
+    ),
+    Entry(
+        PROCESSES,
+        _LIST,
+        "Of each process of the job, what -> `times`, how often it was done, and `seconds`: "
+        + "; ".join(f"`{what}`: {counted}" for what, counted in COUNTED.items())
+        + ". Time of the runner, as between steps, is in none of them.",
+        since="2026-11-29",
+        of=_OBJECT,
+    ),
     Entry(
         "attributions_uri",
         _TEXT,

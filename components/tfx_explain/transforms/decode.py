@@ -14,6 +14,8 @@ from tfx_explain.job.failures import EMPTY_FILES, FILE_BYTES, LOST_BYTES
 from tfx_explain.job.split_rows import SplitRows
 from tfx_explain.rows import ROWS_PER_BATCH, row_hashes
 from tfx_explain.tfrecords import Fault, FileRange, RecordReader, changed
+from tfx_explain.timings import READ, TIMINGS
+from tfx_explain.transforms.timing import tell_timings
 
 COUNTS = "counts"
 """Tag of the output that holds ((split, what), n)."""
@@ -33,6 +35,7 @@ def read_file(uri: str, split: str) -> Iterator[Element]:
     """The rows of one file in batches, what could not be read or decoded, and counts."""
     with contextlib.closing(RecordReader(uri)) as reader:
         yield from read_range(reader, split, FileRange(uri))
+    tell_timings()
 
 
 def read_range(reader: RecordReader, split: str, place: FileRange) -> Iterator[Element]:
@@ -70,8 +73,8 @@ def _batches_of_part(reader: RecordReader, faults: list[Fault]) -> Iterator[list
 def _elements(
     reader: RecordReader, split: str, batches: Iterator[list[bytes]], faults: list[Fault]
 ) -> Iterator[Element]:
-    for serialized in batches:
-        yield from _decode(serialized, split)
+    for decoded in TIMINGS.steps(READ, (_decode(serialized, split) for serialized in batches), _n_rows):
+        yield from decoded
     if faults:
         # A fault of the rest of a file counts as one row here; how many it may have been, `lost_bytes` says.
         yield beam.pvalue.TaggedOutput(FAILED, (split, [(fault.record, fault.reason) for fault in faults]))
@@ -98,12 +101,15 @@ def record_batches(serialized: Iterator[bytes]) -> Iterator[list[bytes]]:
         yield batch
 
 
-def _decode(serialized: Sequence[bytes], split: str) -> Iterator[Element]:
+def _decode(serialized: Sequence[bytes], split: str) -> list[Element]:
     decoded, failures = records.decode_records(serialized)
     rows = [SplitRows(split, batch, row_hashes(batch), None, kept) for batch, kept in decoded]
     digest = sum(int(one.hashes.sum(dtype=np.uint64)) for one in rows)
-    yield beam.pvalue.TaggedOutput(COUNTS, ((split, "read"), len(serialized)))
-    yield beam.pvalue.TaggedOutput(COUNTS, ((split, "digest"), digest))
-    if failures:
-        yield beam.pvalue.TaggedOutput(FAILED, (split, failures))
-    yield from rows
+    counts = {"read": len(serialized), "digest": digest}
+    told = [beam.pvalue.TaggedOutput(COUNTS, ((split, what), n)) for what, n in counts.items()]
+    failed = [beam.pvalue.TaggedOutput(FAILED, (split, failures))] if failures else []
+    return [*told, *failed, *rows]
+
+
+def _n_rows(elements: Sequence[Element]) -> int:
+    return sum(one.rows.num_rows for one in elements if isinstance(one, SplitRows))

@@ -18,7 +18,9 @@ from tfx_explain.methods.context import JobContext
 from tfx_explain.methods.refusals import GROUP, by_halves, refused_rows
 from tfx_explain.methods.registry import methods_of
 from tfx_explain.rows import name_errors
+from tfx_explain.timings import TIMINGS
 from tfx_explain.transforms.decode import COUNTS, FAILED
+from tfx_explain.transforms.timing import tell_timings
 
 _REFUSED_MIXED = "the model refuses mixtures of this row with background rows"
 
@@ -79,11 +81,12 @@ class ExplainExamples(beam.DoFn):
     def process(self, element: SplitRows, plan: JobPlan) -> Iterator[ExplainedExamples | beam.pvalue.TaggedOutput]:
         """Explains one batch."""
         split = element.split
-        self.later_lists.check(element.rows, plan.background.rows)
-        try:
-            done, refused = [self._explain(element, plan)], dict[int, str]()
-        except ModelCallError:
-            done, refused = self._explain_in_parts(element, plan)
+        with TIMINGS.explaining():
+            self.later_lists.check(element.rows, plan.background.rows)
+            try:
+                done, refused = [self._explain(element, plan)], dict[int, str]()
+            except ModelCallError:
+                done, refused = self._explain_in_parts(element, plan)
         if refused:
             yield beam.pvalue.TaggedOutput(FAILED, (split, set_aside(element.rows, refused)[1]))
             yield beam.pvalue.TaggedOutput(COUNTS, ((split, "selected"), len(refused)))
@@ -94,6 +97,10 @@ class ExplainExamples(beam.DoFn):
                 yield beam.pvalue.TaggedOutput(FAILED, (split, failures))
             if explained.rows.num_rows:
                 yield explained
+
+    def finish_bundle(self) -> None:
+        """Tells how long it took, and the steps behind this one."""
+        tell_timings()
 
     def _explain(self, examples: SplitRows, plan: JobPlan) -> Explained:
         return explain_examples(self.models, self.explainers, examples, plan, self.request.context)

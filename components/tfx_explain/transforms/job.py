@@ -22,6 +22,7 @@ from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.registry import methods_of, second_passes_of
 from tfx_explain.report import render_explanation
 from tfx_explain.report.row_images import write_row_images
+from tfx_explain.timings import TIMINGS, WRITE
 from tfx_explain.transforms.attribution_stats import WriteAttributionStats
 from tfx_explain.transforms.decode import COUNTS, FAILED
 from tfx_explain.transforms.explain import CheckExamples, ExplainExamples
@@ -31,6 +32,7 @@ from tfx_explain.transforms.second_pass import LookAgain
 from tfx_explain.transforms.select import SelectExamples, Selection
 from tfx_explain.transforms.slices import CountSlices
 from tfx_explain.transforms.summarize import Summarize
+from tfx_explain.transforms.timing import tell_timings, told_timings
 from tfx_explain.transforms.write import SampleForReport, WriteRecords, attribution_rows
 
 _NAMED_REASONS = 3
@@ -56,13 +58,14 @@ def run_explanation(request: ExplainRequest, make_pipeline: Callable[[], beam.Pi
         models = [handle.acquire() for handle in request.models]
         with make_pipeline() as pipeline:
             build_job(pipeline, request)
+        processes = told_timings(pipeline.result)
         for handle, model in zip(request.models, models, strict=True):
             handle.check(model)
         results = JobResults.take(request.explanation_dir)
         check_failures(results, request.example_patterns, request.config.max_failed_fraction)
         if not results.failures:
             storage.remove(storage.join(request.explanation_dir, tables.DEAD_LETTERS))
-        manifest = describe_run(request, results, time.monotonic() - started)
+        manifest = describe_run(request, results, time.monotonic() - started, processes)
         write_row_images(request.explanation_dir, manifest)
         report = render_explanation(request.explanation_dir, manifest)
         storage.write_bytes(storage.join(request.explanation_dir, tables.REPORT), report.encode())
@@ -206,11 +209,14 @@ def _summarize(
 
 
 def _finish(request: ExplainRequest, *, plan: JobPlan, **collected: Any) -> None:
-    write_tables(request, plan, Collected(**collected)).write(request.explanation_dir)
+    with TIMINGS.of(WRITE):
+        write_tables(request, plan, Collected(**collected)).write(request.explanation_dir)
+    tell_timings()
 
 
 def _encode(explained: ExplainedExamples, layout: RecordLayout) -> list[bytes]:
-    return records.encode_examples(attribution_rows(explained, layout))
+    with TIMINGS.of(WRITE):
+        return records.encode_examples(attribution_rows(explained, layout))
 
 
 def _reasons(split: str, failures: Sequence[tuple[bytes, str]]) -> Iterator[tuple[tuple[str, str], int]]:

@@ -21,8 +21,10 @@ from tfx_explain.methods.context import Sample
 from tfx_explain.methods.refusals import GROUP, refused_rows, said
 from tfx_explain.methods.registry import methods_of
 from tfx_explain.rows import take_rows
+from tfx_explain.timings import PILOT, TIMINGS
 from tfx_explain.transforms.decode import FAILED
 from tfx_explain.transforms.select import SampleRows, Selection
+from tfx_explain.transforms.timing import tell_timings
 
 
 class PlanJob(beam.PTransform):
@@ -55,7 +57,10 @@ def plan_without_refused(sampled: SampledRows, request: ExplainRequest) -> Itera
     """
     rows = sampled.rows
     try:
-        yield plan(sampled, request)
+        with TIMINGS.of(PILOT):
+            made = plan(sampled, request)
+        tell_timings()
+        yield made
         return
     except ModelCallError as error:
         if rows is None:
@@ -70,7 +75,10 @@ def plan_without_refused(sampled: SampledRows, request: ExplainRequest) -> Itera
     if failures:
         yield beam.pvalue.TaggedOutput(FAILED, (background_name(split), failures))
     try:
-        yield plan(SampledRows(take_rows(rows, good), sampled.hashes[good], sampled.draws[good]), request)
+        with TIMINGS.of(PILOT):
+            made = plan(SampledRows(take_rows(rows, good), sampled.hashes[good], sampled.draws[good]), request)
+        tell_timings()
+        yield made
     except ModelCallError as error:
         raise ModelCallError(
             f"{said(error)}: it is asked about mixtures of rows of split `{split}`, too; {GROUP}."

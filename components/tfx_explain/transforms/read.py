@@ -27,6 +27,7 @@ from tfx_explain.job.split_rows import SplitRows
 from tfx_explain.tfrecords import FileRange, RecordReader
 from tfx_explain.transforms.decode import COUNTS, FAILED, Element, read_file, read_part, read_range
 from tfx_explain.transforms.kept import KeptParts, Place
+from tfx_explain.transforms.timing import tell_timings
 
 _PARTS = "parts"
 _KEPT = KeptParts(64 * 2**20)
@@ -103,6 +104,7 @@ def count_file(uri: str, job: str, split: str) -> Iterator[tuple[int, PlaceConte
             yield beam.pvalue.TaggedOutput(_PARTS, FileRange(*place, stop))
             for bucket, contents in in_buckets(*counted.result()):
                 yield bucket, PlaceContents(place, *contents)
+    tell_timings()
 
 
 class ReadNumbered(beam.DoFn):

@@ -14,7 +14,9 @@ from tfx_explain.job.explained import ExplainedExamples
 from tfx_explain.job.request import ExplainRequest
 from tfx_explain.methods.method import SecondPass
 from tfx_explain.rows import HashArray, example_weights, take_rows
+from tfx_explain.timings import TIMINGS
 from tfx_explain.transforms.combine import SmallestDrawsFn
+from tfx_explain.transforms.timing import tell_timings
 
 
 class LookAgain(beam.PTransform):
@@ -95,4 +97,7 @@ class _EvaluateFn(beam.DoFn):
     def process(self, term: Any, sample: pa.RecordBatch | None) -> Iterator[tuple[Any, Any]]:
         """Evaluates one term."""
         if sample is not None and sample.num_rows > 1:
-            yield term, self.method.evaluate(self.models, sample, term)
+            with TIMINGS.explaining():
+                found = self.method.evaluate(self.models, sample, term)
+            tell_timings()
+            yield term, found
