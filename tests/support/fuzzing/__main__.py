@@ -70,6 +70,8 @@ def main() -> int:
         family, first, last = options.run
         return _run_cases(family, options.seed, range(int(first), int(last)), options.keep)
     only = dict(part.partition(":")[::2] for part in options.only.split(",") if part) or dict.fromkeys(SIZES, "")
+    if unknown := only.keys() - SIZES.keys():
+        parser.error(f"there is no family {', '.join(sorted(unknown))}; --only takes some of {','.join(SIZES)}")
     options.keep.mkdir(parents=True, exist_ok=True)
 
     def run(family: str) -> Tally:
