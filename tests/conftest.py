@@ -1,6 +1,7 @@
 """Models and examples that several tests read; made once."""
 
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+# Shells start background commands with Ctrl-C ignored, which the jobs that tests interrupt would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example may take is no test: machines differ.
 settings.register_profile("tfx-explain", deadline=None)
 settings.load_profile("tfx-explain")

@@ -115,7 +115,10 @@ class RecordReader:
     def content_bytes(self) -> float:
         """How long the unzipped file is, about, as far as what was read of it tells."""
         source = self._source
-        return self._stored_bytes * (source.made_bytes / source.tell() if isinstance(source, Unzipped) else 1.0)
+        if not isinstance(source, Unzipped):
+            return float(self._stored_bytes)
+        # Nothing is known to be unzipped where the first block is damaged.
+        return self._stored_bytes * source.made_bytes / max(source.tell(), 1)
 
     def records(self, faults: list[Fault] | None = None, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """The next records.

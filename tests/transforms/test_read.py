@@ -91,6 +91,17 @@ def told(elements: Sequence[Element], *, draws: bool = True) -> list[str]:
     return sorted(others) + sorted(map(repr, counts.items()))
 
 
+@pytest.mark.parametrize("place", [12, 40])
+def test_a_gzipped_file_that_is_damaged_in_its_first_block_is_one_part(tmp_path: Path, place: int) -> None:
+    path = Path(written(tmp_path, "zipped"))
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    parts = list(shares(str(path)).items())
+    assert len(parts) == 1
+    assert told(read_by(1, parts), draws=False) == told(list(read_file(str(path), "eval")), draws=False)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_parts_in_any_order_are_the_file(tmp_path: Path, kind: str) -> None:
     uri = written(tmp_path, kind)

@@ -58,6 +58,8 @@ class Tally:
 
 def main() -> int:
     """Runs the families that were asked for."""
+    # A shell that starts this in the background has Ctrl-C ignored, which drivers that are struck would inherit.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--size", type=float, default=1.0, help="fraction of a whole run")
