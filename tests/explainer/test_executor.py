@@ -39,7 +39,7 @@ def test_the_log_says_how_many_rows_what_counts_and_where_to_look(caplog: pytest
         "failures": {"eval": {"no number": 2}},
         "top_players": ["age", "ra\u200bce"],
     }
-    with caplog.at_level(logging.INFO, "tfx_explain"):
+    with caplog.at_level(logging.INFO, "absl"):
         executor.log_explanation(manifest, "/explanation/3")
     assert caplog.messages == [
         "eval: 48 of 50 rows explained, 2 failed.",

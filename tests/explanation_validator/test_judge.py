@@ -215,7 +215,7 @@ def test_anomalies_name_the_features(explained: Any) -> None:
 
 def test_the_log_says_the_verdict_and_what_decided_it(explained: Any, caplog: pytest.LogCaptureFixture) -> None:
     rules = [{"max_share": {"players": ["age"], "value": 0.01}}, {"max_share": {"players": ["unused"], "value": 0.9}}]
-    with caplog.at_level(logging.INFO, "tfx_explain"):
+    with caplog.at_level(logging.INFO, "absl"):
         refused = judge(explained, ValidationConfig.from_dict({"rules": rules}))
         log_verdict(refused, "/validation/7", blessed=False)
         assert [caplog.messages[0].split()[:2], *caplog.messages[1:]] == [

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from typing import Any
 
+from absl import logging  # as TFX's own components: others' logs are below the level of its runners
 from tfx import types
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
@@ -24,8 +24,6 @@ from tfx_explain.printable import MAX_SENTENCE, printable, shortened
 from tfx_explain.tables.manifest import Manifest
 from tfx_explain.transforms.job import discard, run_explanation
 from tfx_explain.transforms.runner import pipeline_args
-
-_LOG = logging.getLogger(__name__)
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -122,11 +120,11 @@ def log_explanation(manifest: Manifest, directory: str) -> None:
     """Says in the log what a person wants to know of a run that ended well."""
     for split, counts in manifest["counts"].items():
         n_failed = sum(manifest["failures"].get(split, {}).values())
-        _LOG.info("%s: %s of %s rows explained, %s failed.", split, counts["explained"], counts["read"], n_failed)
+        logging.info("%s: %s of %s rows explained, %s failed.", split, counts["explained"], counts["read"], n_failed)
     if manifest["top_players"]:
         names = ", ".join(manifest["top_players"])
-        _LOG.info("Most important: %s.", shortened(printable(names), MAX_SENTENCE))
-    _LOG.info("See %s", storage.join(directory, tables.REPORT))
+        logging.info("Most important: %s.", shortened(printable(names), MAX_SENTENCE))
+    logging.info("See %s", storage.join(directory, tables.REPORT))
 
 
 def describe_explanation(manifest: Manifest) -> dict[str, str | int | float]:

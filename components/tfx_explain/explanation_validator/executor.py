@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
+from absl import logging  # as TFX's own components: others' logs are below the level of its runners
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import types
 from tfx.components.evaluator import constants
@@ -20,8 +20,6 @@ from tfx_explain.explanation_validator.judge import VERDICT_REPORT, Verdict, jud
 from tfx_explain.judgement import ATTRIBUTION_DRIFT, Finding, describe
 from tfx_explain.printable import MAX_SENTENCE, printable, shortened
 from tfx_explain.reader import ExplanationReader, load
-
-_LOG = logging.getLogger(__name__)
 
 _ANOMALIES_FILE = "SchemaDiff.pb"
 _BLESSED_PROPERTY = "blessed"
@@ -92,12 +90,12 @@ def log_verdict(verdict: Verdict, uri: str, *, blessed: bool) -> None:
       blessed: whether the model is, which an earlier verdict and a switch can prevent too.
     """
     for line in verdict.lines(passed=False):
-        _LOG.info("%s", shortened(printable(line), MAX_SENTENCE))
+        logging.info("%s", shortened(printable(line), MAX_SENTENCE))
     judged = "meets the policy" if verdict.blessed else "does not meet the policy"
-    _LOG.info("The explanation in %s %s (%s).", verdict.explanation_uri, judged, verdict.counts)
+    logging.info("The explanation in %s %s (%s).", verdict.explanation_uri, judged, verdict.counts)
     if verdict.blessed and not blessed:
-        _LOG.info("The model is not blessed all the same: `model_blessing` is not, or `bless_model` is off.")
-    _LOG.info("The model is %s. See %s", "blessed" if blessed else "not blessed", storage.join(uri, VERDICT_REPORT))
+        logging.info("The model is not blessed all the same: `model_blessing` is not, or `bless_model` is off.")
+    logging.info("The model is %s. See %s", "blessed" if blessed else "not blessed", storage.join(uri, VERDICT_REPORT))
 
 
 def load_recorded(uri: str, digest: str) -> ExplanationReader:
