@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tfx_explain.attribution.levels import Chain, Pilot, RoughBackground, choose_levels, representative_rows
+from tfx_explain.attribution.levels import Chain, Levels, Pilot, RoughBackground, choose_levels, representative_rows
 
 
 def test_few_rows_stand_for_all_where_the_outputs_have_few_directions() -> None:
@@ -104,5 +104,6 @@ def test_too_few_examples_ask_for_more_than_there_are() -> None:
 
 def test_at_least_so_many_examples() -> None:
     assert choose_levels(pilot(1e-9), 10_000, 0.02, least=50).n_full == 50
+    assert choose_levels(pilot(0.0), 30, 0.02, least=50) == Levels(50.0)  # examples that are all alike, and few
     without_spread = dataclasses.replace(pilot(0.0), spread=0.0)
     assert choose_levels(without_spread, 10_000, 0.02, least=50).n_full == 10_000

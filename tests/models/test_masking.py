@@ -13,15 +13,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attributing import floats, model_of
 from tfx_explain.attribution import make_design
 from tfx_explain.attribution.prefixes import PrefixCoalitions
 from tfx_explain.errors import InputError
 from tfx_explain.models import chunks as chunks_module
 from tfx_explain.models import graph_engine, graph_mixing, lattice, load_model, load_module_model, pieces
 from tfx_explain.models import host as host_module
-from tfx_explain.models.chunks import Chunks, plan_chunks, tile_size
-from tfx_explain.models.features import Inputs, Ragged
+from tfx_explain.models.features import Ragged
 from tfx_explain.models.hoist import hoist, unhoisted
 from tfx_explain.models.pieces import Piece
 
@@ -88,12 +86,6 @@ def test_some_rows_have_the_values_they_have_among_all(request, kind, enumerated
     np.testing.assert_allclose(found, expected, rtol=2e-6)
 
 
-def test_calls_have_no_room_for_examples_that_never_come():
-    assert plan_chunks(17, 29, 1, 2**18) == Chunks(528, 17, 29)
-    assert plan_chunks(17, 29, 1, 2**18, (128,)) == Chunks(128, 17, 29)
-    assert plan_chunks(256, 29, 1, 2**18, (8,)) == Chunks(8, 256, 29)
-
-
 @pytest.mark.parametrize("n_block_rows", [1, 3])
 @pytest.mark.parametrize("rows_per_tile", [1, 20, 45])
 def test_tiles_of_a_compiled_call_change_nothing(dense, dense_dir, n_block_rows, rows_per_tile, tools, monkeypatch):
@@ -109,52 +101,6 @@ def test_tiles_of_a_compiled_call_change_nothing(dense, dense_dir, n_block_rows,
     assert stage._compiled.experimental_get_tracing_count() == 1
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, expected, rtol=2e-6)
-
-
-def test_tiles_divide_what_they_are_tiles_of_or_are_not_worth_it():
-    assert tile_size(45, 5_800) == 5
-    assert tile_size(100, 480) == 50
-    assert tile_size(3, 10) == 3  # all at once is still small
-    assert tile_size(101, 2_000) == 101  # a tile of one would be too small
-    assert tile_size(7, 100_000) == 1
-
-
-@pytest.mark.parametrize(
-    ("blocks", "max_rows", "expected"),
-    [
-        ((4, 10, 5), 1000, Chunks(5, 4, 10)),
-        ((4, 10, 5), 199, Chunks(1, 2, 10)),
-        ((4, 10, 5), 150, Chunks(1, 2, 10)),
-        ((4, 10, 5), 49, Chunks(1, 1, 2)),  # 12 rows a call for 10; with 5 coalitions 48 for 25
-        ((4, 10, 5), 1, Chunks(1, 1, 1)),
-        # Five examples make a tile of 32,768 rows.
-        ((100, 58, 1), 2**18, Chunks(45, 100, 58)),
-        ((100, 58, 1), 2**18 - 5_800, Chunks(40, 100, 58)),
-        # Calls of 16 rows need no copies, those of 20 would get 4.
-        ((1, 240, 1), 20, Chunks(1, 1, 16)),
-    ],
-)
-def test_chunks_are_even_and_as_large_as_allowed(blocks, max_rows, expected):
-    assert plan_chunks(*blocks, max_rows) == expected
-
-
-def test_uncompiled_calls_have_as_many_rows_as_round_alike(tmp_path):
-    """A model that gives the number of rows of its call, beside what its own row says."""
-
-    def count_rows(x, y):
-        n_rows = tf.fill(tf.shape(x), tf.cast(tf.shape(x)[0], tf.float32))
-        return tf.stack([n_rows, tf.math.cumsum(tf.stack([x, y], axis=1), axis=1)[:, 1]], axis=1)
-
-    model = model_of(tmp_path, count_rows, floats("x", "y"))
-    x, b = (Inputs(n, {name: np.full(n, n, np.float32) for name in "xy"}) for n in (4, 2))
-    assert set(model.predict(x)[:, 0]) == {1_056.0}
-    coalitions = np.array([[0, 0], [1, 0], [0, 1], [1, 1], [0, 0]], bool)
-    blocks = SimpleNamespace(
-        coalitions=coalitions[None], background_index=np.array([[0, 1]]), background_weight=np.ones((1, 2))
-    )
-    found = model.block_values(x, b, [["x"], ["y"]], blocks, typical_examples=(2,))
-    assert set(found[..., 0].flat) == {16_416.0}  # 1,638 examples of 10 rows each
-    np.testing.assert_array_equal(found[..., 1], np.tile([4.0, 6.0, 6.0, 8.0, 4.0], (4, 1, 1)))
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 11])

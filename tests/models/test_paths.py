@@ -9,7 +9,6 @@ import tensorflow as tf
 from midpoints import midpoint_sums, whole
 from tfx_explain.errors import InputError, ModelError
 from tfx_explain.models import load_model, load_module_model
-from tfx_explain.models.chunks import rows_that_round_alike
 from tfx_explain.models.features import Inputs
 from tfx_explain.models.path_gradients import PathSegments
 from tfx_explain.models.path_pieces import Pieces
@@ -300,16 +299,3 @@ def test_no_rows(dense):
     assert midpoint_sums(paths, nobody, nobody, 5, outputs).shape == (0, 3, 2)
     some = paths.enter(rows(2, 1))
     assert paths.expected(some, nobody, np.ones(2) / 2, np.zeros((0, 2, 3)), outputs).values.shape == (0, 3, 2)
-
-
-@pytest.mark.parametrize("n", [1, 5, 8, 16, 20, 33, 100, 200, 1000, 1024])
-@pytest.mark.parametrize("is_transposed", [True, False])
-def test_rows_of_products_round_alike(n, is_transposed):
-    """Those of most of these numbers do not as they are, on processors without AVX-512."""
-    size = int(rows_that_round_alike(n))
-    assert n <= size < n + 48
-    rng = np.random.default_rng(0)
-    rows_alike = tf.constant(np.repeat(rng.normal(size=(1, 30)).astype(np.float32), size, axis=0))
-    kernel = rng.normal(size=(64, 30) if is_transposed else (30, 64)).astype(np.float32)
-    made = tf.matmul(rows_alike, tf.constant(kernel), transpose_b=is_transposed)
-    assert len(np.unique(made, axis=0)) == 1

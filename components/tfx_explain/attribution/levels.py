@@ -126,6 +126,8 @@ def _of_all(pilot: Pilot, n_full: float, n_examples: int) -> Levels:
     off most of what differs between those. The rest is no more than what guesses miss.
     """
     variance = float(pilot.chains[0].variances[0].max())
+    if variance == 0:
+        return Levels(n_full)
     guessed = [chain for chain in pilot.chains if chain.is_guessed and len(chain.costs) == 2]
     nearest = min(guessed, key=lambda chain: float(chain.variances[1].max()), default=None)
     missed = variance if nearest is None else float(nearest.variances[1].max())

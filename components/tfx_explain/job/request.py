@@ -120,14 +120,13 @@ class ExplainRequest:
         given, transform = handles, handles[0].transform
         peeked = {split: peek(pattern, split) for split, pattern in example_patterns.items()}
         background = peek(background_pattern, config.background.split)
+        first_rows = [background, *peeked.values()]
         _warn_of_empty_files({background_pattern, *example_patterns.values()})
-        are_raw = are_raw_examples(config, transform, peeked, background)
-        if not are_raw:
+        if not (are_raw := are_raw_examples(config, transform, peeked, background)):
             handles = [dataclasses.replace(handle, transform=None) for handle in handles]
-        handles, loaded = _load(handles, config, [background, *peeked.values()])
+        handles, loaded = _load(handles, config, first_rows)
         keys = {config.label_key, config.id_key, config.example_weight_key, *config.mask_features}
-        columns = {name for rows in [*peeked.values(), background] for name in rows.schema.names}
-        seen = columns | set(schema_features or ())
+        seen = {name for rows in first_rows for name in rows.schema.names}.union(schema_features or ())
         read = features_read(loaded, seen - keys)
         players = _players(read, config.features, None if are_raw else transform, given, loaded)
         request = cls(
@@ -143,12 +142,12 @@ class ExplainRequest:
             outputs=output_names(loaded[0], config),
             labels=choose_labels(config, loaded[0].n_outputs, peeked, transform, are_raw=are_raw),
             transform=transform,
-            even_lists=even_lists(loaded, [*peeked.values(), background]),
+            even_lists=even_lists(loaded, first_rows),
             loaded=tuple(loaded),
         )
         check_use(handles, loaded, request.labels)
-        first_rows = FirstRows(peeked, frozenset((seen - keys).union(read)))
-        _check_rows(request, first_rows, background, schema_features or ())
+        offered = frozenset((seen - keys).union(read))
+        _check_rows(request, FirstRows(peeked, offered), background, schema_features or ())
         return request
 
 

@@ -105,17 +105,24 @@ class SageExplainer:
         draws, guesser = games.some.draws, self._guesser(plan, games.background)
         found = np.full((plan.n_games, len(draws), len(self.players)), np.nan)
         in_full, in_rough = plan.chosen_rows(draws, plan.full_fraction), plan.chosen_rows(draws, plan.rough_fraction)
-        n_model_rows = self._fill(found, np.flatnonzero(in_full), games, plan, guesser)
-        n_model_rows += self._fill(found[:-1], np.flatnonzero(in_rough & ~in_full), games, plan, guesser)
+        parts = None if guesser is None else guesser.guesses.parts(games.some.inputs)
+        n_model_rows = self._fill(found, np.flatnonzero(in_full), games, plan, guesser, parts)
+        n_model_rows += self._fill(found[:-1], np.flatnonzero(in_rough & ~in_full), games, plan, guesser, parts)
         failed = in_full & np.isnan(found).any(axis=(0, 2)) | in_rough & np.isnan(found[:-1]).any(axis=(0, 2))
         values = np.moveaxis(np.diff(found, axis=0, prepend=0.0), 0, 1)
-        if guesser is not None:
-            values[:, 0] = self._guessed(games, plan, guesser)
+        if guesser is not None and parts is not None:
+            values[:, 0] = self._guessed(games, plan, guesser, parts)
         values[failed] = np.nan
         return values, n_model_rows
 
     def _fill(
-        self, found: FloatArray, rows: IntArray, games: SageGames, plan: LossPlan, guesser: Guesser | None
+        self,
+        found: FloatArray,
+        rows: IntArray,
+        games: SageGames,
+        plan: LossPlan,
+        guesser: Guesser | None,
+        parts: FloatArray | None,
     ) -> int:
         """Evaluates rows with the whole background, or with a rough one where that is all there is to be found.
 
@@ -125,22 +132,22 @@ class SageExplainer:
           games: of all n rows.
           plan: which games there are.
           guesser: of the guessed game.
+          parts: what it has of the n rows.
 
         Returns:
           The model rows evaluated.
         """
         if not len(rows):
             return 0
-        is_real, inputs = len(found) == plan.n_games, games.some.inputs.take(rows)
-        mixer = self._mixer(inputs, games.background, plan, is_real=is_real)
-        parts = None if guesser is None else guesser.guesses.parts(inputs)
+        is_real = len(found) == plan.n_games
+        mixer = self._mixer(games.some.inputs.take(rows), games.background, plan, is_real=is_real)
         found[:, rows] = 0.0
         for repeat in range(plan.orders_per_row):
             for group in mixer.groups():
                 orders = self._orders_of(games.some.draws[rows[group]], plan, repeat)
                 outputs, of_games = mixer.outputs(group, orders), []
                 if guesser is not None and parts is not None:
-                    of_games.append(guesser.values(games, rows[group], orders, parts[:, group]))
+                    of_games.append(guesser.values(games, rows[group], orders, parts[:, rows[group]]))
                 if plan.rough is not None and plan.rough_fraction:
                     of_rough = outputs[plan.rough.rows] if is_real else outputs
                     of_games.append(games.rough(rows[group], orders, of_rough, plan.rough, plan.cheap[0].active))
@@ -149,9 +156,8 @@ class SageExplainer:
                 found[:, rows[group]] += np.stack(of_games) / plan.orders_per_row
         return len(rows) * plan.orders_per_row * (len(self.players) - 1) * len(mixer.background)
 
-    def _guessed(self, games: SageGames, plan: LossPlan, guesser: Guesser) -> FloatArray:
+    def _guessed(self, games: SageGames, plan: LossPlan, guesser: Guesser, parts: FloatArray) -> FloatArray:
         """(n, d) values of the guessed game, the mean over several permutations of each row."""
-        parts = guesser.guesses.parts(games.some.inputs)
         values = np.zeros((parts.shape[1], len(self.players)))
         for group in _groups(len(values), _ROWS_PER_SOLVE):
             for repeat in range(plan.n_guesses):
