@@ -16,9 +16,9 @@ import dataclasses
 import tempfile
 from pathlib import Path
 
+import model_kinds
 import numpy as np
 import pyarrow as pa
-import sage_worlds
 from sage_vs_sage import LABEL, draws_of, summarize
 
 from tfx_explain.attribution.levels import choose_levels
@@ -44,24 +44,19 @@ class Explained:
 
     def __init__(self, kind: str, model_dir: str) -> None:
         (Path(model_dir) / "kind").write_text(kind)
-        is_chance = sage_worlds.KINDS[kind][1]
         self.kind = kind
-        self.of_model = ModelConfig(
-            module_file=sage_worlds.__file__,
-            output_space="probability" if is_chance else "raw",
-            output_is="probabilities" if is_chance else None,
-        )
+        self.of_model = ModelConfig(module_file=model_kinds.__file__, **model_kinds.output_of(kind))
         self.model = ModelHandle(model_dir, self.of_model).acquire([self.rows(4, 1)])
         settings = BackgroundConfig(num_rows=N_BACKGROUND)
-        self.job = choose_background([self.model], self.rows(N_BACKGROUND, 3), settings, sage_worlds.NAMES)
-        self.players = {name: (name,) for name in sage_worlds.NAMES}
+        self.job = choose_background([self.model], self.rows(N_BACKGROUND, 3), settings, model_kinds.NAMES)
+        self.players = {name: (name,) for name in model_kinds.NAMES}
 
     def rows(self, n: int, seed: int) -> pa.RecordBatch:
         """New rows with labels, as the reader would decode them."""
-        x = sage_worlds.draw_features(n, seed)
-        columns = [*x.T, sage_worlds.draw_labels(self.kind, x, seed + 1).astype(np.float32)]
+        x = model_kinds.draw_features(n, seed)
+        columns = [*x.T, model_kinds.draw_labels(self.kind, x, seed + 1).astype(np.float32)]
         arrays = [pa.array(list(column[:, None]), pa.large_list(pa.float32())) for column in columns]
-        return pa.RecordBatch.from_arrays(arrays, names=[*sage_worlds.NAMES, LABEL])
+        return pa.RecordBatch.from_arrays(arrays, names=[*model_kinds.NAMES, LABEL])
 
     def _planned(self, seed: int) -> tuple[LossExplainer, LossPlan, int]:
         """What explains, the plan before it knows how many rows there are, and the model rows of its pilot."""
@@ -83,7 +78,7 @@ class Explained:
         rows, plan = self.rows(N_ROWS, 2_000_000 + 10 * seed), planned.for_rows(N_ROWS, AIM)
         summary, n_model_rows = summarize(explainer, rows, self.job.side(0), plan, seed)
         alone = dataclasses.replace(planned.pilot, chains=planned.pilot.chains[:1])
-        n_alone = choose_levels(alone, N_ROWS, AIM, 1).n_full * N_BACKGROUND * (sage_worlds.N_FEATURES - 1)
+        n_alone = choose_levels(alone, N_ROWS, AIM, 1).n_full * N_BACKGROUND * (model_kinds.N_FEATURES - 1)
         return summary, n_model_rows + n_pilot, n_alone + n_pilot
 
     def truth(self) -> LossImportanceSummary:
@@ -96,7 +91,7 @@ def main() -> None:
     """Prints a line per model."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=40)
-    parser.add_argument("--kinds", nargs="+", default=list(sage_worlds.KINDS))
+    parser.add_argument("--kinds", nargs="+", default=list(model_kinds.KINDS))
     arguments = parser.parse_args()
     print(f"{'':<22}{'model rows':>14}{'alone':>14}{'claimed':>10}{'actual':>10}{'coverage':>10}")
     for kind in arguments.kinds:

@@ -1,12 +1,12 @@
-"""Seconds and peak memory of jobs on large models: embedding tables, many features, many outputs, many keys and slices.
+"""Seconds and peak memory of large jobs: embedding tables, many features, outputs, rows, keys and slices, and SAGE.
 
 Each job has a process of its own; imports and the making of models are not timed. Little of this needs much time in the
 model, so what is printed is what a job does besides. Only the public functions are used, so that another checkout can
 be measured in turn.
 
     python benchmarks/scale.py          tables of 0.25 and 1 GB, 400 features, 25 and 100 outputs, 80,000 keys
-    python benchmarks/scale.py --features 2500 --outputs 1000 --tables --keys --slices
-    python benchmarks/scale.py --before ../older
+    python benchmarks/scale.py --features 2500 --outputs 1000 --tables --rows --keys --slices
+    python benchmarks/scale.py --before ../older --most 12000
 """
 
 import argparse
@@ -40,26 +40,32 @@ class Sizes:
       n_outputs: of the model.
       table_mib: of the embedding of an id; 0 = the model reads no id.
       n_background: rows.
-      n_keys: different ids, each in a row that is explained; 0 = few rows are explained, whose ids are any.
+      n_rows: that are all explained; 0 = N_EXPLAINED of N_ROWS are.
+      with_keys: whether each row has an id of its own.
       is_sliced: whether each id is a slice.
+      with_sage: whether SAGE values are what is asked for, with the first feature as the label.
     """
 
     n_features: int = 10
     n_outputs: int = 1
     table_mib: int = 0
     n_background: int = 50
-    n_keys: int = 0
+    n_rows: int = 0
+    with_keys: bool = False
     is_sliced: bool = False
+    with_sage: bool = False
 
     @property
     def config(self) -> dict[str, object]:
         """Of the job."""
-        of_slices = {"slicing_specs": [{"feature_keys": ["id"]}], "max_slices": self.n_keys, "min_slice_examples": 50}
+        of_slices = {"slicing_specs": [{"feature_keys": ["id"]}], "max_slices": self.n_rows, "min_slice_examples": 50}
+        of_sage = {"label_key": "x0000", "methods": [{"sage": {"metric": "mse"}}]}
         return {
             "background": {"num_rows": self.n_background},
-            "max_examples": None if self.n_keys else N_EXPLAINED,
+            "max_examples": None if self.n_rows else N_EXPLAINED,
             "model": {"output_space": "raw"},
             **(of_slices if self.is_sliced else {}),
+            **(of_sage if self.with_sage else {}),
         }
 
 
@@ -70,7 +76,7 @@ class Scorer(tf.Module):
         super().__init__()
         draw = tf.random.Generator.from_seed(0).normal
         self.names = [f"x{place:04}" for place in range(sizes.n_features)]
-        n_ids = sizes.n_keys or sizes.table_mib * 2**20 // (4 * WIDTH)
+        n_ids = sizes.n_rows if sizes.with_keys else sizes.table_mib * 2**20 // (4 * WIDTH)
         self.table = tf.Variable(draw([n_ids, WIDTH])) if n_ids else None
         width = sizes.n_features + (WIDTH if n_ids else 0)
         self.hidden = tf.Variable(draw([width, 32]) / width**0.5)
@@ -95,24 +101,25 @@ def make(directory: str, sizes: Sizes) -> None:
     tf.saved_model.save(scorer, f"{directory}/model", signatures=scorer.serve)
     rng = np.random.default_rng(0)
     with tf.io.TFRecordWriter(f"{directory}/rows.tfrecord") as writer:
-        for place, row in enumerate(rng.normal(size=(sizes.n_keys or N_ROWS, sizes.n_features))):
+        for place, row in enumerate(rng.normal(size=(sizes.n_rows or N_ROWS, sizes.n_features))):
             features = {
                 name: tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
                 for name, value in zip(scorer.names, row, strict=True)
             }
             if scorer.table is not None:
-                number = place if sizes.n_keys else int(rng.integers(scorer.table.shape[0]))
+                number = place if sizes.with_keys else int(rng.integers(scorer.table.shape[0]))
                 features["id"] = tf.train.Feature(int64_list=tf.train.Int64List(value=[number]))
             writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
 
 
 def explain(directory: str, sizes: Sizes, sender: object) -> None:
     """Sends seconds and peak memory in MiB."""
+    output = tempfile.mkdtemp(dir=directory)
     started = time.perf_counter()
     tfx_explain.explain(
         model=f"{directory}/model",
         examples=f"{directory}/rows.tfrecord",
-        output_dir=f"{directory}/explanation",
+        output_dir=f"{output}/explanation",
         config=sizes.config,
     )
     seconds = time.perf_counter() - started
@@ -175,8 +182,10 @@ def cases(arguments: argparse.Namespace) -> dict[str, Sizes]:
         **{f"table of {n:,} MiB": Sizes(table_mib=n) for n in arguments.tables},
         **{f"{n:,} features": Sizes(n_features=n, n_background=4) for n in arguments.features},
         **{f"{n:,} outputs": Sizes(n_outputs=n) for n in arguments.outputs},
-        **{f"{n:,} keys": Sizes(n_keys=n, **few) for n in arguments.keys},
-        **{f"{n:,} slices": Sizes(n_keys=n, is_sliced=True, **few) for n in arguments.slices},
+        **{f"{n:,} rows": Sizes(n_rows=n, **few) for n in arguments.rows},
+        **{f"{n:,} keys": Sizes(n_rows=n, with_keys=True, **few) for n in arguments.keys},
+        **{f"{n:,} slices": Sizes(n_rows=n, with_keys=True, is_sliced=True, **few) for n in arguments.slices},
+        **{f"SAGE of {n:,} rows": Sizes(n_rows=n, with_sage=True) for n in arguments.sage},
     }
 
 
@@ -186,10 +195,12 @@ def main() -> None:
     parser.add_argument("--tables", type=int, nargs="*", default=[256, 1_024], help="MiB of an embedding's table")
     parser.add_argument("--features", type=int, nargs="*", default=[400], help="4 background rows each")
     parser.add_argument("--outputs", type=int, nargs="*", default=[25, 100])
+    parser.add_argument("--rows", type=int, nargs="*", default=[100_000], help="all explained")
     parser.add_argument(
         "--keys", type=int, nargs="*", default=[80_000], help="different ids, a row each, all explained"
     )
     parser.add_argument("--slices", type=int, nargs="*", default=[80_000], help="the same, each a slice")
+    parser.add_argument("--sage", type=int, nargs="*", default=[10_000], help="rows whose SAGE values are taken")
     parser.add_argument("--before", help="another checkout, whose jobs are measured before those of this one")
     parser.add_argument("--most", type=int, default=2**20, help="MiB of memory at which a job is ended")
     arguments = parser.parse_args()

@@ -3,10 +3,27 @@
 import json
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
+import model_kinds
 import numpy as np
 import shap
 import tensorflow as tf
+
+
+def load(model_dir: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """The network whose weights are there, compiled by TensorFlow, or the model of the kind that is named there."""
+    if (model_dir / "kind").exists():
+        return model_kinds.KINDS[(model_dir / "kind").read_text()][0]()
+    weights = np.load(model_dir / "weights.npz").values()
+    w1, b1, w2, b2, w3, b3 = [tf.constant(weight) for weight in weights]
+
+    @tf.function(input_signature=[tf.TensorSpec([None, len(w1)], tf.float32)])
+    def network(x: tf.Tensor) -> tf.Tensor:
+        return (tf.nn.relu(tf.nn.relu(x @ w1 + b1) @ w2 + b2) @ w3 + b3)[:, 0]
+
+    return lambda x: network(x).numpy()
 
 
 def main() -> None:
@@ -14,18 +31,12 @@ def main() -> None:
     model_dir, data_file = sys.argv[1:]
     data = np.load(data_file)
     background, rows = data["background"], data["rows"]
-    weights = list(np.load(f"{model_dir}/weights.npz").values())
-    w1, b1, w2, b2, w3, b3 = [tf.constant(weight) for weight in weights]
-
-    @tf.function(input_signature=[tf.TensorSpec([None, background.shape[1]], tf.float32)])
-    def network(x: tf.Tensor) -> tf.Tensor:
-        return (tf.nn.relu(tf.nn.relu(x @ w1 + b1) @ w2 + b2) @ w3 + b3)[:, 0]
-
+    call = load(Path(model_dir))
     calls = [0]
 
     def model(x: np.ndarray) -> np.ndarray:
         calls[0] += len(x)
-        return network(np.asarray(x, np.float32)).numpy()
+        return call(np.asarray(x, np.float32))
 
     masker = shap.maskers.Independent(background, max_samples=len(background))
     d = background.shape[1]
@@ -39,8 +50,12 @@ def main() -> None:
     runs = {
         "shap Permutation, 1 permutation": lambda x: by_permutation(2 * d + 1, x),
         "shap Permutation, 10 permutations": lambda x: by_permutation(10 * 2 * d + 1, x),
-        "shap Kernel, 600 coalitions": lambda x: kernel.shap_values(x, nsamples=600, l1_reg=False, silent=True),
-        "shap Kernel, 2108 coalitions": lambda x: kernel.shap_values(x, nsamples=2108, l1_reg=False, silent=True),
+        f"shap Kernel, {20 * d} coalitions": lambda x: kernel.shap_values(
+            x, nsamples=20 * d, l1_reg=False, silent=True
+        ),
+        f"shap Kernel, {2 * d + 2048} coalitions": lambda x: kernel.shap_values(
+            x, nsamples=2 * d + 2048, l1_reg=False, silent=True
+        ),
         "shap Sampling, default": lambda x: sampling.shap_values(x, silent=True),
     }
     results = {}

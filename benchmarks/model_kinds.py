@@ -1,4 +1,4 @@
-"""Models of five kinds with 20 features, rows for them, and their labels: the module file of `sage_coverage.py`."""
+"""Models of five kinds with 20 features, rows for them, and their labels: the module file of benchmarks."""
 
 import itertools
 from collections.abc import Callable
@@ -67,6 +67,12 @@ KINDS: dict[str, tuple[Callable[[], Model], bool]] = {
     "boosted_trees": (_trees, True),
 }
 """Name -> what makes the model, and whether that gives the chance of class 1."""
+
+
+def output_of(kind: str) -> dict[str, str | None]:
+    """What the configuration of the model says about its output."""
+    is_chance = KINDS[kind][1]
+    return {"output_space": "probability", "output_is": "probabilities"} if is_chance else {"output_space": "raw"}
 
 
 def draw_labels(kind: str, x: Array, seed: int) -> Array:
