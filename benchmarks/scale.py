@@ -43,7 +43,7 @@ class Sizes:
       n_rows: that are all explained; 0 = N_EXPLAINED of N_ROWS are.
       with_keys: whether each row has an id of its own.
       is_sliced: whether each id is a slice.
-      with_sage: whether SAGE values are what is asked for, with the first feature as the label.
+      with_sage: whether SAGE values are taken as well, with the first feature as the label.
     """
 
     n_features: int = 10
@@ -59,7 +59,7 @@ class Sizes:
     def config(self) -> dict[str, object]:
         """Of the job."""
         of_slices = {"slicing_specs": [{"feature_keys": ["id"]}], "max_slices": self.n_rows, "min_slice_examples": 50}
-        of_sage = {"label_key": "x0000", "methods": [{"sage": {"metric": "mse"}}]}
+        of_sage = {"label_key": "x0000", "methods": ["shapley", {"sage": {"metric": "mse"}}]}
         return {
             "background": {"num_rows": self.n_background},
             "max_examples": None if self.n_rows else N_EXPLAINED,
