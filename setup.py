@@ -7,11 +7,13 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 README = ROOT / "README.md"
+# Libraries of TFX that the job uses: tf.Examples, statistics of attributions, transform graphs, schemas.
+OF_TFX = ("tensorflow-data-validation", "tensorflow-metadata", "tensorflow-transform", "tfx-bsl")
 
 setup(
     name="tfx-explain",
     version=runpy.run_path(str(ROOT / "components/tfx_explain/version.py"))["__version__"],
-    description="TFX components that explain models and validate the explanations, on Apache Beam",
+    description="Explains models and validates the explanations on Apache Beam, as TFX components or without TFX",
     long_description=README.read_text(encoding="utf-8") if README.exists() else "",
     long_description_content_type="text/markdown",
     license="Apache-2.0",
@@ -34,8 +36,7 @@ setup(
     package_data={"tfx_explain": ["py.typed", "**/*.html", "**/*.css", "**/*.js", "**/*.j2"]},
     python_requires=">=3.10,<3.14",
     install_requires=[
-        "tfx==1.16.*; python_version<'3.11'",
-        "tfx>=1.21,<1.22; python_version>='3.11'",
+        "apache-beam",
         "dill",  # tfx-bsl imports it; Beam, which used to bring it, no longer depends on it since 2.69
         "fsspec",
         "google-crc32c",
@@ -47,6 +48,10 @@ setup(
         "pyyaml",
         "regex",
         "scipy",
+        "tensorflow",
+        # Those of TFX 1.16 and 1.21, which need no TFX; the newer ones need a newer glibc.
+        *(f"{name}>=1.16,<1.17; python_version<'3.11'" for name in OF_TFX),
+        *(f"{name}>=1.16,<1.22; python_version>='3.11'" for name in OF_TFX),
         "threadpoolctl",
         "typing-extensions",
     ],
@@ -57,6 +62,8 @@ setup(
             "kfp-pipeline-spec==0.2.2; python_version<'3.11'",
             "kfp-pipeline-spec>=2.16,<2.18; python_version>='3.11'",
         ],
+        # What wires Explainer and ExplanationValidator into TFX pipelines; all else does without.
+        "tfx": ["tfx==1.16.*; python_version<'3.11'", "tfx>=1.21,<1.22; python_version>='3.11'"],
         "notebook": ["ipython", "nbconvert", "nbformat"],
         "gcs": ["gcsfs"],
         "images": ["pillow", "scikit-image>=0.25"],

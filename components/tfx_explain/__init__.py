@@ -1,6 +1,7 @@
-"""Explanations of models inside TFX pipelines.
+"""Explanations of models inside TFX pipelines, and without TFX.
 
-Names load when they are first used: `import tfx_explain` alone imports neither TensorFlow, TFX nor Apache Beam.
+Names load when they are first used: `import tfx_explain` alone imports neither TensorFlow, TFX nor Apache Beam. Only
+the components and their artifacts need TFX, which comes with the extra `tfx`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from tfx_explain.explanation_validator.component import ExplanationValidator
     from tfx_explain.explanation_validator.judge import judge
     from tfx_explain.reader import ExplanationReader, load
+
+_NEED_TFX = frozenset({"Explainer", "ExplanationValidator", "Explanation", "ExplanationValidation"})
 
 _HOME = {
     "explain": "api",
@@ -85,7 +88,14 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    try:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    except ImportError as error:
+        if name not in _NEED_TFX:
+            raise
+        raise ImportError(
+            f"tfx_explain.{name} needs TFX, which cannot be imported ({error}): pip install 'tfx-explain[tfx]'."
+        ) from error
     globals()[name] = value
     return value
 

@@ -1,6 +1,7 @@
 """The bytes on disk: Parquet tables, JSON, tf.Examples, as `tables` describes; known to no other module.
 
-Imports neither TensorFlow, TFX nor Beam, so that an explanation can be read in a notebook within a second.
+Imports neither TensorFlow, TFX nor Beam, and tfx_bsl only where tf.Examples are read, so that an explanation can be
+read in a notebook within a second.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import io
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +21,15 @@ import pyarrow.parquet as pq
 from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
-from tfx_bsl.coders import example_coder
 
 from tfx_explain import documents, storage
 from tfx_explain.errors import InputError
+from tfx_explain.optional import optional
 from tfx_explain.rows import alike, as_written, concat_rows, list_lengths, take_rows
 from tfx_explain.tfrecords import read_records as read_records
+
+if TYPE_CHECKING:
+    from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 FORMAT_VERSION = 2
 OLDER_FORMATS = (1,)
@@ -46,6 +51,11 @@ Float64Array = npt.NDArray[np.float64]
 # --- tf.Examples ----------------------------------------------------------------------------------------------------
 
 
+def example_coder() -> ModuleType:
+    """What decodes and encodes tf.Examples; tables and verdicts on them do without."""
+    return optional("tfx_bsl.coders.example_coder", "tf.Examples need", "tfx-bsl")
+
+
 def decode_examples(records: Sequence[bytes]) -> tuple[list[pa.RecordBatch], list[tuple[bytes, str]]]:
     """Decodes serialized tf.Examples, setting aside those that cannot be.
 
@@ -65,7 +75,7 @@ def decode_records(
     records: Sequence[bytes],
 ) -> tuple[list[tuple[pa.RecordBatch, list[bytes]]], list[tuple[bytes, str]]]:
     """As `decode_examples`, with the records of each batch, in the order of its rows."""
-    decoder = example_coder.ExamplesToRecordBatchDecoder()
+    decoder = example_coder().ExamplesToRecordBatchDecoder()
     full = [record for record in records if record not in _EMPTY_EXAMPLES]
     failed = [(record, "the record is empty: it has no features") for record in records if record in _EMPTY_EXAMPLES]
     if not full:
@@ -86,7 +96,7 @@ def _names_twice(batch: pa.RecordBatch) -> bool:
 
 
 def _decode_one_by_one(
-    decoder: example_coder.ExamplesToRecordBatchDecoder, records: Sequence[bytes]
+    decoder: ExamplesToRecordBatchDecoder, records: Sequence[bytes]
 ) -> tuple[list[tuple[pa.RecordBatch, list[bytes]]], list[tuple[bytes, str]]]:
     rows: list[pa.RecordBatch] = []
     usable: list[bytes] = []
@@ -108,7 +118,7 @@ def _decode_one_by_one(
 
 def encode_examples(batch: pa.RecordBatch) -> list[bytes]:
     """The rows of a batch as serialized tf.Examples; a feature that a row lacks is there without a kind."""
-    return list(example_coder.RecordBatchToExamplesEncoder().encode(as_written(batch)))
+    return list(example_coder().RecordBatchToExamplesEncoder().encode(as_written(batch)))
 
 
 def encode_own_features(batch: pa.RecordBatch) -> list[bytes]:

@@ -119,7 +119,7 @@ def test_lock_satisfies_what_the_wheel_requires(site: Path, lock: str, python: s
             if pin.marker is None or pin.marker.evaluate(environment):
                 locked[canonicalize_name(pin.name)] = str(pin.specifier).removeprefix("==")
     requires = [Requirement(text) for text in distribution(site).requires or []]
-    extras = ("", "demo", "kfp", "notebook")
+    extras = ("", "tfx", "demo", "kfp", "notebook", "images")
     wanted = [
         r for r in requires if r.marker is None or any(r.marker.evaluate({**environment, "extra": e}) for e in extras)
     ]
@@ -127,6 +127,12 @@ def test_lock_satisfies_what_the_wheel_requires(site: Path, lock: str, python: s
     missing = {canonicalize_name(r.name) for r in wanted} - set(locked)
     assert missing == set()
     assert [str(r) for r in wanted if not r.specifier.contains(locked[canonicalize_name(r.name)])] == []
+
+
+def test_tfx_is_required_by_its_extra_alone(site: Path) -> None:
+    for requirement in map(Requirement, distribution(site).requires or []):
+        markers = str(requirement.marker)
+        assert (requirement.name == "tfx") == ('extra == "tfx"' in markers), requirement
 
 
 @pytest.mark.parametrize("lock", ["tfx-1.16", "tfx-1.21"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
-from tfx_bsl.coders import example_coder
 
+from tfx_explain import records
 from tfx_explain.models.calls import model_errors
 from tfx_explain.models.features import Array, Inputs, Ragged
 from tfx_explain.models.graph import FrozenGraph
@@ -31,7 +31,7 @@ def encode_examples(inputs: Inputs) -> list[bytes]:
         names.append(name)
     if not names:
         return [b""] * len(inputs)
-    encoder = example_coder.RecordBatchToExamplesEncoder(None)
+    encoder = records.example_coder().RecordBatchToExamplesEncoder(None)
     return list(encoder.encode(pa.RecordBatch.from_arrays(arrays, names)))
 
 

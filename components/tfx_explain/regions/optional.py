@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from types import ModuleType
 
-from tfx_explain.errors import ConfigError
+from tfx_explain import optional as packages
 
 
 def optional(name: str) -> ModuleType:
@@ -14,12 +13,7 @@ def optional(name: str) -> ModuleType:
     Raises:
       ConfigError: it is not installed.
     """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ConfigError(
-            f"Images need {name.partition('.')[0]}, which cannot be imported: pip install 'tfx-explain[images]'."
-        ) from error
+    return packages.optional(name, "Images need", "tfx-explain[images]")
 
 
 def need_images() -> None:

@@ -7,14 +7,12 @@ together in a time that grows with their square. So there is a limit to the colu
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from types import ModuleType
 
 import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import tensorflow_data_validation as tfdv
-from tensorflow_data_validation.statistics.generators.basic_stats_generator import BasicStatsGenerator
-from tensorflow_data_validation.types import PerFeatureStatsConfig
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from tfx_explain import records, storage, tables
@@ -22,6 +20,7 @@ from tfx_explain.config import ExplainConfig
 from tfx_explain.job.explained import ExplainedExamples
 from tfx_explain.job.request import ExplainRequest
 from tfx_explain.methods.context import SIDE_PREFIXES
+from tfx_explain.optional import optional
 from tfx_explain.rows import example_weights, take_rows
 from tfx_explain.slicing import slice_examples, slice_name
 
@@ -53,16 +52,20 @@ class WriteAttributionStats(beam.PTransform):
         self.request = request
 
     def expand(self, explained: beam.PCollection) -> beam.PCollection:
-        """Adds the steps."""
-        config = self.request.config
+        """Adds the steps.
+
+        Raises:
+          ConfigError: TensorFlow Data Validation is not installed.
+        """
+        config, tfdv = self.request.config, _tfdv()
         slicers = {"experimental_slice_functions": [by_slice]} if has_slices(self.request) else {}
         weighted_by = None if config.example_weight_key is None else _WEIGHTS
         options = tfdv.StatsOptions(weight_feature=weighted_by, epsilon=_EPSILON, **slicers)
         if is_wide(self.request):
-            no_quantiles = PerFeatureStatsConfig([], PerFeatureStatsConfig.INCLUDE)
-            options.generators = [
-                BasicStatsGenerator(example_weight_map=options.example_weight_map, feature_config=no_quantiles)
-            ]
+            per_feature = _tfdv(".types").PerFeatureStatsConfig
+            generator = _tfdv(".statistics.generators.basic_stats_generator").BasicStatsGenerator
+            no_quantiles = per_feature([], per_feature.INCLUDE)
+            options.generators = [generator(example_weight_map=options.example_weight_map, feature_config=no_quantiles)]
             options.add_default_generators = False
         return (
             explained
@@ -70,6 +73,13 @@ class WriteAttributionStats(beam.PTransform):
             | "GenerateStatistics" >> tfdv.GenerateStatistics(options)
             | "Write" >> beam.Map(write_stats, self.request.explanation_dir, config)
         )
+
+
+def _tfdv(module: str = "") -> ModuleType:
+    """TFDV, or a module of it, which takes seconds to import."""
+    return optional(
+        f"tensorflow_data_validation{module}", "Statistics of attributions need", "tensorflow-data-validation"
+    )
 
 
 def is_wide(request: ExplainRequest) -> bool:

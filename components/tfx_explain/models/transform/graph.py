@@ -14,6 +14,7 @@ from tfx_explain.models.features import Array, Column, Ragged
 from tfx_explain.models.graph import Port
 from tfx_explain.models.messages import first_line
 from tfx_explain.models.ports import PortValue
+from tfx_explain.optional import optional
 
 Transformed: TypeAlias = Mapping[str, "tf.Tensor | tf.SparseTensor | tf.RaggedTensor"]
 """Name of a transformed column -> its values for some rows."""
@@ -35,12 +36,13 @@ class TransformGraph:
 
     Raises:
       ModelError: there is none, or it cannot be loaded.
+      ConfigError: TensorFlow Transform is not installed.
     """
 
     def __init__(self, directory: str) -> None:
-        import tensorflow_transform as tft  # noqa: PLC0415 - takes seconds, and most jobs have no transform graph
-
         _check_there(directory)
+        # Takes seconds, and most jobs have no transform graph.
+        tft = optional("tensorflow_transform", "Transform graphs need", "tensorflow-transform")
         output = tft.TFTransformOutput(directory)
         try:
             self.raw = dict(output.raw_feature_spec())
