@@ -65,9 +65,10 @@ setup(
         # What wires Explainer and ExplanationValidator into TFX pipelines; all else does without.
         "tfx": ["tfx==1.16.*; python_version<'3.11'", "tfx>=1.21,<1.22; python_version>='3.11'"],
         "notebook": ["ipython", "nbconvert", "nbformat"],
-        "gcs": ["gcsfs"],
+        # A resolver may otherwise take one of years ago, which allows any fsspec and works with none of today.
+        "gcs": ["gcsfs>=2024.2"],
         "images": ["pillow", "scikit-image>=0.25"],
-        "s3": ["s3fs"],
+        "s3": ["s3fs>=2024.2"],
         "shap": ["shap"],
     },
     entry_points={"console_scripts": ["tfx-explain = tfx_explain.cli:main"]},

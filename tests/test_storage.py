@@ -86,3 +86,18 @@ def test_a_schema_that_is_no_text_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "schema.pbtxt").write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="is not a schema in text form"):
         records.schema_features(str(tmp_path / "schema.pbtxt"))
+
+
+def test_all_who_read_a_file_in_memory_have_a_position_of_their_own() -> None:
+    storage.write_bytes("memory://read/by/two", b"0123456789")
+    with storage.open_binary("memory://read/by/two") as one, storage.open_binary("memory://read/by/two") as other:
+        assert (one.read(4), other.read(2), one.read(4)) == (b"0123", b"01", b"4567")
+    storage.remove("memory://read")
+
+
+def test_a_file_that_is_moved_is_there_once() -> None:
+    storage.write_bytes("memory://moved/a", b"content")
+    storage.move("memory://moved/a", "memory://moved/b")
+    assert storage.names("memory://moved") == ["b"]
+    assert storage.read_bytes("memory://moved/b") == b"content"
+    storage.remove("memory://moved")

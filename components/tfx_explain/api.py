@@ -16,6 +16,7 @@ from tfx_explain.job.transforming import graphs_of
 from tfx_explain.models.transform.handle import TransformHandle
 from tfx_explain.reader import ExplanationReader, load
 from tfx_explain.transforms.job import run_explanation
+from tfx_explain.transforms.places import check_places
 from tfx_explain.transforms.runner import pipeline_args
 
 
@@ -62,6 +63,10 @@ def explain(
     """
     settings = _config(config)
     output_dir = storage.absolute(output_dir)
+    args = pipeline_args(beam_args)
+    sources = [pattern for given in (examples, background) for pattern in _all_patterns(given)]
+    graphs_dirs = (transform_graph, baseline_transform_graph)
+    check_places(args, [output_dir, model, baseline_model, settings.model.module_file, *graphs_dirs, *sources])
     made = storage.claim(output_dir, tables.CLAIM)
     try:
         graphs = graphs_of(_transform(transform_graph), _transform(baseline_transform_graph))
@@ -70,13 +75,18 @@ def explain(
             ModelHandle(storage.absolute(p), settings.model, transform=graph) for p, graph in paths if p is not None
         ]
         request = _request(settings, output_dir, models, examples, background, schema)
-        args = pipeline_args(beam_args)
         run_explanation(request, lambda: beam.Pipeline(argv=args))
     finally:
         # A failed run has removed what it wrote: what others put there meanwhile is theirs.
         storage.remove(storage.join(output_dir, tables.CLAIM))
         storage.release([storage.join(output_dir, tables.ATTRIBUTIONS), *made])
     return load(output_dir)
+
+
+def _all_patterns(examples: str | Mapping[str, str] | None) -> list[str]:
+    if isinstance(examples, Mapping):
+        return [str(pattern) for pattern in examples.values()]
+    return [] if examples is None else [str(examples)]
 
 
 def _transform(directory: str | None) -> TransformHandle | None:

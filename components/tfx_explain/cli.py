@@ -142,7 +142,9 @@ def _add_explain(explain: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="the same of the baseline model (default: --transform-graph)",
     )
-    explain.epilog = "Apache Beam's options follow `--`, for instance `-- --direct_num_workers=4`."
+    explain.epilog = (
+        "Every path may be a URI. Apache Beam's options follow `--`, for instance `-- --direct_num_workers=4`."
+    )
     explain.set_defaults(run=_explain)
 
 

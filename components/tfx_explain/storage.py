@@ -1,21 +1,35 @@
-"""Files by path or URI, through fsspec: local disk as it is, `gs://` and `s3://` with the extras of those names."""
+"""Files by path or URI, local or on any other storage: read, written, listed, claimed, removed."""
 
 from __future__ import annotations
 
 import contextlib
 import glob as python_glob
 import hashlib
+import io
 import os
 import posixpath
 from typing import Any
 
-import fsspec
-from fsspec.core import url_to_fs
-
 from tfx_explain.errors import InputError
+from tfx_explain.filesystems import (
+    MEMORY,
+    RemoteFile,
+    cannot_write,
+    filesystem_of,
+    has_directories,
+    is_known,
+    is_local,
+    local_path,
+    os_errors,
+    place,
+    reading,
+    writing,
+)
+from tfx_explain.local_claims import CLAIM, claim_local, is_taken, release
 
-# As much as a block of a disk: where there is no room for it there is none for an explanation.
-_CLAIM = b"An explanation is being written here.\n".ljust(4_096, b" ")
+__all__ = ["cannot_write", "is_known", "is_local", "place", "release"]
+
+_BUFFER_BYTES = 2**20
 
 
 def join(uri: str, *parts: str) -> str:
@@ -24,62 +38,51 @@ def join(uri: str, *parts: str) -> str:
 
 
 def absolute(uri: str) -> str:
-    """The URI, a local path made absolute, so that what is written down stays true elsewhere."""
-    return os.path.abspath(uri) if is_local(uri) and "://" not in str(uri) else str(uri)
-
-
-def place(uri: str) -> tuple[str, str]:
-    """Protocol and host or bucket of a URI, without asking any: all local paths are on one place."""
-    protocol, separator, path = str(uri).partition("://")
-    if not separator or protocol in ("file", "local"):
-        return "file", ""
-    return protocol, path.partition("/")[0]
-
-
-def _filesystem(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    if "\0" in str(uri):
-        raise InputError(f"{uri} holds a NUL character, which no path can have; check how the path was made.")
-    if str(uri).startswith(("/", "file://")):
-        # Not taken apart: in the name of a local file `::` is no chain of protocols, as it is to fsspec.
-        local = fsspec.filesystem("file")
-        return local, local._strip_protocol(str(uri))
-    try:
-        filesystem, path = url_to_fs(str(uri))
-    except ImportError as error:
-        raise InputError(f"{uri} needs a package that is not installed ({error}); install it.") from None
-    except ValueError as error:
-        raise InputError(f"{uri} is on no storage known here ({error}).") from None
-    return filesystem, path
+    """The URI, a local one as an absolute path, so that what is written down stays true elsewhere."""
+    return local_path(str(uri)) if is_local(uri) else str(uri)
 
 
 def read_bytes(uri: str) -> bytes:
     """The whole content of a file.
 
     Raises:
-      InputError: there is no such file.
+      InputError: there is no such file, or it cannot be read.
     """
-    filesystem, path = _filesystem(uri)
-    try:
+    filesystem, path = filesystem_of(uri)
+    with reading(uri):
         return bytes(filesystem.cat_file(path))
-    except FileNotFoundError:
-        raise InputError(f"there is no file {uri}; check the path.") from None
-    except OSError as error:
-        raise InputError(f"{uri} cannot be read ({error.strerror or error}); check the path.") from None
 
 
 def write_bytes(uri: str, content: bytes) -> None:
-    """Writes a file and the directories above it.
+    """Writes a file and the directories above it; on other storage than disks a file is there whole or not at all.
 
     Raises:
       InputError: it cannot be written there.
     """
-    filesystem, path = _filesystem(uri)
-    try:
-        filesystem.makedirs(posixpath.dirname(path), exist_ok=True)
-        with filesystem.open(path, "wb") as stream:
+    filesystem, path = filesystem_of(uri)
+    with writing(uri):
+        if has_directories(uri):
+            filesystem.makedirs(posixpath.dirname(path), exist_ok=True)
+        if not is_local(uri):
+            filesystem.pipe_file(path, content)
+            return
+        with open(path, "wb") as stream:
             stream.write(content)
-    except OSError as error:
-        raise cannot_write(uri, error) from error
+
+
+def move(uri: str, new: str) -> None:
+    """Gives a file another name on the same storage.
+
+    Raises:
+      InputError: it is not there, or the new one cannot be written.
+    """
+    (filesystem, path), (_, new_path) = filesystem_of(uri), filesystem_of(new)
+    with writing(new):
+        if is_local(uri):
+            os.replace(path, new_path)
+        else:
+            filesystem.copy(path, new_path)
+            filesystem.rm_file(path)
 
 
 def replace(uri: str, content: bytes) -> None:
@@ -91,7 +94,7 @@ def replace(uri: str, content: bytes) -> None:
     if not is_local(uri):
         write_bytes(uri, content)
         return
-    path = _filesystem(uri)[1]
+    path = local_path(uri)
     if os.path.islink(path):
         raise InputError(f"{uri} is a symbolic link, which is not followed; remove it, or name another file.")
     if os.path.lexists(path) and not os.path.isfile(path):
@@ -116,11 +119,6 @@ def read_start(uri: str, n_bytes: int = 2_000) -> bytes:
     return b""
 
 
-def cannot_write(uri: str, error: OSError) -> InputError:
-    """What is said of a file that cannot be written: full disk, no permission, a file where a directory must be."""
-    return InputError(f"{uri} cannot be written ({error.strerror or error}); make room or name another place.")
-
-
 def claim(directory: str, name: str) -> list[str]:
     """Makes a file in a directory that must be new or empty, so that nobody else can claim the same directory.
 
@@ -136,97 +134,79 @@ def claim(directory: str, name: str) -> list[str]:
     Raises:
       InputError: there is something in it, it is no directory, or it cannot be written.
     """
-    taken = InputError(f"the output directory {directory} is not empty; name a new one or remove it.")
-    filesystem, path = _filesystem(directory)
-    if not is_local(directory):
-        if filesystem.exists(path) and not filesystem.isdir(path):
-            raise InputError(f"the output directory {directory} is a file; name another one.")
-        if names(directory):
-            raise taken
-        write_bytes(join(directory, name), _CLAIM)
-        return []
-    if any(mark in path for mark in "*?["):
-        raise InputError(f"the output directory {directory} holds one of * ? [, which stand for patterns; rename it.")
-    made = _missing_directories(path)
-    try:
-        os.makedirs(path, exist_ok=True)
-        if os.listdir(path):
-            raise taken
-        with open(join(path, name), "xb") as file:
-            file.write(_CLAIM)
-    except FileExistsError:
-        for directory_made in made:
-            _remove_if_empty(directory_made)
-        if os.path.isdir(path):
-            raise taken from None
-        raise InputError(
-            f"the output directory {directory} is a file or a link to nothing; name another one."
-        ) from None
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(join(path, name))
-        release(made)
-        raise cannot_write(directory, error) from error
-    if os.listdir(path) != [name]:
-        os.unlink(join(path, name))
-        raise taken
-    return made
+    if is_local(directory):
+        return claim_local(directory, filesystem_of(directory)[1], name)
+    if names(directory):
+        raise is_taken(directory)
+    if is_file(directory):
+        raise InputError(f"the output directory {directory} is a file; name another one.")
+    write_bytes(join(directory, name), CLAIM)
+    return []
 
 
-def release(made: list[str]) -> None:
-    """Removes directories that `claim` made, as far as they are empty."""
-    for directory in made:
-        _remove_if_empty(directory)
+def check_writable(directory: str, name: str) -> None:
+    """Makes a file in a directory and removes it again, before anything is computed that is to go there.
 
-
-def _missing_directories(path: str) -> list[str]:
-    missing = []
-    while path and not os.path.lexists(path):
-        missing.append(path)
-        path = os.path.dirname(path)
-    return missing
-
-
-def _remove_if_empty(directory: str) -> None:
-    with contextlib.suppress(OSError):
-        os.rmdir(directory)
+    Raises:
+      InputError: it cannot be written.
+    """
+    write_bytes(join(directory, name), CLAIM)
+    remove(join(directory, name))
 
 
 def open_binary(uri: str) -> Any:
     """A readable binary stream.
 
     Raises:
-      OSError: there is no such file, or it may not be read.
+      OSError: there is no such file, or it may not be read; so does the stream where reading fails.
+      InputError: there is no such storage.
     """
-    filesystem, path = _filesystem(uri)
-    return filesystem.open(path, "rb")
+    filesystem, path = filesystem_of(uri)
+    if is_local(uri):
+        return filesystem.open(path, "rb")
+    with os_errors(uri):
+        if place(uri)[0] == MEMORY:
+            # All who open such a file share its position.
+            return io.BytesIO(filesystem.cat_file(path))
+        return io.BufferedReader(RemoteFile(uri, filesystem.open(path, "rb")), _BUFFER_BYTES)
 
 
 def size(uri: str) -> int:
     """How many bytes a file has; 0 where the storage does not say."""
-    filesystem, path = _filesystem(uri)
-    return int(filesystem.size(path) or 0)
+    filesystem, path = filesystem_of(uri)
+    with reading(uri):
+        return int(filesystem.size(path) or 0)
 
 
 def exists(uri: str) -> bool:
     """Whether a file or directory is there."""
-    filesystem, path = _filesystem(uri)
-    return bool(filesystem.exists(path))
+    filesystem, path = filesystem_of(uri)
+    with reading(uri):
+        return bool(filesystem.exists(path))
+
+
+def is_file(uri: str) -> bool:
+    """Whether there is a file, and no directory."""
+    filesystem, path = filesystem_of(uri)
+    with reading(uri):
+        return bool(filesystem.isfile(path))
 
 
 def find(uri: str) -> list[str]:
     """All files beneath a directory, sorted, as paths that the other functions take."""
-    filesystem, path = _filesystem(uri)
-    return sorted(filesystem.unstrip_protocol(name) for name in filesystem.find(path))
+    filesystem, path = filesystem_of(uri)
+    with reading(uri):
+        return sorted(filesystem.unstrip_protocol(name) for name in filesystem.find(path))
 
 
 def names_beneath(uri: str, part: str = "") -> list[str]:
     """The names of all files beneath a directory, or beneath a part of it, relative to the directory, sorted."""
-    filesystem, root = _filesystem(uri)
+    filesystem, root = filesystem_of(uri)
     start = posixpath.join(root, part) if part else root
-    if not filesystem.isdir(start):
-        return []
-    return sorted(posixpath.relpath(name, root) for name in filesystem.find(start))
+    with reading(uri):
+        if not filesystem.isdir(start):
+            return []
+        return sorted(posixpath.relpath(name, root) for name in filesystem.find(start))
 
 
 def sha256(uri: str) -> str:
@@ -236,12 +216,9 @@ def sha256(uri: str) -> str:
       InputError: there is no such file.
     """
     digest = hashlib.sha256()
-    try:
-        with open_binary(uri) as stream:
-            while chunk := stream.read(1 << 20):
-                digest.update(chunk)
-    except OSError as error:
-        raise InputError(f"{uri} cannot be read ({error.strerror or error}); check the path.") from None
+    with reading(uri), open_binary(uri) as stream:
+        while chunk := stream.read(_BUFFER_BYTES):
+            digest.update(chunk)
     return digest.hexdigest()
 
 
@@ -260,18 +237,21 @@ def data_file_sizes(pattern: str) -> dict[str, int | None]:
     Raises:
       InputError: a directory is among them, a link to nothing, or a pipe or device, which may have no end.
     """
-    filesystem, path = _filesystem(pattern)
-    if filesystem.isfile(path):
-        return {filesystem.unstrip_protocol(path): filesystem.size(path)}
-    if filesystem.isdir(path):
-        path = posixpath.join(python_glob.escape(path), "*")
-    found = filesystem.glob(path, detail=True)
-    directory, name = posixpath.split(path)
-    if not found and filesystem.isdir(directory):
-        found = filesystem.glob(posixpath.join(python_glob.escape(directory), name), detail=True)
+    filesystem, path = filesystem_of(pattern)
+    with reading(pattern):
+        if filesystem.isfile(path):
+            return {filesystem.unstrip_protocol(path): filesystem.size(path)}
+        if filesystem.isdir(path):
+            path = posixpath.join(python_glob.escape(path), "*")
+        found = filesystem.glob(path, detail=True)
+        directory, name = posixpath.split(path)
+        if not found and filesystem.isdir(directory):
+            found = filesystem.glob(posixpath.join(python_glob.escape(directory), name), detail=True)
     files: dict[str, int | None] = {}
     for one, details in sorted(found.items()):
         uri = filesystem.unstrip_protocol(one.rstrip("/"))
+        if one.rstrip("/") == directory and not is_local(pattern):
+            continue  # an empty object in the place of the directory
         if posixpath.basename(uri).startswith(("_", ".")) and not name.startswith(("_", ".")):
             continue
         if details["type"] == "directory" or (is_local(pattern) and os.path.isdir(one)):
@@ -288,19 +268,22 @@ def data_file_sizes(pattern: str) -> dict[str, int | None]:
 
 def names(uri: str) -> list[str]:
     """The names directly in a directory, sorted; none where there is no directory."""
-    filesystem, path = _filesystem(uri)
-    if not filesystem.isdir(path):
-        return []
-    return sorted(posixpath.basename(name.rstrip("/")) for name in filesystem.ls(path, detail=False))
+    filesystem, path = filesystem_of(uri)
+    with reading(uri):
+        if not filesystem.isdir(path):
+            return []
+        there = filesystem.ls(path, detail=False)
+    # Object stores may hold an empty object in the place of a directory.
+    return sorted(posixpath.basename(name.rstrip("/")) for name in there if name.rstrip("/") != path.rstrip("/"))
 
 
 def remove(uri: str) -> None:
-    """Removes a file or a directory with all beneath it, if it is there."""
-    filesystem, path = _filesystem(uri)
-    if filesystem.exists(path):
-        filesystem.rm(path, recursive=True)
+    """Removes a file or a directory with all beneath it, if it is there.
 
-
-def is_local(uri: str) -> bool:
-    """Whether the URI is on this machine's disk."""
-    return "file" in _filesystem(uri)[0].protocol
+    Raises:
+      InputError: it cannot be removed.
+    """
+    filesystem, path = filesystem_of(uri)
+    with writing(uri):
+        if filesystem.exists(path):
+            filesystem.rm(path, recursive=True)

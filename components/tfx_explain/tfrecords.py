@@ -190,7 +190,7 @@ class RecordReader:
                 break
             self.position = start = start + length + 16
             crc = checksum(record)
-            if unpack(end)[0] == ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF:
+            if unpack(end)[0] == masked_checksum(crc):
                 yield record
             else:
                 report(Fault(record, f"the record is damaged: its checksum in {self.uri} is another"))
@@ -235,5 +235,9 @@ def _is_header(header: bytes) -> bool:
     """Whether this is the header of a frame: its checksum is that of its length."""
     if len(header) < _HEADER.size:
         return False
-    crc = google_crc32c.value(header[:8])
-    return bool(_HEADER.unpack(header)[1] == ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF)
+    return bool(_HEADER.unpack(header)[1] == masked_checksum(google_crc32c.value(header[:8])))
+
+
+def masked_checksum(crc: int) -> int:
+    """A CRC-32C as TFRecord files hold it."""
+    return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF

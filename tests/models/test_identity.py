@@ -7,6 +7,7 @@ import sys
 import pyarrow as pa
 import pytest
 
+from tfx_explain import storage
 from tfx_explain.models import load_module_model
 from tfx_explain.models.identity import EMPTY, directory_digest, model_identity
 from tfx_explain.models.python_sources import imported_beside
@@ -57,6 +58,14 @@ def test_place_links_caches_and_outputs_do_not_count(model_dir, tmp_path):
     assert directory_digest(str(model_dir), ignored) == whole != directory_digest(str(model_dir))
     assert {directory_digest(str(path)) for path in (tmp_path / "copy", linked)} == {whole}
     assert directory_digest(f"file://{tmp_path / 'copy'}") == whole
+    for name in storage.names_beneath(str(model_dir)):
+        storage.write_bytes(f"memory://identity/model/{name}", (model_dir / name).read_bytes())
+    assert directory_digest("memory://identity/model", ("memory://identity/model/explanation",)) == whole
+    assert directory_digest("memory://identity/model") != whole
+    one = "memory://identity/model/saved_model.pb"
+    assert directory_digest(one) == directory_digest(str(model_dir / "saved_model.pb")) != EMPTY
+    storage.remove("memory://identity")
+    assert directory_digest("memory://identity/model") == directory_digest("models://forest/1") == EMPTY
 
 
 def test_what_a_module_file_imports_from_beside_it(tmp_path):

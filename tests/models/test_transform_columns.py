@@ -10,6 +10,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 import transforming
+from tfx_explain import storage
 from tfx_explain.errors import ConfigError, ModelCallError, ModelError
 from tfx_explain.models.transform.column import TransformedColumn
 from tfx_explain.models.transform.graph import TransformGraph
@@ -84,3 +85,16 @@ def test_a_graph_that_changes_during_a_run_is_refused(transform_graph: str) -> N
     stale = TransformHandle(transform_graph, "0" * 32)
     with pytest.raises(ModelError, match="was changed while it was used: run again"):
         stale.acquire()
+
+
+def test_a_graph_on_other_storage_is_the_same_one(transform_graph: str) -> None:
+    for name in storage.names_beneath(transform_graph):
+        storage.write_bytes(f"memory://graph/{name}", storage.read_bytes(storage.join(transform_graph, name)))
+    there, here = TransformHandle("memory://graph").identified(), TransformHandle(transform_graph).identified()
+    assert there.identity == here.identity
+    assert there.acquire().columns == here.acquire().columns
+    assert there.acquire().directory == "memory://graph"
+    there.check()
+    storage.remove("memory://graph")
+    with pytest.raises(ModelError, match="the transform graph at memory://graph was changed"):
+        there.check()

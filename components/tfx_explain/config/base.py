@@ -25,8 +25,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from typing_extensions import Self
 
-from tfx_explain import documents
-from tfx_explain.errors import ConfigError
+from tfx_explain import documents, storage
+from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.printable import shortened, shown
 
 MAX_SECTIONS = 5_000
@@ -154,17 +154,20 @@ class Config(Part):
     def from_file(cls, path: str | Path) -> Self:
         """Reads a YAML or JSON file.
 
+        Args:
+          path: of the file, or its URI.
+
         Raises:
           ConfigError: the file is absent, is neither YAML nor JSON, names a key twice, or holds an unusable
             configuration.
         """
         try:
-            with open(path, "rb") as file:
+            with storage.open_binary(str(path)) as file:
                 content = file.read(_MAX_FILE_BYTES + 1)
         except OSError as error:
-            raise ConfigError(f"cannot read the configuration {path}: {error.strerror}.") from None
-        except ValueError as error:
-            raise ConfigError(f"{shown(str(path))} is no path of a configuration ({error}).") from None
+            raise ConfigError(f"cannot read the configuration {path}: {error.strerror or error}.") from None
+        except InputError as error:
+            raise ConfigError(f"the configuration {error}") from None
         if len(content) > _MAX_FILE_BYTES:
             raise ConfigError(f"{path} has more than {_MAX_FILE_BYTES:,} bytes; check that it is the configuration.")
         try:

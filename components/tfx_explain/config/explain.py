@@ -109,7 +109,7 @@ class ExplainConfig(Config, json_schema_extra={"examples": [_EXAMPLE]}):
     class_names: tuple[str, ...] | str | None = Field(
         None,
         description="what the classes are called where labels are text, in the order of the model's outputs: a list, "
-        "the path of a vocabulary, or the name of one of the transform graph's",
+        "the path or URI of a vocabulary, or the name of one of the transform graph's",
         examples=[["refused", "approved"], "classes.txt"],
     )
     example_weight_key: str | None = Field(

@@ -44,7 +44,8 @@ class ModelConfig(Part, json_schema_extra={"examples": [{"output_space": "probab
     )
     module_file: str | None = Field(
         None,
-        description="path of a Python file with `FEATURES` and `load_model`, which loads a model that is no SavedModel",
+        description="path or URI of a Python file with `FEATURES` and `load_model`, which loads a model that is no "
+        "SavedModel",
         examples=["models/forest.py"],
     )
     takes: Literal["raw", "transformed"] | None = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tfx
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.orchestration import data_types
@@ -21,6 +22,7 @@ class ExplainerSpec(component_spec.ComponentSpec):
         "explain_config": component_spec.ExecutionParameter(type=str),
         # The cache key of a node does not cover this package's version; a parameter does.
         "component_version": component_spec.ExecutionParameter(type=str),
+        "tfx_version": component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
@@ -104,6 +106,7 @@ class Explainer(base_beam_component.BaseBeamComponent):
             spec=ExplainerSpec(
                 explain_config=explain_config,
                 component_version=__version__,
+                tfx_version=tfx.__version__,
                 examples=examples,
                 model=model,
                 baseline_model=baseline_model,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import tfx
 from absl import logging  # as TFX's own components: others' logs are below the level of its runners
 from tfx import types
 from tfx.components.util import examples_utils
@@ -14,6 +15,7 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from tfx_explain import records, storage, tables
+from tfx_explain.compiled import check_compiled
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError
 from tfx_explain.job.model_handle import ModelHandle
@@ -22,7 +24,8 @@ from tfx_explain.job.transforming import graphs_of
 from tfx_explain.models.transform.handle import TransformHandle
 from tfx_explain.printable import MAX_SENTENCE, printable, shortened
 from tfx_explain.tables.manifest import Manifest
-from tfx_explain.transforms.job import discard, run_explanation
+from tfx_explain.transforms.job import clear, run_explanation
+from tfx_explain.transforms.places import check_places
 from tfx_explain.transforms.runner import pipeline_args
 
 
@@ -40,15 +43,18 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         Raises:
           TfxExplainError: configuration, examples or model cannot be used; nothing is left behind.
         """
+        check_compiled(exec_properties, tfx.__version__)
         config = ExplainConfig.from_json(exec_properties["explain_config"])
         self._beam_pipeline_args: list[str] = pipeline_args(self._beam_pipeline_args)
         explanation = artifact_utils.get_single_instance(output_dict["explanation"])
         attributions = artifact_utils.get_single_instance(output_dict["attributions"])
         # Pipeline roots may be relative; what an explanation says of itself must be true from elsewhere, too.
-        directory = storage.absolute(explanation.uri)
-        request = explain_request(config, input_dict, directory, storage.absolute(attributions.uri))
+        directory, attributions_dir = storage.absolute(explanation.uri), storage.absolute(attributions.uri)
+        inputs = [artifact.uri for artifacts in input_dict.values() for artifact in artifacts]
+        check_places(self._beam_pipeline_args, [directory, attributions_dir, config.model.module_file, *inputs])
         # A try of this step that was killed leaves shards, which would be read with those of this one.
-        discard(request)
+        clear(directory, attributions_dir, config.splits)
+        request = explain_request(config, input_dict, directory, attributions_dir)
         manifest = run_explanation(request, self._make_beam_pipeline)
         attributions.split_names = artifact_utils.encode_split_names(list(config.splits))
         examples_utils.set_payload_format(attributions, example_gen_pb2.FORMAT_TF_EXAMPLE)
@@ -86,8 +92,9 @@ def _model_handle(
     model = artifact_utils.get_single_instance(models)
     if config.model.module_file:
         return ModelHandle(model.uri, config.model, transform=transform)
-    path = path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model))
-    return ModelHandle(path, config.model, transform=transform)
+    # Of other storage TFX does not know whether an estimator wrote the model, in directories of its own.
+    path = path_utils.serving_model_path if storage.is_local(model.uri) else path_utils.serving_model_dir
+    return ModelHandle(path(model.uri, path_utils.is_old_model_artifact(model)), config.model, transform=transform)
 
 
 def _transform_handle(graphs: list[types.Artifact]) -> TransformHandle | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tfx
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.orchestration import data_types
@@ -23,6 +24,7 @@ class ExplanationValidatorSpec(component_spec.ComponentSpec):
         # Whether an earlier verdict was wired: one that is wired but absent at run time must refuse, not be forgotten.
         "needs_model_blessing": component_spec.ExecutionParameter(type=int),
         "component_version": component_spec.ExecutionParameter(type=str),
+        "tfx_version": component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {
         "explanation": component_spec.ChannelParameter(type=Explanation),
@@ -101,6 +103,7 @@ class ExplanationValidator(base_component.BaseComponent):
                 bless_model=int(bless_model),
                 needs_model_blessing=int(model_blessing is not None),
                 component_version=__version__,
+                tfx_version=tfx.__version__,
                 explanation=explanation,
                 model=model,
                 model_blessing=model_blessing,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import tfx
 from absl import logging  # as TFX's own components: others' logs are below the level of its runners
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import types
@@ -12,11 +13,20 @@ from tfx.components.evaluator import executor as evaluator_executor
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from tfx_explain import storage
+from tfx_explain import storage, tables
+from tfx_explain.compiled import check_compiled
 from tfx_explain.config import ValidationConfig
 from tfx_explain.errors import InputError
 from tfx_explain.explanation_validator.baseline import NO_BASELINE
-from tfx_explain.explanation_validator.judge import VERDICT_REPORT, Verdict, judge, write_blessing
+from tfx_explain.explanation_validator.judge import (
+    BLESSED,
+    FILE_NAMES,
+    NOT_BLESSED,
+    VERDICT_REPORT,
+    Verdict,
+    judge,
+    write_blessing,
+)
 from tfx_explain.judgement import ATTRIBUTION_DRIFT, Finding, describe
 from tfx_explain.printable import MAX_SENTENCE, printable, shortened
 from tfx_explain.reader import ExplanationReader, load
@@ -42,7 +52,10 @@ class Executor(base_executor.BaseExecutor):
         Raises:
           TfxExplainError: explanation or policy cannot be used; no blessing is left behind.
         """
+        check_compiled(exec_properties, tfx.__version__)
         config = ValidationConfig.from_json(exec_properties["validation_config"])
+        # A try of this step that was killed may have left another verdict.
+        _clear(output_dict)
         explanation = artifact_utils.get_single_instance(input_dict["explanation"])
         model = artifact_utils.get_single_instance(input_dict["model"])
         reader = load_recorded(explanation.uri, explanation.get_string_custom_property(_DIGEST_PROPERTY))
@@ -74,6 +87,24 @@ class Executor(base_executor.BaseExecutor):
         blessing.set_string_custom_property(_EXPLANATION_PROPERTY, explanation.uri)
         blessing.set_string_custom_property(_DIGEST_OF_EXPLANATION_PROPERTY, reader.manifest_digest)
         log_verdict(verdict, validation.uri, blessed=blessed)
+
+
+def _clear(output_dict: dict[str, list[types.Artifact]]) -> None:
+    """Removes what an earlier try left, and tries whether this one can write.
+
+    Raises:
+      InputError: it cannot.
+    """
+    validation, blessing, anomalies = (
+        artifact_utils.get_single_instance(output_dict[key]).uri for key in ("validation", "blessing", "anomalies")
+    )
+    left = [storage.join(validation, name) for name in FILE_NAMES]
+    left += [storage.join(blessing, name) for name in (BLESSED, NOT_BLESSED)]
+    left += [storage.join(anomalies, name) for name in storage.names(anomalies) if name.startswith("Split-")]
+    for uri in left:
+        storage.remove(uri)
+    for directory in (validation, blessing, anomalies):
+        storage.check_writable(directory, tables.CLAIM)
 
 
 # Kubeflow v2 turns the model id of a blessing into a resource name only for subclasses of Evaluator's executor; without

@@ -32,6 +32,8 @@ from tfx_explain.slicing import OVERALL
 BLESSED = "BLESSED"
 NOT_BLESSED = "NOT_BLESSED"
 VERDICT_REPORT = "verdict.html"
+FILE_NAMES = (tables.FINDINGS, VERDICT_REPORT, BLESSED, NOT_BLESSED)
+"""Of all that any verdict writes."""
 
 
 @dataclasses.dataclass(frozen=True)

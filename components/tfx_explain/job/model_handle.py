@@ -9,11 +9,14 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from tfx_explain import storage
 from tfx_explain.config import ModelConfig
 from tfx_explain.errors import ModelError
+from tfx_explain.fetched import Fetched, fetch
 from tfx_explain.models import Model, load_model, load_module_model
 from tfx_explain.models.identity import EMPTY, directory_digest, file_digest, model_identity
 from tfx_explain.models.probe import Probe
+from tfx_explain.models.python_sources import fetch_sources
 from tfx_explain.models.transform.handle import TransformHandle
 from tfx_explain.models.transform.joining import Front
 from tfx_explain.timings import LOAD, TIMINGS
@@ -63,20 +66,23 @@ class ModelHandle:
             model = _LOADED.get(self)
             if model is None or not _as_read(model):
                 with TIMINGS.of(LOAD):
-                    self._check_files()
                     model = self._load(Probe(self.n_outputs, tuple(batches)))
                 _LOADED[self] = model
         return model
 
     def _load(self, probe: Probe) -> Model:
-        config = self.config
+        config, module = self.config, None
+        known = config.module_file is None or storage.is_known(self.model_dir)
+        # What is loaded is looked at, not only what it was fetched from, which may be changed meanwhile.
+        model_dir = fetch(self.model_dir, self.ignored) if known else Fetched(self.model_dir, self.model_dir)
         if config.module_file is not None:
+            module = fetch_sources(config.module_file)
+        self._check_files(model_dir.path, None if module is None else module.path)
+        if module is not None:
             space = config.output_space
-            return load_module_model(
-                config.module_file, self.model_dir, output_space=space, output_is=config.output_is, probe=probe
-            )
+            return load_module_model(module, model_dir, output_space=space, output_is=config.output_is, probe=probe)
         return load_model(
-            self.model_dir,
+            model_dir,
             signature=config.signature,
             output_key=config.output_key,
             output_space=config.output_space,
@@ -94,20 +100,20 @@ class ModelHandle:
         Raises:
           ModelError: they have changed, or are gone.
         """
-        self._check_files()
+        self._check_files(self.model_dir, self.config.module_file)
         if self.transform is not None:
             self.transform.check()
         if not _as_read(model):
             raise ModelError(f"a file that {self.config.module_file} imports was changed {_DURING}.")
 
-    def _check_files(self) -> None:
-        now = model_identity(self.model_dir, self.config.module_file, self.ignored)
+    def _check_files(self, model_dir: str, module_file: str | None) -> None:
+        now = model_identity(model_dir, module_file, self.ignored)
         if now == self.identity:
             return
         what = f"the model at {self.model_dir}"
         if self.config.module_file is not None:
             what += f", or {self.config.module_file} or what that imports from beside it,"
-        gone = self.config.module_file is None and directory_digest(self.model_dir, self.ignored) == EMPTY
+        gone = self.config.module_file is None and directory_digest(model_dir, self.ignored) == EMPTY
         raise ModelError(
             f"{what} was {'removed' if gone else 'changed'} {_DURING}, "
             f"so nothing says what was explained (digest {self.identity[:8]} before, {now[:8]} now)."

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tfx_explain import storage
-from tfx_explain.errors import InputError
-from tfx_explain.models.python_sources import imported_beside
+from tfx_explain.models.python_sources import fetch_sources, imported_beside
 
 _CHUNK = 2**20
 _LENGTH = 32
@@ -18,6 +17,7 @@ def model_identity(model_dir: str, module_file: str | None = None, ignored: Sequ
     """A digest of a model's content, 32 hexadecimal digits.
 
     Every byte is read: what a file system says of a file (its time, size and inode) stays the same for some changes.
+    Equal models have equal digests, wherever they are.
 
     Args:
       model_dir: where the model is; what is not there, or is no directory or file, counts as empty.
@@ -28,8 +28,9 @@ def model_identity(model_dir: str, module_file: str | None = None, ignored: Sequ
     if module_file is None:
         return directory
     digest = hashlib.sha256(directory.encode())
-    for path in [module_file, *imported_beside(module_file)]:
-        name = os.path.relpath(path, os.path.dirname(module_file)) if path != module_file else ""
+    module = fetch_sources(module_file)
+    for path in [module.path, *imported_beside(module.path)]:
+        name = os.path.relpath(path, os.path.dirname(module.path)) if path != module.path else ""
         content = file_digest(path)
         digest.update(name.encode("utf-8", "surrogateescape") + b"\0" + (content or b"absent"))
     return digest.hexdigest()[:_LENGTH]
@@ -43,8 +44,7 @@ def directory_digest(directory: str, ignored: Sequence[str] = ()) -> str:
       ignored: directories that do not count; neither do Python's caches.
     """
     digest = hashlib.sha256()
-    for name, uri in sorted(_files(directory, ignored)):
-        content = file_digest(uri)
+    for name, content in sorted(_digests(directory, ignored)):
         if content is not None:
             digest.update(name.encode("utf-8", "surrogateescape") + b"\0" + content)
     return digest.hexdigest()[:_LENGTH]
@@ -54,36 +54,38 @@ EMPTY = hashlib.sha256().hexdigest()[:_LENGTH]
 """The digest of a directory without files, and of one that is not there."""
 
 
-def file_digest(uri: str) -> bytes | None:
-    """SHA-256 of a file's content; None where there is no such file."""
+def file_digest(path: str) -> bytes | None:
+    """SHA-256 of the content of a file on this machine; None where there is no such file."""
     digest = hashlib.sha256()
     try:
-        with open(uri, "rb") if os.path.exists(uri) else storage.open_binary(uri) as stream:
+        with open(path, "rb") as stream:
             while chunk := stream.read(_CHUNK):
                 digest.update(chunk)
-    except (FileNotFoundError, IsADirectoryError, InputError):
+    except (FileNotFoundError, IsADirectoryError):
         return None
     return digest.digest()
 
 
-def _files(directory: str, ignored: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """(name within the directory, path or URI) of each file, links followed."""
-    directory = directory.removeprefix("file://")
-    if os.path.isdir(directory):
-        yield from _local_files(directory.rstrip("/") or "/", {os.path.realpath(path) for path in ignored})
-        return
-    if os.path.isfile(directory):
-        yield "", directory
-        return
-    try:
-        uris = storage.find(directory) if directory else []
-    except InputError:
-        return
-    root = uris[0].rsplit(directory.rstrip("/"), 1)[0] if uris else ""
-    left_out = tuple(path.rstrip("/") + "/" for path in ignored)
-    for uri in uris:
-        if not uri.startswith(left_out) and "/__pycache__/" not in uri:
-            yield uri.removeprefix(root).removeprefix(directory), uri
+def _digests(directory: str, ignored: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
+    """(name within the directory, digest) of each file, links followed."""
+    if storage.is_local(directory):
+        directory = storage.absolute(directory) if "://" in directory else directory
+        files: Iterable[tuple[str, str]] = ()
+        if os.path.isdir(directory):
+            files = _local_files(directory.rstrip("/") or "/", {os.path.realpath(path) for path in ignored})
+        elif os.path.isfile(directory):
+            files = [("", directory)]
+        yield from ((name, file_digest(path)) for name, path in files)
+    elif storage.is_known(directory):
+        # What is read through a library of its own, as a registry of models, is no file here.
+        left_out = tuple(path.rstrip("/") + "/" for path in ignored)
+        names = storage.names_beneath(directory)
+        if not names and storage.is_file(directory):
+            yield "", bytes.fromhex(storage.sha256(directory))
+        for name in names:
+            uri = storage.join(directory, name)
+            if not uri.startswith(left_out) and "__pycache__" not in name.split("/"):
+                yield f"/{name}", bytes.fromhex(storage.sha256(uri))
 
 
 def _local_files(directory: str, left_out: set[str]) -> Iterator[tuple[str, str]]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import logging
-import posixpath
+import os
 from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
+from tfx_explain import storage
 from tfx_explain.errors import ModelError, SignatureError
+from tfx_explain.fetched import Fetched, fetch
 from tfx_explain.models.access import examples_access, takes_examples, tensors_access
 from tfx_explain.models.freezing import freeze
 from tfx_explain.models.graph import Change
@@ -19,6 +21,7 @@ from tfx_explain.models.model import Model, ModelOutput, Origin
 from tfx_explain.models.module_file import load_module
 from tfx_explain.models.outputs import check_output_space, choose_output, in_output_space
 from tfx_explain.models.probe import BLANK, Probe
+from tfx_explain.models.python_sources import fetch_sources
 from tfx_explain.models.random_weights import draw_weights
 from tfx_explain.models.reading import Reader
 from tfx_explain.models.signature import OwnOutputs, Signature
@@ -31,7 +34,7 @@ _REGISTRANTS = ("tf_keras", "tensorflow_text", "tensorflow_decision_forests")
 
 
 def load_model(
-    model_dir: str,
+    model_dir: str | Fetched,
     *,
     signature: str = "serving_default",
     output_key: str | None = None,
@@ -43,7 +46,7 @@ def load_model(
     """Loads a model to explain.
 
     Args:
-      model_dir: a SavedModel, or a TFX model artifact that holds one in `Format-Serving`.
+      model_dir: a SavedModel, or a TFX model artifact that holds one in `Format-Serving`, on any storage.
       signature: the SavedModel's signature to call.
       output_key: the output to explain; may be None where only one is floating-point.
       output_space: "logit" undoes a final sigmoid or softmax, where the graph is seen to end in one; "probability"
@@ -59,13 +62,14 @@ def load_model(
       SignatureError: its signature or output is absent, ambiguous or unusable.
     """
     check_output_space(output_space)
-    asked = _Asked(_saved_model_dir(model_dir), signature, output_key, output_space, output_is, probe, transform)
-    return asked.load()
+    model = model_dir if isinstance(model_dir, Fetched) else fetch(model_dir)
+    saved = _saved_model(model)
+    return _Asked(saved, signature, output_key, output_space, output_is, probe, transform, keep_alive=model).load()
 
 
 def load_module_model(
-    module_file: str,
-    model_dir: str,
+    module_file: str | Fetched,
+    model_dir: str | Fetched,
     *,
     output_space: str = "logit",
     output_is: str | None = None,
@@ -75,7 +79,7 @@ def load_module_model(
 
     Args:
       module_file: see `tfx_explain.models.module_file`.
-      model_dir: whatever that file's `load_model` takes.
+      model_dir: whatever that file's `load_model` takes; it is given the path of what was fetched.
       output_space: "logit" gives "raw", "probability" takes the file's word; "raw" takes the output as it is.
       output_is: "logits" or "probabilities" where the user knows; see `load_model`.
       probe: rows to ask the model with how many outputs it has.
@@ -85,28 +89,31 @@ def load_module_model(
       ModelError: the model cannot be loaded.
     """
     check_output_space(output_space)
-    engine, specs, sources = load_module(module_file, model_dir)
+    module = module_file if isinstance(module_file, Fetched) else fetch_sources(module_file)
+    given = model_dir if isinstance(model_dir, Fetched) else Fetched(model_dir, model_dir)
+    engine, specs, sources = load_module(module, given)
     space, note = output_space, ""
     if output_space == "logit" and output_is != "logits":
         space = "probability" if output_is == "probabilities" else "raw"
-        note = f"{module_file} is called as it is, so its output cannot be turned into logits."
+        note = f"{module.uri} is called as it is, so its output cannot be turned into logits."
     reader = Reader(specs, casts_integers=True)
-    n_outputs = probe.width(reader, engine.outputs, f"the model of {module_file}")
+    n_outputs = probe.width(reader, engine.outputs, f"the model of {module.uri}")
     output = ModelOutput("output", n_outputs, space, note, "softmax" if space == "logit" else "")
-    return Model(engine, reader, output, Origin("module", sources=sources))
+    return Model(engine, reader, output, Origin("module", sources=sources, keep_alive=(module, given)))
 
 
 @dataclasses.dataclass(frozen=True)
 class _Asked:
     """A SavedModel, and what is asked of it; see `load_model`."""
 
-    saved_model_dir: str
+    saved_model: Fetched
     signature: str
     output_key: str | None
     output_space: str
     output_is: str | None
     probe: Probe
     transform: Front | None
+    keep_alive: Fetched
 
     def load(self, weights: int | None = None) -> Model:
         """The model; with weights drawn anew by this seed where one is given.
@@ -115,9 +122,9 @@ class _Asked:
           ModelError: it cannot be loaded, or has no weights.
           SignatureError: its signature or output is absent, ambiguous or unusable.
         """
-        loaded = _load(self.saved_model_dir)
-        function = _signature(loaded, self.signature, self.saved_model_dir)
-        where = f"signature {self.signature!r} of {self.saved_model_dir}"
+        loaded = _load(self.saved_model)
+        function = _signature(loaded, self.signature, self.saved_model.uri)
+        where = f"signature {self.signature!r} of {self.saved_model.uri}"
         if weights is not None and not draw_weights(function, weights):
             raise ModelError(f"{where} has no trainable weights that could be drawn anew.")
         key = choose_output(function.structured_outputs, self.output_key, where)
@@ -145,28 +152,31 @@ class _Served:
     is_joined: bool = False
 
 
-def _saved_model_dir(model_dir: str) -> str:
-    for path in (model_dir, posixpath.join(model_dir, "Format-Serving")):
-        if any(tf.io.gfile.exists(posixpath.join(path, name)) for name in ("saved_model.pb", "saved_model.pbtxt")):
-            return path
-    if not tf.io.gfile.exists(model_dir):
-        raise ModelError(f"There is no model at {model_dir}: the directory does not exist.")
+def _saved_model(model: Fetched) -> Fetched:
+    """The SavedModel of a model, which is there as long as the model is."""
+    for inside in ("", "Format-Serving"):
+        here = Fetched(storage.join(model.uri, inside), os.path.join(model.path, inside)) if inside else model
+        if any(os.path.exists(os.path.join(here.path, name)) for name in ("saved_model.pb", "saved_model.pbtxt")):
+            return here
+    if not os.path.exists(model.path):
+        raise ModelError(f"There is no model at {model.uri}: the directory does not exist.")
     hint = "a model of another kind needs `module_file`"
-    raise ModelError(f"{model_dir} holds no SavedModel, neither itself nor in Format-Serving/; {hint}.")
+    raise ModelError(f"{model.uri} holds no SavedModel, neither itself nor in Format-Serving/; {hint}.")
 
 
-def _load(path: str) -> object:
+def _load(model: Fetched) -> object:
     try:
-        return tf.saved_model.load(path)
+        return tf.saved_model.load(model.path)
     except (AttributeError, ValueError, OSError, tf.errors.OpError) as error:
         first = error
     for name in _REGISTRANTS:
         try:
             importlib.import_module(name)
-            return tf.saved_model.load(path)
+            return tf.saved_model.load(model.path)
         except (ImportError, AttributeError, ValueError, OSError, tf.errors.OpError) as error:
-            _LOG.debug("%s does not help to load %s: %s", name, path, error)
-    raise ModelError(f"The SavedModel at {path} cannot be loaded: {first_line(first)}.") from first
+            _LOG.debug("%s does not help to load %s: %s", name, model.uri, error)
+    said = first_line(first).replace(model.path, model.uri)
+    raise ModelError(f"The SavedModel at {model.uri} cannot be loaded: {said}.") from first
 
 
 def _signature(loaded: object, name: str, path: str) -> tf.types.experimental.ConcreteFunction:

@@ -21,20 +21,24 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from tfx_explain.errors import ConfigError, ModelCallError, ModelError
+from tfx_explain.fetched import Fetched
 from tfx_explain.models.features import Column, FeatureSpec, Inputs, numpy_dtype
 from tfx_explain.models.host import HostEngine
 from tfx_explain.models.messages import first_line
-from tfx_explain.models.python_sources import sources_read_anew
+from tfx_explain.models.python_sources import import_beside, sources_read_anew
 from tfx_explain.timings import CALL, TIMINGS
 
 _DTYPE = re.compile(r"(float32|float64|int32|int64|bool|string)(?:\[(\d+)\])?")
 
 
-def load_module(module_file: str, model_dir: str) -> tuple[HostEngine, tuple[FeatureSpec, ...], dict[str, bytes]]:
+def load_module(module: Fetched, model: Fetched) -> tuple[HostEngine, tuple[FeatureSpec, ...], dict[str, bytes]]:
     """Loads a model through a Python file.
+
+    Args:
+      module: the file, as `fetch_sources` gives it.
+      model: whatever its `load_model` takes.
 
     Returns:
       What calls it, the features it reads, and of the files beside the module file that were imported: path -> SHA-256.
@@ -43,9 +47,12 @@ def load_module(module_file: str, model_dir: str) -> tuple[HostEngine, tuple[Fea
       ConfigError: the file is absent or does not define what it must.
       ModelError: its `load_model` fails.
     """
-    with sources_read_anew(module_file) as sources:
-        function, specs = _load(module_file, model_dir)
-    what = f"The model of {module_file}"
+    with sources_read_anew(module.path) as sources:
+        function, specs = _load(module, model)
+        if module.path != module.uri:
+            # Python finds copies only as long as this lasts.
+            import_beside(module.path)
+    what = f"The model of {module.uri}"
 
     def call(inputs: Inputs) -> npt.ArrayLike:
         try:
@@ -58,16 +65,16 @@ def load_module(module_file: str, model_dir: str) -> tuple[HostEngine, tuple[Fea
 
 
 def _load(
-    module_file: str, model_dir: str
+    file: Fetched, model: Fetched
 ) -> tuple[Callable[[dict[str, Column]], npt.ArrayLike], tuple[FeatureSpec, ...]]:
-    module = _execute(module_file)
+    module, module_file = _execute(file), file.uri
     loader = getattr(module, "load_model", None)
     if not callable(loader):
         raise ConfigError(f"{module_file} must define `load_model(model_dir)`.")
     try:
-        declared = module.features(model_dir) if hasattr(module, "features") else getattr(module, "FEATURES", None)
+        declared = module.features(model.path) if hasattr(module, "features") else getattr(module, "FEATURES", None)
     except (Exception, SystemExit) as error:
-        raise ConfigError(f"`features` of {module_file} failed on {model_dir}: {first_line(error)}.") from error
+        raise ConfigError(f"`features` of {module_file} failed on {model.uri}: {first_line(error)}.") from error
     if not isinstance(declared, Mapping) or not declared:
         message = (
             f"{module_file} must say which features the model reads: `FEATURES` (name -> type) or `features(model_dir)`"
@@ -75,24 +82,24 @@ def _load(
         raise ConfigError(f"{message}.")
     specs = tuple(_spec(name, dtype, module_file) for name, dtype in declared.items())
     try:
-        function = loader(model_dir)
+        function = loader(model.path)
     except (Exception, SystemExit) as error:
-        raise ModelError(f"`load_model` of {module_file} failed on {model_dir}: {first_line(error)}.") from error
+        raise ModelError(f"`load_model` of {module_file} failed on {model.uri}: {first_line(error)}.") from error
     return function, specs
 
 
-def _execute(module_file: str) -> types.ModuleType:
+def _execute(file: Fetched) -> types.ModuleType:
     try:
-        with tf.io.gfile.GFile(module_file, "rb") as file:
-            source = file.read()
-    except tf.errors.OpError as error:
-        raise ConfigError(f"Cannot read module_file {module_file}: {first_line(error)}.") from None
+        with open(file.path, "rb") as stream:
+            source = stream.read()
+    except OSError as error:
+        raise ConfigError(f"Cannot read module_file {file.uri}: {error.strerror}.") from None
     module = types.ModuleType("tfx_explain_model_module")
-    module.__file__ = module_file
+    module.__file__ = file.path
     try:
-        exec(compile(source, module_file, "exec"), module.__dict__)
+        exec(compile(source, file.uri, "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
-        raise ConfigError(f"module_file {module_file} cannot be imported: {first_line(error)}.") from error
+        raise ConfigError(f"module_file {file.uri} cannot be imported: {first_line(error)}.") from error
     return module
 
 

@@ -1,7 +1,8 @@
 """The Python files beside a module file that it imports: which they are, and that they are read as they are now.
 
-Python keeps what a process has imported, and bytecode by the second and size of its source. Either may be older than
-the file, so a model could be loaded by other code than its digest tells of.
+They may be on any storage; Python imports copies of those that are not on this machine. It keeps what a process has
+imported, and bytecode by the second and size of its source. Either may be older than the file, so a model could be
+loaded by other code than its digest tells of.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ import time
 import types
 from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec
+
+from tfx_explain import storage
+from tfx_explain.fetched import Fetched, directory_of, fetch, fetch_files
 
 _OURS = __name__.partition(".")[0]
 _STARTED = time.time()
@@ -41,14 +45,60 @@ def imported_beside(module_file: str) -> list[str]:
     return sorted(files - {os.path.abspath(module_file)})
 
 
+def fetch_sources(module_file: str) -> Fetched:
+    """A module file with the files beside it that its import statements lead to.
+
+    Raises:
+      InputError: it cannot be read.
+    """
+    if storage.is_local(module_file):
+        return fetch(module_file)
+    directory = directory_of(module_file)
+    name = module_file.removeprefix(directory)
+    there = set(storage.names(directory))
+    found, todo = {name}, [name] if name in there else []
+    while todo:
+        source = storage.read_bytes(storage.join(directory, current := todo.pop()))
+        names = {path for imported in _names_imported_by(source, current) for path in _candidates(imported)}
+        near = {path for path in names - found if {path.split("/")[0], path.split("/")[0] + "/"} & there}
+        new = {path for path in near if storage.is_file(storage.join(directory, path))}
+        todo.extend(new)
+        found |= new
+    return fetch_files(directory, found if name in there else (), module_file)
+
+
+def import_beside(module_file: str) -> None:
+    """Imports what a module file's statements lead to, also those that its functions would execute later."""
+    directory = os.path.dirname(os.path.abspath(module_file))
+    for path in imported_beside(module_file):
+        name = os.path.relpath(path, directory).removesuffix(".py").removesuffix(os.sep + "__init__")
+        # Whoever needs it meets the error.
+        with contextlib.suppress(Exception):
+            importlib.import_module(name.replace(os.sep, "."))
+
+
 def _imported_names(path: str, directory: str) -> Iterator[str]:
-    """Dotted names that a file imports; of `from a import b` also `a.b`, which may be a module."""
+    """As `_names_imported_by`, of a file in a directory; none where it cannot be read."""
     try:
         with open(path, "rb") as file:
-            tree = ast.parse(file.read())
-    except (OSError, SyntaxError, ValueError):
+            source = file.read()
+    except OSError:
         return
-    package = os.path.relpath(os.path.dirname(path), directory).replace(os.sep, ".")
+    yield from _names_imported_by(source, os.path.relpath(path, directory))
+
+
+def _names_imported_by(source: bytes, path: str) -> Iterator[str]:
+    """Dotted names that a file imports; of `from a import b` also `a.b`, which may be a module.
+
+    Args:
+      source: its content.
+      path: where it is, from the directory of the module file.
+    """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return
+    package = (os.path.dirname(path) or ".").replace(os.sep, ".")
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -61,14 +111,17 @@ def _imported_names(path: str, directory: str) -> Iterator[str]:
 
 def _files_of(name: str, directory: str) -> Iterator[str]:
     """The files of a module, and of the packages it is in, that are in the directory."""
+    yield from (path for part in _candidates(name) if os.path.isfile(path := os.path.join(directory, part)))
+
+
+def _candidates(name: str) -> Iterator[str]:
+    """Where a module, and the packages it is in, may be."""
     parts = name.split(".")
     if not name or parts[0] == _OURS:
         return
     for n in range(1, len(parts) + 1):
-        stem = os.path.join(directory, *parts[:n])
-        for path in (f"{stem}.py", os.path.join(stem, "__init__.py")):
-            if os.path.isfile(path):
-                yield path
+        stem = os.path.join(*parts[:n])
+        yield from (f"{stem}.py", os.path.join(stem, "__init__.py"))
 
 
 @contextlib.contextmanager
@@ -82,6 +135,7 @@ def sources_read_anew(module_file: str) -> Iterator[dict[str, bytes]]:
       Path -> SHA-256, of the files beside the module file that were imported, filled in as they are.
     """
     directory = os.path.dirname(os.path.abspath(module_file))
+    _forget_of_others(directory)
     _forget_changed(set(imported_beside(module_file)) | {path for path, _ in _READ.values()})
     finder = _Finder(directory)
     importlib.invalidate_caches()
@@ -90,6 +144,14 @@ def sources_read_anew(module_file: str) -> Iterator[dict[str, bytes]]:
         yield finder.read
     finally:
         sys.meta_path.remove(finder)
+
+
+def _forget_of_others(directory: str) -> None:
+    """Forgets modules from beside another module file that have the names of files beside this one."""
+    for name, (path, _) in list(_READ.items()):
+        if not path.startswith(directory + os.sep) and any(_files_of(name, directory)):
+            sys.modules.pop(name, None)
+            del _READ[name]
 
 
 def _forget_changed(paths: set[str]) -> None:
@@ -132,6 +194,8 @@ class _Finder:
         if not (os.path.isfile(top + ".py") or os.path.isdir(top)) or name.partition(".")[0] == _OURS:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is None and path is None:
+            spec = importlib.machinery.PathFinder.find_spec(name, [self.directory], target)
         origin = None if spec is None or spec.origin is None else os.path.abspath(spec.origin)
         if spec is None or origin is None or not (origin == top + ".py" or origin.startswith(top + os.sep)):
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -13,6 +13,7 @@ import apache_beam as beam
 from tfx_explain import integrity, records, storage, tables
 from tfx_explain.attribution_records import RecordLayout
 from tfx_explain.config import ExplainConfig
+from tfx_explain.errors import InputError
 from tfx_explain.job.explained import ExplainedExamples
 from tfx_explain.job.failures import check_failures, is_interrupt, raised_by_us
 from tfx_explain.job.manifest import describe_run
@@ -82,16 +83,32 @@ def run_explanation(request: ExplainRequest, make_pipeline: Callable[[], beam.Pi
     return manifest
 
 
+def clear(explanation_dir: str, attributions_dir: str, splits: Iterable[str]) -> None:
+    """Removes what an earlier try of a run left, and tries whether this one can write there.
+
+    Raises:
+      InputError: it cannot.
+    """
+    for uri in _written(explanation_dir, attributions_dir, splits):
+        storage.remove(uri)
+    for directory in (explanation_dir, attributions_dir):
+        storage.check_writable(directory, tables.CLAIM)
+
+
 def discard(request: ExplainRequest) -> None:
-    """Removes what a run writes, and nothing else.
+    """Removes what a run wrote, as far as that can be done.
 
     The directories stay: TFX made them, and trips over their absence when it cleans up after us.
     """
-    written = [storage.join(request.explanation_dir, name) for name in tables.WRITTEN]
-    written += [storage.join(request.attributions_dir, f"Split-{split}") for split in request.example_patterns]
-    for uri in written:
-        with contextlib.suppress(OSError):
+    for uri in _written(request.explanation_dir, request.attributions_dir, request.example_patterns):
+        with contextlib.suppress(InputError):
             storage.remove(uri)
+
+
+def _written(explanation_dir: str, attributions_dir: str, splits: Iterable[str]) -> Iterator[str]:
+    """All that a run writes, and nothing else; the manifest first, without which nothing is taken for whole."""
+    yield from (storage.join(explanation_dir, name) for name in tables.WRITTEN)
+    yield from (storage.join(attributions_dir, f"Split-{split}") for split in splits)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ from tfx_explain.errors import ConfigError
 
 _FN_API_RUNNER = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 _PROCESS_RUNNER = "tfx_explain.transforms.process_runner.ProcessRunner"
-_LOCAL = {"DirectRunner", "SwitchingDirectRunner", "FnApiRunner"}
+LOCAL_RUNNERS = {"DirectRunner", "SwitchingDirectRunner", "FnApiRunner"}
 
 
 def pipeline_args(args: Sequence[str]) -> list[str]:
@@ -36,7 +36,7 @@ def pipeline_args(args: Sequence[str]) -> list[str]:
     if is_open and direct.direct_num_workers != 1 and not in_processes:
         chosen.append("--direct_running_mode=multi_processing")
         in_processes = True
-    is_local = is_open or str(options.view_as(StandardOptions).runner).rpartition(".")[2] in _LOCAL
+    is_local = is_open or str(options.view_as(StandardOptions).runner).rpartition(".")[2] in LOCAL_RUNNERS
     if in_processes and is_local:
         chosen.append(f"--runner={_PROCESS_RUNNER}")
     elif is_open:

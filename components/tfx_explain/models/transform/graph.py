@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import posixpath
+import os
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfx_explain.errors import ModelError
+from tfx_explain.fetched import Fetched, fetch
 from tfx_explain.models.features import Array, Column, Ragged
 from tfx_explain.models.graph import Port
 from tfx_explain.models.messages import first_line
@@ -26,7 +27,7 @@ class TransformGraph:
     """Transform's saved graph.
 
     Args:
-      directory: a TransformGraph artifact, as the Transform component writes it.
+      graph: a TransformGraph artifact, as the Transform component writes it, or its path.
 
     Attributes:
       directory: where it is.
@@ -39,11 +40,12 @@ class TransformGraph:
       ConfigError: TensorFlow Transform is not installed.
     """
 
-    def __init__(self, directory: str) -> None:
-        _check_there(directory)
+    def __init__(self, graph: str | Fetched) -> None:
+        fetched = graph if isinstance(graph, Fetched) else fetch(graph)
+        _check_there(fetched)
         # Takes seconds, and most jobs have no transform graph.
         tft = optional("tensorflow_transform", "Transform graphs need", "tensorflow-transform")
-        output = tft.TFTransformOutput(directory)
+        output = tft.TFTransformOutput(fetched.path)
         try:
             self.raw = dict(output.raw_feature_spec())
             self.columns = dict(output.transformed_feature_spec())
@@ -54,11 +56,11 @@ class TransformGraph:
 
             self.function = tf.function(transform, autograph=False).get_concrete_function(examples=SERIALIZED)
         except (ValueError, TypeError, AttributeError, OSError, tf.errors.OpError) as error:
-            raise ModelError(f"The transform graph at {directory} cannot be loaded: {first_line(error)}.") from error
-        self.directory = directory
+            raise ModelError(f"The transform graph at {fetched.uri} cannot be loaded: {first_line(error)}.") from error
+        self.directory = fetched.uri
         self._output = output
         # The tables of a SavedModel live as long as it does.
-        self._keep_alive = layer
+        self._keep_alive = (layer, fetched)
 
     def vocabulary(self, name: str) -> str | None:
         """The file of one of its vocabularies, by the name that the preprocessing function gave it; None = no such."""
@@ -69,11 +71,11 @@ class TransformGraph:
 SERIALIZED = tf.TensorSpec([None], tf.string, name="examples")
 
 
-def _check_there(directory: str) -> None:
-    missing = [name for name in _NEEDED if not tf.io.gfile.exists(posixpath.join(directory, name))]
+def _check_there(graph: Fetched) -> None:
+    missing = [name for name in _NEEDED if not os.path.exists(os.path.join(graph.path, name))]
     if missing:
         raise ModelError(
-            f"{directory} is no transform graph: it lacks {missing[0]}; name what the Transform component gives as "
+            f"{graph.uri} is no transform graph: it lacks {missing[0]}; name what the Transform component gives as "
             "`transform_graph`."
         )
 

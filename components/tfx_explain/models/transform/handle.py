@@ -7,6 +7,7 @@ import functools
 import threading
 
 from tfx_explain.errors import ModelError
+from tfx_explain.fetched import fetch
 from tfx_explain.models.identity import directory_digest
 from tfx_explain.models.transform.column import TransformedColumn
 from tfx_explain.models.transform.graph import TransformGraph
@@ -50,13 +51,16 @@ class TransformHandle:
         with _LOCK:
             return _column(self, name)
 
-    def check(self) -> None:
+    def check(self, copy: str | None = None) -> None:
         """Refuses a graph whose files have changed since this handle was bound to them.
+
+        Args:
+          copy: of the files, which is looked at in their place.
 
         Raises:
           ModelError: they have changed, or are gone.
         """
-        if self.identity and directory_digest(self.directory) != self.identity:
+        if self.identity and directory_digest(copy or self.directory) != self.identity:
             raise ModelError(
                 f"the transform graph at {self.directory} was changed while it was used: run again, and leave it as it "
                 "is until the run ends."
@@ -65,8 +69,9 @@ class TransformHandle:
 
 @functools.lru_cache(_KEPT)
 def _graph(handle: TransformHandle) -> TransformGraph:
-    handle.check()
-    return TransformGraph(handle.directory)
+    graph = fetch(handle.directory)
+    handle.check(graph.path)
+    return TransformGraph(graph)
 
 
 @functools.lru_cache(_KEPT)

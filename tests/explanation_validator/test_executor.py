@@ -1,0 +1,44 @@
+"""What the executor of ExplanationValidator does to the places that TFX gives it."""
+
+import pytest
+from tfx.types import standard_artifacts
+
+from tfx_explain import ConfigError, InputError, ValidationConfig, storage
+from tfx_explain.artifacts import ExplanationValidation
+from tfx_explain.explanation_validator import executor
+
+LEFT = ("validation/BLESSED", "validation/findings.json", "blessing/BLESSED", "anomalies/Split-eval/SchemaDiff.pb")
+
+
+def outputs(root: str) -> dict[str, list[object]]:
+    kinds = {
+        "validation": ExplanationValidation,
+        "blessing": standard_artifacts.ModelBlessing,
+        "anomalies": standard_artifacts.ExampleAnomalies,
+    }
+    made = {key: kind() for key, kind in kinds.items()}
+    for key, artifact in made.items():
+        artifact.uri = f"{root}/{key}"
+    return {key: [artifact] for key, artifact in made.items()}
+
+
+def test_the_verdict_of_a_try_that_was_killed_is_gone_before_anything_is_judged() -> None:
+    root = "memory://judged"
+    for name in (*LEFT, "validation/notes.txt"):
+        storage.write_bytes(f"{root}/{name}", b"")
+    properties = {"validation_config": ValidationConfig(rules=[{"min_examples": {"value": 1}}]).to_json()}
+    with pytest.raises(KeyError, match="explanation"):
+        executor.Executor().Do({}, outputs(root), properties)
+    assert storage.names_beneath(root) == ["validation/notes.txt"]
+    storage.remove(root)
+
+
+def test_a_place_that_takes_nothing_is_named_before_anything_is_judged() -> None:
+    properties = {"validation_config": ValidationConfig(rules=[{"min_examples": {"value": 1}}]).to_json()}
+    with pytest.raises(InputError, match=r"/proc/nowhere/validation/\S+ cannot be written"):
+        executor.Executor().Do({}, outputs("/proc/nowhere"), properties)
+
+
+def test_a_step_that_other_versions_compiled_says_so() -> None:
+    with pytest.raises(ConfigError, match=r"compiled with tfx-explain 0\.0\.9, but is run by tfx-explain"):
+        executor.Executor().Do({}, {}, {"component_version": "0.0.9"})
