@@ -37,6 +37,7 @@ setup(
     python_requires=">=3.10,<3.14",
     install_requires=[
         "apache-beam",
+        "click>=8.5,<9",
         "dill",  # tfx-bsl imports it; Beam, which used to bring it, no longer depends on it since 2.69
         "fsspec",
         "google-crc32c",

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import tfx_explain
-from tfx_explain import cli
 from tfx_explain.cli import main
+from tfx_explain.commands.explain import summary
+from tfx_explain.commands.saying import say
 
 POLICY = "rules: [max_share: {players: [race], value: %s}, max_completeness_gap: {value: 1.0e-6}]\n"
 
@@ -50,7 +51,7 @@ def test_shares_on_the_terminal_are_of_a_total_that_is_not_cut_off(explanation: 
     table = reader.importance_for()
     share = first["value"] / (table["value"].sum() + table["cut_off"].sum())
     assert f"{share:.1%}" != f"{first['share']:.1%}"
-    (line,) = [line for line in cli._summary(reader) if line.split()[:2] == ["1", first["player"]]]
+    (line,) = [line for line in summary(reader) if line.split()[:2] == ["1", first["player"]]]
     assert line.endswith(f"{share:.1%}")
 
 
@@ -198,15 +199,48 @@ def test_a_pipe_or_disk_that_takes_no_verdict_is_exit_code_2(explanation: str, t
 
 
 def test_the_terminal_gets_no_commands(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    cli._say("pass  a\x1b[2Jb\x9bc\nrefused\u202e", "x" * 1_000_000)
+    say("pass  a\x1b[2Jb\x9bc\nrefused\u202e", "x" * 1_000_000)
     out = capsys.readouterr().out
     assert out.startswith("pass  a\\x1b[2Jb\\x9bc\\nrefused\\u202e\n")
     assert len(out) < 2_000
     ascii_only = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", ascii_only)
-    cli._say("größe")
+    say("größe")
     ascii_only.seek(0)
     assert ascii_only.read() == "gr\\xf6\\xdfe\n"
+
+
+def test_programs_read_json(
+    explanation: str, linear_model: str, linear_examples: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "out")
+    command = ["explain", "--model", linear_model, "--examples", linear_examples, "--output", out]
+    assert main([*command, "--format", "json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["explanation"] == out
+    assert said["report"] == f"{out}/report.html"
+    assert said["counts"]["eval"]["explained"] == 120
+    table = tfx_explain.load(out).importance_for()
+    assert [row["player"] for row in said["importance"]] == table["player"].tolist()
+    assert [row["value"] for row in said["importance"]] == table["value"].tolist()
+    (tmp_path / "policy.yaml").write_text(POLICY % 0.001)
+    command = ["validate", "--explanation", explanation, "--config", str(tmp_path / "policy.yaml"), "--format", "json"]
+    assert main([*command, "--output", str(tmp_path / "verdict")]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said.pop("verdict") == "refused"
+    assert said == json.loads((tmp_path / "verdict" / "findings.json").read_text())
+    assert main(["report", explanation, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"report": f"{explanation}/report.html"}
+
+
+def test_version_and_help_are_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"tfx-explain {tfx_explain.__version__}\n"
+    for command in ([], ["explain"], ["validate"], ["report"], ["completion"]):
+        assert main([*command, "--help"]) == 0
+        said = capsys.readouterr()
+        assert said.err == ""
+        assert said.out.startswith(" ".join(["Usage: tfx-explain", *command]))
 
 
 def test_bad_input_is_one_sentence_and_code_2(

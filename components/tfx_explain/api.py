@@ -8,6 +8,7 @@ from typing import Any
 import apache_beam as beam
 
 from tfx_explain import records, storage, tables
+from tfx_explain.claims import claimed
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError
 from tfx_explain.job.model_handle import ModelHandle
@@ -67,8 +68,8 @@ def explain(
     sources = [pattern for given in (examples, background) for pattern in _all_patterns(given)]
     graphs_dirs = (transform_graph, baseline_transform_graph)
     check_places(args, [output_dir, model, baseline_model, settings.model.module_file, *graphs_dirs, *sources])
-    made = storage.claim(output_dir, tables.CLAIM)
-    try:
+    # A failed run has removed what it wrote: what others put there meanwhile is theirs.
+    with claimed(output_dir, [tables.ATTRIBUTIONS]):
         graphs = graphs_of(_transform(transform_graph), _transform(baseline_transform_graph))
         paths = zip((model, baseline_model), graphs, strict=True)
         models = [
@@ -76,10 +77,6 @@ def explain(
         ]
         request = _request(settings, output_dir, models, examples, background, schema)
         run_explanation(request, lambda: beam.Pipeline(argv=args))
-    finally:
-        # A failed run has removed what it wrote: what others put there meanwhile is theirs.
-        storage.remove(storage.join(output_dir, tables.CLAIM))
-        storage.release([storage.join(output_dir, tables.ATTRIBUTIONS), *made])
     return load(output_dir)
 
 

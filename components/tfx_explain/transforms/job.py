@@ -35,6 +35,7 @@ from tfx_explain.transforms.slices import CountSlices
 from tfx_explain.transforms.summarize import Summarize
 from tfx_explain.transforms.timing import tell_timings, told_timings
 from tfx_explain.transforms.write import SampleForReport, WriteRecords, attribution_rows
+from tfx_explain.unfinished import unfinished
 
 _NAMED_REASONS = 3
 
@@ -57,7 +58,7 @@ def run_explanation(request: ExplainRequest, make_pipeline: Callable[[], beam.Pi
     try:
         # Held, so that steps in this process share them.
         models = [handle.acquire() for handle in request.models]
-        with make_pipeline() as pipeline:
+        with unfinished(lambda: discard(request)), make_pipeline() as pipeline:
             build_job(pipeline, request)
         processes = told_timings(pipeline.result)
         for handle, model in zip(request.models, models, strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
@@ -21,10 +23,12 @@ def pipeline_args(args: Sequence[str]) -> list[str]:
     add nothing; whatever local runner is named, they are those of ProcessRunner.
 
     Raises:
-      ConfigError: `--direct_running_mode=multi_threading`, which corrupts data in the supported versions of Beam.
+      ConfigError: Beam cannot read them; or `--direct_running_mode=multi_threading`, which corrupts data in the
+        supported versions of Beam.
     """
     chosen = list(args)
     options = PipelineOptions(chosen)
+    _check_values(options)
     direct = options.view_as(DirectOptions)
     if direct.direct_running_mode == "multi_threading":
         raise ConfigError(
@@ -42,3 +46,14 @@ def pipeline_args(args: Sequence[str]) -> list[str]:
     elif is_open:
         chosen.append(f"--runner={_FN_API_RUNNER}")
     return chosen
+
+
+def _check_values(options: PipelineOptions) -> None:
+    """Beam's parser prints what is wrong, and ends the program."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            options.get_all_options()
+    except SystemExit as ended:
+        what = said.getvalue().strip().rpartition("error: ")[2]
+        raise ConfigError(f"Apache Beam cannot read its arguments: {what}.") from ended

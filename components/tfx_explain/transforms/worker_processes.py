@@ -18,6 +18,7 @@ from concurrent.futures import Future, InvalidStateError
 from typing import Any, TypeVar
 
 from tfx_explain.errors import WorkerError
+from tfx_explain.unfinished import unfinished
 
 T = TypeVar("T")
 
@@ -85,7 +86,8 @@ class WorkerProcesses:
         driver = threading.Thread(target=self._settle, args=(work,), name="beam_driver", daemon=True)
         try:
             driver.start()
-            return self._outcome.result()
+            with unfinished(self._end):
+                return self._outcome.result()
         except RuntimeError as error:
             # Beam may see that a worker is gone before the system says how it ended.
             if _CONNECTION_LOST not in str(error) or self._first_end is None:

@@ -1,0 +1,137 @@
+"""`tfx-explain explain`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tfx_explain.commands.exit_codes import DONE
+from tfx_explain.commands.options import BEAM_ARGS, BeamCommand, F, Place, common_options
+from tfx_explain.commands.saying import say, say_json
+from tfx_explain.printable import printable, shortened
+
+if TYPE_CHECKING:
+    from tfx_explain.reader import ExplanationReader
+
+_DIRECTORY, _FILE = Place("dir"), Place("file")
+_MAX_NAME = 60
+
+
+def job_options(function: F) -> F:
+    """What is explained, and how: the options of commands that know the job before it runs."""
+    options = [
+        click.option("--model", required=True, metavar="DIR", type=_DIRECTORY, help="A SavedModel, or a TFX Model."),
+        click.option(
+            "--examples",
+            required=True,
+            metavar="GLOB",
+            type=_FILE,
+            help="TFRecords of tf.Examples: a pattern of files, or their directory.",
+        ),
+        click.option(
+            "--config", metavar="FILE", type=_FILE, help="An ExplainConfig in YAML or JSON (default: Shapley values)."
+        ),
+        click.option(
+            "--background",
+            metavar="GLOB",
+            type=_FILE,
+            help="Examples that the background is drawn from (default: --examples).",
+        ),
+        click.option(
+            "--baseline-model", metavar="DIR", type=_DIRECTORY, help="A model to compare with, on the same rows."
+        ),
+        click.option("--schema", metavar="FILE", type=_FILE, help="A TFDV schema of the examples."),
+        click.option(
+            "--transform-graph",
+            metavar="DIR",
+            type=_DIRECTORY,
+            help="What the Transform component wrote, for models of transformed features and labels made in Transform.",
+        ),
+        click.option(
+            "--baseline-transform-graph",
+            metavar="DIR",
+            type=_DIRECTORY,
+            help="The same of the baseline model (default: --transform-graph).",
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@click.command(
+    "explain",
+    cls=BeamCommand,
+    short_help="Explain a model on examples.",
+    epilog="Every path may be a URI. Options of Apache Beam follow `--`: `-- --direct_num_workers=4` explains in four "
+    "processes.",
+)
+@job_options
+@click.option(
+    "--output", "output_dir", required=True, metavar="DIR", type=_DIRECTORY, help="A new directory for the explanation."
+)
+@common_options
+@click.pass_context
+def explain(context: click.Context, /, *, as_json: bool, **job: Any) -> int:
+    """Explain a model on examples, and print what matters to it.
+
+    Writes tables, attributions of each row and report.html into a new directory, which the other commands read.
+    """
+    from tfx_explain.api import explain as run  # noqa: PLC0415 - loads TensorFlow and Beam, which others do without
+
+    explanation = run(**job, beam_args=context.meta[BEAM_ARGS])
+    if as_json:
+        say_json(_described(explanation))
+    else:
+        say(*summary(explanation))
+    return DONE
+
+
+def _described(explanation: ExplanationReader) -> dict[str, Any]:
+    """What `summary` says, for programs: all players, in the order of their ranks."""
+    from tfx_explain import storage, tables  # noqa: PLC0415 - see `validate._judged`
+
+    columns = ["output", "method", "player", "rank", "value", "std_error", "ci_low", "ci_high", "share"]
+    importance: list[dict[str, Any]] = []
+    for output in explanation.outputs if explanation.methods else ():
+        table = explanation.importance_for(output=output)
+        table = table.assign(share=tables.shares_of_total(table))[columns].astype(object)
+        importance += table.where(table.notna(), None).to_dict("records")
+    manifest = explanation.manifest
+    return {
+        "explanation": explanation.uri,
+        "report": storage.join(explanation.uri, tables.REPORT),
+        "counts": manifest["counts"],
+        "failures": manifest["failures"],
+        "methods": manifest["method"],
+        "unit": manifest["model"]["output_space"],
+        "importance": importance,
+    }
+
+
+def summary(explanation: ExplanationReader) -> list[str]:
+    """What a person wants to know first."""
+    from tfx_explain import storage, tables  # noqa: PLC0415 - see `validate._judged`
+
+    manifest = explanation.manifest
+    lines = []
+    for split, counts in manifest["counts"].items():
+        failed = sum(manifest["failures"].get(split, {}).values())
+        rows = f"{counts['explained']:,} of {counts['read']:,} rows explained"
+        empty = f", files of 0 bytes: {counts['empty_files']:,}" if counts.get("empty_files") else ""
+        lines.append(f"{split}: {rows}, {failed:,} failed, {counts['model_rows']:,} model rows{empty}")
+    if not explanation.methods:
+        lines.append(f"no method attributes outputs to players; computed: {', '.join(manifest['method'])}")
+    by = f" by {explanation.methods[0]}" if len(explanation.methods) > 1 else ""
+    for output in explanation.outputs if explanation.methods else ():
+        lines.append(f"importance for {output}{by} (mean |attribution| in {manifest['model']['output_space']} units):")
+        table = explanation.importance_for(output=output)
+        table = table.assign(share=tables.shares_of_total(table)).head(10)
+        names = [shortened(printable(player), _MAX_NAME) for player in table["player"]]
+        width = max(len(name) for name in names)
+        for row, name in zip(table.itertuples(), names, strict=True):
+            half = (row.ci_high - row.ci_low) / 2
+            lines.append(f"  {row.rank:>3}  {name:<{width}}  {row.value:9.4f} +- {half:.4f}  {row.share:6.1%}")
+    lines.append(f"report: {storage.join(explanation.uri, tables.REPORT)}")
+    return lines

@@ -1,0 +1,25 @@
+"""What a process that is ended in the middle of its work still has to undo."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+_UNDONE: list[Callable[[], object]] = []
+
+
+@contextlib.contextmanager
+def unfinished(undo: Callable[[], object]) -> Iterator[None]:
+    """Lets `undo_all` call this while what is inside is not finished, from any thread and perhaps half done already."""
+    _UNDONE.append(undo)
+    try:
+        yield
+    finally:
+        _UNDONE.remove(undo)
+
+
+def undo_all() -> None:
+    """Undoes what is not finished, what began last first; the process is about to end."""
+    for undo in reversed(list(_UNDONE)):
+        with contextlib.suppress(Exception):
+            undo()
