@@ -12,7 +12,7 @@ import pytest
 import formats
 import tfx_explain
 import worlds
-from tfx_explain import cli
+from tfx_explain.commands.explain import summary
 from tfx_explain.config import ValidationConfig
 from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.explanation_validator.judge import judge
@@ -96,7 +96,7 @@ def test_report_says_what_there_is(explained: ExplanationReader) -> None:
 
 
 def test_the_command_line_says_what_was_computed(explained: ExplanationReader) -> None:
-    said = "\n".join(cli._summary(explained))
+    said = "\n".join(summary(explained))
     assert "60 of 60 rows explained" in said
     assert f"no method attributes outputs to players; computed: {', '.join(explained.manifest['method'])}" in said
     assert "importance for" not in said
