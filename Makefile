@@ -3,14 +3,14 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest format-page configuration-page fuzz test-tfx-latest test-without-avx512 lock
+.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest docs format-page configuration-page fuzz test-tfx-latest test-without-avx512 lock
 # The environment decides what is imported, not the caller's shell.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 # TensorFlow's greetings, twenty lines for each process, go unsaid; its errors do not.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 bin := .venv/bin
-sources := $(wildcard components tests pipelines benchmarks setup.py tools/*.py)
+sources := $(wildcard components tests pipelines benchmarks setup.py docs/conf.py tools/*.py)
 site := .cache/wheel/site
 # Tests that know neither TensorFlow nor Beam nor TFX: they run once where a second TFX is tested as well.
 numerics := tests/attribution tests/paths tests/regions tests/summary tests/judgement
@@ -63,6 +63,10 @@ unit-numerics: env
 
 unit-rest: env
 	@$(MAKE) unit without="$(numerics)"
+
+docs: env  ## the pages of docs/ as a site, in build/docs; stops at warnings and dead links
+	@PYTHONPATH=$(CURDIR)/components $(bin)/python -m sphinx --quiet --fail-on-warning --keep-going docs build/docs
+	@printf 'Start at build/docs/index.html\n'
 
 format-page: env  ## write docs/format.md from the descriptions of tables
 	@PYTHONPATH=$(CURDIR)/components $(bin)/python tools/format_page.py

