@@ -71,7 +71,7 @@ def test_any_split_in_any_order_with_empty_shards_gives_the_same_summary(seed, c
     merged = ImportanceAccumulator(D)
     for shard in shards:
         merged.merge(pickle.loads(pickle.dumps(shard)))
-    _assert_equal(_accumulate(batch).result(), merged.result())
+    _assert_equal(_accumulate(batch).result(), merged.result(), rtol=0.0)
 
 
 def test_few_examples_take_little_and_come_to_the_same_wherever_they_are_many():
@@ -84,7 +84,7 @@ def test_few_examples_take_little_and_come_to_the_same_wherever_they_are_many():
         assert size < len(pickle.dumps(whole)) / 10
         merged.merge(single)
         assert len(pickle.dumps(single)) == size, "merging changed what was merged"
-    _assert_equal(whole.result(), merged.result())
+    _assert_equal(whole.result(), merged.result(), rtol=0.0)
 
 
 def test_small_spread_around_a_large_mean_keeps_its_digits():
@@ -141,13 +141,13 @@ def test_scaling_all_weights_changes_nothing():
 def test_weighted_standard_error_is_the_spread_over_repeated_samples():
     rng = np.random.default_rng(5)
     means, errors = [], []
-    for _ in range(1500):
+    for _ in range(600):
         batch = _batch(rng, 200)
         summary = _accumulate(batch).result()
         means.append(summary.mean_abs[0])
         errors.append(summary.std_error[0])
-    # The standard deviation of 1500 draws is known to 1/sqrt(3000) = 1.8 %.
-    assert np.mean(errors) == pytest.approx(np.std(means), rel=0.06)
+    # The standard deviation of 600 draws is known to 1/sqrt(1200) = 2.9 %.
+    assert np.mean(errors) == pytest.approx(np.std(means), rel=0.09)
 
 
 def test_weights_that_follow_the_attributions_get_the_linearised_error():
@@ -169,7 +169,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say(n):
     scales = np.array([1.0, 0.4, 0.1])
     true_abs = scales * np.sqrt(2 / np.pi)
     true_share = true_abs / true_abs.sum()
-    covered_abs, covered_share, n_runs = np.zeros(3), np.zeros(3), 1000
+    covered_abs, covered_share, n_runs = np.zeros(3), np.zeros(3), 500
     for _ in range(n_runs):
         common = rng.normal(size=(n, 1))
         phi = (0.7 * common + np.sqrt(0.51) * rng.normal(size=(n, 3))) * scales

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.errors import InputError
+from tfx_explain.summary.binned_sums import IntArray, unit, whole_units
 from tfx_explain.summary.clusters import ClusteredEstimates
+from tfx_explain.summary.counts import RowCount
 from tfx_explain.summary.loss_importance import LossImportanceSummary
 from tfx_explain.summary.ratio import Array
 from tfx_explain.summary.score_bins import ScoreBins
@@ -51,11 +55,10 @@ class AucImportanceAccumulator:
         self.n_bins = n_bins
         self.n_clusters = n_clusters
         self.group_starts = group_starts
-        self.n_examples = 0
-        self._weight = 0.0
-        self._weight_squared = 0.0
+        self._rows = RowCount()
         self._added: list[_Added] = []
-        self._sums: tuple[Array, Array] | None = None
+        # By the number of a bin of `BinnedSums`, since whole units of weight add up without rounding.
+        self._sums: dict[int, tuple[IntArray, IntArray]] = {}
 
     def add(
         self,
@@ -86,48 +89,54 @@ class AucImportanceAccumulator:
         if not np.isin(labels, (0, 1)).all():
             raise InputError("a label is neither 0 nor 1; leave out examples of no class.")
         kept = w > 0
-        self.n_examples += int(kept.sum())
-        self._weight += float(w.sum())
-        self._weight_squared += float(w @ w)
+        self._rows.add(w)
         self._added.append((found[kept], labels[kept].astype(np.int64), clusters[kept], w[kept]))
         self._settle()
 
     def merge(self, other: AucImportanceAccumulator) -> None:
         """Adds everything that another accumulator of the same players, bins, clusters and groups has seen."""
-        self.n_examples += other.n_examples
-        self._weight += other._weight
-        self._weight_squared += other._weight_squared
+        self._rows.merge(other._rows)
         self._added = self._added + other._added
-        if self._sums is None or other._sums is None:
-            self._sums = self._sums or other._sums
-        else:
-            self._sums = (self._sums[0] + other._sums[0], self._sums[1] + other._sums[1])
+        self._sums = dict(self._sums)
+        _gather(self._sums, other._sums)
         self._settle()
 
     def _settle(self) -> None:
         """Turns examples into sums once they are the larger of the two."""
         n_cells = 2 * (1 + self.n_players) * (self.n_bins + self.n_clusters * len(self.group_starts))
         if sum(bins.size for bins, *_ in self._added) > n_cells:
-            self._sums, self._added = self._summed(), []
+            self._sums, self._added = self._counted(), []
 
-    def _summed(self) -> tuple[Array, Array]:
-        """Weights of all examples: (2, 1 + d, B) by class, scores and bin; (C, 2, 1 + d, G) by cluster and group."""
+    def _counted(self) -> dict[int, tuple[IntArray, IntArray]]:
+        """Whole units of weight of all examples, as `_summed`."""
         n_scores, n_groups = 1 + self.n_players, len(self.group_starts)
         by_bin, by_group = (2, n_scores, self.n_bins), (self.n_clusters, 2, n_scores, n_groups)
-        before = self._sums or (np.zeros(by_bin), np.zeros(by_group))
+        counted = dict(self._sums)
         if not self._added:
-            return before
+            return counted
         bins, labels, clusters, weights = (np.concatenate(parts) for parts in zip(*self._added, strict=True))
-        each = np.repeat(weights, bins[0].size) if len(bins) else np.zeros(0)
         score, row = np.arange(n_scores)[:, None], labels[:, None, None] * n_scores
         fine = (row + score) * self.n_bins + bins
         groups = np.searchsorted(self.group_starts, bins, side="right") - 1
         coarse = (clusters[:, None, None] * 2 * n_scores + row + score) * n_groups + groups
-        sums = [
-            np.bincount(cells.ravel(), weights=each, minlength=int(np.prod(shape))).reshape(shape)
-            for cells, shape in ((fine, by_bin), (coarse, by_group))
-        ]
-        return before[0] + sums[0], before[1] + sums[1]
+        for number, units in whole_units(weights):
+            each = np.repeat(units, bins[0].size)
+            sums = [
+                np.bincount(cells.ravel(), weights=each, minlength=math.prod(shape)).reshape(shape).astype(np.int64)
+                for cells, shape in ((fine, by_bin), (coarse, by_group))
+            ]
+            _gather(counted, {number: (sums[0], sums[1])})
+        return counted
+
+    def _summed(self) -> tuple[Array, Array]:
+        """Weights of all examples: (2, 1 + d, B) by class, scores and bin; (C, 2, 1 + d, G) by cluster and group."""
+        n_scores = 1 + self.n_players
+        by_bin = np.zeros((2, n_scores, self.n_bins))
+        by_group = np.zeros((self.n_clusters, 2, n_scores, len(self.group_starts)))
+        for number, (of_bins, of_groups) in sorted(self._counted().items()):
+            by_bin += of_bins * unit(number)
+            by_group += of_groups * unit(number)
+        return by_bin, by_group
 
     def estimates(self) -> ClusteredEstimates:
         """(d,) AUC of the model less that with donors; NaN where a class has no examples."""
@@ -158,8 +167,17 @@ class AucImportanceAccumulator:
             "auc": float(_areas(by_bin[:, :1])[0]) if known else np.nan,
             "max_binning_error": float(in_one_bin[0] + in_one_bin[1:].max(initial=0.0)),
         }
-        n_effective = self._weight**2 / self._weight_squared if self._weight_squared else 0.0
-        return LossImportanceSummary.of(estimates, self.n_examples, n_effective, losses, confidence)
+        rows = self._rows
+        return LossImportanceSummary.of(estimates, rows.n_examples, rows.n_effective, losses, confidence)
+
+
+def _gather(counted: dict[int, tuple[IntArray, IntArray]], more: dict[int, tuple[IntArray, IntArray]]) -> None:
+    """Adds counts of units by bin; the arrays that there are stay as they are."""
+    for number, (of_bins, of_groups) in more.items():
+        if number in counted:
+            ours = counted[number]
+            of_bins, of_groups = ours[0] + of_bins, ours[1] + of_groups
+        counted[number] = of_bins, of_groups
 
 
 def _fractions(weights: Array) -> Array:

@@ -134,7 +134,7 @@ class FaithfulnessAccumulator:
         change = np.abs(ends[known, 0] - ends[known, 1])
         columns = np.stack([random - deleted, inserted - random, change, deleted, inserted, random], axis=1)
         self._areas.add(columns, weights[known])
-        self._curves.add(curves[known].reshape(len(columns), -1), weights[known])
+        self._curves.add(curves[known].reshape(len(columns), math.prod(curves.shape[1:])), weights[known])
         self.n_curves += int((counted & known).sum())
         has_fidelity = np.isfinite(fidelity)
         self._fidelity.add(fidelity[has_fidelity, None], weights[has_fidelity])

@@ -1,7 +1,7 @@
 """Global importance from per-example attributions, as a mergeable accumulator.
 
 One accumulator belongs to one (slice, output). Its state is a handful of sums, so any split of the examples, in any
-order, over any number of workers, gives the same summary up to rounding.
+order, over any number of workers, gives the same summary to the bit.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Noise:
     design_ids: npt.NDArray[np.int64] | None = None
 
 
-_MOST_FEW = 8
+_MOST_FEW = 16
 
 
 class ImportanceAccumulator:
@@ -59,7 +59,7 @@ class ImportanceAccumulator:
             raise ConfigError(f"importance needs at least one player, got {n_players}; include at least one feature.")
         self.n_players = n_players
         self.n_examples = 0
-        # Of the many slices that few examples are in, sums would take far more memory than the examples.
+        # Few examples take less memory than sums, and less time the more there are at a time.
         self._few = FewExamples.none(n_players)
         self._summed: ImportanceSums | None = None
         self._max_gap = 0.0
@@ -120,23 +120,22 @@ class ImportanceAccumulator:
                 "summarise each model's players on their own."
             )
         self.n_examples += other.n_examples
-        self._take(other._few)
         if other._summed is not None:
-            self._summed = self._summed or ImportanceSums.empty(self.n_players)
+            self._summed = self._summed or ImportanceSums(self.n_players)
             self._summed.merge(other._summed)
+        self._take(other._few)
         self._max_gap = max(self._max_gap, other._max_gap)
         self._max_relative_gap = max(self._max_relative_gap, other._max_relative_gap)
 
     def _take(self, examples: FewExamples) -> None:
-        """Adds examples to the few, or where they are no longer few all to the sums."""
-        if self._summed is None and len(self._few.weights) + len(examples.weights) <= _MOST_FEW:
-            self._few = self._few.followed_by(examples)
-        else:
-            self._all_summed().add(examples)
+        """Adds examples to the few, or where they are no longer few all of them to the sums."""
+        self._few = self._few.followed_by(examples)
+        if len(self._few.weights) > _MOST_FEW:
+            self._all_summed()
 
     def _all_summed(self) -> ImportanceSums:
         """The sums, with the few examples in them."""
-        self._summed = self._summed or ImportanceSums.empty(self.n_players)
+        self._summed = self._summed or ImportanceSums(self.n_players)
         if len(self._few.weights):
             self._summed.add(self._few)
             self._few = FewExamples.none(self.n_players)
@@ -167,10 +166,11 @@ class ImportanceAccumulator:
         n_effective = summed.absolute.n_effective
         quantile = t_quantile(0.5 + confidence / 2, n_effective - 1)
         mean_signed, signed_variance = summed.signed.mean_or_nan(), summed.signed.covariance_of_mean()
-        counted, matters = (summed.absolute.weight, n_effective), mean_abs > _ROUNDING * mean_abs.sum()
+        variance, matters = np.diag(covariance), mean_abs > _ROUNDING * mean_abs.sum()
         share, share_std_error = _shares(mean_abs, covariance)
         share_low, share_high = _share_bounds(mean_abs, float(unbounded.sum()), covariance, quantile)
-        squares, error_squares, design_error, background_error = summed.of_players / (summed.absolute.weight or np.nan)
+        of_players = summed.of_players.total().reshape(4, -1) / (summed.absolute.weight or np.nan)
+        squares, error_squares, design_error, background_error = of_players
         return ImportanceSummary(
             n_examples=self.n_examples,
             n_effective=n_effective,
@@ -182,10 +182,8 @@ class ImportanceAccumulator:
             rms=np.sqrt(squares),
             rms_debiased=np.sqrt(np.maximum(squares - error_squares, 0.0)),
             std_error=std_error,
-            skewness=np.where(matters, summed.absolute_third.skewness(mean_abs, np.diag(covariance), *counted), np.nan),
-            signed_skewness=np.where(
-                matters, summed.signed_third.skewness(mean_signed, signed_variance, *counted), np.nan
-            ),
+            skewness=np.where(matters, summed.absolute.moments.skewness(variance), np.nan),
+            signed_skewness=np.where(matters, summed.signed.moments.skewness(signed_variance), np.nan),
             ci_low=np.maximum(mean_abs - quantile * std_error, 0.0),
             ci_high=mean_abs + quantile * std_error,
             rank=_ranks(mean_abs),

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from tfx_explain.summary.moments import ThirdMoments
+from tfx_explain.summary.binned_sums import BinnedSums
 from tfx_explain.summary.ratio import Array
 from tfx_explain.summary.sizes import NoisyMoments, debiased_sizes
 
@@ -40,30 +40,20 @@ class FewExamples:
         )
 
 
-@dataclasses.dataclass
 class ImportanceSums:
     """What examples add up to.
 
     Attributes:
       absolute: moments of sizes of attributions, with covariances.
       signed: of attributions, without.
-      absolute_third, signed_third: of the same.
-      of_players: (4, d) attribution^2, design SE^2 + background SE^2, design SE, background SE; all times the example's
-        weight.
+      of_players: (1, 4 d) attribution^2, design SE^2 + background SE^2, design SE, background SE; all times the
+        example's weight.
     """
 
-    absolute: NoisyMoments
-    signed: NoisyMoments
-    absolute_third: ThirdMoments
-    signed_third: ThirdMoments
-    of_players: Array
-
-    @classmethod
-    def empty(cls, n_players: int) -> ImportanceSums:
-        """Of no examples."""
-        moments = NoisyMoments.empty(n_players, full=True), NoisyMoments.empty(n_players, full=False)
-        thirds = ThirdMoments.empty(n_players), ThirdMoments.empty(n_players)
-        return cls(*moments, *thirds, np.zeros((4, n_players)))
+    def __init__(self, n_players: int) -> None:
+        self.absolute = NoisyMoments.empty(n_players, full=True, third=True)
+        self.signed = NoisyMoments.empty(n_players, full=False, third=True)
+        self.of_players = BinnedSums(1, 4 * n_players)
 
     def add(self, examples: FewExamples) -> None:
         """Adds examples."""
@@ -71,18 +61,12 @@ class ImportanceSums:
         w, shared = examples.weights, examples.design_ids
         sizes, doubt = debiased_sizes(phi, errors)
         self.absolute.add(sizes, w, errors**2, doubt, shared)
-        self.absolute_third.add(sizes, w)
         self.signed.add(phi, w, errors**2, np.zeros_like(phi), shared)
-        self.signed_third.add(phi, w)
-        squared_error = design_error**2 + background_error**2
-        self.of_players = self.of_players + np.stack(
-            [w @ phi**2, w @ squared_error, w @ design_error, w @ background_error]
-        )
+        figures = [phi**2, design_error**2 + background_error**2, design_error, background_error]
+        self.of_players.add(np.concatenate(figures, axis=1) * w[:, None])
 
     def merge(self, other: ImportanceSums) -> None:
         """Adds what others have added up to."""
         self.absolute.merge(other.absolute)
         self.signed.merge(other.signed)
-        self.absolute_third.merge(other.absolute_third)
-        self.signed_third.merge(other.signed_third)
-        self.of_players = self.of_players + other.of_players
+        self.of_players.merge(other.of_players)

@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.errors import InputError
+from tfx_explain.summary.binned_sums import BinnedSums
 from tfx_explain.summary.clusters import ClusteredEstimates
+from tfx_explain.summary.counts import RowCount
 from tfx_explain.summary.ratio import Array
 
 
@@ -102,10 +104,10 @@ class LossImportanceAccumulator:
     def __init__(self, n_players: int, loss_names: tuple[str, ...], n_clusters: int, n_terms: int = 1) -> None:
         self.n_players = n_players
         self.loss_names = loss_names
-        self.n_examples = 0
-        self._weight_squared = 0.0
-        self._weights = np.zeros((n_terms, n_clusters))
-        self._sums = np.zeros((n_terms, n_clusters, n_players + len(loss_names)))
+        self._rows = RowCount()
+        self._shape = (n_terms, n_clusters, 1 + n_players + len(loss_names))
+        # Of each term and cluster the weights, and the weighted figures.
+        self._sums = BinnedSums(n_terms * n_clusters, self._shape[-1])
 
     def add(
         self,
@@ -126,51 +128,51 @@ class LossImportanceAccumulator:
           InputError: a shape does not fit, or a figure is not finite.
         """
         figures = np.concatenate([np.asarray(values, np.float64), np.asarray(losses, np.float64)], axis=2)
-        n_terms, _, n_columns = self._sums.shape
+        n_terms, n_clusters, n_columns = self._shape
         w = np.ones(len(figures)) if weights is None else np.asarray(weights, dtype=np.float64)
-        if figures.shape[1:] != (n_terms, n_columns) or w.shape != (len(figures),):
+        if figures.shape[1:] != (n_terms, n_columns - 1) or w.shape != (len(figures),):
             raise InputError(
                 f"the examples need {n_terms} terms of {self.n_players} values and {len(self.loss_names)} losses, and "
                 f"a weight each, got shapes {figures.shape} and {w.shape}."
             )
         if not np.isfinite(figures[:, 0]).all() or np.isinf(figures).any():
             raise InputError("a change of the loss is not finite; leave out examples whose loss is unknown.")
-        self.n_examples += int((w > 0).sum())
-        self._weight_squared += float(w @ w)
+        self._rows.add(w)
         for term in range(n_terms):
             part = np.flatnonzero(~np.isnan(figures[:, term]).any(axis=1))
-            np.add.at(self._weights[term], clusters[part], w[part])
-            np.add.at(self._sums[term], clusters[part], figures[part, term] * w[part, None])
+            weighted = np.concatenate([w[part, None], figures[part, term] * w[part, None]], axis=1)
+            self._sums.add(weighted, term * n_clusters + clusters[part])
 
     def merge(self, other: LossImportanceAccumulator) -> None:
         """Adds everything that another accumulator of the same players, clusters and terms has seen."""
-        self.n_examples += other.n_examples
-        self._weight_squared += other._weight_squared
-        self._weights = self._weights + other._weights
-        self._sums = self._sums + other._sums
+        self._rows.merge(other._rows)
+        self._sums.merge(other._sums)
 
     def estimates(self) -> ClusteredEstimates:
         """(d,) mean changes of the loss; NaN where a term has no examples."""
-        d, totals = self.n_players, self._totals()
-        of_terms = self._sums[..., :d].sum(axis=1) / totals[:, None]
+        weights, totals, sums = self._summed()
+        sums = sums[..., : self.n_players]
+        of_terms = sums.sum(axis=1) / totals[:, None]
         # The fewest clusters of any term: the others are known better.
-        n_clusters = float((totals**2 / (self._weights**2).sum(axis=1)).min()) if np.isfinite(totals).all() else 0.0
-        residuals = self._sums[..., :d] - self._weights[..., None] * of_terms[:, None]
+        n_clusters = float((totals**2 / (weights**2).sum(axis=1)).min()) if np.isfinite(totals).all() else 0.0
+        residuals = sums - weights[..., None] * of_terms[:, None]
         return ClusteredEstimates(of_terms.sum(axis=0), (residuals / totals[:, None, None]).sum(axis=0), n_clusters)
 
     def result(self, confidence: float = 0.95) -> LossImportanceSummary:
         """The summary of all examples so far; NaN where a term has none."""
-        totals = self._totals()
-        losses = (self._sums[..., self.n_players :].sum(axis=1) / totals[:, None]).sum(axis=0)
+        _, totals, sums = self._summed()
+        losses = (sums[..., self.n_players :].sum(axis=1) / totals[:, None]).sum(axis=0)
         return LossImportanceSummary.of(
             self.estimates(),
-            self.n_examples,
-            float(totals[0] ** 2 / self._weight_squared) if self._weight_squared else 0.0,
+            self._rows.n_examples,
+            self._rows.n_effective,
             dict(zip(self.loss_names, losses.tolist(), strict=True)),
             confidence,
         )
 
-    def _totals(self) -> Array:
-        """(T,) weights of the examples in each term; NaN where there are none."""
-        totals = self._weights.sum(axis=1)
-        return np.asarray(np.where(totals == 0, np.nan, totals))
+    def _summed(self) -> tuple[Array, Array, Array]:
+        """Weights (T, C), those of all clusters (T,), NaN where there are none, and sums (T, C, d + n_losses)."""
+        summed = self._sums.total().reshape(self._shape)
+        weights = summed[..., 0]
+        totals = weights.sum(axis=1)
+        return weights, np.where(totals == 0, np.nan, totals), summed[..., 1:]

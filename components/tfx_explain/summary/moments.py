@@ -1,194 +1,342 @@
-"""Weighted means, their covariance, and how skewed they are, mergeable without loss of digits."""
+"""Weighted means, their covariance, and how skewed they are, the same to the bit however rows come together.
+
+Kept are sums of powers of the values, which have digits enough for what cancels: a spread that is 1e-7 of the mean has
+its variance to some 1e-12 and its skewness to some 1e-8.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from tfx_explain.summary.binned_products import BinnedProducts
+from tfx_explain.summary.binned_sums import AT_ONCE, BinnedSums
+from tfx_explain.summary.double_double import DoubleDouble, two_product
 from tfx_explain.summary.ratio import Array
 
+IntArray = npt.NDArray[np.int64]
 
-@dataclasses.dataclass
-class WeightedMoments:
-    """Running first and second moments of (n, d) values with one weight per row.
+_ROUNDING = 1e-8
+"""Values whose spread is less than this part of their mean may differ by rounding, and are not skewed."""
 
-    The error of a weighted mean depends on the SQUARED weights, so the scatter is kept with those, about the mean that
-    they define. All updates shift to the current mean first: sums of raw squares would lose the digits of a small
-    spread around a large mean.
+
+class GroupedMoments:
+    """Moments of G groups of rows, of C columns each, with one weight w per row.
+
+    The error of a weighted mean depends on the SQUARED weights, and its third moment on the cubed ones, so that of a
+    value x the powers of y = w x are summed up, and those of w times those of y.
+
+    Args:
+      n_groups: G.
+      n_columns: C.
+      full: keep covariances, of a single group, otherwise variances only.
+      third: keep third moments.
 
     Attributes:
-      weight: sum of weights.
-      weight_squared: sum of squared weights.
-      mean: (d,) weighted by the weights; 0 before the first row.
-      mean_by_squares: (d,) weighted by the squared weights.
-      scatter: (d, d), or (d,) where only variances are kept: sum of w^2 (x - mean_by_squares)(x - mean_by_squares)'.
+      sums: (G, ...) sums of w; of y for each column; of w^2 and w^3; of y^2, and of y^3 where there are third moments;
+        then, unless all weights were 1, so that they are among these, of w y, and where there are third moments of
+        w^2 y and w y^2.
+      products: sums of those of two columns, or None.
 
-    Source: T. F. Chan, G. H. Golub, R. J. LeVeque, "Updating formulae and a pairwise algorithm for computing sample
-    variances" (1979), equation 2.1; weights as in Taylor linearisation of a ratio mean.
+    Source: weights as in Taylor linearisation of a ratio mean.
     """
 
-    weight: float
-    weight_squared: float
+    def __init__(self, n_groups: int, n_columns: int, *, full: bool = False, third: bool = False) -> None:
+        self.n_columns, self.n_powers = n_columns, 3 if third else 2
+        self.sums = BinnedSums(n_groups, 3 + self.n_powers * n_columns)
+        self.products = BinnedProducts(n_columns) if full else None
+        # Solved once, since several figures are asked for one after the other.
+        self._powers: _Powers | None = None
+
+    def add(self, values: Array, weights: Array, groups: IntArray | None = None) -> None:
+        """Adds rows: values (n, C), weights (n,) >= 0, groups (n,); a row of weight 0 adds nothing."""
+        if not weights.all():
+            kept = weights > 0
+            values, weights, groups = values[kept], weights[kept], None if groups is None else groups[kept]
+        if not len(values):
+            return
+        self._powers = None
+        if (weights != 1.0).any():
+            self._weigh()
+        if self.products is not None:
+            self.products.add(weights[:, None] * values)
+        step = max(AT_ONCE // self.sums.top.shape[1], 1)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            for start in range(0, len(values), step):
+                rows = slice(start, start + step)
+                self._add(values[rows], weights[rows], None if groups is None else groups[rows])
+
+    def _add(self, values: Array, weights: Array, groups: IntArray | None) -> None:
+        """Adds a few rows of positive weight, but for products of two columns."""
+        w = weights[:, None]
+        y = w * values
+        once, squares = DoubleDouble(*two_product(w, w)), DoubleDouble(*two_product(y, y))
+        powers = [once, once.times(w), squares]
+        if self.n_powers == 3:
+            powers.append(squares.times(y))
+        if self._is_weighted:
+            mixed = DoubleDouble(*two_product(y, np.broadcast_to(w, y.shape)))
+            powers += [mixed] if self.n_powers == 2 else [mixed, mixed.times(w), squares.times(w)]
+        high = np.concatenate([w, y, *[power.high for power in powers]], axis=1)
+        self.sums.add(high, groups, np.concatenate([power.low for power in powers], axis=1))
+
+    @property
+    def _is_weighted(self) -> bool:
+        return self.sums.top.shape[1] > 3 + self.n_powers * self.n_columns
+
+    def _weigh(self) -> None:
+        """Makes room for sums of products with weights, which are what they are where all weights were 1."""
+        if not self._is_weighted:
+            d = self.n_columns
+            first, second = slice(1, 1 + d), slice(3 + d, 3 + 2 * d)
+            same = [first] if self.n_powers == 2 else [first, first, second]
+            self.sums = BinnedSums.beside([self.sums, *(self.sums.take(slice(None), columns) for columns in same)])
+
+    def merge(self, other: GroupedMoments) -> None:
+        """Adds the rows that another one has seen."""
+        self.merge_at(slice(None), other)
+
+    def merge_at(self, places: IntArray | slice, other: GroupedMoments) -> None:
+        """Adds others' rows at different places among the groups."""
+        self._powers = None
+        if other._is_weighted:
+            self._weigh()
+        self.sums.merge_at(places, other._sums_like(self))
+        if self.products is not None and other.products is not None:
+            self.products.merge(other.products)
+
+    def _sums_like(self, other: GroupedMoments) -> BinnedSums:
+        """The sums, with those of products with weights where the other one has them."""
+        if not other._is_weighted or self._is_weighted:
+            return self.sums
+        like = self._with(self.sums)
+        like._weigh()
+        return like.sums
+
+    def take(self, groups: IntArray | slice) -> GroupedMoments:
+        """A copy of some groups, without covariances."""
+        return self._with(self.sums.take(groups))
+
+    def grown(self, n_groups: int) -> GroupedMoments:
+        """The same with room for so many groups, without covariances."""
+        return self._with(self.sums.grown(n_groups))
+
+    def without(self, part: GroupedMoments) -> GroupedMoments:
+        """The moments of the rows that are not in `part`: those of this one, less some that it has seen."""
+        rest = self._with(self.sums.without(part._sums_like(self)))
+        if self.products is not None and part.products is not None:
+            rest.products = self.products.without(part.products)
+        return rest
+
+    def variances(self) -> GroupedMoments:
+        """The same without covariances; not to be added to."""
+        made = self._with(self.sums)
+        made._powers = self._powers
+        return made
+
+    def _with(self, sums: BinnedSums) -> GroupedMoments:
+        made = GroupedMoments(0, self.n_columns, third=self.n_powers == 3)
+        made.sums = sums
+        return made
+
+    def _solved(self) -> _Powers:
+        self._powers = self._powers or _Powers.of(self)
+        return self._powers
+
+    @property
+    def weight(self) -> Array:
+        """(G,) sum of weights."""
+        return self._solved().weights.high[:, 0]
+
+    @property
+    def weight_squared(self) -> Array:
+        """(G,) sum of squared weights."""
+        return self._solved().weights.high[:, 1]
+
+    @property
+    def n_effective(self) -> Array:
+        """(G,) (sum w)^2 / sum w^2: the number of equally weighted rows that would give the same error."""
+        return self._solved().n[:, 0]
+
+    @property
+    def mean(self) -> Array:
+        """(G, C) weighted means; 0 before the first row."""
+        return self._solved().mean
+
+    def mean_or_nan(self) -> Array:
+        """(G, C) weighted means; NaN before the first row."""
+        return np.where(self.weight[:, None] > 0, self.mean, np.nan)
+
+    def covariance_of_mean(self, n_rows: Array | None = None) -> Array:
+        """Covariances (G, C, C), or variances (G, C), of the weighted means; NaN below two rows.
+
+        Args:
+          n_rows: (G,) as how many rows of equal weight the groups count; None = `n_effective`.
+        """
+        powers, columns = self._solved(), slice(None)
+        n = powers.n if n_rows is None else n_rows[:, None]
+        variances = powers.covariances(powers.second, columns, columns, n)
+        # A spread of zero comes out as rounding of either sign.
+        variances = np.where(variances < 0, 0.0, variances)
+        if self.products is None:
+            return variances
+        first, second = self.products.pairs
+        found = powers.covariances(self.products.exact()[None], first, second, n)
+        most = np.sqrt(variances[:, first]) * np.sqrt(variances[:, second])
+        covariance = np.empty((1, self.n_columns, self.n_columns))
+        covariance[:, first, second] = covariance[:, second, first] = np.clip(found, -most, most)
+        np.einsum("gcc->gc", covariance)[:] = variances
+        return covariance
+
+    def skewness(self, variance: Array) -> Array:
+        """The skewness of the values: that of their weighted mean times sqrt(n_effective).
+
+        Args:
+          variance: (G, C) of that mean, as for samples (n - 1).
+
+        Returns:
+          (G, C) without most of the bias of few rows: sqrt(n (n - 1)) / (n - 2) times the sample's skewness. NaN below
+          three effective rows; 0 where the values differ by rounding only.
+        """
+        powers = self._solved()
+        n, mean = np.broadcast_to(powers.n, variance.shape), powers.mean
+        _, of_weights, of_squares = powers.mixed
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            # The sum of w^3 (x - mean)^3.
+            third = powers.third.plus(of_squares.times(-mean).times(3.0))
+            third = third.plus(of_weights.times(mean).times(mean).times(3.0))
+            third = third.plus(powers.weights[:, 2:].times(-mean).times(mean).times(mean))
+            weight = powers.weights.high[:, :1]
+            # Products and roots, as the last bit of a power may depend on where in memory the numbers are.
+            of_mean = third.high / (weight * weight * weight) / (variance * np.sqrt(variance))
+            found = of_mean * (n * n * np.sqrt(n)) / ((n - 1) * (n - 2))
+            varies = variance * n > (_ROUNDING * mean) ** 2
+        return np.where(n > 2 + 1e-9, np.clip(np.where(varies, found, 0.0), -np.sqrt(n), np.sqrt(n)), np.nan)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Powers:
+    """What central moments are made of.
+
+    Attributes:
+      n: (G, 1) (sum w)^2 / sum w^2.
+      mean: (G, C).
+      weights: (G, 3) sums of w, w^2 and w^3.
+      second: (G, C) sums of y^2.
+      third: (G, C) sums of y^3; those of y^2 where there are none.
+      mixed: (G, C) sums of w y; where there are third moments, also those of w^2 y and w y^2.
+    """
+
+    n: Array
     mean: Array
-    mean_by_squares: Array
-    scatter: Array
+    weights: DoubleDouble
+    second: DoubleDouble
+    third: DoubleDouble
+    mixed: Sequence[DoubleDouble]
 
     @classmethod
-    def empty(cls, n_columns: int, *, full: bool) -> WeightedMoments:
-        """No rows yet; `full` keeps covariances, otherwise variances only."""
-        shape = (n_columns, n_columns) if full else (n_columns,)
-        return cls(0.0, 0.0, np.zeros(n_columns), np.zeros(n_columns), np.zeros(shape))
+    def of(cls, moments: GroupedMoments) -> _Powers:
+        """Those of all groups."""
+        sums, d, n_powers = moments.sums.exact(), moments.n_columns, moments.n_powers
+        weights = sums[:, [0, 1 + d, 2 + d]]
+        n_parts = (sums.high.shape[1] - 3) // d - 1 if d else 0
+        parts = [sums[:, start : start + d] for start in (3 + d + d * part for part in range(n_parts))]
+        first, powers = sums[:, 1 : 1 + d], parts[: n_powers - 1] or [sums[:, 3:]]
+        second = powers[0]
+        mixed = parts[n_powers - 1 :] or ([first] if n_powers == 2 else [first, first, second])
+        weight, squared = weights.high[:, :1], weights.high[:, 1:2]
+        n = np.divide(weight**2, squared, out=np.zeros_like(weight), where=weight > 0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return cls(n, _mean(first, weights[:, :1]), weights, second, powers[-1], mixed)
+
+    def covariances(self, products: DoubleDouble, first: IntArray | slice, second: IntArray | slice, n: Array) -> Array:
+        """(G, n_pairs) of the means of pairs of columns.
+
+        Args:
+          products: (G, n_pairs) sums of their products.
+          first: column of each pair.
+          second: the other one.
+          n: (G, 1) as how many rows of equal weight the groups count; NaN comes of less than two.
+        """
+        ours, theirs, mixed = self.mean[:, first], self.mean[:, second], self.mixed[0]
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            # The sum of w^2 (x - mean)(x - mean)'.
+            scatter = products.plus(mixed[:, first].times(-theirs)).plus(mixed[:, second].times(-ours))
+            scatter = scatter.plus(self.weights[:, 1:2].times(ours).times(theirs))
+            return np.where(n > 1, scatter.high * (n / (n - 1)) / self.weights.high[:, :1] ** 2, np.nan)
+
+
+def _mean(sums: DoubleDouble, weight: DoubleDouble) -> Array:
+    """(G, C) the sums as parts of the weights (G, 1), rounded once; 0 where there is none."""
+    divisor = np.where(weight.high > 0, weight.high, 1.0)
+    near = sums.high / divisor
+    rest = sums.plus(weight.times(-near)).high / divisor
+    # What is not finite has no rest.
+    return np.where(weight.high > 0, np.where(np.isfinite(near), near + rest, near), 0.0)
+
+
+class WeightedMoments:
+    """The moments of one group of rows, as `GroupedMoments` has them of several."""
+
+    def __init__(self, of_groups: GroupedMoments) -> None:
+        self.of_groups = of_groups
+
+    @classmethod
+    def empty(cls, n_columns: int, *, full: bool, third: bool = False) -> WeightedMoments:
+        """No rows yet; `full` keeps covariances, otherwise variances only; `third` keeps third moments."""
+        return cls(GroupedMoments(1, n_columns, full=full, third=third))
 
     def add(self, values: Array, weights: Array) -> None:
         """Adds rows: values (n, d), weights (n,) >= 0; a row of weight 0 adds nothing."""
-        if not weights.all():
-            values, weights = values[weights > 0], weights[weights > 0]
-        if not len(values):
-            return
-        squared = weights**2
-        weight, weight_squared = float(weights.sum()), float(squared.sum())
-        mean_by_squares = squared @ values / weight_squared
-        centred = values - mean_by_squares
-        scatter = centred.T @ (centred * squared[:, None]) if self.scatter.ndim == 2 else squared @ centred**2
-        self.merge(WeightedMoments(weight, weight_squared, weights @ values / weight, mean_by_squares, scatter))
+        self.of_groups.add(values, weights)
 
     def merge(self, other: WeightedMoments) -> None:
         """Adds the rows that another one has seen."""
-        if other.weight == 0:
-            return
-        weight, weight_squared = (self.weight + other.weight, self.weight_squared + other.weight_squared)
-        shift = other.mean_by_squares - self.mean_by_squares
-        between = np.outer(shift, shift) if self.scatter.ndim == 2 else shift**2
-        self.scatter = self.scatter + other.scatter
-        self.scatter += between * (self.weight_squared * other.weight_squared / weight_squared)
-        self.mean = self.mean + (other.mean - self.mean) * (other.weight / weight)
-        self.mean_by_squares = self.mean_by_squares + shift * (other.weight_squared / weight_squared)
-        self.weight, self.weight_squared = weight, weight_squared
+        self.of_groups.merge(other.of_groups)
 
     def without(self, part: WeightedMoments) -> WeightedMoments:
         """The moments of the rows that are not in `part`: those of this one, less some that it has seen.
 
-        Undoes `merge`. What is left carries the rounding of the whole, so a rest that is far smaller than the whole has
-        fewer digits: relative to the whole's mean the error of a mean is about 1e-16 * weight / weight of the rest.
-
         Args:
-          part: moments of some of the rows, not of all.
+          part: moments of some of the rows.
         """
-        weight, weight_squared = self.weight - part.weight, self.weight_squared - part.weight_squared
-        mean = self.mean + (self.mean - part.mean) * (part.weight / weight)
-        by_squares = self.mean_by_squares - part.mean_by_squares
-        mean_by_squares = self.mean_by_squares + by_squares * (part.weight_squared / weight_squared)
-        shift = part.mean_by_squares - mean_by_squares
-        full = self.scatter.ndim == 2
-        between = np.outer(shift, shift) if full else shift**2
-        scatter = self.scatter - part.scatter - between * (weight_squared * part.weight_squared / self.weight_squared)
-        # A spread of zero comes out as rounding of either sign.
-        variances = np.diagonal(scatter) if full else scatter
-        lost = variances < 0
-        scatter[lost] = 0.0
-        if full:
-            scatter[:, lost] = 0.0
-        return WeightedMoments(weight, weight_squared, mean, mean_by_squares, scatter)
+        return WeightedMoments(self.of_groups.without(part.of_groups))
 
     def variances(self) -> WeightedMoments:
         """The same without covariances."""
-        scatter = np.diagonal(self.scatter) if self.scatter.ndim == 2 else self.scatter
-        return dataclasses.replace(self, scatter=scatter.copy())
+        return WeightedMoments(self.of_groups.variances())
+
+    @property
+    def weight(self) -> float:
+        """Sum of weights."""
+        return float(self.of_groups.weight[0])
+
+    @property
+    def weight_squared(self) -> float:
+        """Sum of squared weights."""
+        return float(self.of_groups.weight_squared[0])
 
     @property
     def n_effective(self) -> float:
         """(sum w)^2 / sum w^2: the number of equally weighted rows that would give the same error."""
-        return self.weight**2 / self.weight_squared if self.weight else 0.0
+        return float(self.of_groups.n_effective[0])
+
+    @property
+    def mean(self) -> Array:
+        """The (d,) weighted mean; 0 before the first row."""
+        return self.of_groups.mean[0]
 
     def mean_or_nan(self) -> Array:
         """The (d,) weighted mean; NaN before the first row."""
-        return self.mean.copy() if self.weight else np.full_like(self.mean, np.nan)
+        return self.of_groups.mean_or_nan()[0]
 
     def covariance_of_mean(self) -> Array:
         """Covariance (d, d), or variances (d,), of the weighted mean; NaN below two rows."""
-        n = self.n_effective
-        if not n > 1:
-            return np.full_like(self.scatter, np.nan)
-        shift = self.mean_by_squares - self.mean
-        between = np.outer(shift, shift) if self.scatter.ndim == 2 else shift**2
-        return (self.scatter + between * self.weight_squared) * (n / (n - 1)) / self.weight**2
+        return np.asarray(self.of_groups.covariance_of_mean()[0])
 
-
-@dataclasses.dataclass
-class ThirdMoments:
-    """Running third central moments of d values, each with its own weights: how skewed their weighted means are.
-
-    The third central moment of a weighted mean depends on the CUBED weights, so all moments are kept with those.
-
-    Attributes:
-      weight: (d,) sum of cubed weights.
-      mean: (d,) by the cubed weights; 0 before the first row.
-      second: (d,) sum of w^3 (x - mean)^2.
-      third: (d,) sum of w^3 (x - mean)^3.
-
-    Source: P. Pebay, "Formulas for robust, one-pass parallel computation of covariances and arbitrary-order statistical
-    moments", Sandia report SAND2008-6212 (2008), equations 1.1 to 1.4.
-    """
-
-    weight: Array
-    mean: Array
-    second: Array
-    third: Array
-
-    @classmethod
-    def empty(cls, n_columns: int) -> ThirdMoments:
-        """No rows yet."""
-        return cls(*np.zeros((4, n_columns)))
-
-    def add(self, values: Array, weights: Array) -> None:
-        """Adds rows: values (n, d), weights (n,) >= 0; a row of weight 0 adds nothing."""
-        cubed = weights * weights * weights
-        weight = float(cubed.sum())
-        if not weight > 0:
-            return
-        mean = cubed @ values / weight
-        centred = values - mean
-        squares = centred * centred
-        second = cubed @ squares
-        squares *= centred
-        self.merge(ThirdMoments(np.full_like(self.weight, weight), mean, second, cubed @ squares))
-
-    def merge(self, other: ThirdMoments) -> None:
-        """Adds the rows that another one has seen."""
-        total = self.weight + other.weight
-        part = other.weight / np.where(total > 0, total, 1.0)
-        rest, shift = 1 - part, other.mean - self.mean
-        between = shift * self.weight * part
-        self.third = self.third + other.third + shift * between * shift * (rest - part)
-        self.third += 3 * shift * (rest * other.second - part * self.second)
-        self.second = self.second + other.second + shift * between
-        self.mean = self.mean + shift * part
-        self.weight = total
-
-    def skewness(self, mean: Array, variance: Array, weight: npt.ArrayLike, n_effective: npt.ArrayLike) -> Array:
-        """The skewness of the values: that of their weighted mean times sqrt(n_effective).
-
-        Args:
-          mean: (d,) weighted by the weights.
-          variance: (d,) of that mean, as for samples (n - 1).
-          weight: (d,) or scalar; sum of weights.
-          n_effective: (d,) or scalar; (sum w)^2 / sum w^2.
-
-        Returns:
-          (d,) without most of the bias of few rows: sqrt(n (n - 1)) / (n - 2) times the sample's skewness. NaN below
-          three effective rows; 0 where the values differ by rounding only.
-        """
-        n = np.broadcast_to(np.asarray(n_effective, np.float64), self.third.shape)
-        shift = self.mean - mean
-        third = self.third + 3 * shift * self.second + shift**3 * self.weight
-        varies = variance * n > (_ROUNDING * mean) ** 2
-        with np.errstate(divide="ignore", invalid="ignore"):
-            of_mean = third / np.asarray(weight, np.float64) ** 3 / variance**1.5
-            found = np.where(varies, of_mean * n**2.5 / ((n - 1) * (n - 2)), 0.0)
-        return np.where(n > 2 + 1e-9, np.clip(found, -np.sqrt(n), np.sqrt(n)), np.nan)
-
-
-_ROUNDING = 1e-14
-"""A spread below this part of the mean is none."""
+    def skewness(self, variance: Array) -> Array:
+        """(d,) skewness of the values, as `GroupedMoments.skewness`; `variance` (d,) is that of the mean."""
+        return self.of_groups.skewness(variance[None])[0]

@@ -23,13 +23,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from tfx_explain.summary.moments import GroupedMoments
 from tfx_explain.summary.ratio import Array
 
 IntArray = npt.NDArray[np.int64]
 
 MAX_PLACES = 2**15
-_MOST_FIGURES = 2**22
-"""Of all places and columns: three of 8 bytes each, 96 MiB."""
+_MOST_FIGURES = 2**20
+"""Of all places and columns: three sums of 34 bytes each, 102 MiB."""
 
 _FILTER_BITS = 2**23
 _N_HASHES = 2
@@ -70,7 +71,7 @@ class PlaceMeans:
 
 
 class PlaceMoments:
-    """Sums by place; how rows are split, and in which order they come, changes nothing but digits.
+    """Sums by place, the same to the bit however rows are split and in whichever order they come.
 
     Args:
       n_columns: q figures of each place.
@@ -83,7 +84,8 @@ class PlaceMoments:
         self._most = most or min(MAX_PLACES, max(_MOST_FIGURES // n_columns, 1))
         self._index: dict[str, int] = {}
         self._gone: npt.NDArray[np.uint8] | None = None
-        self._sums = _Sums.empty(0, n_columns)
+        self._n_rows = np.zeros(0, np.int64)
+        self._sums = GroupedMoments(0, n_columns)
 
     def add(self, places: RowPlaces, weights: Array) -> None:
         """Adds n rows.
@@ -100,40 +102,48 @@ class PlaceMoments:
         means = _grouped(pair.reshape(-1), len(pairs)) @ values / number[:, None]
         by_code, row = np.divmod(pairs, len(weights))
         there, place = np.unique(by_code, return_inverse=True)
-        sums = _Sums.of(place.reshape(-1), len(there), weights[row] * number, means)
-        self._take([places.names[code] for code in there.tolist()], sums)
+        sums = GroupedMoments(len(there), values.shape[1])
+        sums.add(means, weights[row] * number, place.reshape(-1))
+        n_rows = np.bincount(place.reshape(-1), minlength=len(there))
+        self._take([places.names[code] for code in there.tolist()], n_rows, sums)
 
     def merge(self, other: PlaceMoments) -> None:
         """Adds everything that another one has seen."""
         if other._gone is not None:
             self._gone = other._gone.copy() if self._gone is None else self._gone | other._gone
             self._keep([name for name in self._index if not self._is_gone(name)])
-        self._take(list(other._index), other._sums)
+        self._take(list(other._index), other._n_rows, other._sums)
 
     def result(self, min_examples: int, most: int) -> PlaceMeans:
         """Those of at least so many rows, and of these the ones of the most rows, by name where that is equal."""
-        counts = self._sums.n_rows
+        counts = self._n_rows
         names = np.array(list(self._index), object)
         order = sorted(
             np.flatnonzero(counts >= min_examples).tolist(), key=lambda place: (-counts[place], names[place])
         )
         kept = np.array(order[:most], np.int64)
         sums = self._sums.take(kept)
-        return PlaceMeans(tuple(names[kept].tolist()), sums.n_rows, sums.mean, sums.std_errors())
+        std_errors = np.sqrt(sums.covariance_of_mean(counts[kept].astype(np.float64)))
+        return PlaceMeans(tuple(names[kept].tolist()), counts[kept], sums.mean, std_errors)
 
     @property
     def n_places(self) -> int:
         """How many different ones there were; where some were given up, nearly so many."""
         return len(self._index) + self._n_gone()
 
-    def _take(self, names: Sequence[str], sums: _Sums) -> None:
-        """Adds sums (P,) of different places."""
+    def _take(self, names: Sequence[str], n_rows: IntArray, sums: GroupedMoments) -> None:
+        """Adds numbers of rows (P,), and their sums, of different places."""
         if self._gone is not None:
             kept = [place for place, name in enumerate(names) if name in self._index or not self._is_gone(name)]
-            names, sums = [names[place] for place in kept], sums.take(np.array(kept, np.int64))
+            chosen = np.array(kept, np.int64)
+            names, n_rows, sums = [names[place] for place in kept], n_rows[chosen], sums.take(chosen)
         # A dictionary, since it takes far less than sorting texts.
         places = np.array([self._index.setdefault(name, len(self._index)) for name in names], np.int64)
-        self._sums = self._sums.grown(len(self._index))
+        more = len(self._index) - len(self._n_rows)
+        if more:
+            self._n_rows = np.concatenate([self._n_rows, np.zeros(more, np.int64)])
+            self._sums = self._sums.grown(len(self._index))
+        self._n_rows[places] += n_rows
         self._sums.merge_at(places, sums)
         if len(self._index) > self._most:
             self._give_up()
@@ -141,7 +151,7 @@ class PlaceMoments:
     def _give_up(self) -> None:
         """Half of those that are kept at most, of the fewest rows."""
         names = list(self._index)
-        order = np.argsort(-self._sums.n_rows, kind="stable")
+        order = np.argsort(-self._n_rows, kind="stable")
         if self._gone is None:
             self._gone = np.zeros(_FILTER_BITS // 8, np.uint8)
         for place in order[self._most // 2 :].tolist():
@@ -150,7 +160,8 @@ class PlaceMoments:
         self._keep([names[place] for place in np.sort(order[: self._most // 2]) if not self._is_gone(names[place])])
 
     def _keep(self, names: Sequence[str]) -> None:
-        self._sums = self._sums.take(np.array([self._index[name] for name in names], np.int64))
+        kept = np.array([self._index[name] for name in names], np.int64)
+        self._n_rows, self._sums = self._n_rows[kept], self._sums.take(kept)
         self._index = {name: place for place, name in enumerate(names)}
 
     def _is_gone(self, name: str) -> bool:
@@ -163,70 +174,6 @@ class PlaceMoments:
             return 0
         full = min(int(np.unpackbits(self._gone).sum()) / _FILTER_BITS, 1 - 1 / _FILTER_BITS)
         return round(-_FILTER_BITS / _N_HASHES * math.log1p(-full))
-
-
-@dataclasses.dataclass
-class _Sums:
-    """Weighted moments of q figures of P places, as `WeightedMoments` has them of one.
-
-    Attributes:
-      n_rows: (P,).
-      weight, weight_squared: (P,).
-      mean, mean_by_squares, scatter: (P, q).
-    """
-
-    n_rows: IntArray
-    weight: Array
-    weight_squared: Array
-    mean: Array
-    mean_by_squares: Array
-    scatter: Array
-
-    @classmethod
-    def empty(cls, n: int, n_columns: int) -> _Sums:
-        return cls(np.zeros(n, np.int64), *np.zeros((2, n)), *np.zeros((3, n, n_columns)))
-
-    @classmethod
-    def of(cls, place: IntArray, n: int, weights: Array, values: Array) -> _Sums:
-        """Of M rows' own means (M, q): which place each is of, and its weight above 0; every place has some."""
-        member = _grouped(place, n)
-        squared = weights**2
-        weight, weight_squared = member @ weights, member @ squared
-        by_squares = member @ (values * squared[:, None]) / weight_squared[:, None]
-        scatter = member @ (np.square(values - by_squares[place]) * squared[:, None])
-        mean = member @ (values * weights[:, None]) / weight[:, None]
-        return cls(np.bincount(place, minlength=n), weight, weight_squared, mean, by_squares, scatter)
-
-    def take(self, places: IntArray) -> _Sums:
-        return _Sums(**{name: values[places] for name, values in vars(self).items()})
-
-    def grown(self, n: int) -> _Sums:
-        """The same with room for n places."""
-        more = n - len(self.n_rows)
-        if not more:
-            return self
-        empty = _Sums.empty(more, self.mean.shape[1])
-        return _Sums(**{name: np.concatenate([values, getattr(empty, name)]) for name, values in vars(self).items()})
-
-    def merge_at(self, places: IntArray, other: _Sums) -> None:
-        """Adds others' sums, all of positive weight, at different places."""
-        ours = self.take(places)
-        weight, squared = ours.weight + other.weight, ours.weight_squared + other.weight_squared
-        shift = other.mean_by_squares - ours.mean_by_squares
-        between = np.square(shift) * (ours.weight_squared * other.weight_squared / squared)[:, None]
-        self.n_rows[places] = ours.n_rows + other.n_rows
-        self.weight[places], self.weight_squared[places] = weight, squared
-        self.mean[places] = ours.mean + (other.mean - ours.mean) * (other.weight / weight)[:, None]
-        self.mean_by_squares[places] = ours.mean_by_squares + shift * (other.weight_squared / squared)[:, None]
-        self.scatter[places] = ours.scatter + other.scatter + between
-
-    def std_errors(self) -> Array:
-        """(P, q) of the weighted means; NaN below two rows."""
-        n = self.n_rows[:, None].astype(np.float64)
-        between = np.square(self.mean_by_squares - self.mean) * self.weight_squared[:, None]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            variance = (self.scatter + between) * (n / (n - 1)) / np.square(self.weight[:, None])
-        return np.sqrt(np.where(n > 1, variance, np.nan))
 
 
 def _grouped(group: IntArray, n: int) -> sparse.csr_matrix:

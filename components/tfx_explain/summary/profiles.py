@@ -1,7 +1,7 @@
 """Partial dependence, individual conditional expectation and accumulated local effects as mergeable accumulators.
 
 One accumulator belongs to one feature of one (slice, output). Any split of the examples, in any order, gives the same
-curves up to rounding. Intervals are about the examples: how far a curve may be from that of all examples of the kind.
+curves to the bit. Intervals are about the examples: how far a curve may be from that of all examples of the kind.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tfx_explain.errors import InputError
-from tfx_explain.summary.moments import ThirdMoments, WeightedMoments
+from tfx_explain.summary.binned_sums import BinnedSums
+from tfx_explain.summary.moments import GroupedMoments, WeightedMoments
 from tfx_explain.summary.ratio import Array, t_quantile
 
 
@@ -100,10 +101,9 @@ class PartialDependenceAccumulator:
     def __init__(self, fractions: Sequence[float], num_ice: int = 0) -> None:
         self.fractions = np.asarray(fractions, dtype=np.float64)
         self.n_examples = 0
-        self._level = WeightedMoments.empty(len(self.fractions), full=False)
-        self._shape = WeightedMoments.empty(len(self.fractions), full=False)
-        self._steps = WeightedMoments.empty(len(self.fractions) - 1, full=False)
-        self._steps_third = ThirdMoments.empty(len(self.fractions) - 1)
+        # Of the outputs, and of the outputs less each row's own mean.
+        self._outputs = WeightedMoments.empty(2 * len(self.fractions), full=False)
+        self._steps = WeightedMoments.empty(len(self.fractions) - 1, full=False, third=True)
         self._ice = _SmallestDraws(num_ice, len(self.fractions))
 
     def add(
@@ -131,41 +131,41 @@ class PartialDependenceAccumulator:
         kept = np.isfinite(values).all(axis=1) & (w > 0)
         values, w = values[kept], w[kept]
         self.n_examples += len(values)
-        self._level.add(values, w)
-        self._shape.add(values - (values @ self.fractions)[:, None], w)
-        steps = np.diff(values, axis=1)
-        self._steps.add(steps, w)
-        self._steps_third.add(steps, w)
+        self._outputs.add(np.concatenate([values, values - self._row_means(values)], axis=1), w)
+        self._steps.add(np.diff(values, axis=1), w)
         if draws is not None and example_ids is not None:
             self._ice.add(draws[kept], example_ids[kept], values)
 
     def merge(self, other: PartialDependenceAccumulator) -> None:
         """Adds everything that another accumulator of the same points has seen."""
         self.n_examples += other.n_examples
-        self._level.merge(other._level)
-        self._shape.merge(other._shape)
+        self._outputs.merge(other._outputs)
         self._steps.merge(other._steps)
-        self._steps_third.merge(other._steps_third)
         self._ice.add(other._ice.draws, other._ice.example_ids, other._ice.values)
+
+    def _row_means(self, values: Array) -> Array:
+        """(n, 1) of curves; a product with a matrix would add up in an order that depends on n."""
+        return np.asarray((np.ascontiguousarray(values) * self.fractions).sum(axis=1, keepdims=True))
 
     def result(self, confidence: float = 0.95) -> Curve:
         """The curve of all examples so far; NaN where there were none, without errors where there was one."""
-        n = self._level.n_effective
+        n, n_points = self._outputs.n_effective, len(self.fractions)
         quantile = t_quantile(0.5 + confidence / 2, n - 1)
-        step, variance = self._steps.mean_or_nan(), self._steps.covariance_of_mean()
+        means, errors = self._outputs.mean_or_nan(), np.sqrt(self._outputs.covariance_of_mean())
+        variance = self._steps.covariance_of_mean()
         return _curve(
             self.n_examples,
-            (self._level.mean_or_nan(), np.sqrt(self._level.covariance_of_mean())),
-            (self._shape.mean_or_nan(), np.sqrt(self._shape.covariance_of_mean())),
-            (step, np.sqrt(variance), self._steps_third.skewness(step, variance, self._steps.weight, n)),
+            (means[:n_points], errors[:n_points]),
+            (means[n_points:], errors[n_points:]),
+            (self._steps.mean_or_nan(), np.sqrt(variance), self._steps.skewness(variance)),
             quantile,
-            np.full(len(self.fractions), self.n_examples, np.int64),
+            np.full(n_points, self.n_examples, np.int64),
         )
 
     def ice(self) -> IceCurves:
         """The single curves that were kept."""
         values = self._ice.values
-        return IceCurves(self._ice.example_ids, values, values - (values @ self.fractions)[:, None])
+        return IceCurves(self._ice.example_ids, values, values - self._row_means(values))
 
 
 class AccumulatedLocalEffectsAccumulator:
@@ -187,11 +187,10 @@ class AccumulatedLocalEffectsAccumulator:
     def __init__(self, edges: Sequence[float]) -> None:
         self.edges = np.asarray(edges, dtype=np.float64)
         n_bins = len(self.edges) - 1
-        # Rows: examples, w, w^2, w x, w t, w t^2; x = change of the output over the bin, t = the place in it.
-        self._sums = np.zeros((6, n_bins))
-        # Mean of x by w^2 and sum of w^2 (x - mean)^2: sums of squares would lose a small spread around a large change.
-        self._mean, self._scatter = np.zeros(n_bins), np.zeros(n_bins)
-        self._third = ThirdMoments.empty(n_bins)
+        self._n_examples = np.zeros(n_bins, np.int64)
+        # Of the changes of the output over each bin; and w t, w t^2, where t is an example's place in its bin.
+        self._changes = GroupedMoments(n_bins, 1, third=True)
+        self._places = BinnedSums(n_bins, 2)
 
     def add(
         self,
@@ -220,41 +219,27 @@ class AccumulatedLocalEffectsAccumulator:
         w = _weights(weights, len(x))
         kept = np.isfinite(x) & (bins >= 0) & (w > 0)
         x, t, w = x[kept], t[kept], w[kept]
-        n_bins, bins = len(self.edges) - 1, bins[kept]
-
-        def per_bin(terms: Array) -> Array:
-            return np.asarray(np.bincount(bins, weights=terms, minlength=n_bins), np.float64)
-
-        sums = np.stack([per_bin(terms) for terms in (np.ones_like(x), w, w**2, w * x, w * t, w * t**2)])
-        mean = per_bin(w**2 * x) / np.where(sums[2] > 0, sums[2], 1.0)
-        cubed = per_bin(w**3)
-        by_cubes = per_bin(w**3 * x) / np.where(cubed > 0, cubed, 1.0)
-        centred = x - by_cubes[bins]
-        third = ThirdMoments(cubed, by_cubes, per_bin(w**3 * centred**2), per_bin(w**3 * centred**3))
-        self._merge(sums, mean, per_bin(w**2 * (x - mean[bins]) ** 2), third)
+        bins = bins[kept]
+        self._n_examples += np.bincount(bins, minlength=len(self._n_examples))
+        self._changes.add(x[:, None], w, bins)
+        self._places.add(np.stack([w * t, w * t**2], axis=1), bins)
 
     def merge(self, other: AccumulatedLocalEffectsAccumulator) -> None:
         """Adds everything that another accumulator of the same bins has seen."""
-        self._merge(other._sums, other._mean, other._scatter, other._third)
-
-    def _merge(self, sums: Array, mean: Array, scatter: Array, third: ThirdMoments) -> None:
-        self._third.merge(third)
-        total = self._sums[2] + sums[2]
-        fraction = sums[2] / np.where(total > 0, total, 1.0)
-        shift = mean - self._mean
-        self._scatter = self._scatter + scatter + shift**2 * self._sums[2] * fraction
-        self._mean = self._mean + shift * fraction
-        self._sums = self._sums + sums
+        self._n_examples = self._n_examples + other._n_examples
+        self._changes.merge(other._changes)
+        self._places.merge(other._places)
 
     def result(self, confidence: float = 0.95) -> Curve:
         """The curve at the edges; NaN where there were no examples, without errors where no bin had two."""
-        n_examples, weight, weight_squared, *_, of_place, of_place_squared = self._sums
+        n_examples, weight, weight_squared = self._n_examples, self._changes.weight, self._changes.weight_squared
+        of_place, of_place_squared = self._places.total().T
         total = float(weight.sum())
         if total == 0:
             nothing = np.full(len(self.edges), np.nan)
             counted = np.zeros(len(self.edges), np.int64)
             return _curve(0, (nothing, nothing), (nothing, nothing), (nothing[1:],) * 3, np.nan, counted)
-        mean, variance = self._bin_means()
+        mean, variance = self._bin_means(weight)
         fractions = weight / total
         up_to = np.tri(len(self.edges), len(mean), -1)
         # The mean over the examples of the line through the edges; it and each centred value are linear in the means.
@@ -268,24 +253,20 @@ class AccumulatedLocalEffectsAccumulator:
         pair = (centred @ mean, np.sqrt(centred**2 @ variance + of_fractions))
         quantile = t_quantile(0.5 + confidence / 2, n - np.count_nonzero(weight))
         counted = np.concatenate([[0], n_examples]).astype(np.int64)
-        n_of_bin = np.divide(weight**2, weight_squared, out=np.zeros_like(weight), where=weight > 0)
-        steps = mean, np.sqrt(variance), self._third.skewness(mean, variance, weight, n_of_bin)
+        steps = mean, np.sqrt(variance), self._changes.skewness(variance[:, None])[:, 0]
         return _curve(int(n_examples.sum()), pair, pair, steps, quantile, counted)
 
-    def _bin_means(self) -> tuple[Array, Array]:
+    def _bin_means(self, weight: Array) -> tuple[Array, Array]:
         """(n_bins,) mean change over each bin and the variance of that mean."""
-        _, weight, weight_squared, sums = self._sums[:4]
         width = np.diff(self.edges)
         filled = weight > 0
-        with np.errstate(divide="ignore", invalid="ignore"):
-            mean = sums / weight
-            n = np.where(filled, weight**2 / weight_squared, 0.0)
-            scatter = self._scatter + (self._mean - mean) ** 2 * weight_squared
-            variance = scatter / weight**2 * n / (n - 1)
+        n = self._changes.n_effective
         centre = (self.edges[:-1] + self.edges[1:]) / 2
-        slope = np.interp(centre, centre[filled], (mean / width)[filled])
-        mean = np.where(filled, mean, slope * width)
+        own = self._changes.mean[:, 0]
+        slope = np.interp(centre, centre[filled], (own / width)[filled])
+        mean = np.where(filled, own, slope * width)
         known = n > 1 + 1e-9
+        variance = self._changes.covariance_of_mean()[:, 0]
         freedom = float((n - 1)[known].sum())
         pooled = float(((n - 1) * n * variance / width**2)[known].sum()) / freedom if freedom else np.nan
         return mean, np.where(known, variance, pooled * width**2 / np.maximum(n, 1.0))

@@ -23,11 +23,10 @@ models and empirical Bayes methods", SAGMB 3 (2004), article 3, for moderated va
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import numpy.typing as npt
 
+from tfx_explain.summary.binned_sums import BinnedSums
 from tfx_explain.summary.moments import WeightedMoments
 from tfx_explain.summary.ratio import Array
 
@@ -76,29 +75,24 @@ def _bell(squares: Array) -> Array:
     return np.asarray(rest)
 
 
-@dataclasses.dataclass
 class NoisyMoments:
     """Running moments of (n, d) values of which each has noise, and rows of one design have noise in common.
 
     Attributes:
       moments: of the values.
-      weights: (MAX_DESIGNS,) sum of weights of each design's rows.
-      sums: (MAX_DESIGNS, d) weighted sums of the values.
-      noise: (d,) weighted sum of the variances of the noise.
-      doubt: (d,) weighted sum of the noise that may have left a bias.
+      designs: (n_designs, 1 + d) sums of weights of each design's rows, and weighted sums of their values; designs
+        beyond the last one that was seen are left out.
+      noise: (1, 2 d) weighted sums of the variances of the noise, and of the noise that may have left a bias.
     """
 
-    moments: WeightedMoments
-    weights: Array
-    sums: Array
-    noise: Array
-    doubt: Array
+    def __init__(self, moments: WeightedMoments, designs: BinnedSums, noise: BinnedSums) -> None:
+        self.moments, self.designs, self.noise = moments, designs, noise
 
     @classmethod
-    def empty(cls, n_columns: int, *, full: bool) -> NoisyMoments:
-        """No rows yet; `full` keeps covariances, otherwise variances only."""
-        moments = WeightedMoments.empty(n_columns, full=full)
-        return cls(moments, np.zeros(MAX_DESIGNS), np.zeros((MAX_DESIGNS, n_columns)), *np.zeros((2, n_columns)))
+    def empty(cls, n_columns: int, *, full: bool, third: bool = False) -> NoisyMoments:
+        """No rows yet; `full` keeps covariances, otherwise variances only; `third` keeps third moments."""
+        moments = WeightedMoments.empty(n_columns, full=full, third=third)
+        return cls(moments, BinnedSums(1, 1 + n_columns), BinnedSums(1, 2 * n_columns))
 
     def add(
         self, values: Array, weights: Array, variance: Array, doubt: Array, design_ids: npt.NDArray[np.int64]
@@ -113,22 +107,31 @@ class NoisyMoments:
           design_ids: (n,) of each row, from 0 to MAX_DESIGNS - 1.
         """
         self.moments.add(values, weights)
-        of_design = (np.arange(MAX_DESIGNS)[:, None] == design_ids) * weights
-        self.weights = self.weights + of_design.sum(axis=1)
-        self.sums = self.sums + of_design @ values
-        self.noise = self.noise + weights @ variance
-        self.doubt = self.doubt + weights @ doubt
+        w = weights[:, None]
+        self._make_room(int(design_ids.max(initial=-1)) + 1)
+        self.designs.add(np.concatenate([w, w * values], axis=1), design_ids)
+        self.noise.add(np.concatenate([w * variance, w * doubt], axis=1))
+
+    def _make_room(self, n_designs: int) -> None:
+        if n_designs > len(self.designs.top):
+            self.designs = self.designs.grown(n_designs)
 
     def merge(self, other: NoisyMoments) -> None:
         """Adds the rows that another one has seen."""
         self.moments.merge(other.moments)
-        for name in ("weights", "sums", "noise", "doubt"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        n_designs = len(other.designs.top)
+        self._make_room(n_designs)
+        self.designs.merge_at(slice(0, n_designs), other.designs)
+        self.noise.merge(other.noise)
 
     def without(self, part: NoisyMoments) -> NoisyMoments:
         """The moments of the rows that are not in `part`: those of this one, less some that it has seen."""
-        rest = {name: getattr(self, name) - getattr(part, name) for name in ("weights", "sums", "noise", "doubt")}
-        return NoisyMoments(self.moments.without(part.moments), **rest)
+        designs = self.designs.without(part.designs.grown(len(self.designs.top)))
+        return NoisyMoments(self.moments.without(part.moments), designs, self.noise.without(part.noise))
+
+    def variances(self) -> NoisyMoments:
+        """The same without covariances; not to be added to."""
+        return NoisyMoments(self.moments.variances(), self.designs, self.noise)
 
     @property
     def weight(self) -> float:
@@ -157,24 +160,28 @@ class NoisyMoments:
 
     def beyond_rows(self) -> tuple[Array, Array]:
         """Variances (d,) of what the spread over rows does not show of each mean, and an error (d,) of all alike."""
-        weight = self.weight or np.nan
-        doubt = self.doubt / weight
+        doubt = self._of_noise()[1] / (self.weight or np.nan)
         return self._shared() + (_OWN_BIAS * doubt) ** 2, _COMMON_BIAS * doubt
+
+    def _of_noise(self) -> Array:
+        """(2, d) weighted sums of the variances of the noise, and of the noise that may have left a bias."""
+        return self.noise.total().reshape(2, -1)
 
     def _shared(self) -> Array:
         """(d,) variances that means have since rows of one design share noise, beyond those of independent rows."""
-        noise = self.noise / (self.weight or np.nan)
+        noise = self._of_noise()[0] / (self.weight or np.nan)
         noisy = noise > 0
-        rows = self.moments.covariance_of_mean()
-        rows = np.diag(rows) if rows.ndim == 2 else rows
-        # A rest of which nothing is left has a weight of rounding.
-        used = self.weights > 1e-12 * self.weight
-        n_designs = int(used.sum())
-        if not noisy.any() or np.isnan(rows).all():
+        if not noisy.any():
             return np.where(np.isnan(noise), np.nan, 0.0)
+        rows = self.moments.variances().covariance_of_mean()
+        if np.isnan(rows).all():
+            return np.where(np.isnan(noise), np.nan, 0.0)
+        designs = self.designs.total()
+        used = designs[:, 0] > 0
+        n_designs = int(used.sum())
         if n_designs < 2:
             return np.where(noise == 0, 0.0, _SHARED * noise)
-        centred = self.sums[used] - self.weights[used, None] * self.moments.mean
+        centred = designs[used, 1:] - designs[used, :1] * self.moments.mean
         of_designs = np.square(centred / self.weight).sum(axis=0) * n_designs / (n_designs - 1)
         known = np.where(noisy, noise, 0.0)
         trust = np.divide(known, rows, out=np.zeros_like(rows), where=noisy & (rows > 0)) ** 2

@@ -60,18 +60,20 @@ def compare_with_rest(overall: NoisyMoments, part: NoisyMoments) -> SliceDiffere
     involved", Biometrika 34 (1947) 28-35; weighted means by linearisation with (sum w)^2 / sum w^2 for the number of
     examples.
     """
-    inside = part.moments.variances()
+    overall, part = overall.variances(), part.variances()
+    inside = part.moments
     if inside.weight_squared >= overall.moments.weight_squared:
         unknown = np.full_like(inside.mean, np.nan)
         return SliceDifference(np.maximum(inside.mean_or_nan(), 0.0), *[unknown.copy() for _ in range(7)])
     rest_moments = overall.without(part)
-    rest = rest_moments.moments.variances()
+    rest = rest_moments.moments
     (own_in, common_in), (own_out, common_out) = part.beyond_rows(), rest_moments.beyond_rows()
     beyond_rows = own_in + common_in**2 + own_out + common_out**2
     n_in, n_out = inside.n_effective, rest.n_effective
-    rounding = _ROUNDING * np.maximum(inside.mean, rest.mean)
+    mean, rest_mean = inside.mean, rest.mean
+    rounding = _ROUNDING * np.maximum(mean, rest_mean)
     # Sizes of noise may be below 0 by chance; cut off there, means differ no more than they did.
-    value, rest_value = np.maximum(inside.mean, 0.0), np.maximum(rest.mean, 0.0)
+    value, rest_value = np.maximum(mean, 0.0), np.maximum(rest_mean, 0.0)
     difference = value - rest_value
     difference = np.where(np.abs(difference) <= rounding, 0.0, difference)
     var_in, var_out = (
