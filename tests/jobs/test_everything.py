@@ -102,9 +102,7 @@ def test_no_sharding_changes_a_table(
         pd.testing.assert_frame_equal(
             table.sort_values(keys, ignore_index=True),
             reference.sort_values(keys, ignore_index=True),
-            check_exact=False,
-            rtol=1e-9,
-            atol=1e-12,
+            check_exact=True,
             obj=name,
         )
     assert set(KEYS) == {path.name for path in Path(explained.uri).glob("*.parquet")} - {

@@ -144,7 +144,7 @@ def test_any_split_in_any_order_is_the_same() -> None:
         for name in FIGURES:
             np.testing.assert_array_equal(getattr(merged.result(), name), getattr(whole.result(), name))
         assert merged.result().losses == whole.result().losses
-        assert merged.n_examples == whole.n_examples
+        assert merged.result().n_examples == whole.result().n_examples
 
 
 def test_memory_is_bounded_and_small_for_few_rows() -> None:
@@ -155,7 +155,7 @@ def test_memory_is_bounded_and_small_for_few_rows() -> None:
     for _ in range(1_000):
         many.merge(pickle.loads(pickle.dumps(few)))
     assert len(pickle.dumps(many)) < 500_000
-    assert many.n_examples == 1_001 * few.n_examples
+    assert many.result().n_examples == 1_001 * few.result().n_examples
     np.testing.assert_allclose(many.result().value, few.result().value, rtol=1e-12)
     np.testing.assert_array_equal(few.result().value, accumulated(rows, edges).result().value)
 
