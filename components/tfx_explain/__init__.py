@@ -14,6 +14,11 @@ from tfx_explain.version import __version__
 if TYPE_CHECKING:
     from tfx_explain.api import explain
     from tfx_explain.artifacts import Explanation, ExplanationValidation
+    from tfx_explain.blessed_model.component import (
+        BlessedModelFinder,
+        BlessedModelRecorder,
+        OptionalBaselineEvaluator,
+    )
     from tfx_explain.config import ExplainConfig, ValidationConfig
     from tfx_explain.errors import (
         ConfigError,
@@ -33,7 +38,17 @@ if TYPE_CHECKING:
     from tfx_explain.explanation_validator.judge import judge
     from tfx_explain.reader import ExplanationReader, load
 
-_NEED_TFX = frozenset({"Explainer", "ExplanationValidator", "Explanation", "ExplanationValidation"})
+_NEED_TFX = frozenset(
+    {
+        "Explainer",
+        "ExplanationValidator",
+        "BlessedModelFinder",
+        "BlessedModelRecorder",
+        "OptionalBaselineEvaluator",
+        "Explanation",
+        "ExplanationValidation",
+    }
+)
 
 _HOME = {
     "explain": "api",
@@ -41,6 +56,9 @@ _HOME = {
     "load": "reader",
     "Explainer": "explainer.component",
     "ExplanationValidator": "explanation_validator.component",
+    "BlessedModelFinder": "blessed_model.component",
+    "BlessedModelRecorder": "blessed_model.component",
+    "OptionalBaselineEvaluator": "blessed_model.component",
     "ExplanationReader": "reader",
     "ExplainConfig": "config",
     "ValidationConfig": "config",
@@ -60,6 +78,8 @@ _HOME = {
 }
 
 __all__ = [
+    "BlessedModelFinder",
+    "BlessedModelRecorder",
     "ConfigError",
     "EmptySplitError",
     "EstimationError",
@@ -72,6 +92,7 @@ __all__ = [
     "InputError",
     "MissingFeatureError",
     "ModelError",
+    "OptionalBaselineEvaluator",
     "SignatureError",
     "TfxExplainError",
     "TooManyFailedRowsError",

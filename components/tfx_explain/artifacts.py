@@ -6,9 +6,24 @@ read through the accessors below. Cross references are URIs, because Kubeflow tu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from tfx.types import artifact, system_artifacts
+
+FOUND_PROPERTY = "found"
+"""Custom property of what BlessedModelFinder gives: 0 where there is nothing behind it."""
+
+
+def found(artifacts: Iterable[artifact.Artifact]) -> list[artifact.Artifact]:
+    """Those that are there.
+
+    Where a resolver finds nothing it gives no artifact. A step of Kubeflow always gives one, which then says so itself.
+    """
+    return [one for one in artifacts if not _is_missing(one)]
+
+
+def _is_missing(one: artifact.Artifact) -> bool:
+    return bool(one.has_custom_property(FOUND_PROPERTY)) and int(one.get_int_custom_property(FOUND_PROPERTY)) == 0
 
 
 class _Described(artifact.Artifact):

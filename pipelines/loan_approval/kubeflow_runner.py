@@ -2,7 +2,8 @@
 
     PYTHONPATH=pipelines python -m loan_approval.kubeflow_runner --image IMAGE --pipeline_root gs://BUCKET/loan_approval
 
-writes `loan_approval.json`; `kubeflow/README.md` says how to submit it.
+writes `loan_approval.yaml` for Vertex, and with `--backend open_source` for the open-source backend;
+`kubeflow/README.md` says how to submit it.
 """
 
 from __future__ import annotations
@@ -19,10 +20,18 @@ from tfx_explain import ExplainConfig, ValidationConfig
 
 HERE = Path(__file__).resolve().parent
 PIPELINE_NAME = "loan-approval"
+BACKENDS = "vertex", "open_source"
 
 
 def compile_pipeline(
-    *, image: str, pipeline_root: str, data_root: str, serving_dir: str, sees_race: bool, output: Path
+    *,
+    image: str,
+    pipeline_root: str,
+    data_root: str,
+    serving_dir: str,
+    sees_race: bool,
+    output: Path,
+    baseline_record: str | None = None,
 ) -> dict[str, Any]:
     """Compiles the pipeline into a file.
 
@@ -32,7 +41,9 @@ def compile_pipeline(
       data_root: URI of the directory with `applications.csv`.
       serving_dir: URI to which accepted models are pushed.
       sees_race: whether the candidate may read the applicant's race.
-      output: the file to write, `.json` or `.yaml`.
+      output: the file to write, `.yaml` or `.json`. The open-source backend and kfp take YAML only.
+      baseline_record: for a backend that runs no resolvers: URI of the file that says which model was accepted last.
+        Caching is off then: that backend knows data by the URI of their directory, not by what is in it.
 
     Returns:
       The compiled pipeline job.
@@ -53,6 +64,8 @@ def compile_pipeline(
             explain_config=ExplainConfig.from_file(HERE / "explain.yaml"),
             validation_config=ValidationConfig.from_file(HERE / "policy.yaml"),
             sees_race=sees_race,
+            baseline_record=baseline_record,
+            enable_cache=baseline_record is None,
         )
     )
 
@@ -65,9 +78,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data_root", help="URI of the CSV directory (default: PIPELINE_ROOT/data)")
     parser.add_argument("--serving_dir", help="URI for accepted models (default: PIPELINE_ROOT/serving)")
     parser.add_argument("--sees_race", action="store_true", help="let the candidate read the applicant's race")
-    parser.add_argument("--output", type=Path, default=Path("loan_approval.json"), help="file to write, .json or .yaml")
+    parser.add_argument("--backend", choices=BACKENDS, default=BACKENDS[0], help="what will run it (default: vertex)")
+    parser.add_argument(
+        "--baseline_record",
+        help="for open_source: URI of the file that says which model was accepted last "
+        "(default: PIPELINE_ROOT/accepted_model.json)",
+    )
+    parser.add_argument("--output", type=Path, default=Path("loan_approval.yaml"), help="file to write, .yaml or .json")
     flags = parser.parse_args(arguments)
+    if flags.baseline_record and flags.backend != "open_source":
+        parser.error("--baseline_record is for --backend open_source; Vertex finds the accepted model in its metadata.")
     root = flags.pipeline_root.rstrip("/")
+    record = flags.baseline_record or f"{root}/accepted_model.json"
     compile_pipeline(
         image=flags.image,
         pipeline_root=root,
@@ -75,6 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         serving_dir=flags.serving_dir or f"{root}/serving",
         sees_race=flags.sees_race,
         output=flags.output,
+        baseline_record=record if flags.backend == "open_source" else None,
     )
 
 

@@ -85,6 +85,7 @@ def test_the_command_line_judges_too(done: Any) -> None:
 
 def test_only_the_components_are_refused_each_in_a_sentence_that_says_what_to_install(done: Any) -> None:
     components = {"Explainer", "ExplanationValidator", "Explanation", "ExplanationValidation"}
+    components |= {"BlessedModelFinder", "BlessedModelRecorder", "OptionalBaselineEvaluator"}
     assert set(done["refused"]) == components
     for name, sentence in done["refused"].items():
         assert sentence == (

@@ -1,10 +1,12 @@
 """The loan approval pipeline compiles for Kubeflow Pipelines v2, and the job says what the wiring promised."""
 
 import json
+import warnings
 from pathlib import Path
 
 import pytest
 import yaml
+from google.auth.credentials import AnonymousCredentials
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
@@ -122,3 +124,45 @@ def test_the_switches_reach_user_code(job, tasks, tmp_path):
 
 def test_yaml_says_the_same(job, tmp_path):
     assert compiled(tmp_path, output="job.yaml")["root"] == job["pipelineSpec"]["root"]
+
+
+def test_without_resolvers_a_step_finds_the_baseline_and_another_records_what_was_accepted(tmp_path):
+    spec = compiled(tmp_path, "--backend", "open_source", output="job.yaml")
+    tasks = spec["root"]["dag"]["tasks"]
+    assert all("container" in executor for executor in spec["deploymentSpec"]["executors"].values())
+    assert not any("cachingOptions" in task for task in tasks.values())
+    for name in ("Explainer", "Evaluator"):
+        assert producers(tasks[name])["baseline_model"] == ("BlessedModelFinder", "model")
+    assert constants(tasks["BlessedModelFinder"])["run_id"] == "{{$.pipeline_job_uuid}}"
+    recorder = tasks["BlessedModelRecorder"]
+    assert recorder["triggerPolicy"] == tasks["Pusher"]["triggerPolicy"]
+    assert producers(recorder)["model_blessing"] == ("Evaluator", "blessing")
+    records = {constants(tasks[name])["record"] for name in ("BlessedModelFinder", "BlessedModelRecorder")}
+    assert records == {"gs://bucket/runs/accepted_model.json"}
+
+
+def test_a_record_is_refused_where_resolvers_run(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        compiled(tmp_path, "--baseline_record", "gs://bucket/record.json")
+    assert "--baseline_record is for --backend open_source" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("backend", kubeflow_runner.BACKENDS)
+def test_vertex_takes_the_job(backend, tmp_path):
+    compiled(tmp_path, "--backend", backend, output="job.yaml")
+    arguments = {
+        "display_name": "loans",
+        "template_path": str(tmp_path / "job.yaml"),
+        "pipeline_root": "gs://bucket/runs",
+        "project": "project",
+        "location": "us-central1",
+        "credentials": AnonymousCredentials(),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from google.cloud import aiplatform
+
+        job = aiplatform.PipelineJob(**arguments)
+        assert job.pipeline_spec["pipelineInfo"]["name"] == "loan-approval"
+        with pytest.raises(ValueError, match="unknown"):
+            aiplatform.PipelineJob(**arguments, parameter_values={"unknown": 1})

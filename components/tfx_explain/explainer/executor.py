@@ -15,6 +15,7 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from tfx_explain import records, storage, tables
+from tfx_explain.artifacts import found
 from tfx_explain.compiled import check_compiled
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError
@@ -70,7 +71,7 @@ def explain_request(
     examples = input_dict["examples"]
     background = input_dict.get("background_examples") or examples
     schemas = input_dict.get("schema") or []
-    baselines = input_dict.get("baseline_model") or []
+    baselines = found(input_dict.get("baseline_model") or [])
     graphs = graphs_of(
         *(_transform_handle(input_dict.get(key) or []) for key in ("transform_graph", "baseline_transform_graph"))
     )

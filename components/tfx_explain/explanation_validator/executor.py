@@ -14,6 +14,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from tfx_explain import storage, tables
+from tfx_explain.artifacts import found
 from tfx_explain.compiled import check_compiled
 from tfx_explain.config import ValidationConfig
 from tfx_explain.errors import InputError
@@ -33,9 +34,9 @@ from tfx_explain.reader import ExplanationReader, load
 
 _ANOMALIES_FILE = "SchemaDiff.pb"
 _BLESSED_PROPERTY = "blessed"
-_EXPLANATION_PROPERTY = "explanation_uri"
-_DIGEST_PROPERTY = "manifest_digest"
-_DIGEST_OF_EXPLANATION_PROPERTY = "explanation_manifest_digest"
+EXPLANATION_PROPERTY = "explanation_uri"
+DIGEST_PROPERTY = "manifest_digest"
+DIGEST_OF_EXPLANATION_PROPERTY = "explanation_manifest_digest"
 
 
 class Executor(base_executor.BaseExecutor):
@@ -58,8 +59,8 @@ class Executor(base_executor.BaseExecutor):
         _clear(output_dict)
         explanation = artifact_utils.get_single_instance(input_dict["explanation"])
         model = artifact_utils.get_single_instance(input_dict["model"])
-        reader = load_recorded(explanation.uri, explanation.get_string_custom_property(_DIGEST_PROPERTY))
-        _check_same_model(reader.manifest["model"]["uri"], model.uri)
+        reader = load_recorded(explanation.uri, explanation.get_string_custom_property(DIGEST_PROPERTY))
+        check_same_model(reader.manifest["model"]["uri"], model.uri)
         baseline_uri, no_baseline = find_baseline(input_dict)
         baseline = load_recorded(baseline_uri, _baseline_digest(input_dict)) if baseline_uri else None
         verdict = judge(reader, config, baseline, no_baseline)
@@ -68,8 +69,8 @@ class Executor(base_executor.BaseExecutor):
         validation.describe(
             {
                 _BLESSED_PROPERTY: int(verdict.blessed),
-                _EXPLANATION_PROPERTY: explanation.uri,
-                _DIGEST_PROPERTY: reader.manifest_digest,
+                EXPLANATION_PROPERTY: explanation.uri,
+                DIGEST_PROPERTY: reader.manifest_digest,
             }
         )
         anomalies = artifact_utils.get_single_instance(output_dict["anomalies"])
@@ -84,8 +85,8 @@ class Executor(base_executor.BaseExecutor):
         blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(blessed))
         blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri)
         blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
-        blessing.set_string_custom_property(_EXPLANATION_PROPERTY, explanation.uri)
-        blessing.set_string_custom_property(_DIGEST_OF_EXPLANATION_PROPERTY, reader.manifest_digest)
+        blessing.set_string_custom_property(EXPLANATION_PROPERTY, explanation.uri)
+        blessing.set_string_custom_property(DIGEST_OF_EXPLANATION_PROPERTY, reader.manifest_digest)
         log_verdict(verdict, validation.uri, blessed=blessed)
 
 
@@ -148,12 +149,17 @@ def _baseline_digest(input_dict: dict[str, list[types.Artifact]]) -> str:
     """What ML Metadata knows of the explanation that `find_baseline` finds; empty where it knows nothing."""
     explanation = _at_most_one(input_dict, "baseline_explanation")
     if explanation is not None:
-        return str(explanation.get_string_custom_property(_DIGEST_PROPERTY))
+        return str(explanation.get_string_custom_property(DIGEST_PROPERTY))
     blessing = _at_most_one(input_dict, "baseline_blessing")
-    return "" if blessing is None else str(blessing.get_string_custom_property(_DIGEST_OF_EXPLANATION_PROPERTY))
+    return "" if blessing is None else str(blessing.get_string_custom_property(DIGEST_OF_EXPLANATION_PROPERTY))
 
 
-def _check_same_model(explained: str, model: str) -> None:
+def check_same_model(explained: str, model: str) -> None:
+    """Refuses an explanation of another model.
+
+    Raises:
+      InputError: the model that was explained is not beneath the URI of the Model artifact.
+    """
     if explained != model and not explained.startswith(model.rstrip("/") + "/"):
         raise InputError(
             f"the explanation is of the model in {explained}, not of the one in {model}; "
@@ -180,7 +186,7 @@ def find_baseline(input_dict: dict[str, list[types.Artifact]]) -> tuple[str | No
         return None, NO_BASELINE
     if blessing.get_int_custom_property(_BLESSED_PROPERTY) != 1:
         return None, f"the baseline blessing {blessing.uri} is of a model that was refused"
-    uri = blessing.get_string_custom_property(_EXPLANATION_PROPERTY)
+    uri = blessing.get_string_custom_property(EXPLANATION_PROPERTY)
     if not uri:
         return None, (
             f"the baseline blessing {blessing.uri} leads to no explanation, because another component made it; let an "
@@ -190,7 +196,7 @@ def find_baseline(input_dict: dict[str, list[types.Artifact]]) -> tuple[str | No
 
 
 def _at_most_one(input_dict: dict[str, list[types.Artifact]], key: str) -> types.Artifact | None:
-    artifacts = input_dict.get(key) or []
+    artifacts = found(input_dict.get(key) or [])
     if len(artifacts) > 1:
         raise InputError(f"`{key}` is {len(artifacts)} artifacts, but only one can be compared with; wire the one.")
     return artifacts[0] if artifacts else None
