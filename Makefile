@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest docs format-page configuration-page fuzz test-tfx-latest test-without-avx512 lock
+.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest docs format-page configuration-page fuzz kfp-test test-tfx-latest test-without-avx512 lock
 # The environment decides what is imported, not the caller's shell.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 # TensorFlow's greetings, twenty lines for each process, go unsaid; its errors do not.
@@ -82,6 +82,10 @@ fuzz: env  ## hostile records, configurations, explanations, names and files, ki
 	$(heading) "Hostile input (seed $(FUZZ_SEED); what falls is kept in .cache/fuzz)"
 	@PYTHONPATH=$(CURDIR)/components:$(CURDIR)/tests/support $(bin)/python -W ignore -m fuzzing --seed $(FUZZ_SEED) \
 		--size $(FUZZ_SIZE) --only '$(FUZZ_ONLY)'
+
+kfp-test: env  ## Kubeflow's local runner explains and judges, in an environment without TFX, .cache/kfp
+	$(heading) "Components of Kubeflow Pipelines, without TFX (pytest)"
+	@python=$$(tools/make_kfp_env)/bin/python && "$$python" -m pytest -o filterwarnings=default tests/kfp_component
 
 test-tfx-latest: env  ## `make test` with the latest TFX; where that takes a Debian 13 root, without tests of pure numerics
 	@if [ "$$(tools/make_env --which)" = 1.21 ]; then $(MAKE) test; else tools/in_trixie_root make test without="$(numerics)"; fi

@@ -7,8 +7,14 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 README = ROOT / "README.md"
-# Libraries of TFX that the job uses: tf.Examples, statistics of attributions, transform graphs, schemas.
-OF_TFX = ("tensorflow-data-validation", "tensorflow-metadata", "tensorflow-transform", "tfx-bsl")
+# Libraries of TFX that the job uses, for schemas, transform graphs and tf.Examples.
+OF_TFX = ("tensorflow-metadata", "tensorflow-transform", "tfx-bsl")
+
+
+def of_tfx(name: str) -> list[str]:
+    """Those of TFX 1.16 and 1.21, which install without TFX; TFX's own pins say which of them it takes."""
+    return [f"{name}>=1.16,<1.17; python_version<'3.11'", f"{name}>=1.16,<1.22; python_version>='3.11'"]
+
 
 setup(
     name="tfx-explain",
@@ -50,9 +56,7 @@ setup(
         "regex",
         "scipy",
         "tensorflow",
-        # Those of TFX 1.16 and 1.21, which need no TFX; the newer ones need a newer glibc.
-        *(f"{name}>=1.16,<1.17; python_version<'3.11'" for name in OF_TFX),
-        *(f"{name}>=1.16,<1.22; python_version>='3.11'" for name in OF_TFX),
+        *(requirement for name in OF_TFX for requirement in of_tfx(name)),
         "threadpoolctl",
         "typing-extensions",
     ],
@@ -72,6 +76,8 @@ setup(
         "images": ["pillow", "scikit-image>=0.25"],
         "s3": ["s3fs>=2024.2"],
         "shap": ["shap"],
+        # TFX has it. Beside that it needs a C++ compiler, and from Python 3.12 on glibc 2.39.
+        "statistics": of_tfx("tensorflow-data-validation"),
     },
     entry_points={"console_scripts": ["tfx-explain = tfx_explain.cli:main"]},
 )

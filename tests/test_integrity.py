@@ -19,9 +19,9 @@ from tfx_explain import InputError, ValidationConfig, integrity, records
 from tfx_explain.attribution_records import RecordLayout
 from tfx_explain.cli import main
 from tfx_explain.consistency import required_tables
-from tfx_explain.explainer.executor import describe_explanation
-from tfx_explain.explanation_validator import executor
+from tfx_explain.explainer.description import describe_explanation
 from tfx_explain.explanation_validator.judge import judge
+from tfx_explain.explanation_validator.recorded import load_recorded
 
 CONFIG: dict[str, Any] = {
     "background": {"num_rows": 12},
@@ -384,9 +384,9 @@ def test_explanations_of_an_earlier_version_can_be_read_but_not_judged(copy: Pat
 def test_an_explanation_that_was_replaced_as_a_whole_is_not_the_one_in_metadata(explained: dict[str, str]) -> None:
     digest = tfx_explain.load(explained["one"]).manifest_digest
     for known in (digest, ""):
-        assert executor.load_recorded(explained["one"], known).uri == explained["one"]
+        assert load_recorded(explained["one"], known).uri == explained["one"]
     with pytest.raises(InputError, match="not the one that ML Metadata recorded"):
-        executor.load_recorded(explained["two"], digest)
+        load_recorded(explained["two"], digest)
 
 
 def test_metadata_knows_the_digest_of_the_manifest(explained: dict[str, str]) -> None:

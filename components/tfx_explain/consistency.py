@@ -29,7 +29,8 @@ _MOST_NOISE = 4.0
 
 def required_tables(manifest: Manifest) -> list[str]:
     """The files that an explanation as the manifest describes it has."""
-    names, has_baseline = [tables.BACKGROUND.file, tables.ATTRIBUTION_STATS], manifest["baseline_model"] is not None
+    names, has_baseline = [tables.BACKGROUND.file], manifest["baseline_model"] is not None
+    names += [tables.ATTRIBUTION_STATS] * (tables.STATISTICS_BY in manifest["versions"])
     if tables.attributing_methods(manifest):
         names += [tables.IMPORTANCE.file, tables.IMPORTANCE_COVARIANCE.file]
         names += [tables.BASELINE_IMPORTANCE.file, tables.BASELINE_IMPORTANCE_COVARIANCE.file] * has_baseline

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from types import ModuleType
 
 from tfx_explain.errors import ConfigError
+
+
+def is_installed(name: str) -> bool:
+    """Whether there is a module of this name, which need not be imported to know that."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ImportError:
+        return False
 
 
 def optional(name: str, needed_by: str, install: str) -> ModuleType:

@@ -222,8 +222,16 @@ class ExplanationReader(PartReader):
 
         What `tensorflow_data_validation.load_stats_binary` gives for `attribution_stats/FeatureStats.pb`, so that
         `visualize_statistics` shows it and `validate_statistics` compares it.
+
+        Raises:
+          InputError: the explanation was made where TensorFlow Data Validation was not installed.
         """
         name = tables.ATTRIBUTION_STATS
+        if not self.has(name):
+            raise InputError(
+                f"{self.uri} has no statistics of the attributions, as it was made without TensorFlow Data Validation; "
+                "pip install 'tfx-explain[statistics]' and explain the model again."
+            )
         return records.parse_statistics(storage.join(self.uri, name), self._content(name))
 
     @functools.cached_property

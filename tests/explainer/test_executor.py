@@ -1,6 +1,5 @@
 """What the executor of Explainer makes of the places that TFX gives it."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -30,21 +29,6 @@ def test_places_are_written_down_so_that_they_hold_from_elsewhere(
     place = str(tmp_path / "root/explanation/1")
     assert asked == [(place, str(tmp_path / "root/attributions/1")), ({}, place)]
     assert attributions.get_string_custom_property("explanation_uri") == str(tmp_path / "root/explanation/1")
-
-
-def test_the_log_says_how_many_rows_what_counts_and_where_to_look(caplog: pytest.LogCaptureFixture) -> None:
-    manifest: Any = {
-        "counts": {"eval": {"explained": 48, "read": 50}},
-        "failures": {"eval": {"no number": 2}},
-        "top_players": ["age", "ra\u200bce"],
-    }
-    with caplog.at_level(logging.INFO, "absl"):
-        executor.log_explanation(manifest, "/explanation/3")
-    assert caplog.messages == [
-        "eval: 48 of 50 rows explained, 2 failed.",
-        "Most important: age, ra\\u200bce.",
-        "See /explanation/3/report.html",
-    ]
 
 
 def test_a_step_that_other_versions_compiled_says_so() -> None:

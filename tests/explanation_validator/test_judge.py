@@ -13,8 +13,9 @@ import sealing
 import tfx_explain
 import worlds
 from tfx_explain import ConfigError, InputError, ValidationConfig, records, tables
-from tfx_explain.explanation_validator.executor import findings_to_anomalies, log_verdict
+from tfx_explain.explanation_validator.executor import findings_to_anomalies
 from tfx_explain.explanation_validator.judge import judge
+from tfx_explain.explanation_validator.recorded import log_verdict
 
 SLICES = [{}, {"feature_keys": ["race"]}]
 

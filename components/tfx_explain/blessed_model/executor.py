@@ -21,9 +21,9 @@ from tfx_explain.explanation_validator.executor import (
     DIGEST_OF_EXPLANATION_PROPERTY,
     DIGEST_PROPERTY,
     EXPLANATION_PROPERTY,
-    check_same_model,
 )
 from tfx_explain.explanation_validator.judge import write_blessing
+from tfx_explain.explanation_validator.recorded import check_same_model
 
 PIPELINE_JOB_ID = "{{$.pipeline_job_uuid}}"
 """What Kubeflow Pipelines puts the identity of the run in place of, where it is the value of a parameter."""

@@ -151,6 +151,19 @@ class Config(Part):
         return cls.from_dict(data)
 
     @classmethod
+    def from_yaml(cls, text: str) -> Self:
+        """Reads YAML or JSON, as in a file.
+
+        Raises:
+          ConfigError: it is neither, names a key twice, or holds an unusable configuration.
+        """
+        try:
+            data = documents.parse_yaml(text)
+        except documents.DocumentError as error:
+            raise ConfigError(f"{cls.__name__} {error}.") from None
+        return cls.from_dict(data if data is not None else {})
+
+    @classmethod
     def from_file(cls, path: str | Path) -> Self:
         """Reads a YAML or JSON file.
 

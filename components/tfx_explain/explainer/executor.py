@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import tfx
-from absl import logging  # as TFX's own components: others' logs are below the level of its runners
 from tfx import types
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
@@ -14,17 +12,16 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from tfx_explain import records, storage, tables
+from tfx_explain import records, storage
 from tfx_explain.artifacts import found
 from tfx_explain.compiled import check_compiled
 from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError
+from tfx_explain.explainer.description import describe_explanation, log_explanation
 from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.job.request import ExplainRequest
 from tfx_explain.job.transforming import graphs_of
 from tfx_explain.models.transform.handle import TransformHandle
-from tfx_explain.printable import MAX_SENTENCE, printable, shortened
-from tfx_explain.tables.manifest import Manifest
 from tfx_explain.transforms.job import clear, run_explanation
 from tfx_explain.transforms.places import check_places
 from tfx_explain.transforms.runner import pipeline_args
@@ -122,33 +119,3 @@ def split_pattern(examples: list[types.Artifact], split: str, key: str) -> str:
             f"{artifact.uri} holds {name}; Explainer reads FORMAT_TF_EXAMPLE: set ExampleGen's output_config."
         )
     return str(io_utils.all_files_pattern(artifact_utils.get_split_uri(examples, split)))
-
-
-def log_explanation(manifest: Manifest, directory: str) -> None:
-    """Says in the log what a person wants to know of a run that ended well."""
-    for split, counts in manifest["counts"].items():
-        n_failed = sum(manifest["failures"].get(split, {}).values())
-        logging.info("%s: %s of %s rows explained, %s failed.", split, counts["explained"], counts["read"], n_failed)
-    if manifest["top_players"]:
-        names = ", ".join(manifest["top_players"])
-        logging.info("Most important: %s.", shortened(printable(names), MAX_SENTENCE))
-    logging.info("See %s", storage.join(directory, tables.REPORT))
-
-
-def describe_explanation(manifest: Manifest) -> dict[str, str | int | float]:
-    """What ML Metadata says of an explanation: the custom properties that `artifacts.Explanation` reads."""
-    return {
-        "methods": ",".join(manifest["method"]),
-        "num_examples": sum(counts["explained"] for counts in manifest["counts"].values()),
-        "output_space": manifest["model"]["output_space"],
-        "top_features": ",".join(manifest["top_players"]),
-        "completeness_gap": float(manifest["completeness_gap"]["max_abs"]),
-        "seed": manifest["seed"],
-        "model_uri": manifest["model"]["uri"],
-        "model_digest": manifest["model"]["digest"],
-        "background_digest": manifest["background"]["digest"],
-        "attributions_uri": manifest["attributions_uri"],
-        "manifest_digest": hashlib.sha256(records.json_bytes(manifest)).hexdigest(),
-        "tfx_explain_version": manifest["tfx_explain_version"],
-        "report": tables.REPORT,
-    }

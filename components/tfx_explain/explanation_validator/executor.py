@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import tfx
-from absl import logging  # as TFX's own components: others' logs are below the level of its runners
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import types
 from tfx.components.evaluator import constants
@@ -23,14 +22,12 @@ from tfx_explain.explanation_validator.judge import (
     BLESSED,
     FILE_NAMES,
     NOT_BLESSED,
-    VERDICT_REPORT,
     Verdict,
     judge,
     write_blessing,
 )
+from tfx_explain.explanation_validator.recorded import check_same_model, load_recorded, log_verdict
 from tfx_explain.judgement import ATTRIBUTION_DRIFT, Finding, describe
-from tfx_explain.printable import MAX_SENTENCE, printable, shortened
-from tfx_explain.reader import ExplanationReader, load
 
 _ANOMALIES_FILE = "SchemaDiff.pb"
 _BLESSED_PROPERTY = "blessed"
@@ -113,38 +110,6 @@ def _clear(output_dict: dict[str, list[types.Artifact]]) -> None:
 evaluator_executor.Executor.register(Executor)
 
 
-def log_verdict(verdict: Verdict, uri: str, *, blessed: bool) -> None:
-    """Says in the log what a person wants to know of a run that ended well.
-
-    Args:
-      verdict: of the policy.
-      uri: where it was written.
-      blessed: whether the model is, which an earlier verdict and a switch can prevent too.
-    """
-    for line in verdict.lines(passed=False):
-        logging.info("%s", shortened(printable(line), MAX_SENTENCE))
-    judged = "meets the policy" if verdict.blessed else "does not meet the policy"
-    logging.info("The explanation in %s %s (%s).", verdict.explanation_uri, judged, verdict.counts)
-    if verdict.blessed and not blessed:
-        logging.info("The model is not blessed all the same: `model_blessing` is not, or `bless_model` is off.")
-    logging.info("The model is %s. See %s", "blessed" if blessed else "not blessed", storage.join(uri, VERDICT_REPORT))
-
-
-def load_recorded(uri: str, digest: str) -> ExplanationReader:
-    """The explanation whose manifest ML Metadata knows by its digest; artifacts imported by URI have none.
-
-    Raises:
-      InputError: there is no explanation, or another one than was recorded.
-    """
-    reader = load(uri)
-    if digest and reader.manifest_digest != digest:
-        raise InputError(
-            f"the explanation in {uri} is not the one that ML Metadata recorded (the SHA-256 of its manifest differs); "
-            "explain the model again."
-        )
-    return reader
-
-
 def _baseline_digest(input_dict: dict[str, list[types.Artifact]]) -> str:
     """What ML Metadata knows of the explanation that `find_baseline` finds; empty where it knows nothing."""
     explanation = _at_most_one(input_dict, "baseline_explanation")
@@ -152,19 +117,6 @@ def _baseline_digest(input_dict: dict[str, list[types.Artifact]]) -> str:
         return str(explanation.get_string_custom_property(DIGEST_PROPERTY))
     blessing = _at_most_one(input_dict, "baseline_blessing")
     return "" if blessing is None else str(blessing.get_string_custom_property(DIGEST_OF_EXPLANATION_PROPERTY))
-
-
-def check_same_model(explained: str, model: str) -> None:
-    """Refuses an explanation of another model.
-
-    Raises:
-      InputError: the model that was explained is not beneath the URI of the Model artifact.
-    """
-    if explained != model and not explained.startswith(model.rstrip("/") + "/"):
-        raise InputError(
-            f"the explanation is of the model in {explained}, not of the one in {model}; "
-            "wire `model` and `explanation` from the same Trainer."
-        )
 
 
 def find_baseline(input_dict: dict[str, list[types.Artifact]]) -> tuple[str | None, str]:

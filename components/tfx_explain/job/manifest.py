@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.metadata
 import json
@@ -15,6 +16,7 @@ from tfx_explain.job.request import ExplainRequest
 from tfx_explain.job.results import JobResults
 from tfx_explain.methods.outputs import names_of
 from tfx_explain.models import Model
+from tfx_explain.optional import is_installed
 from tfx_explain.tables.manifest import PARTS, PROCESSES
 from tfx_explain.timings import COUNTED, Spent
 from tfx_explain.version import __version__
@@ -164,12 +166,14 @@ def _spent(process: Mapping[str, Spent]) -> dict[str, dict[str, float]]:
 
 def _versions() -> dict[str, str]:
     found = {}
-    for name in _LIBRARIES:
-        try:
+    for name in filter(_is_there, _LIBRARIES):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return found
+
+
+def _is_there(library: str) -> bool:
+    return is_installed(library.replace("-", "_"))
 
 
 def _attributions_uri(request: ExplainRequest) -> str:

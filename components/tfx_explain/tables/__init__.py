@@ -47,6 +47,7 @@ from tfx_explain.tables.files import (
     OTHER_FILES,
     REPORT,
     RUN,
+    STATISTICS_BY,
 )
 from tfx_explain.tables.importance import (
     BASELINE_IMPORTANCE,
@@ -144,6 +145,7 @@ __all__ = [
     "SERIES",
     "SHAPLEY",
     "SLICE_DIFFERENCES",
+    "STATISTICS_BY",
     "STD_ERROR_PREFIX",
     "TABLES",
     "WHERE_PREFIX",

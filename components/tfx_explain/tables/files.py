@@ -6,6 +6,7 @@ import dataclasses
 
 MANIFEST = "manifest.json"
 ATTRIBUTION_STATS = "attribution_stats/FeatureStats.pb"
+STATISTICS_BY = "tensorflow-data-validation"  # among the versions in the manifest where there are statistics
 REPORT = "report.html"
 DEAD_LETTERS = "dead_letters"
 ATTRIBUTIONS = "attributions"
@@ -44,6 +45,7 @@ OTHER_FILES = (
         "them where there are several outputs; with `example_weight_key` they have weighted statistics too. Quantiles "
         "and histograms are TFDV's approximations; they alone may depend on how the data is sharded. More than 1,000 "
         "features have neither, and statistics of the whole data alone.",
+        "if TensorFlow Data Validation was installed, as the manifest's `versions` say",
     ),
     OtherFile(
         f"{DEAD_LETTERS}/",

@@ -24,6 +24,8 @@ from tfx_explain.optional import optional
 from tfx_explain.rows import example_weights, take_rows
 from tfx_explain.slicing import slice_examples, slice_name
 
+TFDV = "tensorflow_data_validation"
+
 # No name of a column of attributions begins like these.
 _SLICES = "__slices__"
 _WEIGHTS = "__weights__"
@@ -55,7 +57,7 @@ class WriteAttributionStats(beam.PTransform):
         """Adds the steps.
 
         Raises:
-          ConfigError: TensorFlow Data Validation is not installed.
+          ConfigError: TensorFlow Data Validation cannot be imported.
         """
         config, tfdv = self.request.config, _tfdv()
         slicers = {"experimental_slice_functions": [by_slice]} if has_slices(self.request) else {}
@@ -77,9 +79,7 @@ class WriteAttributionStats(beam.PTransform):
 
 def _tfdv(module: str = "") -> ModuleType:
     """TFDV, or a module of it, which takes seconds to import."""
-    return optional(
-        f"tensorflow_data_validation{module}", "Statistics of attributions need", "tensorflow-data-validation"
-    )
+    return optional(f"{TFDV}{module}", "Statistics of attributions need", "tfx-explain[statistics]")
 
 
 def is_wide(request: ExplainRequest) -> bool:

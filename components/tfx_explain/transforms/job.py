@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -21,10 +22,11 @@ from tfx_explain.job.request import BACKGROUND_NAMES, ExplainRequest
 from tfx_explain.job.results import Collected, JobResults, write_tables
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.registry import methods_of, second_passes_of
+from tfx_explain.optional import is_installed
 from tfx_explain.report import render_explanation
 from tfx_explain.report.row_images import write_row_images
 from tfx_explain.timings import TIMINGS, WRITE
-from tfx_explain.transforms.attribution_stats import WriteAttributionStats
+from tfx_explain.transforms.attribution_stats import TFDV, WriteAttributionStats
 from tfx_explain.transforms.decode import COUNTS, FAILED
 from tfx_explain.transforms.explain import CheckExamples, ExplainExamples
 from tfx_explain.transforms.plan import PlanJob, SettlePlan, background_name
@@ -36,6 +38,8 @@ from tfx_explain.transforms.summarize import Summarize
 from tfx_explain.transforms.timing import tell_timings, told_timings
 from tfx_explain.transforms.write import SampleForReport, WriteRecords, attribution_rows
 from tfx_explain.unfinished import unfinished
+
+_LOG = logging.getLogger(__name__)
 
 _NAMED_REASONS = 3
 
@@ -208,9 +212,12 @@ def _summarize(
 ) -> dict[str, Any]:
     """What `Collected` has of the explained rows, by the names it has there."""
     everything = list(explained.values())
-    _ = (everything[0] if len(everything) == 1 else everything | "AllExplained" >> beam.Flatten()) | (
-        "AttributionStats" >> WriteAttributionStats(request)
-    )
+    if is_installed(TFDV):
+        _ = (everything[0] if len(everything) == 1 else everything | "AllExplained" >> beam.Flatten()) | (
+            "AttributionStats" >> WriteAttributionStats(request)
+        )
+    else:
+        _LOG.warning("No statistics of the attributions: %s is not installed (the extra `statistics`).", TFDV)
     # Each split is summarised by itself: a runner may hold in memory what it flattens.
     per_split = [rows | f"Summarize[{split}]" >> Summarize(request) for split, rows in explained.items()]
     summaries = per_split | "AllSummaries" >> beam.Flatten()

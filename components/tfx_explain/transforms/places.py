@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from tfx_explain import storage
 from tfx_explain.errors import InputError
 from tfx_explain.filesystems import MEMORY
-from tfx_explain.transforms.runner import LOCAL_RUNNERS
+from tfx_explain.transforms.runner import is_local
 
 
 def check_places(args: Sequence[str], uris: Iterable[str | None]) -> None:
@@ -22,10 +22,8 @@ def check_places(args: Sequence[str], uris: Iterable[str | None]) -> None:
     Raises:
       InputError: there are such files.
     """
-    options = PipelineOptions(list(args))
-    runner = str(options.view_as(StandardOptions).runner).rpartition(".")[2]
-    in_processes = options.view_as(DirectOptions).direct_running_mode == "multi_processing"
-    if runner in LOCAL_RUNNERS and not in_processes:
+    in_processes = PipelineOptions(list(args)).view_as(DirectOptions).direct_running_mode == "multi_processing"
+    if is_local(args) and not in_processes:
         return
     in_memory = [uri for uri in uris if uri is not None and storage.place(uri)[0] == MEMORY]
     if in_memory:

@@ -12,7 +12,7 @@ from tfx_explain.errors import ConfigError
 
 _FN_API_RUNNER = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 _PROCESS_RUNNER = "tfx_explain.transforms.process_runner.ProcessRunner"
-LOCAL_RUNNERS = {"DirectRunner", "SwitchingDirectRunner", "FnApiRunner"}
+_LOCAL = {"DirectRunner", "SwitchingDirectRunner", "FnApiRunner", "ProcessRunner"}
 
 
 def pipeline_args(args: Sequence[str]) -> list[str]:
@@ -35,13 +35,12 @@ def pipeline_args(args: Sequence[str]) -> list[str]:
             "the Beam argument --direct_running_mode=multi_threading corrupts data between stages; use "
             "multi_processing, or leave it out: TensorFlow uses all cores of one process by itself."
         )
-    is_open = not any(arg == "--runner" or arg.startswith("--runner=") for arg in chosen)
+    is_open = _is_open(chosen)
     in_processes = direct.direct_running_mode == "multi_processing"
     if is_open and direct.direct_num_workers != 1 and not in_processes:
         chosen.append("--direct_running_mode=multi_processing")
         in_processes = True
-    is_local = is_open or str(options.view_as(StandardOptions).runner).rpartition(".")[2] in LOCAL_RUNNERS
-    if in_processes and is_local:
+    if in_processes and is_local(chosen):
         chosen.append(f"--runner={_PROCESS_RUNNER}")
     elif is_open:
         chosen.append(f"--runner={_FN_API_RUNNER}")
@@ -57,3 +56,13 @@ def _check_values(options: PipelineOptions) -> None:
     except SystemExit as ended:
         what = said.getvalue().strip().rpartition("error: ")[2]
         raise ConfigError(f"Apache Beam cannot read its arguments: {what}.") from ended
+
+
+def is_local(args: Sequence[str]) -> bool:
+    """Whether the runner that Beam arguments name, if they do, works on this machine, and reads its disk."""
+    runner = str(PipelineOptions(list(args)).view_as(StandardOptions).runner)
+    return _is_open(args) or runner.rpartition(".")[2] in _LOCAL
+
+
+def _is_open(args: Sequence[str]) -> bool:
+    return not any(arg == "--runner" or arg.startswith("--runner=") for arg in args)

@@ -1,0 +1,61 @@
+"""Explaining and judging as plain components of Kubeflow Pipelines v2, which need neither TFX nor its images.
+
+    from kfp import dsl
+    from tfx_explain.kfp_component import explain_model, validate_explanation
+
+    @dsl.pipeline(name="explained")
+    def pipeline(model_uri: str, examples_uri: str):
+        model = dsl.importer(artifact_uri=model_uri, artifact_class=dsl.Model)
+        examples = dsl.importer(artifact_uri=examples_uri, artifact_class=dsl.Dataset)
+        explained = explain_model(model=model.output, examples=examples.output, explain_config=EXPLAIN_YAML)
+        judged = validate_explanation(
+            explanation=explained.outputs["explanation"], model=model.output, validation_config=POLICY_YAML
+        )
+        with dsl.If(judged.outputs["blessed"] == True):
+            ...
+
+They are lightweight components: a step installs `packages` into `image`, or finds everything there. `components` makes
+them for images and packages of one's own.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from tfx_explain.version import __version__
+
+try:
+    from kfp.dsl import component
+except ImportError as error:
+    raise ImportError(
+        f"tfx_explain.kfp_component needs the SDK of Kubeflow Pipelines v2, which cannot be imported ({error}): "
+        "pip install kfp."
+    ) from error
+
+from tfx_explain.kfp_component import functions
+
+IMAGE = "python:3.13"
+PACKAGES = (f"tfx-explain=={__version__}",)
+
+
+class Components(NamedTuple):
+    """The two components, each a function that makes a task of a pipeline."""
+
+    explain_model: Callable[..., Any]
+    validate_explanation: Callable[..., Any]
+
+
+def components(image: str = IMAGE, packages: Sequence[str] = PACKAGES, *, install_kfp: bool = True) -> Components:
+    """Both components, for an image and packages.
+
+    Args:
+      image: what the steps run in; it needs Python and pip where anything is to be installed.
+      packages: what pip installs when a step starts, as for instance the place of a wheel; none for an image that has
+        tfx-explain.
+      install_kfp: whether Kubeflow's SDK, which each step runs by, is installed too; False for an image that has it.
+    """
+    settings = {"base_image": image, "packages_to_install": list(packages), "install_kfp_package": install_kfp}
+    made = (functions.explain_model, functions.validate_explanation)
+    return Components(*(component(function, **settings) for function in made))
+
+
+explain_model, validate_explanation = components()
