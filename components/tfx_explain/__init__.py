@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         OptionalBaselineEvaluator,
     )
     from tfx_explain.config import ExplainConfig, ValidationConfig
+    from tfx_explain.engines import beam_args
     from tfx_explain.errors import (
         ConfigError,
         EmptySplitError,
@@ -51,6 +52,7 @@ _NEED_TFX = frozenset(
 )
 
 _HOME = {
+    "beam_args": "engines",
     "explain": "api",
     "judge": "explanation_validator.judge",
     "load": "reader",
@@ -100,6 +102,7 @@ __all__ = [
     "ValidationConfig",
     "WorkerError",
     "__version__",
+    "beam_args",
     "explain",
     "judge",
     "load",

@@ -18,6 +18,7 @@ from tfx_explain.models.transform.handle import TransformHandle
 from tfx_explain.reader import ExplanationReader, load
 from tfx_explain.transforms.job import run_explanation
 from tfx_explain.transforms.places import check_places
+from tfx_explain.transforms.portable_runners import check_servers
 from tfx_explain.transforms.runner import pipeline_args
 
 
@@ -67,6 +68,7 @@ def explain(
     args = pipeline_args(beam_args)
     sources = [pattern for given in (examples, background) for pattern in _all_patterns(given)]
     graphs_dirs = (transform_graph, baseline_transform_graph)
+    check_servers(args)
     check_places(args, [output_dir, model, baseline_model, settings.model.module_file, *graphs_dirs, *sources])
     # A failed run has removed what it wrote: what others put there meanwhile is theirs.
     with claimed(output_dir, [tables.ATTRIBUTIONS]):

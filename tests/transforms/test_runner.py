@@ -1,4 +1,4 @@
-"""Which runner a run gets."""
+"""Which runner a run gets, and what cannot work with it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tfx_explain.transforms.runner import is_local, pipeline_args
 
 IN_PROCESS = "--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 PROCESSES = "--runner=tfx_explain.transforms.process_runner.ProcessRunner"
+WAITS = "--job_server_timeout=30"
 MULTI = "--direct_running_mode=multi_processing"
 
 
@@ -24,8 +25,8 @@ MULTI = "--direct_running_mode=multi_processing"
         (["--runner=DirectRunner", MULTI], [PROCESSES]),
         (["--runner", "DirectRunner", MULTI], [PROCESSES]),
         ([IN_PROCESS, MULTI], [PROCESSES]),
-        (["--runner=FlinkRunner", "--direct_num_workers=2"], []),
-        (["--runner=PortableRunner", MULTI], []),
+        (["--runner=FlinkRunner", "--direct_num_workers=2"], [WAITS]),
+        (["--runner=PortableRunner", MULTI], [WAITS]),
     ],
 )
 def test_worker_processes_are_those_that_are_watched(given: list[str], added: list[str]) -> None:
@@ -50,3 +51,26 @@ def test_threads_are_refused() -> None:
 )
 def test_knows_whether_workers_have_the_disk_of_this_machine(given: list[str], local: bool) -> None:
     assert is_local(given) == local
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--environment_type=EXTERNAL", "--environment_config=localhost:50000"],
+        ["--environment_type", "LOOPBACK"],
+        ["--environment_config=localhost:50000"],
+        ["--environment_option=process_command=run"],
+        ["--runner=DirectRunner", "--environment_type=DOCKER"],
+        ["--runner=DataflowRunner", "--environment_type=DOCKER"],
+        ["--job_endpoint=localhost:8099"],
+    ],
+)
+def test_arguments_of_a_portable_runner_are_refused_where_there_is_none(given: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"is for portable runners, and .* ignores it"):
+        pipeline_args(given)
+
+
+def test_a_job_server_has_half_a_minute_to_answer_unless_told_otherwise() -> None:
+    given = ["--runner=PortableRunner", "--job_endpoint=localhost:8099", "--environment_type=LOOPBACK"]
+    assert pipeline_args(given) == [*given, "--job_server_timeout=30"]
+    assert pipeline_args([*given, "--job_server_timeout=5"]) == [*given, "--job_server_timeout=5"]

@@ -24,6 +24,7 @@ from tfx_explain.job.transforming import graphs_of
 from tfx_explain.models.transform.handle import TransformHandle
 from tfx_explain.transforms.job import clear, run_explanation
 from tfx_explain.transforms.places import check_places
+from tfx_explain.transforms.portable_runners import check_servers
 from tfx_explain.transforms.runner import pipeline_args
 
 
@@ -49,6 +50,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         # Pipeline roots may be relative; what an explanation says of itself must be true from elsewhere, too.
         directory, attributions_dir = storage.absolute(explanation.uri), storage.absolute(attributions.uri)
         inputs = [artifact.uri for artifacts in input_dict.values() for artifact in artifacts]
+        check_servers(self._beam_pipeline_args)
         check_places(self._beam_pipeline_args, [directory, attributions_dir, config.model.module_file, *inputs])
         # A try of this step that was killed leaves shards, which would be read with those of this one.
         clear(directory, attributions_dir, config.splits)

@@ -25,6 +25,9 @@ _NAMED_REASONS = 3
 _WORKER_GONE = ("Channel closed prematurely", "SDK worker disconnected", "SDK exited unexpectedly")
 """What Beam's runners say where a process that they did not start themselves has gone."""
 
+_SERVER_GONE = ("StatusCode.UNAVAILABLE", "FutureTimeoutError", "StatusCode.DEADLINE_EXCEEDED")
+"""What gRPC says where the job server does not answer any more."""
+
 
 def check_failures(results: JobResults, splits: Collection[str], allowed: float) -> None:
     """Refuses a run of which too much is missing.
@@ -74,6 +77,10 @@ def raised_by_us(error: BaseException, directories: Sequence[str]) -> TfxExplain
         return WorkerError(
             "a worker of the Beam runner ended before the job was done; the log of the runner says how: where the "
             "machine ran out of memory, use fewer workers, or explain fewer rows or features at a time."
+        )
+    if any(text in f"{type(error).__name__} {error}" for text in _SERVER_GONE):
+        return WorkerError(
+            "the job server of the Beam runner does not answer any more; its log says why: start it again, and the run."
         )
     return _full_or_read_only(error, directories)
 

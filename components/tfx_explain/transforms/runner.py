@@ -1,4 +1,4 @@
-"""Which Beam runner a run uses when the caller leaves it open."""
+"""Which Beam runner a run uses when the caller leaves it open, and what cannot work with the one that is named."""
 
 from __future__ import annotations
 
@@ -6,17 +6,25 @@ import contextlib
 import io
 from collections.abc import Sequence
 
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from tfx_explain.errors import ConfigError
+from tfx_explain.transforms.portable_runners import (
+    ANSWER_SECONDS,
+    PORTABLE_RUNNERS,
+    check_portable,
+    names_option,
+    runner_name,
+)
 
 _FN_API_RUNNER = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 _PROCESS_RUNNER = "tfx_explain.transforms.process_runner.ProcessRunner"
+_TIMEOUT = "job_server_timeout"
 _LOCAL = {"DirectRunner", "SwitchingDirectRunner", "FnApiRunner", "ProcessRunner"}
 
 
 def pipeline_args(args: Sequence[str]) -> list[str]:
-    """The Beam arguments with what makes a run on one machine sound.
+    """The Beam arguments with what makes a run sound.
 
     Without `--runner` the in-process FnApiRunner is named outright: Beam's own default first tries to download another
     runner for every pipeline. `--direct_num_workers` other than 1 means processes, as the threads of one Python process
@@ -24,7 +32,7 @@ def pipeline_args(args: Sequence[str]) -> list[str]:
 
     Raises:
       ConfigError: Beam cannot read them; or `--direct_running_mode=multi_threading`, which corrupts data in the
-        supported versions of Beam.
+        supported versions of Beam; or arguments of portable runners where none is named.
     """
     chosen = list(args)
     options = PipelineOptions(chosen)
@@ -35,11 +43,14 @@ def pipeline_args(args: Sequence[str]) -> list[str]:
             "the Beam argument --direct_running_mode=multi_threading corrupts data between stages; use "
             "multi_processing, or leave it out: TensorFlow uses all cores of one process by itself."
         )
-    is_open = _is_open(chosen)
+    is_open = not names_option("runner", chosen)
     in_processes = direct.direct_running_mode == "multi_processing"
     if is_open and direct.direct_num_workers != 1 and not in_processes:
         chosen.append("--direct_running_mode=multi_processing")
         in_processes = True
+    check_portable("DirectRunner" if is_open else runner_name(chosen), chosen)
+    if not is_local(chosen) and runner_name(chosen) in PORTABLE_RUNNERS:
+        chosen += [] if names_option(_TIMEOUT, chosen) else [f"--{_TIMEOUT}={ANSWER_SECONDS}"]
     if in_processes and is_local(chosen):
         chosen.append(f"--runner={_PROCESS_RUNNER}")
     elif is_open:
@@ -60,9 +71,4 @@ def _check_values(options: PipelineOptions) -> None:
 
 def is_local(args: Sequence[str]) -> bool:
     """Whether the runner that Beam arguments name, if they do, works on this machine, and reads its disk."""
-    runner = str(PipelineOptions(list(args)).view_as(StandardOptions).runner)
-    return _is_open(args) or runner.rpartition(".")[2] in _LOCAL
-
-
-def _is_open(args: Sequence[str]) -> bool:
-    return not any(arg == "--runner" or arg.startswith("--runner=") for arg in args)
+    return not names_option("runner", args) or runner_name(args) in _LOCAL
