@@ -86,6 +86,14 @@ def test_errors_of_any_library_are_one_sentence(odd: type[Odd]) -> None:
         odd.ask(odd())
 
 
+def test_a_place_that_may_not_be_written_is_one_sentence(odd: type[Odd]) -> None:
+    odd.raised = PermissionError(13, "Access Denied")
+    with pytest.raises(InputError, match=r"^odd://a/b/mark cannot be written \(Access Denied\)"):
+        storage.claim("odd://a/b", "mark")
+    with pytest.raises(InputError, match=r"^odd://a/b cannot be read \(Access Denied\)"):
+        storage.read_bytes("odd://a/b")
+
+
 def test_a_storage_that_does_not_answer_is_waited_for_no_longer_than_is_said(
     odd: type[Odd], monkeypatch: pytest.MonkeyPatch
 ) -> None:

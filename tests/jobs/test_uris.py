@@ -15,7 +15,7 @@ import yaml
 
 import buckets
 import worlds
-from tfx_explain import cli, load, storage
+from tfx_explain import InputError, cli, explain, load, storage
 from tfx_explain.config import ModelConfig
 from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.rows import concat_rows
@@ -198,6 +198,16 @@ def test_what_cannot_be_used_is_one_sentence_and_nothing_is_left(
     assert "Traceback" not in told
     assert storage.names_beneath(f"{root}/refused") == []
     assert not storage.exists(nowhere)
+
+
+@pytest.mark.parametrize(
+    "given", ["model", "examples", "output_dir", "background", "baseline_model", "transform_graph"]
+)
+def test_worker_processes_are_not_given_files_in_memory(given: str, tmp_path: Path) -> None:
+    paths = {name: str(tmp_path / name) for name in ("model", "examples", "output_dir")}
+    with pytest.raises(InputError, match=r"memory://root/a is in the memory of this process"):
+        explain(**{**paths, given: "memory://root/a"}, beam_args=["--direct_num_workers=2"])
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("root", ["s3"], indirect=True)
