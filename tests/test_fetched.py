@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tfx_explain import InputError, storage
+from tfx_explain import InputError, storage, unfinished
 from tfx_explain.fetched import fetch, fetch_files
+from tfx_explain.unfinished import undo_all
 
 
 @pytest.fixture
@@ -44,3 +45,12 @@ def test_of_nothing_there_is_no_copy(model: str) -> None:
 def test_names_that_lead_elsewhere_are_refused(model: str, name: str) -> None:
     with pytest.raises(InputError, match=r"which is the name of no file beneath it"):
         fetch_files(model, [name], model)
+
+
+def test_a_process_that_is_ended_leaves_no_copy(model: str) -> None:
+    copy = fetch(model)
+    undo_all()
+    assert not os.path.exists(copy.path)
+    n = len(unfinished._UNDONE)
+    del copy
+    assert len(unfinished._UNDONE) == n - 1

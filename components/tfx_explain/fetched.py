@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import shutil
 import tempfile
@@ -11,6 +13,7 @@ from collections.abc import Collection, Iterable
 from tfx_explain import storage
 from tfx_explain.errors import InputError
 from tfx_explain.filesystems import filesystem_of, local_path, reading
+from tfx_explain.unfinished import unfinished
 
 
 class Fetched:
@@ -72,7 +75,10 @@ def fetch_files(directory: str, names: Collection[str], uri: str) -> Fetched:
     # An empty directory is none: object stores have none.
     base = os.path.join(copy, "files")
     found = Fetched(uri, os.path.join(base, inside) if inside else base)
-    weakref.finalize(found, shutil.rmtree, copy, ignore_errors=True)
+    removal = contextlib.ExitStack()
+    removal.enter_context(unfinished(removed := functools.partial(shutil.rmtree, copy, ignore_errors=True)))
+    removal.callback(removed)
+    weakref.finalize(found, removal.close)
     targets = [os.path.join(base, name) for name in names]
     with reading(uri):
         for parent in {os.path.dirname(target) for target in targets}:

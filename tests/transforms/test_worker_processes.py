@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -82,6 +83,18 @@ def test_the_end_of_a_worker_ends_a_job_that_waits_for_it(
     assert len(started) == 2
     assert re.match(rf"worker 2 of 2 \(process ({'|'.join(map(str, started))})\) {how}", str(raised.value))
     assert told == ["the job is over"] * 2
+
+
+def test_what_a_worker_that_is_killed_leaves_for_itself_alone_is_removed(
+    monkeypatch: pytest.MonkeyPatch, started: list[int], tmp_path: Path
+) -> None:
+    script = f'mkdir "$TMPDIR/copy"; echo "$TMPDIR" > {tmp_path}/told; kill -KILL $$'
+    workers, start, _ = use(monkeypatch, script)
+    with pytest.raises(WorkerError):
+        workers.drive(started_and_waiting(start))
+    own = (tmp_path / "told").read_text().strip()
+    assert own != tempfile.gettempdir()
+    assert not os.path.exists(own)
 
 
 def test_a_worker_that_is_stopped_and_continued_is_not_lost(

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -153,15 +154,24 @@ class WorkerProcesses:
                 _kill_group(worker.process.pid)
 
     def _attend(self, worker: _Worker) -> None:
-        """Starts a worker and waits for its end."""
+        """Starts a worker and waits for its end, and removes what it leaves of files that are for itself alone."""
+        with contextlib.ExitStack() as left:
+            self._start_and_wait(worker, left)
+
+    def _start_and_wait(self, worker: _Worker, left: contextlib.ExitStack) -> None:
         try:
             with self._lock:
                 if self._over:
                     return
+                # Whoever is killed, or ends without ado, removes nothing, say of the copy of a model.
+                own = left.enter_context(tempfile.TemporaryDirectory(prefix="tfx-explain-", ignore_cleanup_errors=True))
                 command = [*_COMMAND, str(os.getpid())]
                 # In a session of its own Ctrl-C reaches the driver alone, which then ends the workers.
                 worker.process = subprocess.Popen(
-                    command, env=worker.environment, stdin=subprocess.DEVNULL, start_new_session=True
+                    command,
+                    env={**worker.environment, "TMPDIR": own},
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
                 )
                 worker.name += f" (process {worker.process.pid})"
         except OSError as error:
