@@ -88,7 +88,7 @@ def test_all_players_together_carry_everything():
 def test_a_model_that_never_changes_is_no_evidence(rule):
     finding = rule(_evidence(np.zeros((100, 2))), players=["p0"], value=0.05)
     assert (finding.outcome, finding.value) == ("insufficient_evidence", 0.0)
-    assert "No player has any importance" in finding.message
+    assert "No feature has any importance" in finding.message
     assert top_k_includes(_evidence(np.zeros((100, 2))), players=["p0"], k=2).outcome == "insufficient_evidence"
 
 

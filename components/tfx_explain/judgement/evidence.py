@@ -190,7 +190,7 @@ class Evidence:
             if not self.has_no_effect.all():
                 return ONLY_NOISE
             return (
-                "No player has any importance, since the output is the same for every example and background row: "
+                "No feature has any importance, since the output is the same for every example and background row: "
                 "check that the right model and output were explained."
             )
         return ""

@@ -65,16 +65,16 @@ def _worst_player(measure: str) -> Callable[[DistributionComparison, Sequence[in
 DISTRIBUTION_MEASURES: Mapping[str, Measure] = {
     "jensen_shannon": Measure(
         _worst_player("jensen_shannon"),
-        "the Jensen-Shannon divergence of a player's attributions is {} bits",
+        "the Jensen-Shannon divergence of a feature's attributions is {} bits",
         AT_MOST_ONE,
         is_percent=False,
     ),
     "l_infinity": Measure(
-        _worst_player("l_infinity"), "{} of a player's attributions moved into one bin or out of it", AT_MOST_ONE
+        _worst_player("l_infinity"), "{} of a feature's attributions moved into one bin or out of it", AT_MOST_ONE
     ),
     "wasserstein": Measure(
         _worst_player("wasserstein"),
-        "the attributions of a player moved by {} of all importance on average",
+        "the attributions of a feature moved by {} of all importance on average",
         UNBOUNDED,
     ),
     "disagreement": Measure(
@@ -95,7 +95,7 @@ def _attribution_drift(
     max: float,
     players: Sequence[str] | None = None,
 ) -> Decision:
-    """The distribution of no player's attributions may have moved further from the baseline's than this.
+    """The distribution of no feature's attributions may have moved further from the baseline's than this.
 
     Measures: `jensen_shannon` (bits, 0..1) and `l_infinity` (largest change of a bin), both on ten bins between
     quantiles of the baseline and one for zero, with bounds for these bins and for those of all rows like them;

@@ -21,7 +21,7 @@ from tfx_explain.summary.ratio import Array
 def _max_interaction(
     evidence: Evidence, confidence: float, *, players: Sequence[str] | None = None, value: float
 ) -> Decision:
-    """The interaction of two players may be at most this part of the total importance.
+    """The interaction of two features may be at most this part of the total importance.
 
     Mean |interaction| over examples, divided by the sum of all players' mean |attribution|, so that the limit needs no
     knowledge of the output's scale. How the two vary together is not known; the bounds hold whatever it is.
@@ -61,7 +61,7 @@ def _no_interaction(evidence: Evidence, players: Sequence[str] | None) -> Decisi
             f"rule `max_interaction` names {joined(players)}, whose interaction the explanation does not have; "
             "explain the model again with `interactions: 2` of the method `shapley`."
         )
-    why = f"does not read {joined(unread)}" if unread else "reads a single player"
+    why = f"does not read {joined(unread)}" if unread else "reads a single feature"
     message = f"The model {why}, so there is no interaction."
     return Decision("pass", Bounds.exact(0.0, tuple(players or ())), message, is_estimated=False)
 
@@ -69,7 +69,7 @@ def _no_interaction(evidence: Evidence, players: Sequence[str] | None) -> Decisi
 def _max_slice_difference(
     evidence: Evidence, confidence: float, *, players: Sequence[str] | None = None, value: float
 ) -> Decision:
-    """A player's importance in a slice may differ from that in all other rows by at most this part of the total.
+    """A feature's importance in a slice may differ from that in all other rows by at most this part of the total.
 
     Mean |attribution| in the slice less that outside it, either way, divided by the importance of all players over all
     rows. The error is the larger one of Welch's and Student's, on the degrees of freedom of the smaller side. The

@@ -26,7 +26,7 @@ PROFILE_METHODS = ("partial_dependence", "accumulated_local_effects")
 def _sign(
     evidence: Evidence, confidence: float, *, players: Sequence[str], direction: Literal["positive", "negative"]
 ) -> Decision:
-    """The mean attribution of each of these players must have this sign.
+    """The mean attribution of each of these features must have this sign.
 
     A mean attribution says how a group of examples differs from the background, so it is a rule for slices: over data
     like the background it is near 0 whatever the model does. Which way the output goes with a feature is what

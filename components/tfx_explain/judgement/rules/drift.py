@@ -35,20 +35,20 @@ def _changed_players(comparison: Comparison, chosen: Sequence[int], confidence: 
 
 DRIFT_MEASURES: Mapping[str, Measure] = {
     "total_variation": Measure(
-        _by_shares(distances.total_variation), "{} of the importance moved from some players to others"
+        _by_shares(distances.total_variation), "{} of the importance moved from some features to others"
     ),
-    "l_infinity": Measure(_by_shares(distances.l_infinity), "the share of one player changed by {} of all importance"),
+    "l_infinity": Measure(_by_shares(distances.l_infinity), "the share of one feature changed by {} of all importance"),
     "ndcg": Measure(ndcg_bounds, "1 - nDCG of the order of importance is {}"),
-    "kendall_tau": Measure(kendall_bounds, "{} of the pairs of players changed their order"),
+    "kendall_tau": Measure(kendall_bounds, "{} of the pairs of features changed their order"),
     "top_k_overlap": Measure(
-        top_k_bounds, "{} of the most important players of the baseline are no longer among them", takes=("k",)
+        top_k_bounds, "{} of the most important features of the baseline are no longer among them", takes=("k",)
     ),
-    "rank_reversal": Measure(rank_reversal_bounds, "two players changed places by a margin of {} of all importance"),
+    "rank_reversal": Measure(rank_reversal_bounds, "two features changed places by a margin of {} of all importance"),
     "sign_flips": Measure(sign_flip_bounds, "a mean effect of {} of all importance changed its direction"),
     "importance_ratio": Measure(
         fold_change_bounds, "the importance became {} times larger or smaller", FACTOR, is_percent=False
     ),
-    "z_score": Measure(_changed_players, "{} players changed", UNBOUNDED, is_percent=False),
+    "z_score": Measure(_changed_players, "{} features changed", UNBOUNDED, is_percent=False),
 }
 """What `drift: {measure: ...}` may be; each is 0 (`importance_ratio`: 1) where nothing changed."""
 

@@ -41,7 +41,7 @@ def _max_completeness_gap(evidence: Evidence, _: float, *, value: float) -> Deci
 def _max_relative_std_error(
     evidence: Evidence, _: float, *, value: float, players: Sequence[str] | None = None
 ) -> Decision:
-    """No player's importance may have a standard error above this part of the largest importance.
+    """No feature's importance may have a standard error above this part of the largest importance.
 
     The error is that over examples and, beside it, the mean error from sampled coalitions, which examples share and
     which may thus not average out; their squares are added. That of the background is not part of it. The error of this

@@ -19,7 +19,7 @@ from tfx_explain.summary.ratio import Array, parts_of
 
 
 def _top_k_includes(evidence: Evidence, confidence: float, *, players: Sequence[str], k: int) -> Decision:
-    """Each of these players must be among the k most important.
+    """Each of these features must be among the k most important.
 
     Passes when every named player's rank is shown to be at most k, fails when one's is shown to be greater; the bounds
     of `rank_bounds` hold together, whatever the number of players (Bonferroni). The finding's figures are those of the
@@ -63,7 +63,7 @@ def _rank_sentence(outcome: Outcome, bounds: Bounds, evidence: Evidence, k: int,
 
 
 def _canary(evidence: Evidence, confidence: float, *, feature: str, players: Sequence[str] | None = None) -> Decision:
-    """No player may matter less than the canary, a random feature that the model was given to read.
+    """No feature may matter less than the canary, a random feature that the model was given to read.
 
     Whatever matters no more than noise was not learned. The test is on the mean over examples of |phi_player| -
     |phi_canary|, with Student's t widened for its skewness: the examples are the same, so what they have in common

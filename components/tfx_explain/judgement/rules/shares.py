@@ -18,7 +18,7 @@ from tfx_explain.summary.ratio import Array, parts_of, share_interval, t_quantil
 
 
 def _max_share(evidence: Evidence, confidence: float, *, players: Sequence[str], value: float) -> Decision:
-    """Together, these players may carry at most this share of the importance.
+    """Together, these features may carry at most this share of the importance.
 
     Importance is mean |attribution|; the share of a set S is sum_S / sum_all. The test is on the mean over examples of
     u = sum_S |phi| - value * sum_all |phi|, with Student's t on n - 1 degrees of freedom, widened for the skewness of
@@ -38,7 +38,7 @@ def _max_share(evidence: Evidence, confidence: float, *, players: Sequence[str],
 
 
 def _min_share(evidence: Evidence, confidence: float, *, players: Sequence[str], value: float) -> Decision:
-    """Together, these players must carry at least this share of the importance.
+    """Together, these features must carry at least this share of the importance.
 
     The test is that of `max_share`, with the bounds exchanged.
 
@@ -66,7 +66,7 @@ def _of_share(
 
 
 def _max_top_share(evidence: Evidence, confidence: float, *, value: float) -> Decision:
-    """No single player may carry more than this share of the importance.
+    """No single feature may carry more than this share of the importance.
 
     A feature that is known only after the outcome carries nearly everything, whatever its name. Each player's share has
     Fieller's bounds, as for `max_share`.
@@ -80,7 +80,7 @@ def _max_top_share(evidence: Evidence, confidence: float, *, value: float) -> De
     outcome, bounds, index = decide_all(shares, _share_intervals(evidence), value, confidence)
     player = evidence.players[index]
     share, low, high = percents(bounds.value, bounds.low, bounds.high, threshold=value)
-    limit = f"{percent(value)} allowed of any one player"
+    limit = f"{percent(value)} allowed of any one feature"
     advice = "find out whether it is known before the outcome is"
     compared = Compared(f"{player} alone carries {share} of the importance", low, high, limit, advice)
     message = compared.sentence(outcome, "at most", evidence.n_examples, confidence)
@@ -88,7 +88,7 @@ def _max_top_share(evidence: Evidence, confidence: float, *, value: float) -> De
 
 
 def _min_importance(evidence: Evidence, confidence: float, *, players: Sequence[str], value: float) -> Decision:
-    """Together, these players must move the output by at least this much, in its own units.
+    """Together, these features must move the output by at least this much, in its own units.
 
     The sum of their mean |attribution|, with Student's t widened for its skewness. Shares say how players compare with
     each other and stay as they are when all of them fade: a model that has learned nothing is told by its importances
