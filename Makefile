@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest docs format-page configuration-page fuzz kfp-test test-tfx-latest test-without-avx512 lock
+.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest docs format-page configuration-page report-check fuzz kfp-test test-tfx-latest test-without-avx512 lock
 # The environment decides what is imported, not the caller's shell.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 # TensorFlow's greetings, twenty lines for each process, go unsaid; its errors do not.
@@ -73,6 +73,10 @@ format-page: env  ## write docs/format.md from the descriptions of tables
 
 configuration-page: env  ## write docs/configuration.md from the descriptions and examples of keys
 	@PYTHONPATH=$(CURDIR)/components $(bin)/python tools/configuration_page.py
+
+report-check: env  ## open reports of all kinds of models in Chromium, wide, narrow and in print, with axe-core
+	$(heading) "Reports in Chromium and axe-core"
+	@PYTHONPATH=$(CURDIR)/components:$(CURDIR)/tests/support $(bin)/python tools/report_check.py $(kinds)
 
 FUZZ_SEED ?= 0
 FUZZ_SIZE ?= 1

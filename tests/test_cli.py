@@ -106,11 +106,17 @@ def test_verdicts_are_written_to_a_new_directory(
     for allowed, code, name in ((0.9, 0, "BLESSED"), (0.001, 1, "NOT_BLESSED")):
         (tmp_path / "policy.yaml").write_text(POLICY % allowed)
         assert main([*command, "--output", str(tmp_path / name)]) == code
-        assert {path.name for path in (tmp_path / name).iterdir()} == {"findings.json", "verdict.html", name}
+        assert {path.name for path in (tmp_path / name).iterdir()} == {
+            *("findings.json", "report.html", "verdict.html"),
+            name,
+        }
         assert json.loads((tmp_path / name / "findings.json").read_text())["blessed"] is (code == 0)
     assert main([*command, "--output", str(tmp_path / "BLESSED")]) == 2
     assert "is not empty" in capsys.readouterr().err
-    assert {path.name for path in (tmp_path / "BLESSED").iterdir()} == {"findings.json", "verdict.html", "BLESSED"}
+    assert {path.name for path in (tmp_path / "BLESSED").iterdir()} == {
+        *("findings.json", "report.html", "verdict.html"),
+        "BLESSED",
+    }
     assert main(["validate", "--explanation", explanation, "--config", "absent", "--output", str(tmp_path / "x")]) == 2
     assert not (tmp_path / "x").exists()
 

@@ -99,7 +99,7 @@ class ExplanationValidation(_Described):
       `about` (the players) and `confidence` (of the outcome; null where the figure is exact or unknown).
       `baseline_uri` is null without a baseline explanation.
     * `BLESSED` or `NOT_BLESSED`: an empty file.
-    * `verdict.html`: the findings for a person to read.
+    * `verdict.html`: the findings for a person to read, and `report.html`, the report of the explanation with them.
     """
 
     TYPE_NAME = "tfx_explain.ExplanationValidation"

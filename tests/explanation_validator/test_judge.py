@@ -214,6 +214,22 @@ def test_anomalies_name_the_features(explained: Any) -> None:
     assert not np.isin("", table["Anomaly long description"])
 
 
+def test_verdict_and_report_lead_to_each_other_and_the_explanation_stays_as_it_was(
+    explained: Any, tmp_path: Path
+) -> None:
+    policy = ValidationConfig.from_dict({"rules": [{"max_share": {"players": ["age"], "value": 0.01}}]})
+    verdict, before = judge(explained, policy), explained.report()
+    verdict.write(str(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == set(verdict.file_names)
+    page, report = ((tmp_path / name).read_text() for name in ("verdict.html", "report.html"))
+    assert '<a href="report.html">' in page
+    assert '<a href="verdict.html">' in report
+    assert "1 finding on 1 rule: 1 failed." in report
+    assert verdict.findings[0].message in report
+    assert explained.report() == before
+    assert "none in this report" in before
+
+
 def test_the_log_says_the_verdict_and_what_decided_it(explained: Any, caplog: pytest.LogCaptureFixture) -> None:
     rules = [{"max_share": {"players": ["age"], "value": 0.01}}, {"max_share": {"players": ["unused"], "value": 0.9}}]
     with caplog.at_level(logging.INFO, "absl"):

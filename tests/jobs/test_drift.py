@@ -93,7 +93,7 @@ def test_without_a_baseline_drift_is_skipped_and_the_rest_decides(explained: dic
     refused = judge(explained["before"], ValidationConfig(rules=[{"drift": "default"}, share]))
     assert not refused.blessed
     page = render_verdict(alone.findings, blessed=True)
-    assert "nothing was compared; 5 of 5 skipped for want of a baseline." in page
+    assert "nothing was compared: 5 findings on 5 rules skipped for want of a baseline." in page
     model = {"drift": {"measure": "ndcg", "max": 0.1, "against": "model"}}
     (finding,) = judge(explained["after"], ValidationConfig(rules=[model]), explained["before"]).findings
     assert finding.outcome == "skipped"

@@ -113,7 +113,7 @@ def test_a_pair_has_a_surface(linear_model: str, linear_examples: str, tmp_path:
     assert method["pairs"] == {"age x income": 16, "race x debt": 8}
     assert method["features_left_out"] == {"age x unused": "`unused`: the model does not read it"}
     assert explained.manifest["counts"]["eval"]["profile_model_rows"] == 120 * (16 + 8)
-    assert explained.report().count("<figure>") == 2
+    assert explained.report().count("<figure>") == 3  # two surfaces, and values against attributions
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tfx_explain.report.colours import N_SHADES, shade
 from tfx_explain.report.ranking import direction
-from tfx_explain.report.swarm import LABEL_WIDTH, MAX_PLAYERS, MAX_ROWS, N_SHADES, WIDTH, axis_ticks, make_swarm, shade
+from tfx_explain.report.row_steps import MAX_STEPS
+from tfx_explain.report.swarm import LABEL_WIDTH, MAX_PLAYERS, MAX_ROWS, WIDTH, axis_ticks, make_swarm
 from tfx_explain.report.text import cell, number, percent, shortened, signed
-from tfx_explain.report.waterfall import MAX_STEPS, make_waterfalls, typical
+from tfx_explain.report.waterfall import make_waterfalls, typical
 
 
 def _examples(n, d, seed=0):
@@ -78,20 +80,21 @@ def test_waterfalls_lead_from_base_value_to_prediction(d):
     falls = make_waterfalls(frame, names, {})
     assert falls[0].heading == "Most typical row"
     for fall in falls:
-        row = int(fall.example_id)
-        assert len(fall.steps) <= MAX_STEPS + 1
-        assert fall.base_value + sum(step.attribution for step in fall.steps) == pytest.approx(fall.prediction)
-        sizes = [abs(step.attribution) for step in fall.steps if "other players" not in step.label]
+        row = int(fall.row.example_id)
+        assert len(fall.bars) <= MAX_STEPS + 1
+        total = sum(step.attribution for step in fall.row.steps)
+        assert fall.row.base_value + total == pytest.approx(fall.row.prediction)
+        sizes = [abs(step.attribution) for step in fall.row.steps if "other features" not in step.label]
         assert sizes == sorted(sizes, reverse=True)
         assert sizes[0] == np.abs(phi[row]).max()
         position = fall.base_at
-        for step in fall.steps:
-            start, end = (step.left, step.left + step.width)[:: 1 if step.attribution >= 0 else -1]
+        for bar in fall.bars:
+            start, end = (bar.left, bar.left + bar.width)[:: 1 if bar.step.attribution >= 0 else -1]
             assert start == pytest.approx(position, abs=1e-9)
             assert -1e-9 <= min(start, end) <= max(start, end) <= 100 + 1e-9
             position = end
         assert position == pytest.approx(fall.prediction_at, abs=1e-6)
-    shown = {fall.heading: int(fall.example_id) for fall in falls}
+    shown = {fall.heading: int(fall.row.example_id) for fall in falls}
     assert shown.get("Highest prediction", shown["Most typical row"]) == frame["prediction"].argmax()
 
 
@@ -109,7 +112,7 @@ def test_groups_show_all_their_values():
     names, _, frame = _examples(5, 2)
     frame["city"] = "Oslo"
     fall = make_waterfalls(frame, names, {"p0": ["city", "p1"]})[0]
-    assert next(step.value for step in fall.steps if step.label == "p0").startswith("Oslo, ")
+    assert next(step.value for step in fall.row.steps if step.label == "p0").startswith("city Oslo, p1 ")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """The pages: self-contained, escaped, complete, and true to their tables."""
 
+import base64
+import hashlib
+import json
 import re
 import subprocess
 import sys
@@ -15,8 +18,8 @@ from tfx_explain import records, tables
 from tfx_explain.errors import InputError
 from tfx_explain.judgement import Finding
 from tfx_explain.report import ReportData, render_explanation, render_report, render_verdict
+from tfx_explain.report.panels import MAX_PANELS
 from tfx_explain.report.ranking import MAX_BARS
-from tfx_explain.report.render import MAX_PANELS
 
 EVIL = """<script>alert("x")</script>&amp;'"""
 
@@ -28,8 +31,12 @@ PAGES = {
     "many outputs and slices": lambda: render_report(
         pages.report_data(["a", "b"], outputs="xyz", slices=("overall", "sex:1", "sex:2"))
     ),
-    "judged": lambda: render_report(pages.report_data(["race", "income"], findings=pages.findings(), blessed=False)),
-    "verdict": lambda: render_verdict(pages.findings(), blessed=False, about="gs://bucket/explanation"),
+    "judged": lambda: render_report(
+        pages.report_data(["race", "income"], findings=pages.findings(), blessed=False, verdict_page="verdict.html")
+    ),
+    "verdict": lambda: render_verdict(
+        pages.findings(), blessed=False, about="gs://bucket/explanation", report_page="report.html"
+    ),
     "empty manifest": lambda: render_report(pages.report_data(["income", "age"], manifest={})),
     "unicode": lambda: render_report(pages.report_data(["größe", "年齢", "😀" * 40, "x" * 300])),
 }
@@ -39,8 +46,9 @@ PAGES = {
 def test_pages_are_whole_and_need_nothing_from_elsewhere(name):
     source = PAGES[name]()
     page = pages.Page(source)
-    assert not {"script", "link", "iframe", "img", "object", "embed"} & set(page.tags)
-    assert not {"src", "href", "xlink:href", "srcset"} & {name for name, _ in page.attributes}
+    assert not {"link", "iframe", "img", "object", "embed"} & set(page.tags)
+    assert not {"src", "xlink:href", "srcset"} & {name for name, _ in page.attributes}
+    assert {value for name, value in page.attributes if name == "href"} <= {"verdict.html", "report.html"}
     assert not [name for name, _ in page.attributes if name.startswith("on")]
     assert not re.search(r"url\(|@import|https?://", source)
 
@@ -57,6 +65,8 @@ def test_pages_forbid_browsers_to_fetch_or_run_anything(name):
     assert policy.start() < source.index("<title>")
     rules = dict(rule.strip().partition(" ")[::2] for rule in policy[1].split(";"))
     assert rules.pop("default-src") == "'none'"
+    digest = base64.b64encode(hashlib.sha256(pages.Page(source).scripts[-1].encode()).digest()).decode()
+    assert rules.pop("script-src") == f"'sha256-{digest}'"
     assert rules == {
         "style-src": "'unsafe-inline'",
         "img-src": "data:",
@@ -111,10 +121,14 @@ def test_whatever_comes_from_outside_is_escaped():
     source = render_report(
         ReportData(manifest, data.importance, data.examples, findings=[finding], blessed=False, title=EVIL)
     )
-    assert "<script" not in source
-    page = pages.Page(source)
+    page, plain = pages.Page(source), pages.Page(PAGES["plain"]())
     assert page.text.count(EVIL) >= 10
-    assert "<script" not in render_verdict([finding], blessed=False, title=EVIL, about=EVIL)
+    assert page.tags.count("script") == source.count("<script") == 2
+    assert page.scripts[-1] == plain.scripts[-1]
+    choices = json.loads(page.scripts[0])
+    assert EVIL in {row["id"] for panel in choices for row in panel["rows"]}
+    assert "<" not in page.scripts[0]
+    assert render_verdict([finding], blessed=False, title=EVIL, about=EVIL).count("<script") == 1
 
 
 @pytest.mark.parametrize("n_players", [1, 3, MAX_BARS + 1, MAX_BARS + 2, 200])
@@ -192,7 +206,7 @@ def test_counts_failures_and_provenance_are_shown():
         "b4ck",
         "1,234,567 model rows in all",
         "without any effect: never_read",
-        "every coalition of players evaluated",
+        "every coalition of features evaluated",
         "within 2.5e-09",
         "log-odds",
     ):
@@ -223,7 +237,7 @@ def test_a_baseline_is_shown_beside_the_candidate():
 def test_only_some_panels_are_drawn_and_the_others_are_listed():
     data = pages.report_data(["a", "b"], outputs=[f"class_{i}" for i in range(MAX_PANELS + 3)])
     page = pages.Page(render_report(data))
-    assert page.tags.count("svg") == MAX_PANELS
+    assert page.tags.count("svg") == 2 * MAX_PANELS  # a swarm and a scatter of each
     assert "More outputs and slices" in page.text
     assert [output for output in data.outputs if output not in page.text] == []
 
@@ -252,9 +266,9 @@ def test_an_explanation_directory_becomes_a_report(tmp_path):
     )
     records.write_table(str(tmp_path / tables.REPORT_EXAMPLES.file), sample)
     page = pages.Page(render_explanation(str(tmp_path), manifest))
-    assert page.tags.count("svg") == 2
-    assert "Oslo, 1" in page.text
-    assert "Row three: from the base value 0.5 to the prediction 4.5" in page.text
+    assert page.tags.count("svg") == 4
+    assert "city Oslo, zip 1" in page.text
+    assert "Row three : from the base value 0.5 to the prediction 4.5" in page.text
 
 
 def test_tables_that_cannot_be_shown_are_refused_in_one_sentence():

@@ -26,7 +26,7 @@ def test_slices_are_one_table_with_the_clear_differences_marked():
     changes = {("age=old", "p0"): (0.5, 0.001), ("age=old", "p1"): (-0.5, 0.0499), ("age=young", "p0"): (0.5, 0.0501)}
     data = dataclasses.replace(data, slice_differences=_differences(data, changes))
     source = render_report(data)
-    table = source[source.index('<table class="slices"') :].split("</table>")[0] + "</table>"
+    table = source[source.index('<table class="slices sortable"') :].split("</table>")[0] + "</table>"
     assert re.findall(r'<th scope="row">([^<]*)', table) == ["all rows", "age=old", "age=young"]
     assert re.findall(r'<th class="num">(p\d)', table) == [f"p{i}" for i in range(MAX_PLAYERS)]
     assert (table.count("▲"), table.count("▼")) == (1, 1)
@@ -35,14 +35,26 @@ def test_slices_are_one_table_with_the_clear_differences_marked():
     assert set(data.importance.query("rank <= @MAX_PLAYERS")["value"]) <= set(pages.Page(table).figures)
 
 
-def test_of_many_slices_those_that_differ_are_shown():
+def test_of_many_slices_those_that_differ_and_the_large_ones_are_shown_first():
     names = [f"id={i:02d}" for i in range(MAX_SLICES + 5)]
     data = pages.report_data(["a", "b"], slices=("overall", *names))
-    data = dataclasses.replace(data, slice_differences=_differences(data, {(names[-1], "b"): (0.1, 0.01)}))
-    page = pages.Page(render_report(data))
-    assert "The 5 slices that differ least are left out." in page.text
-    assert names[-1] in page.text
-    assert names[MAX_SLICES] not in page.text
+    # The first ones have a row each, the others a hundred; one of the former differs clearly.
+    n_rows = data.importance["slice"].map({name: 1 if place < 10 else 100 for place, name in enumerate(names)})
+    data = dataclasses.replace(
+        data,
+        importance=data.importance.assign(num_examples=n_rows.fillna(1_000).astype(int)),
+        slice_differences=_differences(data, {(names[3], "b"): (0.1, 0.01)}),
+    )
+    source = render_report(data)
+    assert "Of 25 slices these differ most clearly, or are the largest." in pages.Page(source).text
+    first, every = (
+        re.findall(r'<th scope="row">(id=[^<]*)', part)
+        for part in source.partition("<h2>Slice by slice")[2].partition("All 25 slices")[::2]
+    )
+    assert first == [names[0], names[1], names[2], names[3], *names[4:5], *names[10:]][-len(first) :]
+    assert names[3] in first
+    assert set(names[10:]) <= set(first)
+    assert every == names
 
 
 def test_without_slices_there_is_no_table_of_them():

@@ -13,17 +13,18 @@ from tfx_explain.judgement import Evidence, Finding, apply_rule
 from tfx_explain.report import ReportData
 from tfx_explain.summary import ImportanceAccumulator
 
-_VOID = {"meta", "line", "circle", "rect", "br", "link", "img", "input", "hr"}
+_VOID = {"meta", "line", "circle", "rect", "br", "link", "img", "input", "hr", "wbr"}
 
 
 class Page(html.parser.HTMLParser):
-    """Tags, attributes, text and `<data>` figures of a page; fails on tags that do not nest."""
+    """Tags, attributes, text, scripts and `<data>` figures of a page; fails on tags that do not nest."""
 
     def __init__(self, page: str) -> None:
         super().__init__(convert_charrefs=True)
         self.tags: list[str] = []
         self.attributes: list[tuple[str, str | None]] = []
         self.texts: list[str] = []
+        self.scripts: list[str] = []
         self.figures: list[float] = []
         self._open: list[str] = []
         self.feed(page)
@@ -44,7 +45,9 @@ class Page(html.parser.HTMLParser):
             assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self._open[-1:] != ["style"]:
+        if self._open[-1:] == ["script"]:
+            self.scripts.append(data)
+        elif self._open[-1:] != ["style"]:
             self.texts.append(data)
 
 
@@ -73,7 +76,8 @@ def report_data(
         ]
         rows = pd.DataFrame(features[:n_rows], columns=players)
         attributions = pd.DataFrame(phi[:n_rows], columns=[f"attribution_{player}" for player in players])
-        examples[output] = pd.concat([rows, attributions], axis=1).assign(
+        errors = pd.DataFrame(0.01, rows.index, [f"std_error_{player}" for player in players])
+        examples[output] = pd.concat([rows, attributions, errors], axis=1).assign(
             base_value=0.5, prediction=0.5 + phi[:n_rows].sum(1), example_id=[f"row{i}" for i in range(n_rows)]
         )
     manifest = kwargs.pop("manifest", manifest_of(players, outputs, n))

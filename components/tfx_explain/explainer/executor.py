@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import tfx
@@ -75,7 +76,7 @@ def explain_request(
         *(_transform_handle(input_dict.get(key) or []) for key in ("transform_graph", "baseline_transform_graph"))
     )
     models = zip((input_dict["model"], baselines), graphs, strict=True)
-    return ExplainRequest.build(
+    request = ExplainRequest.build(
         config=config,
         models=[_model_handle(artifacts, config, graph) for artifacts, graph in models if artifacts],
         example_patterns={split: split_pattern(examples, split, "splits") for split in config.splits},
@@ -84,6 +85,15 @@ def explain_request(
         attributions_dir=attributions_uri,
         schema_features=records.schema_features(f"{schemas[0].uri}/schema.pbtxt") if schemas else None,
     )
+    return dataclasses.replace(request, span=span_of(examples))
+
+
+def span_of(examples: list[types.Artifact]) -> str:
+    """The span that ExampleGen says it read; empty where it says none."""
+    artifact = artifact_utils.get_single_instance(examples)
+    if not artifact.has_custom_property("span"):
+        return ""
+    return artifact.get_string_custom_property("span") or str(artifact.get_int_custom_property("span"))
 
 
 def _model_handle(

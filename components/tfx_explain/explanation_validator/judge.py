@@ -26,7 +26,7 @@ from tfx_explain.judgement.details import PartPlace
 from tfx_explain.judgement.rule import Settings
 from tfx_explain.judgement.rules.parts import MAX_PART_SHARE, place_of
 from tfx_explain.reader import ExplanationReader
-from tfx_explain.report import render_verdict
+from tfx_explain.report import render_judged, render_verdict
 from tfx_explain.slicing import OVERALL
 
 BLESSED = "BLESSED"
@@ -66,7 +66,7 @@ class Verdict:
     @property
     def file_names(self) -> tuple[str, ...]:
         """What `write` writes."""
-        return tables.FINDINGS, VERDICT_REPORT, BLESSED if self.blessed else NOT_BLESSED
+        return tables.FINDINGS, VERDICT_REPORT, tables.REPORT, BLESSED if self.blessed else NOT_BLESSED
 
     @property
     def counts(self) -> str:
@@ -95,10 +95,21 @@ class Verdict:
         }
 
     def write(self, directory: str) -> None:
-        """Writes findings, the page for people, and last the file that names the verdict."""
+        """Writes findings, the pages for people, and last the file that names the verdict.
+
+        The report is that of the explanation with the verdict on it: an explanation is not changed by judging it.
+        """
         records.write_json(storage.join(directory, tables.FINDINGS), self.to_dict())
-        page = render_verdict(self.findings, blessed=self.blessed, about=self.explanation_uri, note=self.promise)
-        storage.write_bytes(storage.join(directory, VERDICT_REPORT), page.encode())
+        verdict = render_verdict(
+            self.findings,
+            blessed=self.blessed,
+            about=self.explanation_uri,
+            note=self.promise,
+            report_page=tables.REPORT,
+        )
+        report = render_judged(self.explanation_uri, self.findings, blessed=self.blessed, verdict_page=VERDICT_REPORT)
+        for name, page in ((VERDICT_REPORT, verdict), (tables.REPORT, report)):
+            storage.write_bytes(storage.join(directory, name), page.encode())
         write_blessing(directory, self.blessed)
 
 

@@ -55,6 +55,7 @@ def describe_run(
         "label": _label(request),
         "examples": {
             "splits": list(counts),
+            "span": request.span or None,
             "patterns": dict(request.example_patterns),
             "digests": {split: values.pop("digest", None) for split, values in counts.items()},
         },
@@ -87,7 +88,8 @@ def _background(request: ExplainRequest, run: JobResults) -> dict[str, object]:
     }
 
 
-def _model(request: ExplainRequest, model: Model, like: str) -> dict[str, str]:
+def _model(request: ExplainRequest, model: Model, like: str) -> dict[str, str | int]:
+    is_one = model.output_space == "logit" and model.n_outputs == 1
     return {
         "uri": request.models[0].model_dir,
         "digest": request.models[0].identity,
@@ -95,6 +97,8 @@ def _model(request: ExplainRequest, model: Model, like: str) -> dict[str, str]:
         "output": model.output_name,
         "output_space": model.output_space,
         "output_space_note": _space_note(model, request.config, like),
+        "link": "sigmoid" if is_one else model.link if model.output_space == "logit" else "",
+        "num_outputs": model.n_outputs,
         "access": model.access,
     }
 

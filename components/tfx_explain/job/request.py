@@ -54,6 +54,7 @@ class ExplainRequest:
       outputs: names of the explained outputs.
       labels: where the labels of rows come from; None where there are none.
       transform: the transform graph, wherever it is used; None where there is none.
+      span: of the examples, for people; empty where it is not known.
       even_lists: lists that are of one length in all of the first rows; see `job.trust`.
       loaded: the models, so that they stay loaded in the process that made the request; not sent to others.
     """
@@ -69,6 +70,7 @@ class ExplainRequest:
     outputs: tuple[str, ...] = ()
     labels: Labels | None = None
     transform: TransformHandle | None = None
+    span: str = ""
     even_lists: frozenset[str] = frozenset()
     loaded: tuple[Model, ...] = dataclasses.field(default=(), compare=False, repr=False)
 

@@ -48,6 +48,7 @@ class ReportData:
       findings: of a validation, if there was one.
       blessed: its verdict.
       title: of the page.
+      verdict_page: a page with the verdict alone, as a link from where the report will be; empty where there is none.
     """
 
     manifest: Manifest
@@ -67,6 +68,7 @@ class ReportData:
     parts: Mapping[str, pd.DataFrame] = dataclasses.field(default_factory=dict)
     faithfulness: pd.DataFrame | None = None
     faithfulness_curves: pd.DataFrame | None = None
+    verdict_page: str = ""
 
     def __post_init__(self) -> None:
         """Checks the columns, and adds the optional ones that are absent.
@@ -124,8 +126,10 @@ class ReportData:
 
     @property
     def outputs(self) -> list[str]:
-        """Names of the outputs, in the order of the table."""
-        return list(dict.fromkeys(self.importance["output"])) or list(self.manifest.get("outputs", ()))
+        """Names of the outputs, in the order of the model's own where the manifest has it, else of the table."""
+        told = list(self.manifest.get("outputs", ()))
+        there = list(dict.fromkeys(self.importance["output"])) or told
+        return sorted(there, key=lambda name: told.index(name) if name in told else len(told))
 
 
 def _complete(frame: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -14,7 +14,7 @@ MAX_PAIRS = 10
 _HEADINGS = {
     "H": (
         "Friedman's H",
-        "How far the partial dependence of two players together differs from the sum of theirs alone, as a standard "
+        "How far the partial dependence of two features together differs from the sum of theirs alone, as a standard "
         "deviation over rows, and as a part of the joint one's (H)",
     ),
 }

@@ -80,6 +80,11 @@ class Ranking:
         return any(bar.whisker for bar in self.bars)
 
     @property
+    def scale(self) -> float:
+        """The largest figure."""
+        return max((bar.value for bar in self.bars if np.isfinite(bar.value)), default=0.0)
+
+    @property
     def longest_name(self) -> int:
         """Letters in the longest name, for the width of its column."""
         return max(len(bar.player) for bar in self.bars)

@@ -13,6 +13,8 @@ from tfx_explain.slicing import OVERALL
 
 MAX_PLAYERS = 6
 MAX_SLICES = 20
+MAX_LISTED = 300
+"""Slices in the lists of all outputs together."""
 FALSE_DISCOVERY_RATE = 0.05
 
 
@@ -55,26 +57,33 @@ class SliceTable:
     Attributes:
       output: its name.
       players: the most important ones over all rows, most important first.
-      rows: the whole data, then the slices.
-      n_hidden: how many slices are left out: those that differ least from the rest.
+      rows: the whole data, then the slices that are shown first: those that differ clearly from the rest before the
+        others, and of each the larger ones.
+      all_rows: the whole data, then as many slices as are listed; empty where `rows` has all.
+      n_slices: how many there are.
+      scale: the largest figure of the whole data.
     """
 
     output: str
     players: tuple[str, ...]
     rows: tuple[SliceRow, ...]
-    n_hidden: int
+    all_rows: tuple[SliceRow, ...]
+    n_slices: int
+    scale: float
 
 
 def slice_tables(data: ReportData) -> list[SliceTable]:
     """A table for each output that has slices beside the whole data."""
-    tables = [
-        _table(rows, data.slice_differences, str(output))
-        for output, rows in data.importance.groupby("output", sort=False)
-    ]
-    return [table for table in tables if table is not None]
+    outputs = data.outputs
+    most = max(MAX_LISTED // max(len(outputs), 1), MAX_SLICES)
+    found = (
+        _table(data.importance[data.importance["output"] == output], data.slice_differences, output, most)
+        for output in outputs
+    )
+    return [table for table in found if table is not None]
 
 
-def _table(rows: pd.DataFrame, differences: pd.DataFrame | None, output: str) -> SliceTable | None:
+def _table(rows: pd.DataFrame, differences: pd.DataFrame | None, output: str, most: int) -> SliceTable | None:
     names = [name for name in dict.fromkeys(rows["slice"]) if name != OVERALL]
     overall = rows[rows["slice"] == OVERALL]
     if not names or overall.empty:
@@ -84,22 +93,31 @@ def _table(rows: pd.DataFrame, differences: pd.DataFrame | None, output: str) ->
     if differences is not None:
         ours = differences[differences["output"] == output].set_index(["slice", "player"])
         known = ours[["difference", "rest_value", "q_value"]].to_dict("index")
-    shown = names
-    if len(names) > MAX_SLICES:
-        by_clarity = sorted(names, key=lambda name: min(_sortable_q(known, name, player) for player in players))
-        clearest = set(by_clarity[:MAX_SLICES])
-        shown = [name for name in names if name in clearest]
     values = rows.set_index(["slice", "player"])["value"].to_dict()
     counts = dict(zip(rows["slice"], rows["num_examples"], strict=True)) if "num_examples" in rows else {}
+    made = {
+        name: SliceRow(name, counts.get(name), tuple(_cell(values, known, name, player) for player in players))
+        for name in (OVERALL, *names)
+    }
+    by_weight = sorted(names, key=lambda name: _weight(made[name]))
+    first, listed = (
+        tuple(made[name] for name in (OVERALL, *names) if name == OVERALL or name in chosen)
+        for chosen in (set(by_weight[:MAX_SLICES]), set(by_weight[:most]))
+    )
     return SliceTable(
         output=output,
         players=players,
-        rows=tuple(
-            SliceRow(name, counts.get(name), tuple(_cell(values, known, name, player) for player in players))
-            for name in [OVERALL, *shown]
-        ),
-        n_hidden=len(names) - len(shown),
+        rows=first,
+        all_rows=listed if len(listed) > len(first) else (),
+        n_slices=len(names),
+        scale=float(overall["value"].max()),
     )
+
+
+def _weight(row: SliceRow) -> tuple[bool, int, float]:
+    """What puts a slice before others: a clear difference, then its size, so that slices of a few rows come last."""
+    q_values = [cell.q_value for cell in row.cells if cell.q_value <= 1]
+    return not any(cell.mark for cell in row.cells), -(row.n_examples or 0), min(q_values, default=1.0)
 
 
 def _cell(values: Mapping[Any, float], known: Mapping[Any, Any], name: str, player: str) -> Cell:
@@ -110,8 +128,3 @@ def _cell(values: Mapping[Any, float], known: Mapping[Any, Any], name: str, play
         mark = "more" if found["difference"] > 0 else "less"
     value = float(values.get((name, player), float("nan")))
     return Cell(value, float(found.get("rest_value", float("nan"))), q_value, mark)
-
-
-def _sortable_q(known: Mapping[Any, Any], name: str, player: str) -> float:
-    q_value = float(known.get((name, player), {}).get("q_value", 1.0))
-    return q_value if q_value <= 1 else 1.0

@@ -11,29 +11,23 @@ from markupsafe import Markup
 from tfx_explain.printable import shortened
 from tfx_explain.report.gradients import PATH_METHODS, at, told
 from tfx_explain.report.ranking import Bar, Ranking
-from tfx_explain.report.text import count, number, percent
+from tfx_explain.report.text import NOISE, count, number, percent
 from tfx_explain.tables import OCCLUSION, SHAPLEY, attributing_methods
 from tfx_explain.tables.manifest import PROCESSES, Manifest
 
 _MAX_NAME = 100
 _ESTIMATORS = {
-    "exact": "every coalition of players evaluated, so nothing is sampled but the background",
+    "exact": "every coalition of features evaluated, so nothing is sampled but the background",
     "leverage": "estimated from paired coalitions drawn by leverage score",
     "permutation": "estimated from antithetic permutations",
     "surrogate": "a surrogate of the model's effects, corrected by a few coalitions per background row",
 }
-_SPACES = {
-    "logit": "log-odds (the model's output before its final sigmoid or softmax)",
-    "probability": "probability",
-    "raw": "the model's own output",
-}
-
 
 _MAX_BASE_VALUES = 10
 
 _OF_SHAPLEY = (
-    "Shapley values are interventional: absent players take their values from background rows, whatever the present "
-    "ones are. Where players are correlated, the model is also asked about rows that could not occur."
+    "Shapley values are interventional: absent features take their values from background rows, whatever the present "
+    "ones are. Where features are correlated, the model is also asked about rows that could not occur."
 )
 _OF_OCCLUSION = (
     "Occlusion makes each feature, or part of one, absent alone: what two of them do only together counts for both, "
@@ -56,7 +50,7 @@ def headline(ranking: Ranking | None, output: str | None) -> list[Markup]:
       output: named where there are several.
     """
     if ranking is None:
-        return [Markup("No method of this run attributes outputs to players; what it was asked for is below.")]
+        return [Markup("No method of this run attributes outputs to features; what it was asked for is below.")]
     bars = [bar for bar in ranking.bars if bar.value > 0]
     what = Markup("the output <b>{}</b>").format(shortened(output, _MAX_NAME)) if output else Markup("this model")
     if not bars:
@@ -123,15 +117,12 @@ def facts(manifest: Manifest) -> list[tuple[str, str]]:
             "Method",
             "; ".join(filter(None, map(str, (_method(manifest), *_path_methods(manifest), _occlusion(manifest))))),
         ),
-        ("Unit", _unit(manifest)),
         ("Cost", _cost(manifest)),
         ("Background", _background(manifest)),
         ("Base value", _base_values(manifest)),
         ("Completeness", _completeness(manifest)),
-        ("Model", at(manifest, "model", "uri")),
         ("Model digest", at(manifest, "model", "digest")),
         ("Signature", at(manifest, "model", "signature")),
-        ("Splits", ", ".join(at(manifest, "examples", "splits") or ())),
         ("Examples digest", _pairs(at(manifest, "examples", "digests"))),
         ("Seed", at(manifest, "seed")),
         ("Versions", _versions(manifest)),
@@ -188,15 +179,16 @@ def largest_gap(manifest: Manifest) -> float | None:
     return None if gap is None else float(gap)
 
 
+def shown_gap(manifest: Manifest) -> float | None:
+    """The largest gap as a person needs it: 0 where it is rounding; None where there is none."""
+    gap, relative = largest_gap(manifest), at(manifest, "completeness_gap", "max_relative")
+    return 0.0 if gap is not None and relative is not None and float(relative) < NOISE else gap
+
+
 def caveats(manifest: Manifest) -> list[str]:
     """What the attributions of each method do not say."""
     said = {SHAPLEY: _OF_SHAPLEY, OCCLUSION: _OF_OCCLUSION, **{name: told(manifest, name)[1] for name in PATH_METHODS}}
     return [said[name] for name in attributing_methods(manifest) if name in said]
-
-
-def _unit(manifest: Manifest) -> str:
-    space, note = at(manifest, "model", "output_space"), at(manifest, "model", "output_space_note")
-    return "; ".join(str(part) for part in (_SPACES.get(str(space), space), note) if part)
 
 
 def _cost(manifest: Manifest) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tfx_explain.report.colours import N_SHADES
 from tfx_explain.report.profiles import HEIGHT, WIDTH
-from tfx_explain.report.swarm import N_SHADES
 from tfx_explain.report.text import number, shortened
 
 MAX_MAPS = 6

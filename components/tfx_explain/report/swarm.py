@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tfx_explain.report.text import cell, number, shortened, signed
+from tfx_explain.report.colours import Colouring, colouring
+from tfx_explain.report.row_steps import shown_value
+from tfx_explain.report.text import number, shortened, signed
 from tfx_explain.tables import ATTRIBUTION_PREFIX
 
 Array = npt.NDArray[np.float64]
@@ -19,7 +20,6 @@ MAX_ROWS = 200
 MAX_PLAYERS = 12
 WIDTH = 860
 LABEL_WIDTH = 210
-N_SHADES = 7
 _ROW_HEIGHT = 38
 _TOP = 10
 _MARGIN = 14
@@ -29,22 +29,33 @@ _LABEL_LETTERS = 25
 
 @dataclasses.dataclass(frozen=True)
 class Dot:
-    """One example; `shade` is 0..N_SHADES-1 from low to high, -1 for a value that is no number."""
+    """One example; `colour` is a class of `Colouring`."""
 
     x: float
     y: float
-    shade: int
+    colour: str
     title: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Lane:
-    """One player's dots, its name and the height of its middle."""
+    """One player's dots, its name and the height of its middle.
+
+    Attributes:
+      player: its name.
+      label: the name, shortened.
+      y: height of the middle.
+      dots: one for each row.
+      legend: (class, category) of the colours of categories.
+      by: of a group, the feature that the colours are of; else empty.
+    """
 
     player: str
     label: str
     y: float
     dots: tuple[Dot, ...]
+    legend: tuple[tuple[str, str], ...]
+    by: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,22 +99,16 @@ def make_swarm(examples: pd.DataFrame, players: Sequence[str], features: Mapping
     def place(value: Array) -> Array:
         return np.asarray(left + (value - low) / span * (right - left))
 
-    lanes = []
+    lanes, by_row = [], rows.to_dict("records")
     for index, player in enumerate(shown):
         middle = _TOP + (index + 0.5) * _ROW_HEIGHT
-        values = player_values(rows, features.get(player, (player,)))
-        lanes.append(_lane(player, middle, place(phi[:, index]), phi[:, index], values))
+        of_player = features.get(player, (player,))
+        colours = colouring(rows, of_player, phi[:, index])
+        values = [shown_value(row, of_player) for row in by_row]
+        lanes.append(_lane(player, middle, place(phi[:, index]), phi[:, index], values, colours))
     ticks = tuple((float(place(np.array(tick))), number(tick)) for tick in axis_ticks(low, high))
     height = _TOP + len(shown) * _ROW_HEIGHT + 46
     return Swarm(tuple(lanes), ticks, float(place(np.array(0.0))), height, len(rows), len(known) - len(shown))
-
-
-def player_values(rows: pd.DataFrame, features: Sequence[str]) -> list[Any]:
-    """The value of a player in each row: its feature's, or the list of its features' values."""
-    present = [feature for feature in features if feature in rows]
-    if len(features) == 1:
-        return list(rows[features[0]]) if present else [None] * len(rows)
-    return [list(values) for values in zip(*(rows[feature] for feature in present), strict=True)] or [None] * len(rows)
 
 
 def axis_ticks(low: float, high: float, n_wanted: int = 5) -> list[float]:
@@ -128,13 +133,13 @@ def _floor(value: float) -> int:
     return int(np.floor(value + 1e-9))
 
 
-def _lane(player: str, middle: float, x: Array, phi: Array, values: Sequence[Any]) -> Lane:
-    offsets, shades = stack(x), shade(values)
+def _lane(player: str, middle: float, x: Array, phi: Array, values: Sequence[str], colours: Colouring) -> Lane:
     dots = tuple(
-        Dot(round(float(a), 1), round(middle + float(b), 1), int(c), f"{cell(value)}: {signed(float(p))}")
-        for a, b, c, value, p in zip(x, offsets, shades, values, phi, strict=True)
+        Dot(round(float(a), 1), round(middle + float(b), 1), colour, f"{value}: {signed(float(p))}")
+        for a, b, colour, value, p in zip(x, stack(x), colours.classes, values, phi, strict=True)
     )
-    return Lane(player, shortened(player, _LABEL_LETTERS), middle, dots)
+    by = colours.by if colours.by != player else ""
+    return Lane(player, shortened(player, _LABEL_LETTERS), middle, dots, colours.legend, shortened(by, _LABEL_LETTERS))
 
 
 def stack(x: Array) -> Array:
@@ -149,16 +154,3 @@ def stack(x: Array) -> Array:
         # A crowded place is squeezed into its lane, so that no dot strays into a neighbour's.
         offsets[members] = offset * min(1.0, reach / max(float(np.abs(offset).max()), 1e-9))
     return offsets
-
-
-def shade(values: Sequence[Any]) -> npt.NDArray[np.int64]:
-    """The place of each value among the others, 0..N_SHADES-1; -1 where a value is missing or no number."""
-    shades = np.full(len(values), -1, dtype=np.int64)
-    numeric = pd.to_numeric(pd.Series([v if np.isscalar(v) and not isinstance(v, str) else None for v in values]))
-    known = numeric.notna().to_numpy()
-    if known.any():
-        place = numeric[known].rank(method="average")
-        spread = float(place.max() - place.min())
-        relative = (place - place.min()) / spread if spread else place * 0 + 0.5
-        shades[known] = np.minimum((relative * N_SHADES).astype(int), N_SHADES - 1)
-    return shades

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,17 +12,29 @@ import pandas as pd
 UNKNOWN = "\N{EN DASH}"
 
 
-def number(value: float, digits: int = 4) -> str:
-    """Significant digits with a true minus sign; a dash where unknown."""
-    if not math.isfinite(value):
-        return UNKNOWN
-    return f"{value + 0.0:.{digits}g}".replace("-", "\N{MINUS SIGN}")
+NOISE = 1e-6
+"""What is smaller than this part of the figures beside it is rounding: models of 32 bits give no more."""
 
 
-def signed(value: float) -> str:
-    """Three significant digits, always with a sign."""
+def number(value: float, digits: int = 4, scale: float = 0.0) -> str:
+    """Significant digits with a true minus sign; a dash where unknown.
+
+    Args:
+      value: any figure.
+      digits: significant ones.
+      scale: size of the figures beside it, of which noise is shown as 0; 0 = unknown.
+    """
     if not math.isfinite(value):
         return UNKNOWN
+    return f"{0.0 if abs(value) < NOISE * scale else value + 0.0:.{digits}g}".replace("-", "\N{MINUS SIGN}")
+
+
+def signed(value: float, scale: float = 0.0) -> str:
+    """Three significant digits with a sign; 0 without one, also for noise beside figures of size `scale`."""
+    if not math.isfinite(value):
+        return UNKNOWN
+    if abs(value) <= NOISE * scale:
+        return "0"
     return f"{value + 0.0:+.3g}".replace("-", "\N{MINUS SIGN}")
 
 
@@ -35,6 +48,12 @@ def percent(fraction: float) -> str:
 def count(value: Any) -> str:
     """A whole number with thousands separated; a dash where unknown."""
     return f"{value:,}" if isinstance(value, numbers.Real) else UNKNOWN
+
+
+def words_of(names: Sequence[str], most: int) -> str:
+    """Names in a sentence; of more than `most` the number that is left out."""
+    left_out = [f"and {count(len(names) - most)} more"] if len(names) > most else []
+    return ", ".join([*map(str, names[:most]), *left_out])
 
 
 def cell(value: Any, limit: int = 28) -> str:

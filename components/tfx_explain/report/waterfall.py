@@ -6,22 +6,18 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from tfx_explain.report.swarm import player_values
-from tfx_explain.report.text import cell
-from tfx_explain.tables import ATTRIBUTION_PREFIX
-
-MAX_STEPS = 8
+from tfx_explain.report.row_steps import RowSteps, Step, columns_of, row_steps
+from tfx_explain.tables import ATTRIBUTION_PREFIX, BASE_VALUE, PREDICTION
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
-    """One player's part of the way; positions are percent of the width."""
+class Bar:
+    """A step of the way; positions are percent of the width."""
 
-    label: str
-    value: str
-    attribution: float
+    step: Step
     left: float
     width: float
 
@@ -32,21 +28,19 @@ class Waterfall:
 
     Attributes:
       heading: why it is shown.
-      example_id: which it is; empty where unknown.
-      base_value: where the way starts.
-      prediction: where it ends.
+      row: its figures.
       base_at: position of the start, percent of the width.
       prediction_at: position of the end.
-      steps: largest first; the rest together last.
+      scale: size of the figures.
+      bars: of the steps.
     """
 
     heading: str
-    example_id: str
-    base_value: float
-    prediction: float
+    row: RowSteps
     base_at: float
     prediction_at: float
-    steps: tuple[Step, ...]
+    scale: float
+    bars: tuple[Bar, ...]
 
 
 def make_waterfalls(
@@ -59,55 +53,43 @@ def make_waterfalls(
       players: their names.
       features: player -> its features; a player that is absent here is a feature.
     """
-    known = [player for player in players if ATTRIBUTION_PREFIX + player in examples]
+    known = known_players(examples, players)
+    if not known:
+        return []
     rows = examples.reset_index(drop=True)
-    if not known or rows.empty or not {"prediction", "base_value"} <= set(rows.columns):
-        return []
-    if not np.isfinite(rows["base_value"].to_numpy(dtype=np.float64)).all():
-        # What is no share of the output leads from nowhere to it.
-        return []
-    phi = rows[[ATTRIBUTION_PREFIX + player for player in known]].to_numpy(dtype=np.float64)
-    prediction = rows["prediction"].to_numpy(dtype=np.float64)
+    prediction = rows[PREDICTION].to_numpy(dtype=np.float64)
     chosen = {
-        "Most typical row": typical(phi),
+        "Most typical row": typical(columns_of(rows, ATTRIBUTION_PREFIX, known)),
         "Highest prediction": int(np.argmax(prediction)),
         "Lowest prediction": int(np.argmin(prediction)),
     }
     first = {row: heading for heading, row in reversed(chosen.items())}
-    return [
-        _waterfall(heading, rows.iloc[[row]], phi[row], known, features)
-        for heading, row in chosen.items()
-        if first[row] == heading
-    ]
+    drawn = {heading: row for heading, row in chosen.items() if first[row] == heading}
+    steps = row_steps(rows.iloc[list(drawn.values())], known, features)
+    return [place_steps(heading, row) for heading, row in zip(drawn, steps, strict=True)]
 
 
-def typical(phi: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> int:
+def known_players(examples: pd.DataFrame, players: Sequence[str]) -> list[str]:
+    """The players whose attributions lead from base values to predictions; none where they are no shares of these."""
+    known = [player for player in players if ATTRIBUTION_PREFIX + player in examples]
+    if examples.empty or not {PREDICTION, BASE_VALUE} <= set(examples.columns):
+        return []
+    return known if np.isfinite(examples[BASE_VALUE].to_numpy(dtype=np.float64)).all() else []
+
+
+def typical(phi: npt.NDArray[np.float64]) -> int:
     """The row of (n, d) attributions with the smallest sum of absolute differences to all others (the medoid)."""
     return int(np.argmin([np.abs(phi - row).sum() for row in phi]))
 
 
-def _waterfall(
-    heading: str,
-    row: pd.DataFrame,
-    phi: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-    players: Sequence[str],
-    features: Mapping[str, Sequence[str]],
-) -> Waterfall:
-    order = np.argsort(-np.abs(phi), kind="stable")
-    n_shown = len(order) if len(order) <= MAX_STEPS + 1 else MAX_STEPS
-    parts = [
-        (players[k], cell(player_values(row, features.get(players[k], (players[k],)))[0]), float(phi[k]))
-        for k in order[:n_shown]
-    ]
-    if n_shown < len(order):
-        parts.append((f"{len(order) - n_shown} other players", "", float(phi[order[n_shown:]].sum())))
-    base, prediction = float(row["base_value"].iloc[0]), float(row["prediction"].iloc[0])
-    corners = base + np.concatenate([[0.0], np.cumsum([part[2] for part in parts])])
-    low, high = min(corners.min(), prediction), max(corners.max(), prediction)
+def place_steps(heading: str, row: RowSteps) -> Waterfall:
+    """Where the steps of a row are drawn, under a heading."""
+    corners = row.base_value + np.cumsum([0.0, *(step.attribution for step in row.steps)])
+    low, high = min(corners.min(), row.prediction), max(corners.max(), row.prediction)
     scale = 100.0 / ((high - low) or 1.0)
-    steps = tuple(
-        Step(label, value, attribution, (min(start, end) - low) * scale, abs(end - start) * scale)
-        for (label, value, attribution), start, end in zip(parts, corners[:-1], corners[1:], strict=True)
+    bars = tuple(
+        Bar(step, (min(start, end) - low) * scale, abs(end - start) * scale)
+        for step, start, end in zip(row.steps, corners[:-1], corners[1:], strict=True)
     )
-    identity = cell(row["example_id"].iloc[0]) if "example_id" in row else ""
-    return Waterfall(heading, identity, base, prediction, (base - low) * scale, (prediction - low) * scale, steps)
+    base_at, prediction_at = ((end - low) * scale for end in (row.base_value, row.prediction))
+    return Waterfall(heading, row, base_at, prediction_at, float(high - low), bars)

@@ -114,6 +114,14 @@ ENTRIES = (
         "gives them.",
     ),
     Entry("model.output_space_note", _TEXT, "Why that is not the space that was asked for; else empty."),
+    Entry(
+        "model.link",
+        _TEXT,
+        "What makes probabilities of log-odds: `sigmoid` of each output, or `softmax` of all that the model has; empty "
+        "where figures are no log-odds.",
+        since="2026-11-29",
+    ),
+    Entry("model.num_outputs", _WHOLE, "How many values the model's output has.", since="2026-11-29"),
     Entry("model.access", _TEXT, "How the model was fed: past its parsing of tf.Examples, or otherwise."),
     Entry(
         "baseline_model",
@@ -137,6 +145,12 @@ ENTRIES = (
         since="2026-11-28",
     ),
     Entry("examples.splits", _LIST, "The splits that were explained, in the order asked for."),
+    Entry(
+        "examples.span",
+        _TEXT_OR_NULL,
+        "The span that ExampleGen says it read; null where it says none, as outside a pipeline.",
+        since="2026-11-29",
+    ),
     Entry("examples.patterns", _OBJECT, "Split -> which files were read.", of=_TEXT),
     Entry(
         "examples.digests",
