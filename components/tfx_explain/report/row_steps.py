@@ -80,7 +80,8 @@ def row_steps(rows: pd.DataFrame, players: Sequence[str], features: Mapping[str,
         if n_shown < len(players):
             steps.append(Step(f"{len(players) - n_shown} other features", "", float(rest[at]), float("nan")))
         identity = cell(values[EXAMPLE_ID], _ID_LETTERS) if EXAMPLE_ID in values else ""
-        made.append(RowSteps(identity, *(float(end[at]) for end in ends), tuple(steps)))
+        base, prediction, base_probability, probability = (float(end[at]) for end in ends)
+        made.append(RowSteps(identity, base, prediction, base_probability, probability, tuple(steps)))
     return made
 
 
