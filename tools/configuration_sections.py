@@ -9,6 +9,7 @@ from typing import Any, get_args
 from tfx_explain.config import ExplainConfig, ValidationConfig
 from tfx_explain.config.base import Config, OneOf, Part, SlicingSpec
 from tfx_explain.config.explain import Method
+from tfx_explain.config.model import PositiveRateConfig
 from tfx_explain.config.occlusion import OccludedImageConfig
 from tfx_explain.config.parts import ImagePartsConfig, SeriesPartsConfig, SpansConfig, TextPartsConfig, WindowsConfig
 from tfx_explain.config.validation import Rule
@@ -80,6 +81,7 @@ def _explain() -> Iterator[Section]:
     yield Section("ExplainConfig", ExplainConfig, ExplainConfig)
     for name in ("background", "features", "model"):
         yield Section(f"`{name}`", _settings(ExplainConfig, name), ExplainConfig, (name,))
+    yield Section("`positive_rate`", PositiveRateConfig, ExplainConfig, ("model", "positive_rate"))
     yield Section("`slicing_specs`", SlicingSpec, ExplainConfig, ("slicing_specs", ()))
 
 

@@ -33,6 +33,53 @@ _CUT = """[...document.querySelectorAll(".scroll, pre, .spans")].filter(one => o
 _RUN_AXE = """axe.run(document, {resultTypes: ["violations"]}).then(found => found.violations.map(
   one => [one.impact, one.id, one.nodes.length, one.nodes[0].html.slice(0, 160)]))"""
 
+_USE = """(() => {
+  const found = [], all = selector => [...document.querySelectorAll(selector)];
+  const change = (one, value) => { one.value = value; one.dispatchEvent(new Event("change")); };
+  all("details").forEach(one => one.open = true);
+  for (const section of all("[data-rows]")) {
+    const ids = [...section.querySelectorAll("datalist option")].map(one => one.value);
+    const chosen = () => section.querySelector(".chosen").textContent;
+    change(section.querySelector("input"), ids.at(-1));
+    if (!chosen().includes(ids.at(-1)) || !section.querySelector(".chosen table")) found.push("no row for its name");
+    change(section.querySelector("input"), "nobody");
+    if (!chosen().startsWith("No such row")) found.push("an unknown row is not told");
+  }
+  for (const section of all("[data-scatter]")) {
+    const select = section.querySelector("select");
+    if (!select) continue;
+    const n = section.querySelectorAll("circle").length, was = section.querySelector("svg").ariaLabel;
+    change(select, select.options.length - 1);
+    if (section.querySelectorAll("circle").length !== n) found.push("a feature has other rows");
+    if (section.querySelector("svg").ariaLabel === was) found.push("a chosen feature is not drawn");
+  }
+  for (const table of all("table.sortable")) {
+    const head = [...table.tHead.rows[0].cells].findIndex(one => one.matches(".num") && one.querySelector("button"));
+    if (head < 0) continue;
+    table.tHead.rows[0].cells[head].querySelector("button").click();
+    const shown = [...table.tBodies[0].rows].filter(row => !row.matches(".fixed")).map(row => {
+      const cell = row.cells[head], text = cell.querySelector("data")?.value ?? cell.textContent;
+      return Number.parseFloat(text.replaceAll(",", "").replace("\u2212", "-"));
+    }).filter(one => !Number.isNaN(one));
+    if (shown.some((one, at) => at && shown[at - 1] < one)) found.push(`not sorted: ${table.ariaLabel}`);
+  }
+  for (const field of all("input[type=search]")) {
+    const body = field.closest(".choose").nextElementSibling.querySelector("tbody");
+    const shown = () => [...body.rows].filter(row => !row.hidden).length, n = shown();
+    const wanted = body.rows[3].cells[0].textContent;
+    field.value = wanted;
+    field.dispatchEvent(new Event("input"));
+    if (!(shown() >= 1 && shown() <= n)) found.push("the filter hides all");
+    field.value = "nothing is called this";
+    field.dispatchEvent(new Event("input"));
+    if (shown() > 1) found.push("the filter hides nothing");
+    field.value = "";
+    field.dispatchEvent(new Event("input"));
+  }
+  return found;
+})()"""
+"""Chooses, sorts and filters as a reader does, and tells what did not come of it."""
+
 
 def axe_source() -> str | None:
     """axe-core's program; None where npm is missing."""
@@ -85,6 +132,10 @@ def check(running: browser.Browser, name: str, axe: str | None) -> list[str]:
             found += faults(page, width, axe)
             page.screenshot(path.with_suffix(f".{width}.png"))
         found += faults_in_print(page, path.with_suffix(".pdf"))
+        found += page.evaluate(_USE)
+        for width in WIDTHS:
+            found += [f"in use {fault}" for fault in faults(page, width, axe)]
+        page.screenshot(path.with_suffix(".used.png"))
         found += [f"says {said}" for said in page.said] + [f"asks for {url}" for url in page.asked_for]
     print(f"{name:<14} {size:>10,} bytes  {'; '.join(found) or 'nothing found'}")
     return found

@@ -51,9 +51,9 @@ def test_a_label_from_transform_needs_a_transform_graph() -> None:
         ExplainConfig(label_from="transform")
 
 
-def test_names_of_classes_need_a_label_and_differ() -> None:
-    with pytest.raises(ConfigError, match="`class_names` says what labels that are text mean; set `label_key`"):
-        ExplainConfig(class_names=["a", "b"])
+def test_names_of_classes_differ_and_need_no_label() -> None:
+    # Without labels they are names of outputs for readers alone.
+    assert ExplainConfig(class_names=["a", "b"]).class_names == ("a", "b")
     for names in ([], ["a", "a"], ""):
         with pytest.raises(ConfigError, match="lists the name of each class once"):
             ExplainConfig(label_key="y", class_names=names)

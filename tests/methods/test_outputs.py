@@ -1,13 +1,15 @@
 """Outputs that no row asks for neither stop a run nor show in it; base values are those of the outputs explained."""
 
+import types
+
 import numpy as np
 import pytest
 
 import tfx_explain
 import worlds
-from tfx_explain.config import ModelConfig
-from tfx_explain.errors import ModelError
-from tfx_explain.methods.outputs import explained_outputs, places
+from tfx_explain.config import ExplainConfig, ModelConfig
+from tfx_explain.errors import ConfigError, ModelError
+from tfx_explain.methods.outputs import check_positive_rate, explained_outputs, places
 
 N = 14
 MODULE = """
@@ -99,3 +101,15 @@ def test_which_outputs_are_explained():
     assert explained_outputs(ModelConfig(), [one, other]).tolist() == [0, 1, 2, 3]
     assert explained_outputs(ModelConfig(classes=[3, 0]), [one, other]).tolist() == [3, 0]
     assert places(np.array([3, 0]), np.array([[0, 3], [2, 9]])).tolist() == [[1, 0], [-1, -1]]
+
+
+@pytest.mark.parametrize(
+    ("space", "n_outputs", "has"), [("logit", 14, "14 outputs"), ("raw", 1, "an output that is explained as it is")]
+)
+def test_one_probability_alone_is_corrected_for_a_training_sample(space, n_outputs, has):
+    config = ExplainConfig(model={"positive_rate": {"trained": 0.5, "actual": 0.02}})
+    check_positive_rate(types.SimpleNamespace(output_space="logit", n_outputs=1), config)
+    with pytest.raises(ConfigError, match=f"one output of log-odds, but this one has {has}; remove it"):
+        check_positive_rate(types.SimpleNamespace(output_space=space, n_outputs=n_outputs), config)
+    with pytest.raises(ConfigError, match="explain them with `output_space: logit`"):
+        ExplainConfig(model={"output_space": "raw", "positive_rate": {"trained": 0.5, "actual": 0.02}})

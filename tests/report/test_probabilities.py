@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 
+import pages
+from tfx_explain.report import render_report
 from tfx_explain.report.probabilities import PROBABILITY, link_of, with_probabilities
 
 ONE = {"model": {"output_space": "logit", "output": "y"}, "outputs": ["y"]}
@@ -50,3 +54,22 @@ def test_figures_have_probabilities_where_all_that_make_them_are_known(manifest:
     if not link:
         before = frames([1.0], [2.0], [3.0])
         assert all(after is before[name] for name, after in with_probabilities(before, manifest).items())
+
+
+def test_probabilities_are_corrected_for_a_sample_of_the_training_data() -> None:
+    """Of 1,000 rows 20 are positive; the model was trained on these and as many others, so kept 20 of 980."""
+    rate = {"config": {"model": {"positive_rate": {"trained": 0.5, "actual": 0.02}}}}
+    sampled = np.array([0.5, 0.9, 0.01])
+    log_odds = np.log(sampled / (1 - sampled))
+    found = with_probabilities(frames(log_odds.tolist()), {**ONE, **rate})["y[0]"]
+    kept = 20 / 980
+    expected = sampled / (sampled + (1 - sampled) / kept)
+    np.testing.assert_allclose(found[PROBABILITY["prediction"]], expected, rtol=1e-12)
+    np.testing.assert_allclose(found[PROBABILITY["base_value"]], 0.02, rtol=1e-12)
+    data = pages.report_data(["a", "b"])
+    manifest = {**data.manifest, "model": {**data.manifest["model"], "output": "approve"}}
+    text = pages.Page(render_report(dataclasses.replace(data, manifest={**manifest, **rate}))).text
+    assert (
+        "50.0 % of which was positive, where 2.0 % is: they are those of log-odds moved by \N{MINUS SIGN}3.89." in text
+    )
+    assert "corrected for the sample" not in pages.Page(render_report(data)).text

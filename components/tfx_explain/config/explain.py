@@ -108,9 +108,14 @@ class ExplainConfig(Config, json_schema_extra={"examples": [_EXAMPLE]}):
     )
     class_names: tuple[str, ...] | str | None = Field(
         None,
-        description="what the classes are called where labels are text, in the order of the model's outputs: a list, "
-        "the path or URI of a vocabulary, or the name of one of the transform graph's",
+        description="what the classes are called, in the report and where labels are text, in the order of the model's "
+        "outputs: a list, the path or URI of a vocabulary, or the name of one of the transform graph's",
         examples=[["refused", "approved"], "classes.txt"],
+    )
+    feature_names: dict[str, str] = Field(
+        default_factory=dict,
+        description="feature or group -> what the report calls it; tables, records and rules keep its own name",
+        examples=[{"emp_len": "Years in this job"}],
     )
     example_weight_key: str | None = Field(
         None,
@@ -229,14 +234,22 @@ class ExplainConfig(Config, json_schema_extra={"examples": [_EXAMPLE]}):
         return self
 
     @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        shown = list(self.feature_names.values())
+        for name in shown:
+            if not name.strip() or shown.count(name) > 1:
+                raise ValueError(
+                    f"`feature_names` calls {shown.count(name)} features `{name}`; give each a name of its own"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _labelled(self) -> Self:
         names = self.class_names
         if names is not None and (not names or (isinstance(names, tuple) and len(set(names)) < len(names))):
             raise ValueError("`class_names` lists the name of each class once, or is the path of a vocabulary")
         if self.label_key is not None:
             return self
-        if names is not None:
-            raise ValueError("`class_names` says what labels that are text mean; set `label_key`, or remove it")
         if self.label_from is not None:
             raise ValueError("`label_from` says where the label comes from; set `label_key`, or remove it")
         if self.model.classes == "label":

@@ -13,6 +13,18 @@ OutputSpace = Literal["logit", "probability", "raw"]
 Classes = tuple[int, ...] | Literal["predicted", "label"] | None
 
 
+class PositiveRateConfig(Part, json_schema_extra={"examples": [{"trained": 0.5, "actual": 0.02}]}):
+    """How common the positive class is, where a model was trained on data in which one class was down-sampled.
+
+    Probabilities that stand beside log-odds in the report are corrected for it (Elkan, "The foundations of
+    cost-sensitive learning", IJCAI 2001). Log-odds stay the model's own: the correction moves all of them alike, and no
+    attribution.
+    """
+
+    trained: float = Field(gt=0, lt=1, description="share of positive rows in the training data", examples=[0.5])
+    actual: float = Field(gt=0, lt=1, description="share of positive rows where the model is used", examples=[0.02])
+
+
 class ModelConfig(Part, json_schema_extra={"examples": [{"output_space": "probability", "classes": [1]}]}):
     """How the model is called, and in which unit its output is explained."""
 
@@ -42,6 +54,12 @@ class ModelConfig(Part, json_schema_extra={"examples": [{"output_space": "probab
         "largest one (`predicted`), or the one that its label names (`label`, which needs `label_key`); null = all",
         examples=[[1], "predicted"],
     )
+    positive_rate: PositiveRateConfig | None = Field(
+        None,
+        description="of a model with one output of log-odds that was trained on down-sampled data, the share of "
+        "positive rows there and where it is used; null = the same",
+        examples=[{"trained": 0.5, "actual": 0.02}],
+    )
     module_file: str | None = Field(
         None,
         description="path or URI of a Python file with `FEATURES` and `load_model`, which loads a model that is no "
@@ -68,6 +86,11 @@ class ModelConfig(Part, json_schema_extra={"examples": [{"output_space": "probab
             raise ValueError(
                 "`output_space: raw` explains the output as neither log-odds nor probability, whatever "
                 "`output_is` says; remove one of the two"
+            )
+        if self.positive_rate is not None and self.output_space != "logit":
+            raise ValueError(
+                "`positive_rate` corrects probabilities beside log-odds; explain them with `output_space: logit`, or "
+                "remove it"
             )
         if self.output_is == "logits" and self.output_space == "probability":
             raise ValueError("an output that is `logits` is explained as such; remove `output_space: probability`")

@@ -33,18 +33,12 @@ def choose_labels(
       are_raw: whether the rows are what it makes labels of.
 
     Raises:
-      ConfigError: there are names of more classes than the model has, or the transform graph does not make the label.
-      InputError: the vocabulary cannot be read, or the rows have nothing that the label is made of.
+      ConfigError: see `class_names_of`, or the transform graph does not make the label.
+      InputError: see `class_names_of`, or the rows have nothing that the label is made of.
     """
     if config.label_key is None:
         return None
-    names = config.class_names
-    named = _vocabulary(names, transform) if isinstance(names, str) else tuple(name.encode() for name in names or ())
-    if len(named) > max(n_outputs, 2):
-        outputs = f"{n_outputs} outputs" if n_outputs > 1 else "one output, which tells 2 classes apart"
-        raise ConfigError(
-            f"`class_names` names {len(named)} classes, but the model has {outputs}; name one for each output."
-        )
+    named = class_names_of(config, n_outputs, transform)
     if not are_raw:
         transform = None
     if not _is_transformed(config, config.label_key, rows, transform):
@@ -56,6 +50,30 @@ def choose_labels(
         )
     _check_made(config.label_key, transform, rows)
     return Labels(config.label_key, named, transform)
+
+
+def class_names_of(
+    config: ExplainConfig, n_outputs: int, transform: TransformHandle | None = None
+) -> tuple[bytes, ...]:
+    """What the classes of a job are called, in the order of the model's outputs; nothing where that is not said.
+
+    Args:
+      config: lists them, or names a vocabulary.
+      n_outputs: of the model.
+      transform: may have the vocabulary.
+
+    Raises:
+      ConfigError: there are names of more classes than the model has.
+      InputError: the vocabulary cannot be read.
+    """
+    names = config.class_names
+    named = _vocabulary(names, transform) if isinstance(names, str) else tuple(name.encode() for name in names or ())
+    if len(named) > max(n_outputs, 2):
+        outputs = f"{n_outputs} outputs" if n_outputs > 1 else "one output, which tells 2 classes apart"
+        raise ConfigError(
+            f"`class_names` names {len(named)} classes, but the model has {outputs}; name one for each output."
+        )
+    return named
 
 
 def _is_transformed(

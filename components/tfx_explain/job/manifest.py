@@ -64,6 +64,7 @@ def describe_run(
         "top_players": run.top_players,
         "unused_features": list(request.unused_features),
         "outputs": list(request.outputs),
+        "class_names": _class_names(request, model),
         "base_values": dict(zip(names_of(model, run.outputs), run.base_values, strict=True)),
         "counts": counts,
         "slices": run.slices,
@@ -140,6 +141,18 @@ def _transform_graph(request: ExplainRequest) -> dict[str, str | list[str]] | No
     }
     used_for = [what for what, is_used in uses.items() if is_used]
     return {"uri": transform.directory, "digest": transform.identity, "used_for": used_for}
+
+
+def _class_names(request: ExplainRequest, model: Model) -> dict[str, str]:
+    """Output -> what it is called; of a single output the classes that it tells apart have no output each."""
+    if model.n_outputs == 1:
+        return {}
+    names = names_of(model, range(len(request.class_names)))
+    return {
+        name: told.decode("utf-8", "replace")
+        for name, told in zip(names, request.class_names, strict=True)
+        if name in request.outputs
+    }
 
 
 def _label(request: ExplainRequest) -> dict[str, str | int] | None:

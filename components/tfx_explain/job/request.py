@@ -14,14 +14,14 @@ from tfx_explain import records, storage, tables
 from tfx_explain.attribution_records import RecordLayout
 from tfx_explain.config import ExplainConfig, FeaturesConfig
 from tfx_explain.errors import ConfigError, EmptySplitError, InputError, MissingFeatureError, ModelError
-from tfx_explain.job.labels import choose_labels
+from tfx_explain.job.labels import choose_labels, class_names_of
 from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.job.players import REST, choose_players, choose_players_by_origin
 from tfx_explain.job.transforming import are_raw_examples, check_use, column_origins
 from tfx_explain.job.trust import check_models, even_lists
 from tfx_explain.methods.context import FirstRows, JobContext, features_read
 from tfx_explain.methods.labels import Labels
-from tfx_explain.methods.outputs import output_names
+from tfx_explain.methods.outputs import check_positive_rate, output_names
 from tfx_explain.methods.registry import attributing_methods_of, methods_of, second_passes_of
 from tfx_explain.models import Model
 from tfx_explain.models.transform.handle import TransformHandle
@@ -53,6 +53,7 @@ class ExplainRequest:
       unused_features: features of the examples that no model reads.
       outputs: names of the explained outputs.
       labels: where the labels of rows come from; None where there are none.
+      class_names: what the classes are called, in the order of the model's outputs; empty where that is not said.
       transform: the transform graph, wherever it is used; None where there is none.
       span: of the examples, for people; empty where it is not known.
       even_lists: lists that are of one length in all of the first rows; see `job.trust`.
@@ -69,6 +70,7 @@ class ExplainRequest:
     unused_features: tuple[str, ...]
     outputs: tuple[str, ...] = ()
     labels: Labels | None = None
+    class_names: tuple[bytes, ...] = ()
     transform: TransformHandle | None = None
     span: str = ""
     even_lists: frozenset[str] = frozenset()
@@ -127,6 +129,7 @@ class ExplainRequest:
         if not (are_raw := are_raw_examples(config, transform, peeked, background)):
             handles = [dataclasses.replace(handle, transform=None) for handle in handles]
         handles, loaded = _load(handles, config, first_rows)
+        check_positive_rate(loaded[0], config)
         keys = {config.label_key, config.id_key, config.example_weight_key, *config.mask_features}
         seen = {name for rows in first_rows for name in rows.schema.names}.union(schema_features or ())
         read = features_read(loaded, seen - keys)
@@ -143,6 +146,7 @@ class ExplainRequest:
             unused_features=tuple(sorted(seen - set(read) - keys - set(players))),
             outputs=output_names(loaded[0], config),
             labels=choose_labels(config, loaded[0].n_outputs, peeked, transform, are_raw=are_raw),
+            class_names=class_names_of(config, loaded[0].n_outputs, transform),
             transform=transform,
             even_lists=even_lists(loaded, first_rows),
             loaded=tuple(loaded),

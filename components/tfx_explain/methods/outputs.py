@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tfx_explain.config import ExplainConfig, ModelConfig
-from tfx_explain.errors import ModelError
+from tfx_explain.errors import ConfigError, ModelError
 from tfx_explain.methods.labels import Labels
 from tfx_explain.models import Model
 
@@ -93,6 +93,21 @@ def check_space(model: Model, predictions: FloatArray) -> None:
             f"the model is explained in probabilities, but gives {outside[0]:.6g} for a background row; set "
             "`model.output_is: logits` if it gives log-odds, else `model.output_space: raw`."
         )
+
+
+def check_positive_rate(model: Model, config: ExplainConfig) -> None:
+    """Refuses a correction of probabilities where there is not one output of log-odds.
+
+    Raises:
+      ConfigError: there is none, or there are several.
+    """
+    if config.model.positive_rate is None or (model.output_space == "logit" and model.n_outputs == 1):
+        return
+    has = f"{model.n_outputs} outputs" if model.n_outputs > 1 else "an output that is explained as it is"
+    raise ConfigError(
+        "`model.positive_rate` corrects the probability of a model with one output of log-odds, but this one has "
+        f"{has}; remove it."
+    )
 
 
 def places(outputs: IntArray, chosen: IntArray) -> IntArray:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import expit, softmax
+from scipy.special import expit, logit, softmax
 
 from tfx_explain.report.gradients import at
 from tfx_explain.tables import BASE_VALUE, PREDICTION
@@ -33,12 +33,20 @@ def with_probabilities(examples: Mapping[str, pd.DataFrame], manifest: Manifest)
         return frames
     for name in columns:
         log_odds = np.stack([frame[name].to_numpy(np.float64) for frame in frames.values()], axis=1)
-        found: FloatArray = expit(log_odds) if link == "sigmoid" else softmax(log_odds, axis=1)
+        found: FloatArray = (
+            expit(log_odds + correction_of(manifest)) if link == "sigmoid" else softmax(log_odds, axis=1)
+        )
         frames = {
             output: frame.assign(**{PROBABILITY[name]: found[:, place]})
             for place, (output, frame) in enumerate(frames.items())
         }
     return frames
+
+
+def correction_of(manifest: Manifest) -> float:
+    """What is added to log-odds before they become probabilities: 0 unless the model was trained on a sample."""
+    rates = at(manifest, "config", "model", "positive_rate")
+    return float(logit(rates["actual"]) - logit(rates["trained"])) if rates else 0.0
 
 
 def link_of(manifest: Manifest) -> str:

@@ -15,6 +15,7 @@ from tfx_explain.report.faithfulness import make_faithfulness
 from tfx_explain.report.findings import judged, summed_up
 from tfx_explain.report.gradients import at
 from tfx_explain.report.heat import class_table
+from tfx_explain.report.names import with_names
 from tfx_explain.report.overview import make_overviews
 from tfx_explain.report.page import fill, manifest_text
 from tfx_explain.report.panels import MAX_PANELS, make_panels
@@ -54,6 +55,8 @@ def render_judged(explanation_dir: str, findings: Sequence[Finding], *, blessed:
 
 def render_report(data: ReportData) -> str:
     """One HTML page that shows everything in `data`, with nothing from elsewhere."""
+    manifest_json = manifest_text(integrity.without_digests(data.manifest))
+    data = with_names(data)
     panels = make_panels(data)
     manifest, first, unit = data.manifest, panels[0], header.unit_of(data.manifest)
     findings = [judged(finding) for finding in data.findings]
@@ -74,6 +77,7 @@ def render_report(data: ReportData) -> str:
         findings=findings,
         summary=summed_up(data.findings),
         unit=unit,
+        manifest_json=manifest_json,
         **_told_by(manifest),
         choices=as_script([panel.rows.choices for panel in panels[:MAX_PANELS]]) if data.examples else "",
     )
@@ -86,13 +90,13 @@ def _told_by(manifest: Manifest) -> dict[str, object]:
         "gap": story.shown_gap(manifest),
         "unused_features": at(manifest, "unused_features") or (),
         "base_value_is": story.base_value_is(manifest),
+        "correction": story.correction(manifest),
         "differences": story.differences(manifest),
         "caveats": story.caveats(manifest),
         "counts": at(manifest, "counts") or {},
         "totals": story.row_totals(manifest),
         "failures": story.failures(manifest),
         "facts": story.facts(manifest),
-        "manifest_json": manifest_text(integrity.without_digests(manifest)),
     }
 
 

@@ -10,8 +10,9 @@ from markupsafe import Markup
 
 from tfx_explain.printable import shortened
 from tfx_explain.report.gradients import PATH_METHODS, at, told
+from tfx_explain.report.probabilities import correction_of
 from tfx_explain.report.ranking import Bar, Ranking
-from tfx_explain.report.text import NOISE, count, number, percent
+from tfx_explain.report.text import NOISE, count, number, percent, signed
 from tfx_explain.tables import OCCLUSION, SHAPLEY, attributing_methods
 from tfx_explain.tables.manifest import PROCESSES, Manifest
 
@@ -124,6 +125,7 @@ def facts(manifest: Manifest) -> list[tuple[str, str]]:
         ("Model digest", at(manifest, "model", "digest")),
         ("Signature", at(manifest, "model", "signature")),
         ("Examples digest", _pairs(at(manifest, "examples", "digests"))),
+        ("Names in the data", _own_names(manifest)),
         ("Seed", at(manifest, "seed")),
         ("Versions", _versions(manifest)),
         ("Time", _time(manifest)),
@@ -189,6 +191,25 @@ def caveats(manifest: Manifest) -> list[str]:
     """What the attributions of each method do not say."""
     said = {SHAPLEY: _OF_SHAPLEY, OCCLUSION: _OF_OCCLUSION, **{name: told(manifest, name)[1] for name in PATH_METHODS}}
     return [said[name] for name in attributing_methods(manifest) if name in said]
+
+
+def correction(manifest: Manifest) -> str:
+    """How probabilities are corrected for a training sample, in a sentence; empty where they are not."""
+    rates, shift = at(manifest, "config", "model", "positive_rate"), correction_of(manifest)
+    if not rates:
+        return ""
+    return (
+        "Probabilities are corrected for the sample that the model was trained on, "
+        f"{percent(rates['trained'])} of which was positive, where {percent(rates['actual'])} is: they are those of "
+        f"log-odds moved by {signed(shift)}. "
+        "Log-odds are the model's own."
+    )
+
+
+def _own_names(manifest: Manifest) -> str:
+    """What the features and classes are called that have other names for readers."""
+    told = [*(at(manifest, "config", "feature_names") or {}).items(), *(at(manifest, "class_names") or {}).items()]
+    return ", ".join(f"{shown} is {name}" for name, shown in told)
 
 
 def _cost(manifest: Manifest) -> str:

@@ -183,6 +183,13 @@ ENTRIES = (
     ),
     Entry("unused_features", _LIST, "Features that the model does not read; they are not explained."),
     Entry("outputs", _LIST, "Names of the outputs that were explained."),
+    Entry(
+        "class_names",
+        _OBJECT,
+        "Output -> what its class is called, as `class_names` says; empty where nothing does.",
+        since="2026-11-29",
+        of=_TEXT,
+    ),
     Entry("base_values", _OBJECT, "Output -> the mean output over the background.", of=_NUMBER),
     Entry("counts", _OBJECT, "Split -> what was counted in it.", of=_OBJECT),
     Entry("counts.<split>.read", _WHOLE, "Rows that were read."),
