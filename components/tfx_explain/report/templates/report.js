@@ -2,8 +2,9 @@
 // the page has the same figures of the rows and features that matter most.
 "use strict";
 (() => {
-  const root = document.querySelector(".tfxe");
-  const source = document.getElementById("tfxe-choices");
+  // A notebook may show several reports in one page.
+  const root = document.currentScript?.previousElementSibling ?? document.querySelector(".tfxe");
+  const source = root.querySelector("script[type='application/json']");
   const panels = source ? JSON.parse(source.textContent) : [];
 
   const build = (one, attributes, children) => {
