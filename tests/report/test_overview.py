@@ -142,18 +142,18 @@ def importance(outputs: list[str], n_players: int) -> pd.DataFrame:
 
 
 def test_classes_stand_beside_each_other() -> None:
-    outputs = [f"class {place}" for place in range(14)]
+    outputs = [f"class {place}" for place in range(heat.MAX_CLASSES + 2)]
     table = class_table(importance(outputs, 20), outputs)
     assert table is not None
-    assert table.columns == tuple(outputs[: heat.MAX_CLASSES])
-    assert len(table.rows) == heat.MAX_FEATURES
-    assert table.more == "Not shown: 2 more classes and 5 more features."
+    assert [output for output, _ in table.rows] == outputs[: heat.MAX_CLASSES]
+    assert len(table.columns) == heat.MAX_FEATURES
+    assert table.more == "Not shown: 2 more classes and 10 more features."
     own = importance(outputs, 20).set_index(["player", "output"])["share"]
-    for player, cells in table.rows:
-        for output, cell in zip(table.columns, cells, strict=True):
+    for output, cells in table.rows:
+        for player, cell in zip(table.columns, cells, strict=True):
             assert cell.text == heat.percent(own[player, output])
     top = own.idxmax()
-    assert table.rows[0][0] == top[0]
+    assert table.columns[0] == top[0]
     assert max(cell.level for _, cells in table.rows for cell in cells) <= heat.LEVELS
     assert class_table(importance(outputs[:2], 3), outputs[:2]) is None
 

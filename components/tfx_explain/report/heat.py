@@ -12,8 +12,8 @@ from tfx_explain.report.text import percent
 from tfx_explain.slicing import OVERALL
 
 LEVELS = 5
-MAX_CLASSES = 12
-MAX_FEATURES = 15
+MAX_CLASSES = 60
+MAX_FEATURES = 10
 _MOST_OF_TWO = 2
 
 
@@ -62,7 +62,7 @@ def level_of(value: float, largest: float) -> int:
 
 
 def class_table(importance: pd.DataFrame, outputs: Sequence[str]) -> HeatTable | None:
-    """What matters for each class: features by classes; None for fewer than three outputs, or without importance.
+    """What matters for each class: classes by features; None for fewer than three outputs, or without importance.
 
     Args:
       importance: of the first method that attributes, as `importance.parquet` has it.
@@ -77,11 +77,10 @@ def class_table(importance: pd.DataFrame, outputs: Sequence[str]) -> HeatTable |
     shown = [output for output in outputs if output in shares][:MAX_CLASSES]
     largest = float(shares.max().max())
     rows = tuple(
-        (str(player), tuple(share_cell(float(shares.loc[player, output]), largest) for output in shown))
-        for player in order
+        (output, tuple(share_cell(float(shares.loc[player, output]), largest) for player in order)) for output in shown
     )
     left_out = {"classes": len(outputs) - len(shown), "features": len(shares) - len(order)}
-    return HeatTable("Share of the importance by class", tuple(shown), rows, _left_out(left_out))
+    return HeatTable("Share of the importance by class", tuple(map(str, order)), rows, _left_out(left_out))
 
 
 def _left_out(counts: Mapping[str, int]) -> str:
