@@ -24,7 +24,7 @@ def test_everything_shows_the_names_for_readers_and_the_manifest_its_own() -> No
     told = {"config": {"feature_names": {"emp_len": "Years <b>here</b>"}}, "class_names": {"p[1]": "approved"}}
     data = named(**told)
     source = render_report(data)
-    shown, manifest = source.split("The whole manifest")
+    shown, manifest = source.split("<summary>The whole manifest")
     assert "<b>here" not in source
     text = pages.Page(source).text
     assert "Years <b>here</b> drives the output p[0] most" in text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 from typing_extensions import Self
 
 from tfx_explain.config.base import Part
@@ -25,7 +25,13 @@ class PositiveRateConfig(Part, json_schema_extra={"examples": [{"trained": 0.5, 
     actual: float = Field(gt=0, lt=1, description="share of positive rows where the model is used", examples=[0.02])
 
 
-class ModelConfig(Part, json_schema_extra={"examples": [{"output_space": "probability", "classes": [1]}]}):
+_EXAMPLES: list[JsonValue] = [
+    {"output_space": "probability", "classes": [1]},
+    {"positive_rate": {"trained": 0.5, "actual": 0.02}},
+]
+
+
+class ModelConfig(Part, json_schema_extra={"examples": _EXAMPLES}):
     """How the model is called, and in which unit its output is explained."""
 
     signature: str = Field(
