@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 import tfx_explain
 from snippets import DOCS, PAGES, ROOT, blocks, commands, texts
 from tfx_explain.cli import main
+from tfx_explain.commands import program
 from tfx_explain.config.explain import Method
 from tfx_explain.config.validation import Rule
 from tfx_explain.models import load_module_model
@@ -39,8 +40,8 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 runpy.run_path(file[1]) if file else exec(text, {})
             elif language == "bash":
                 for command in text.strip().split("\n"):
-                    program, *arguments = shlex.split(command)
-                    assert (program, main(arguments)) == ("tfx-explain", 0), command
+                    name, *arguments = shlex.split(command)
+                    assert (name, main(arguments)) == ("tfx-explain", 0), command
     return directory
 
 
@@ -52,14 +53,14 @@ def test_the_tutorial_comes_to_its_report(tutorial: Path) -> None:
 
 def test_programs_about_an_explanation_run(tutorial: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tutorial)
-    for program in texts("docs/report.md", "python"):
-        exec(program, {})
+    for text in texts("docs/report.md", "python"):
+        exec(text, {})
 
 
 def test_programs_about_the_demonstrations_name_what_there_is() -> None:
     """The demonstrations take minutes; what runs here is all but their explanations."""
-    (program,) = texts("docs/howto/inside.md", "python")
-    calls = [node.func for node in ast.walk(ast.parse(program)) if isinstance(node, ast.Call)]
+    (text,) = texts("docs/howto/inside.md", "python")
+    calls = [node.func for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
     names = {call.attr for call in calls if isinstance(call, ast.Attribute)}
     assert names == {"load", "parts", "mean_image_map", "words_for"}
     assert all(hasattr(tfx_explain.ExplanationReader, name) for name in names - {"load"})
@@ -142,6 +143,21 @@ def test_programs_that_pages_name_are_there() -> None:
         for script in re.findall(r"(?:pipelines|benchmarks|tools)/[a-z_/]+\.py", page.read_text(encoding="utf-8")):
             assert (ROOT / script).exists(), (page.name, script)
     assert commands("docs/comparison.md")
+
+
+def test_commands_options_and_names_that_pages_mention_are_there() -> None:
+    """Commands need what readers have; here, that there are such commands with such options."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for page in PAGES:
+        said = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        for command, arguments in re.findall(r"(?:^|`|\()tfx-explain ([a-z]+)(?= |`)([^`\n]*)", said, re.MULTILINE):
+            options = {name for param in program.commands[command].params for name in param.opts}
+            given = re.findall(r"(?<!\S)--[a-z-]+", arguments.partition(" -- ")[0])
+            assert {*given} <= {*options, "--help"}, (page.name, command, given)
+        for target in re.findall(r"`make ([a-z-]+)`", said):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), (page.name, target)
+        for name in re.findall(r"`explanation\.([a-z_]+)", said):
+            assert hasattr(tfx_explain.ExplanationReader, name), (page.name, name)
 
 
 def test_what_is_said_of_ndcg_is_so() -> None:
