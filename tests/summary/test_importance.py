@@ -76,9 +76,9 @@ def test_any_split_in_any_order_with_empty_shards_gives_the_same_summary(seed, c
 
 def test_few_examples_take_little_and_come_to_the_same_wherever_they_are_many():
     """Of 60 players the sums have 60 x 60 covariances; an example has 4 x 60 figures."""
-    batch = _batch(np.random.default_rng(0), 40, d=60)
+    batch = _batch(np.random.default_rng(0), 90, d=60)
     whole, merged = _accumulate(batch), ImportanceAccumulator(60)
-    for row in range(40):
+    for row in range(90):
         single = _accumulate(_take(batch, [row]))
         size = len(pickle.dumps(single))
         assert size < len(pickle.dumps(whole)) / 10

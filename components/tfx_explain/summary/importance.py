@@ -32,7 +32,7 @@ class Noise:
     design_ids: npt.NDArray[np.int64] | None = None
 
 
-_MOST_FEW = 16
+_LEAST_FEW = 8
 
 
 class ImportanceAccumulator:
@@ -130,7 +130,8 @@ class ImportanceAccumulator:
     def _take(self, examples: FewExamples) -> None:
         """Adds examples to the few, or where they are no longer few all of them to the sums."""
         self._few = self._few.followed_by(examples)
-        if len(self._few.weights) > _MOST_FEW:
+        # Where there are as many as players, covariances begin to take less memory.
+        if len(self._few.weights) > max(self.n_players, _LEAST_FEW):
             self._all_summed()
 
     def _all_summed(self) -> ImportanceSums:

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from tfx_explain.summary.moments import GroupedMoments
+from tfx_explain.summary.grouped_moments import GroupedMoments
 from tfx_explain.summary.ratio import Array
 
 IntArray = npt.NDArray[np.int64]

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from tfx_explain.errors import InputError
 from tfx_explain.summary.binned_sums import BinnedSums
-from tfx_explain.summary.moments import GroupedMoments, WeightedMoments
+from tfx_explain.summary.grouped_moments import GroupedMoments
+from tfx_explain.summary.moments import WeightedMoments
 from tfx_explain.summary.ratio import Array, t_quantile
 
 
