@@ -112,7 +112,7 @@ def test_every_wrong_use_has_a_sentence_and_exit_code_2(
     faults = []
     for typed, said in WRONG_USE:
         arguments = [_filled(word, places) for word in typed]
-        if verbose and arguments[1:]:
+        if verbose and arguments[1:] and arguments[0] != "completion":
             arguments.insert(1, "--verbose")
         code = main(arguments)
         out, err = capfd.readouterr()
