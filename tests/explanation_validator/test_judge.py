@@ -14,7 +14,7 @@ import tfx_explain
 import worlds
 from tfx_explain import ConfigError, InputError, ValidationConfig, records, tables
 from tfx_explain.explanation_validator.executor import findings_to_anomalies
-from tfx_explain.explanation_validator.judge import judge
+from tfx_explain.explanation_validator.judge import FILE_NAMES, judge
 from tfx_explain.explanation_validator.recorded import log_verdict
 
 SLICES = [{}, {"feature_keys": ["race"]}]
@@ -220,7 +220,7 @@ def test_verdict_and_report_lead_to_each_other_and_the_explanation_stays_as_it_w
     policy = ValidationConfig.from_dict({"rules": [{"max_share": {"players": ["age"], "value": 0.01}}]})
     verdict, before = judge(explained, policy), explained.report()
     verdict.write(str(tmp_path))
-    assert {path.name for path in tmp_path.iterdir()} == set(verdict.file_names)
+    assert {path.name for path in tmp_path.iterdir()} == set(verdict.file_names) < set(FILE_NAMES)
     page, report = ((tmp_path / name).read_text() for name in ("verdict.html", "report.html"))
     assert '<a href="report.html">' in page
     assert '<a href="verdict.html">' in report

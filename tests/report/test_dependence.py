@@ -48,6 +48,7 @@ def test_dots_are_where_values_and_attributions_are() -> None:
         np.testing.assert_allclose(places, start + slope * values, atol=0.55)  # places are whole
         for at, label in ticks:
             assert at == pytest.approx(start + slope * float(label.replace("\N{MINUS SIGN}", "-")), abs=1.1)
+    assert first.zero == pytest.approx(start, abs=1.1)
     assert ((x >= 0) & (x <= WIDTH)).all()
     assert ((y >= 0) & (y <= HEIGHT)).all()
     by = colouring(rows, ["c"], rows["attribution_a"].to_numpy())
@@ -84,7 +85,7 @@ def test_only_the_most_important_ones_are_drawn() -> None:
 
 
 def test_categories_have_hues_by_how_common_they_are() -> None:
-    values = ["b"] * 5 + ["a"] * 7 + ["c", "d", "e", None]
+    values = ["b"] * 7 + ["a"] * 5 + ["c", "d", "e", None]
     found = colouring(pd.DataFrame({"x": values}), ["x"], np.zeros(len(values)))
-    assert found.legend == (("h0", "a"), ("h1", "b"), ("h2", "c"), ("h3", "d"))
-    assert found.classes == ("h1",) * 5 + ("h0",) * 7 + ("h2", "h3", "x", "x")
+    assert found.legend == (("h0", "b"), ("h1", "a"), ("h2", "c"), ("h3", "d"))
+    assert found.classes == ("h0",) * 7 + ("h1",) * 5 + ("h2", "h3", "x", "x")

@@ -32,7 +32,7 @@ from tfx_explain.slicing import OVERALL
 BLESSED = "BLESSED"
 NOT_BLESSED = "NOT_BLESSED"
 VERDICT_REPORT = "verdict.html"
-FILE_NAMES = (tables.FINDINGS, VERDICT_REPORT, BLESSED, NOT_BLESSED)
+FILE_NAMES = (tables.FINDINGS, VERDICT_REPORT, tables.REPORT, BLESSED, NOT_BLESSED)
 """Of all that any verdict writes."""
 
 
