@@ -14,7 +14,7 @@ from tfx_explain.api import explain
 from tfx_explain.config import ExplainConfig, ValidationConfig
 from tfx_explain.errors import InputError, TfxExplainError
 from tfx_explain.explainer.description import describe_explanation, log_explanation
-from tfx_explain.explanation_validator.judge import VERDICT_REPORT, judge
+from tfx_explain.explanation_validator.judge import judge
 from tfx_explain.explanation_validator.recorded import check_same_model, load_recorded, log_verdict
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.transforms.runner import is_local, pipeline_args
@@ -108,8 +108,7 @@ def validate_step(
         verdict = judge(reader, config, None if baseline is None else _recorded(baseline))
         directory = _Places(is_on_disk=True).emptied(outputs["validation"])
         verdict.write(directory)
-        page = storage.read_bytes(storage.join(directory, VERDICT_REPORT))
-        storage.write_bytes(outputs["verdict"].path, page)
+        storage.write_bytes(outputs["verdict"].path, verdict.page().encode())
         about = {"blessed": int(verdict.blessed), "manifest_digest": verdict.manifest_digest}
         outputs["validation"].metadata.update(about | {"explanation_uri": verdict.explanation_uri})
         outcomes = [finding.outcome for finding in verdict.findings]

@@ -94,21 +94,28 @@ class Verdict:
             "findings": [finding.to_dict() for finding in self.findings],
         }
 
+    def page(self, report_page: str = "") -> str:
+        """The findings as a page for people.
+
+        Args:
+          report_page: the report of the explanation, as a link from where the page will be; empty: without one.
+        """
+        return render_verdict(
+            self.findings,
+            blessed=self.blessed,
+            about=self.explanation_uri,
+            note=self.promise,
+            report_page=report_page,
+        )
+
     def write(self, directory: str) -> None:
         """Writes findings, the pages for people, and last the file that names the verdict.
 
         The report is that of the explanation with the verdict on it: an explanation is not changed by judging it.
         """
-        records.write_json(storage.join(directory, tables.FINDINGS), self.to_dict())
-        verdict = render_verdict(
-            self.findings,
-            blessed=self.blessed,
-            about=self.explanation_uri,
-            note=self.promise,
-            report_page=tables.REPORT,
-        )
         report = render_judged(self.explanation_uri, self.findings, blessed=self.blessed, verdict_page=VERDICT_REPORT)
-        for name, page in ((VERDICT_REPORT, verdict), (tables.REPORT, report)):
+        records.write_json(storage.join(directory, tables.FINDINGS), self.to_dict())
+        for name, page in ((VERDICT_REPORT, self.page(tables.REPORT)), (tables.REPORT, report)):
             storage.write_bytes(storage.join(directory, name), page.encode())
         write_blessing(directory, self.blessed)
 
