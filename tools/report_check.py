@@ -38,6 +38,7 @@ _USE = """(() => {
   const change = (one, value) => { one.value = value; one.dispatchEvent(new Event("change")); };
   all("details").forEach(one => one.open = true);
   for (const section of all("[data-rows]")) {
+    if (!section.querySelector("input")) { found.push("the script did not run"); continue; }
     const ids = [...section.querySelectorAll("datalist option")].map(one => one.value);
     const chosen = () => section.querySelector(".chosen").textContent;
     change(section.querySelector("input"), ids.at(-1));
