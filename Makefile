@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest docs format-page configuration-page report-check fuzz kfp-test test-tfx-latest test-without-avx512 lock
+.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest docs format-page configuration-page report-check fuzz shap-plots kfp-test test-tfx-latest test-without-avx512 lock
 # The environment decides what is imported, not the caller's shell.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 # TensorFlow's greetings, twenty lines for each process, go unsaid; its errors do not.
@@ -90,6 +90,9 @@ fuzz: env  ## hostile records, configurations, explanations, names and files, ki
 kfp-test: env  ## Kubeflow's local runner explains and judges, in an environment without TFX, .cache/kfp
 	$(heading) "Components of Kubeflow Pipelines, without TFX (pytest)"
 	@python=$$(tools/make_kfp_env)/bin/python && "$$python" -m pytest -o filterwarnings=default tests/kfp_component
+
+shap-plots: env  ## shap's own plots of an explanation, with today's shap in an environment of its own (.cache/shap)
+	@$(bin)/python benchmarks/shap_plots.py
 
 test-tfx-latest: env  ## `make test` with the latest TFX; where that takes a Debian 13 root, without tests of pure numerics
 	@if [ "$$(tools/make_env --which)" = 1.21 ]; then $(MAKE) test; else tools/in_trixie_root make test without="$(numerics)"; fi

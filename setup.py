@@ -74,6 +74,7 @@ setup(
         # A resolver may otherwise take one of years ago, which allows any fsspec and works with none of today.
         "gcs": ["gcsfs>=2024.2"],
         "images": ["pillow", "scikit-image>=0.25"],
+        "plot": ["matplotlib"],
         "s3": ["s3fs>=2024.2"],
         "shap": ["shap"],
         # TFX has it. Beside that it needs a C++ compiler, and from Python 3.12 on glibc 2.39.

@@ -114,6 +114,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+        if name in _NEED_TFX:  # whose notebooks then know how to show the artifacts
+            importlib.import_module(f"{__name__}.visualizations")
     except ImportError as error:
         if name not in _NEED_TFX:
             raise

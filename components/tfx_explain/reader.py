@@ -12,7 +12,9 @@ from tfx_explain import integrity, records, storage, tables
 from tfx_explain.consistency import required_tables
 from tfx_explain.errors import InputError
 from tfx_explain.faithfulness_consistency import check_curves, check_faithfulness
+from tfx_explain.notebook_html import framed
 from tfx_explain.part_reader import PartReader
+from tfx_explain.plots import Plots
 from tfx_explain.tables.manifest import FILES, SELF_DIGEST
 
 _MAX_LISTED = 20
@@ -242,6 +244,16 @@ class ExplanationReader(PartReader):
     def report(self) -> str:
         """The HTML report."""
         return storage.read_bytes(storage.join(self.uri, tables.REPORT)).decode()
+
+    @functools.cached_property
+    def plot(self) -> Plots:
+        """Pictures by matplotlib: `importance`, `beeswarm`, `waterfall`, `dependence`, `profile`."""
+        return Plots(self)
+
+    def _repr_html_(self) -> str | None:
+        """The report, as notebooks show it; where there is none, they show what `repr` gives."""
+        there = storage.exists(storage.join(self.uri, tables.REPORT))
+        return framed(self.report(), f"Explanation {self.uri}") if there else None
 
 
 def load(uri: str) -> ExplanationReader:

@@ -9,11 +9,11 @@ import pandas as pd
 from tfx_explain import integrity, records, storage, tables
 from tfx_explain.consistency import Consistency
 from tfx_explain.errors import InputError
-from tfx_explain.record_reader import RecordReader
+from tfx_explain.row_reader import RowReader
 from tfx_explain.tables.manifest import FILES
 
 
-class TableReader(RecordReader):
+class TableReader(RowReader):
     """A written explanation whose files can be read by name."""
 
     def __init__(self, uri: str) -> None:
