@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest docs format-page configuration-page report-check fuzz shap-plots kfp-test test-tfx-latest test-without-avx512 lock
+.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest docs format-page configuration-page report-check fuzz portable-test shap-plots kfp-test test-tfx-latest test-without-avx512 lock
 # The environment decides what is imported, not the caller's shell.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 # TensorFlow's greetings, twenty lines for each process, go unsaid; its errors do not.
@@ -93,6 +93,12 @@ kfp-test: env  ## Kubeflow's local runner explains and judges, in an environment
 
 shap-plots: env  ## shap's own plots of an explanation, with today's shap in an environment of its own (.cache/shap)
 	@$(bin)/python benchmarks/shap_plots.py
+
+PORTABLE_ROWS ?= 20000
+
+portable-test: env  ## the bits of the in-process run from a portable runner: Prism, which Go builds, or JOB_ENDPOINT=host:port
+	$(heading) "A portable runner (Beam)"
+	@PYTHONPATH=$(CURDIR)/components:$(CURDIR)/tests/support $(bin)/python -W ignore -m portable --rows $(PORTABLE_ROWS)
 
 test-tfx-latest: env  ## `make test` with the latest TFX; where that takes a Debian 13 root, without tests of pure numerics
 	@if [ "$$(tools/make_env --which)" = 1.21 ]; then $(MAKE) test; else tools/in_trixie_root make test without="$(numerics)"; fi

@@ -1,0 +1,138 @@
+"""Explains with a portable runner, compares every bit with the in-process run, and takes the engine apart half way.
+
+Prints the runner, rows, seconds, how many columns of attributions and tables are equal to the bit, and what became of a
+run whose worker was killed, and whose job server was.
+
+    python -m portable --rows 20000
+    JOB_ENDPOINT=localhost:8099 python -m portable
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import portable
+import tfx_explain
+from portable import Engine, world
+from tfx_explain import tables
+
+MOST_SECONDS = 60
+"""How long a run may take to see that its engine is gone."""
+
+
+def main() -> int:
+    """Returns 0 where everything is equal and every loss ended in a sentence."""
+    parser = argparse.ArgumentParser(description="Explain with a portable runner and compare with the in-process run.")
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--only-lose", action="store_true", help="leave the comparison out")
+    flags = parser.parse_args()
+    rows = flags.rows
+    if why := portable.lacking():
+        print(why)
+        return 0
+    # So that nothing is left where this is ended from outside.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        inputs, config = world.make(root, rows), world.config(rows)
+        with portable.started(root / "logs") as engine:
+            print(f"runner: {engine.name}", flush=True)
+            is_right = flags.only_lose or compare(root, inputs, config, engine)
+            is_right &= lose("worker", root, inputs, config, engine, kill_worker)
+        if engine.server is not None:
+            with portable.started(root / "logs_of_server") as engine:
+                is_right &= lose("job server", root, inputs, config, engine, kill_server)
+    return 0 if is_right else 1
+
+
+def compare(root: Path, inputs: dict[str, str], config: dict[str, Any], engine: Engine) -> bool:
+    """Explains on both engines; whether everything is the same."""
+    found = []
+    for name, beam_args in (("in process", []), (engine.name, engine.beam_args)):
+        started = time.monotonic()
+        output = root / f"explained_{len(found)}"
+        found.append(tfx_explain.explain(**inputs, output_dir=str(output), config=config, beam_args=beam_args))
+        explained = found[-1].manifest["counts"]["eval"]["explained"]
+        print(f"{name}: {explained:,} rows explained in {time.monotonic() - started:.0f} s", flush=True)
+    counted, different = world.differences(*found)
+    n_columns = sum(counted.values())
+    print(f"equal to the bit: {n_columns - len(different)} of {n_columns} columns of {len(counted)} tables")
+    for name in different:
+        print(f"  differs: {name}")
+    return not different
+
+
+def lose(
+    what: str,
+    root: Path,
+    inputs: dict[str, str],
+    config: dict[str, Any],
+    engine: Engine,
+    kill: Callable[[Engine], None],
+) -> bool:
+    """Explains once more and takes away a part of the engine half way; whether that ended as it should."""
+    output = root / f"lost {what}"
+    settings = root / "explain.yaml"
+    settings.write_text(yaml.safe_dump(config))
+    given = [f"--{name.replace('_', '-')}={value}" for name, value in inputs.items()]
+    command = [sys.executable, "-m", "tfx_explain.cli", "explain", *given, f"--config={settings}", f"--output={output}"]
+    run = subprocess.Popen([*command, "--", *engine.beam_args], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for_work(engine, run)
+    kill(engine)
+    started = time.monotonic()
+    try:
+        _, said = run.communicate(timeout=2 * MOST_SECONDS)
+    except subprocess.TimeoutExpired:
+        run.kill()
+        run.communicate()
+        print(f"{what} killed: the run went on for {2 * MOST_SECONDS} s and was ended")
+        return False
+    seconds, last = time.monotonic() - started, said.decode().strip().splitlines()[-1:]
+    print(f"{what} killed: exit code {run.returncode} after {seconds:.1f} s: {' '.join(last)}", flush=True)
+    is_sentence = run.returncode == 2 and "Traceback" not in said.decode() and bool(last)
+    return is_sentence and seconds < MOST_SECONDS and not (output / tables.MANIFEST).exists()
+
+
+def wait_for_work(engine: Engine, run: subprocess.Popen[bytes]) -> None:
+    """Until a worker has computed for some seconds more than it took to start."""
+    last = time.monotonic() + 10 * MOST_SECONDS
+    while run.poll() is None and time.monotonic() < last:
+        if any(seconds_of(pid) > 15 for pid in engine.workers()):
+            return
+        time.sleep(0.2)
+
+
+def seconds_of(pid: int) -> float:
+    """Of a processor, that a process has had."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def kill_worker(engine: Engine) -> None:
+    """All processes that compute."""
+    for pid in engine.workers():
+        os.kill(pid, signal.SIGKILL)
+
+
+def kill_server(engine: Engine) -> None:
+    """The job server."""
+    if engine.server is not None:
+        engine.server.kill()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
