@@ -21,6 +21,7 @@ import tfx_explain
 CACHE = Path(__file__).resolve().parents[3] / ".cache" / "prism"
 _SOURCE = "github.com/apache/beam/sdks/v2/go/cmd/prism"
 _STARTING_SECONDS = 60
+_BUILDING_SECONDS = 600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,9 +57,15 @@ class Engine:
 
 def lacking() -> str:
     """Why there can be no portable runner here; "" where there can."""
-    if os.environ.get("JOB_ENDPOINT") or binary().exists() or shutil.which("go"):
+    if os.environ.get("JOB_ENDPOINT") or binary().exists():
         return ""
-    return f"no portable runner: neither JOB_ENDPOINT, nor {binary()}, nor Go to build it with"
+    if not shutil.which("go"):
+        return f"no portable runner: neither JOB_ENDPOINT, nor {binary()}, nor Go to build it with"
+    try:
+        build()
+    except subprocess.SubprocessError as error:
+        return f"no portable runner: Go cannot build Prism ({error})"
+    return ""
 
 
 def binary() -> Path:
@@ -71,9 +78,10 @@ def build() -> Path:
     made = binary()
     if not made.exists():
         into = CACHE / f"building-{os.getpid()}"
-        into.mkdir(parents=True)
+        into.mkdir(parents=True, exist_ok=True)
         source = f"{_SOURCE}@v{apache_beam.__version__}"
-        subprocess.run(["go", "install", source], check=True, env={**os.environ, "GOBIN": str(into)})
+        environment = {**os.environ, "GOBIN": str(into)}
+        subprocess.run(["go", "install", source], check=True, env=environment, timeout=_BUILDING_SECONDS)
         (into / "prism").replace(made)
         into.rmdir()
     return made
