@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tfx_explain.version import __version__
 
 if TYPE_CHECKING:
-    from tfx_explain.api import explain
+    from tfx_explain.api import estimate, explain
     from tfx_explain.artifacts import Explanation, ExplanationValidation
     from tfx_explain.blessed_model.component import (
         BlessedModelFinder,
@@ -53,6 +53,7 @@ _NEED_TFX = frozenset(
 
 _HOME = {
     "beam_args": "engines",
+    "estimate": "api",
     "explain": "api",
     "judge": "explanation_validator.judge",
     "load": "reader",
@@ -103,6 +104,7 @@ __all__ = [
     "WorkerError",
     "__version__",
     "beam_args",
+    "estimate",
     "explain",
     "judge",
     "load",

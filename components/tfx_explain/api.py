@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,10 +19,14 @@ from tfx_explain.job.request import ExplainRequest
 from tfx_explain.job.transforming import graphs_of
 from tfx_explain.models.transform.handle import TransformHandle
 from tfx_explain.reader import ExplanationReader, load
-from tfx_explain.transforms.job import run_explanation
+from tfx_explain.tables.manifest import Manifest
+from tfx_explain.transforms.job import run_explanation, run_job
+from tfx_explain.transforms.limits import within_limits
 from tfx_explain.transforms.places import check_places
 from tfx_explain.transforms.portable_runners import check_servers
 from tfx_explain.transforms.runner import pipeline_args
+from tfx_explain.transforms.trial import Forecast, forecast
+from tfx_explain.unfinished import unfinished
 
 
 def explain(
@@ -66,20 +73,74 @@ def explain(
     settings = _config(config)
     output_dir = storage.absolute(output_dir)
     args = pipeline_args(beam_args)
-    sources = [pattern for given in (examples, background) for pattern in _all_patterns(given)]
-    graphs_dirs = (transform_graph, baseline_transform_graph)
-    check_servers(args)
-    check_places(args, [output_dir, model, baseline_model, settings.model.module_file, *graphs_dirs, *sources])
+    sides = (model, transform_graph), (baseline_model, baseline_transform_graph)
+    _check_places(args, settings, [output_dir, *itertools.chain(*sides)], examples, background)
     # A failed run has removed what it wrote: what others put there meanwhile is theirs.
     with claimed(output_dir, [tables.ATTRIBUTIONS]):
-        graphs = graphs_of(_transform(transform_graph), _transform(baseline_transform_graph))
-        paths = zip((model, baseline_model), graphs, strict=True)
-        models = [
-            ModelHandle(storage.absolute(p), settings.model, transform=graph) for p, graph in paths if p is not None
-        ]
-        request = _request(settings, output_dir, models, examples, background, schema)
+        request = _request(settings, output_dir, _models(settings, *sides), examples, background, schema)
         run_explanation(request, lambda: beam.Pipeline(argv=args))
     return load(output_dir)
+
+
+def estimate(
+    *,
+    model: str,
+    examples: str | Mapping[str, str],
+    config: ExplainConfig | Mapping[str, Any] | str | None = None,
+    background: str | None = None,
+    baseline_model: str | None = None,
+    schema: str | None = None,
+    transform_graph: str | None = None,
+    baseline_transform_graph: str | None = None,
+    beam_args: Sequence[str] = (),
+) -> Forecast:
+    """What `explain` with the same arguments will take: model rows, time, memory of this process, bytes.
+
+    Jobs on few of the rows are tried, four or more, each of which reads all examples; nothing of them is left. Times
+    are those of this machine as busy as it is now. For the arguments see `explain`.
+
+    Raises:
+      TfxExplainError: configuration, model or examples cannot be used.
+    """
+    settings, args = _config(config), pipeline_args(beam_args)
+    sides = (model, transform_graph), (baseline_model, baseline_transform_graph)
+    _check_places(args, settings, list(itertools.chain(*sides)), examples, background)
+    with tempfile.TemporaryDirectory(prefix="tfx-explain-") as directory, unfinished(lambda: storage.remove(directory)):
+        request = _request(settings, directory, _models(settings, *sides), examples, background, schema)
+
+        def run(tried: ExplainRequest) -> Manifest:
+            return run_job(tried, lambda: beam.Pipeline(argv=args))
+
+        request = within_limits(request, run)
+        return dataclasses.replace(forecast(request, run, timed=True), limits=request.limits)
+
+
+def _models(settings: ExplainConfig, *sides: tuple[str | None, str | None]) -> list[ModelHandle]:
+    """Handles of the models that there are.
+
+    Args:
+      settings: how they are called.
+      sides: the model, and the baseline model if there is one, each with its transform graph.
+    """
+    graphs = graphs_of(*(_transform(graph) for _, graph in sides))
+    return [
+        ModelHandle(storage.absolute(path), settings.model, transform=graph)
+        for (path, _), graph in zip(sides, graphs, strict=True)
+        if path is not None
+    ]
+
+
+def _check_places(
+    args: Sequence[str],
+    settings: ExplainConfig,
+    places: Sequence[str | None],
+    examples: str | Mapping[str, str],
+    background: str | Mapping[str, str] | None,
+) -> None:
+    """Refuses servers that do not answer, and files in memory that other processes are to read or write."""
+    check_servers(args)
+    sources = [pattern for given in (examples, background) for pattern in _all_patterns(given)]
+    check_places(args, [*places, settings.model.module_file, *sources])
 
 
 def _all_patterns(examples: str | Mapping[str, str] | None) -> list[str]:

@@ -39,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     verbose = is_verbose(arguments)
     interrupts = Interrupts(f"{PROGRAM}: {_INTERRUPTED}", ends_process=argv is None)
     try:
-        with interrupts, contextlib.nullcontext() if verbose else _quiet_libraries():
-            code = _run(arguments)
+        with interrupts, contextlib.nullcontext(2) if verbose else _quiet_libraries() as terminal:
+            code = _run(arguments, terminal)
             if sys.stdout is not None:
                 sys.stdout.flush()
             return code
@@ -53,13 +53,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(error, verbose=verbose)
 
 
-def _run(arguments: list[str]) -> int:
-    """Click's own `main` gives exit codes of its own, 1 for a closed pipe among them, so its parts are called here."""
+def _run(arguments: list[str], terminal: int | None) -> int:
+    """Click's own `main` gives exit codes of its own, 1 for a closed pipe among them, so its parts are called here.
+
+    Args:
+      arguments: after the program's name.
+      terminal: descriptor for how far a job is; None where there is none.
+    """
     answered = answered_shell(program)
     if answered is not None:
         return answered
     try:
-        with program.make_context(PROGRAM, arguments) as context:
+        with program.make_context(PROGRAM, arguments, obj=terminal) as context:
             return int(program.invoke(context))
     except click.exceptions.Exit as done:  # `--help` and `--version`
         return done.exit_code
@@ -100,10 +105,11 @@ def _told(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def _quiet_libraries() -> Iterator[None]:
+def _quiet_libraries() -> Iterator[int | None]:
     """Libraries are loud at import; what they say does not concern who calls this command.
 
-    TensorFlow's C++ writes to file descriptor 2 past every setting, so that descriptor leads nowhere meanwhile.
+    TensorFlow's C++ writes to file descriptor 2 past every setting, so that descriptor leads nowhere meanwhile. Gives
+    another one that leads to where it led.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger().setLevel(logging.ERROR)
@@ -111,13 +117,13 @@ def _quiet_libraries() -> Iterator[None]:
         sys.stderr.flush()
         kept = os.dup(2)
     except (OSError, AttributeError):  # there is none, so nothing is loud
-        yield
+        yield None
         return
     try:
         with warnings.catch_warnings(), open(os.devnull, "wb") as nowhere:
             warnings.simplefilter("ignore")
             os.dup2(nowhere.fileno(), 2)
-            yield
+            yield kept
     finally:
         os.dup2(kept, 2)
         os.close(kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Callable, Iterator
 
 _UNDONE: list[Callable[[], object]] = []
@@ -23,3 +24,12 @@ def undo_all() -> None:
     for undo in reversed(list(_UNDONE)):
         with contextlib.suppress(Exception):
             undo()
+
+
+def remove_temporary_files() -> None:
+    """Does what Python does where a process ends by itself: those of `tempfile` and of fetched models go.
+
+    Nothing is removed at the end of its use any more, so the process has to end now.
+    """
+    with contextlib.suppress(Exception):
+        weakref.finalize._exitfunc()  # type: ignore[attr-defined]

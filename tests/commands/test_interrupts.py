@@ -31,7 +31,7 @@ def as_an_import_that_fails():
     except KeyboardInterrupt as error:
         raise ImportError from error
 
-def run(arguments):
+def run(arguments, terminal):
     place, what = arguments
     half = pathlib.Path(place)
     half.touch()

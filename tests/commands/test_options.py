@@ -13,7 +13,7 @@ VALIDATE = ["validate", "--explanation", "{explanation}", "--config", "{policy}"
 
 WRONG_USE = [
     # what is typed, what is said
-    ([], "name a command: explain, validate, report, completion; see `tfx-explain --help`."),
+    ([], "name a command: explain, validate, report, estimate, completion; see `tfx-explain --help`."),
     (["valdate"], "there is no command `valdate`; did you mean validate? see `tfx-explain --help`."),
     (["frobnicate"], "there is no command `frobnicate`; see `tfx-explain --help`."),
     (["--colour"], "there is no option --colour; see `tfx-explain --help`."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tfx_explain.commands.completion import completion
+from tfx_explain.commands.estimate import estimate
 from tfx_explain.commands.explain import explain
 from tfx_explain.commands.options import PROGRAM
 from tfx_explain.commands.report import report
@@ -33,5 +34,5 @@ def program() -> None:
     """Explain a model, and judge the explanation by a policy, without a TFX pipeline."""
 
 
-for _command in (explain, validate, report, completion):
+for _command in (explain, validate, report, estimate, completion):
     program.add_command(_command)

@@ -8,6 +8,7 @@ import click
 
 from tfx_explain.commands.exit_codes import DONE
 from tfx_explain.commands.options import BEAM_ARGS, BeamCommand, F, Place, common_options
+from tfx_explain.commands.progress import shown_progress
 from tfx_explain.commands.saying import say, say_json
 from tfx_explain.printable import printable, shortened
 
@@ -80,7 +81,8 @@ def explain(context: click.Context, /, *, as_json: bool, **job: Any) -> int:
     """
     from tfx_explain.api import explain as run  # noqa: PLC0415 - loads TensorFlow and Beam, which others do without
 
-    explanation = run(**job, beam_args=context.meta[BEAM_ARGS])
+    with shown_progress(context.obj):
+        explanation = run(**job, beam_args=context.meta[BEAM_ARGS])
     if as_json:
         say_json(_described(explanation))
     else:

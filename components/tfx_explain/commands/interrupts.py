@@ -13,7 +13,7 @@ from types import FrameType
 from typing_extensions import Self
 
 from tfx_explain.commands.exit_codes import INTERRUPTED
-from tfx_explain.unfinished import undo_all
+from tfx_explain.unfinished import remove_temporary_files, undo_all
 
 _SECONDS = 0.8
 """How long the main thread may take to end by itself."""
@@ -84,6 +84,7 @@ class Interrupts:
                 pass
         time.sleep(_SECONDS)
         undo_all()
+        remove_temporary_files()
         if self.may_say():
             with contextlib.suppress(OSError):
                 os.write(terminal, f"{self._line}\n".encode())

@@ -162,6 +162,21 @@ class ExplainConfig(Config, json_schema_extra={"examples": [_EXAMPLE]}):
         description="the run fails when a larger part of a split's rows, or of its bytes, cannot be read or explained",
         examples=[0.05],
     )
+    max_model_rows: int | None = Field(
+        None,
+        ge=1,
+        description="rows that the models may evaluate at most, those of trials aside: jobs on few rows are tried "
+        "first, then `shapley` takes the largest `budget` that fits, and where none does fewer rows are explained; the "
+        "manifest's `limits` says what was cut",
+        examples=[50_000_000],
+    )
+    max_seconds: float | None = Field(
+        None,
+        gt=0,
+        description="the same of the time that a run may take, trials among it; what fits depends on the machine, and "
+        "so do then the attributions, within their errors",
+        examples=[600],
+    )
     seed: int = Field(
         0,
         ge=0,

@@ -17,7 +17,7 @@ from tfx_explain.job.results import JobResults
 from tfx_explain.methods.outputs import names_of
 from tfx_explain.models import Model
 from tfx_explain.optional import is_installed
-from tfx_explain.tables.manifest import PARTS, PROCESSES
+from tfx_explain.tables.manifest import LIMITS, PARTS, PROCESSES
 from tfx_explain.timings import COUNTED, Spent
 from tfx_explain.version import __version__
 
@@ -48,7 +48,8 @@ def describe_run(
         "method": run.methods,
         tables.ATTRIBUTION_METHODS: list(run.gaps),
         PARTS: request.layout.describe_parts(),
-        "config": json.loads(config.to_json()),
+        "config": json.loads((request.asked or config).to_json()),
+        **({} if request.limits is None else {LIMITS: dict(request.limits)}),
         "model": _model(request, model, run.looks_like_probabilities),
         "baseline_model": _baseline(request),
         "transform_graph": _transform_graph(request),

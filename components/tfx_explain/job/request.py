@@ -57,6 +57,9 @@ class ExplainRequest:
       transform: the transform graph, wherever it is used; None where there is none.
       span: of the examples, for people; empty where it is not known.
       even_lists: lists that are of one length in all of the first rows; see `job.trust`.
+      n_planned: how many rows plans are made for, where they are not those that are explained.
+      asked: the configuration before it was cut to its limits; None where it has none.
+      limits: what the manifest says of them.
       loaded: the models, so that they stay loaded in the process that made the request; not sent to others.
     """
 
@@ -74,6 +77,9 @@ class ExplainRequest:
     transform: TransformHandle | None = None
     span: str = ""
     even_lists: frozenset[str] = frozenset()
+    n_planned: int | None = None
+    asked: ExplainConfig | None = None
+    limits: Mapping[str, object] | None = None
     loaded: tuple[Model, ...] = dataclasses.field(default=(), compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, object]:

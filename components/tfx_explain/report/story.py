@@ -119,6 +119,7 @@ def facts(manifest: Manifest) -> list[tuple[str, str]]:
             "; ".join(filter(None, map(str, (_method(manifest), *_path_methods(manifest), _occlusion(manifest))))),
         ),
         ("Cost", _cost(manifest)),
+        ("Limits", _limits(manifest)),
         ("Background", _background(manifest)),
         ("Base value", _base_values(manifest)),
         ("Completeness", _completeness(manifest)),
@@ -220,6 +221,14 @@ def _cost(manifest: Manifest) -> str:
         (row_totals(manifest).get("model_rows"), "model rows in all"),
     ]
     return ", ".join(f"{count(value)} {label}" for value, label in parts if value is not None)
+
+
+def _limits(manifest: Manifest) -> str:
+    """The limits that the run was to keep to, and what was cut for that."""
+    limits = at(manifest, "limits") or {}
+    given = [f"{name} {count(limits[name])}" for name in ("max_model_rows", "max_seconds") if limits.get(name)]
+    cut = [f"{name} {of['used']} in place of {of['asked']}" for name, of in (limits.get("cut") or {}).items()]
+    return f"{', '.join(given)}; cut: {', '.join(cut) or 'nothing'}" if given else ""
 
 
 def _background(manifest: Manifest) -> str:

@@ -48,6 +48,7 @@ from tfx_explain.tables.files import (
     REPORT,
     RUN,
     STATISTICS_BY,
+    TRIAL,
 )
 from tfx_explain.tables.importance import (
     BASELINE_IMPORTANCE,
@@ -148,6 +149,7 @@ __all__ = [
     "STATISTICS_BY",
     "STD_ERROR_PREFIX",
     "TABLES",
+    "TRIAL",
     "WHERE_PREFIX",
     "WORDS",
     "WRITTEN",

@@ -13,6 +13,7 @@ ATTRIBUTIONS = "attributions"
 IMAGES = "images"
 FINDINGS = "findings.json"
 RUN = "run.json"  # what the workers found out, for the manifest; gone when the run ends
+TRIAL = ".trial"  # where a job on few rows writes, to know what all take; gone when that ends
 CLAIM = ".explanation_in_progress"  # of a directory that a run writes into; gone when the run ends
 
 

@@ -19,6 +19,7 @@ ATTRIBUTION_FILES = "attribution_files"
 ATTRIBUTION_METHODS = "attribution_methods"
 PARTS = "parts"
 PROCESSES = "processes"
+LIMITS = "limits"
 SELF_DIGEST = "self_digest"
 
 _NOTHING = type(None)
@@ -103,6 +104,15 @@ ENTRIES = (
     Entry("config.methods", _LIST, "The methods that were asked for, each with its settings.", of=_OBJECT),
     Entry("config.slicing_specs", _LIST, "Which slices were asked for.", of=_OBJECT),
     Entry("config.example_weight_key", _TEXT_OR_NULL, "The feature that says how much a row counts; null: all alike."),
+    Entry(
+        LIMITS,
+        _OBJECT,
+        "`max_model_rows` and `max_seconds` as given, what the run was forecast to take (`forecast_model_rows`, "
+        "`forecast_seconds`, null where it was not timed), and `cut`: setting -> `asked` and `used`, of each that was "
+        "changed to keep to them.",
+        when="with `max_model_rows` or `max_seconds`",
+        since="2026-11-30",
+    ),
     Entry("model.uri", _TEXT, "Where the model was read."),
     Entry("model.digest", _TEXT, "Digest of its content."),
     Entry("model.signature", _TEXT, "The signature that was called."),

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 import apache_beam as beam
 import numpy as np
+from absl import logging  # as TFX's own components: others' logs are below the level of its runners
 
 from tfx_explain.errors import ModelCallError, TooManyFailedRowsError
 from tfx_explain.job.explained import Explained, ExplainedExamples, explain_examples, key_errors, set_aside
@@ -17,6 +18,7 @@ from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.context import JobContext
 from tfx_explain.methods.refusals import GROUP, by_halves, refused_rows
 from tfx_explain.methods.registry import methods_of
+from tfx_explain.progress import PROGRESS
 from tfx_explain.rows import name_errors
 from tfx_explain.timings import TIMINGS
 from tfx_explain.transforms.decode import COUNTS, FAILED
@@ -81,6 +83,7 @@ class ExplainExamples(beam.DoFn):
     def process(self, element: SplitRows, plan: JobPlan) -> Iterator[ExplainedExamples | beam.pvalue.TaggedOutput]:
         """Explains one batch."""
         split = element.split
+        PROGRESS.begin()
         with TIMINGS.explaining():
             self.later_lists.check(element.rows, plan.background.rows)
             try:
@@ -90,6 +93,9 @@ class ExplainExamples(beam.DoFn):
         if refused:
             yield beam.pvalue.TaggedOutput(FAILED, (split, set_aside(element.rows, refused)[1]))
             yield beam.pvalue.TaggedOutput(COUNTS, ((split, "selected"), len(refused)))
+        line = PROGRESS.explain(element.rows.num_rows, sum(counts["model_rows"] for *_, counts in done))
+        if line is not None:
+            logging.info("This process has %s.", line)
         for explained, failures, counts in done:
             for what, n in counts.items():
                 yield beam.pvalue.TaggedOutput(COUNTS, ((split, what), n))

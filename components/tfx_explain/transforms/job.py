@@ -29,6 +29,7 @@ from tfx_explain.timings import TIMINGS, WRITE
 from tfx_explain.transforms.attribution_stats import TFDV, WriteAttributionStats
 from tfx_explain.transforms.decode import COUNTS, FAILED
 from tfx_explain.transforms.explain import CheckExamples, ExplainExamples
+from tfx_explain.transforms.limits import within_limits
 from tfx_explain.transforms.plan import PlanJob, SettlePlan, background_name
 from tfx_explain.transforms.read import ReadExamples
 from tfx_explain.transforms.second_pass import LookAgain
@@ -58,6 +59,11 @@ def run_explanation(request: ExplainRequest, make_pipeline: Callable[[], beam.Pi
       TooManyFailedRowsError: more than `max_failed_fraction` of the rows of a split could not be explained.
       TfxExplainError: anything else that is wrong with model, examples or configuration.
     """
+    return run_job(within_limits(request, lambda tried: run_job(tried, make_pipeline)), make_pipeline)
+
+
+def run_job(request: ExplainRequest, make_pipeline: Callable[[], beam.Pipeline]) -> dict[str, Any]:
+    """The same without regard to `max_model_rows` and `max_seconds`."""
     started = time.monotonic()
     try:
         # Held, so that steps in this process share them.

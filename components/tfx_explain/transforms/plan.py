@@ -141,6 +141,8 @@ class SettlePlan(beam.PTransform):
             | "NumRows" >> beam.Map(lambda element: element.rows.num_rows)
             | "Sum" >> beam.CombineGlobally(sum)
         )
+        if self.request.n_planned is not None:
+            return made | "Settle" >> beam.Map(for_rows, self.request, self.request.n_planned)
         return made | "Settle" >> beam.Map(for_rows, self.request, beam.pvalue.AsSingleton(n_rows))
 
 

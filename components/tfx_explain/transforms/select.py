@@ -27,6 +27,7 @@ from tfx_explain.content_sample import (
     stream_of,
 )
 from tfx_explain.job.split_rows import SplitRows
+from tfx_explain.progress import PROGRESS
 from tfx_explain.rows import ROWS_PER_BATCH, HashArray
 from tfx_explain.transforms.combine import MergingFn
 from tfx_explain.transforms.decode import read_file
@@ -167,7 +168,9 @@ def _all_rows(selected: SelectedContents) -> SampledRows:
 
 def _batches(selected: SelectedContents, split: str) -> Iterator[SplitRows]:
     for part in SampledRows.batches(*selected, ROWS_PER_BATCH):
-        yield SplitRows(split, *part)
+        batch = SplitRows(split, *part)
+        PROGRESS.choose(batch.rows.num_rows)
+        yield batch
 
 
 class _ChooseFn(MergingFn):
