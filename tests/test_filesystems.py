@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,6 +45,7 @@ class Odd(fsspec.AbstractFileSystem):  # type: ignore[misc]
 def odd(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Odd]]:
     fsspec.register_implementation("odd", Odd, clobber=True)
     monkeypatch.setattr(filesystems, "_ANSWERED", set())
+    monkeypatch.setattr(filesystems, "_SILENT_UNTIL", {})
     yield Odd
     Odd.raised = None
 
@@ -103,6 +105,34 @@ def test_a_storage_that_does_not_answer_is_waited_for_no_longer_than_is_said(
     with pytest.raises(InputError, match=r"odd://a/b does not answer within 0 s"):
         storage.claim("odd://a/b", "mark")
     over.set()
+
+
+def test_a_storage_that_no_longer_answers_is_not_asked_for_each_file_again(
+    odd: type[Odd], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def fail() -> None:
+        asked.append(time.monotonic())
+        raise RuntimeError("Could not connect to the endpoint")
+
+    assert storage.read_bytes("odd://a/b") == b""
+    odd.raised = fail
+    for _ in range(2):  # whoever is told at once may ask again
+        with pytest.raises(InputError, match=r"odd://a/b cannot be written \(Could not connect"):
+            storage.write_bytes("odd://a/b", b"")
+    monkeypatch.setattr(filesystems, "_SECONDS_TO_CONNECT", 0.0)
+    with pytest.raises(InputError, match="cannot be read"):
+        storage.read_bytes("odd://a/b")
+    n = len(asked)
+    for act in (storage.remove, storage.exists, storage.names, storage.find):
+        with pytest.raises(InputError, match=r"odd://a/c cannot be reached: its storage no longer answers"):
+            act("odd://a/c")
+    assert len(asked) == n
+    assert storage.place("odd://other") not in filesystems._SILENT_UNTIL
+    monkeypatch.setattr(filesystems, "_SILENT_UNTIL", {("odd", "a"): time.monotonic()})
+    odd.raised = None
+    assert storage.read_bytes("odd://a/b") == b""
 
 
 def test_nothing_is_kept_of_what_a_storage_held() -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -27,6 +29,12 @@ _EXTRAS = {"s3": "s3", "gs": "gcs"}
 _BUCKETS = {"s3", "gs", "abfs", "abfss", "az", "oss"}
 _WITHOUT_DIRECTORIES = _BUCKETS | {"http", "https", MEMORY}
 _SECONDS_TO_ANSWER = 30.0
+# A library that tried for so long to connect would do so for each file that is still to be removed.
+_SECONDS_TO_CONNECT = 5.0
+_SECONDS_OF_SILENCE = 60.0
+
+# It logs, with a traceback, whatever it raises too.
+logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
 
 T = TypeVar("T")
 
@@ -66,6 +74,8 @@ def filesystem_of(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
         # Not taken apart: in the name of a local file `::` is no chain of protocols, as it is to fsspec.
         local = fsspec.filesystem("file")
         return local, local._strip_protocol(str(uri))
+    if time.monotonic() < _SILENT_UNTIL.get(place(uri), 0.0):
+        raise InputError(f"{uri} cannot be reached: its storage no longer answers; check the network.")
     if place(uri) in _ANSWERED:
         return _opened(uri)
     found = _within(_SECONDS_TO_ANSWER, lambda: _asked(uri), uri)
@@ -77,6 +87,9 @@ def filesystem_of(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
 
 _ANSWERED: set[tuple[str, str]] = set()
 """The places that have answered this process."""
+
+_SILENT_UNTIL: dict[tuple[str, str], float] = {}
+"""Until when places are not asked again that did not answer any more."""
 
 
 def _asked(uri: str) -> tuple[fsspec.AbstractFileSystem, str] | InputError:
@@ -138,10 +151,26 @@ def _said(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
+def _heeding_silence(uri: str) -> Iterator[None]:
+    """Takes note where a library has tried for long to connect, in vain."""
+    started = time.monotonic()
+    try:
+        yield
+    except Exception as error:
+        now = time.monotonic()
+        # Each library has errors of its own for that.
+        named = f"{type(error).__name__} {error}".lower()
+        if now - started > _SECONDS_TO_CONNECT and ("connect" in named or "timeout" in named):
+            _SILENT_UNTIL[place(uri)] = now + _SECONDS_OF_SILENCE
+        raise
+
+
+@contextlib.contextmanager
 def reading(uri: str) -> Iterator[None]:
     """While this lasts, whatever keeps a file from being read is an InputError."""
     try:
-        yield
+        with _heeding_silence(uri):
+            yield
     except InputError:
         raise
     except FileNotFoundError:
@@ -154,7 +183,8 @@ def reading(uri: str) -> Iterator[None]:
 def writing(uri: str) -> Iterator[None]:
     """While this lasts, whatever keeps a file from being written, or removed, is an InputError."""
     try:
-        yield
+        with _heeding_silence(uri):
+            yield
     except InputError:
         raise
     except FileNotFoundError as error:
