@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest docs format-page configuration-page report-check fuzz portable-test shap-plots kfp-test test-tfx-latest test-without-avx512 lock
+.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest docs format-page configuration-page report-check fuzz portable-test shap-plots kfp-test kubeflow-test test-tfx-latest test-without-avx512 lock
 # The environment decides what is imported, not the caller's shell.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 # TensorFlow's greetings, twenty lines for each process, go unsaid; its errors do not.
@@ -99,6 +99,14 @@ PORTABLE_ROWS ?= 20000
 portable-test: env  ## the bits of the in-process run from a portable runner: Prism, which Go builds, or JOB_ENDPOINT=host:port
 	$(heading) "A portable runner (Beam)"
 	@PYTHONPATH=$(CURDIR)/components:$(CURDIR)/tests/support $(bin)/python -W ignore -m portable --rows $(PORTABLE_ROWS)
+
+kubeflow-test: env  ## the compiled loan pipeline on both backends of Kubeflow, each step in a process of its own
+	$(heading) "Compiled pipelines, executed (pytest)"
+	@for backend in vertex open_source; do PYTHONPATH=$(CURDIR)/components:$(CURDIR)/pipelines $(bin)/python -m loan_approval.kubeflow_runner \
+		--image image --pipeline_root gs://bucket/root --backend $$backend --output .cache/jobs/$$backend.yaml \
+		2>.cache/compile.log || { tail -n 3 .cache/compile.log; exit 1; }; done
+	@"$$(tools/make_kfp_env)/bin/python" tools/load_jobs.py .cache/jobs/*.yaml
+	@TFX_EXPLAIN_STEPS=processes PYTHONPATH=$(CURDIR)/components $(bin)/python -m pytest --durations=5 -v tests/pipelines/test_loan_compiled.py
 
 test-tfx-latest: env  ## `make test` with the latest TFX; where that takes a Debian 13 root, without tests of pure numerics
 	@if [ "$$(tools/make_env --which)" = 1.21 ]; then $(MAKE) test; else tools/in_trixie_root make test without="$(numerics)"; fi

@@ -32,6 +32,7 @@ def compile_pipeline(
     sees_race: bool,
     output: Path,
     baseline_record: str | None = None,
+    beam_args: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Compiles the pipeline into a file.
 
@@ -44,6 +45,7 @@ def compile_pipeline(
       output: the file to write, `.yaml` or `.json`. The open-source backend and kfp take YAML only.
       baseline_record: for a backend that runs no resolvers: URI of the file that says which model was accepted last.
         Caching is off then: that backend knows data by the URI of their directory, not by what is in it.
+      beam_args: how Beam runs in the steps; empty for one process of the step's own.
 
     Returns:
       The compiled pipeline job.
@@ -66,6 +68,7 @@ def compile_pipeline(
             sees_race=sees_race,
             baseline_record=baseline_record,
             enable_cache=baseline_record is None,
+            beam_pipeline_args=beam_args,
         )
     )
 
@@ -85,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "(default: PIPELINE_ROOT/accepted_model.json)",
     )
     parser.add_argument("--output", type=Path, default=Path("loan_approval.yaml"), help="file to write, .yaml or .json")
+    parser.add_argument("beam_args", nargs="*", metavar="-- BEAM_ARGS", help="how Beam runs in the steps")
     flags = parser.parse_args(arguments)
     if flags.baseline_record and flags.backend != "open_source":
         parser.error("--baseline_record is for --backend open_source; Vertex finds the accepted model in its metadata.")
@@ -98,6 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sees_race=flags.sees_race,
         output=flags.output,
         baseline_record=record if flags.backend == "open_source" else None,
+        beam_args=flags.beam_args,
     )
 
 

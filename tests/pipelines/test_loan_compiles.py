@@ -141,6 +141,19 @@ def test_without_resolvers_a_step_finds_the_baseline_and_another_records_what_wa
     assert records == {"gs://bucket/runs/accepted_model.json"}
 
 
+def test_arguments_of_beam_reach_every_step_that_runs_it(tmp_path):
+    beam_args = ["--runner=DataflowRunner", "--project=p", "--experiments=a", "--experiments=b"]
+    spec = compiled(tmp_path, "--", *beam_args, output="job.yaml")
+    executors = spec["deploymentSpec"]["executors"].values()
+    given = {
+        one["container"]["args"][1].split(".")[-3]: one["container"]["args"][-len(beam_args) :] == beam_args
+        for one in executors
+        if "container" in one
+    }
+    beam = {"csv_example_gen", "statistics_gen", "transform", "explainer", "evaluator"}
+    assert {name for name, has in given.items() if has} >= beam
+
+
 def test_a_record_is_refused_where_resolvers_run(tmp_path, capsys):
     with pytest.raises(SystemExit):
         compiled(tmp_path, "--baseline_record", "gs://bucket/record.json")
