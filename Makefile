@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest docs format-page configuration-page report-check fuzz portable-test shap-plots kfp-test kubeflow-test test-tfx-latest test-without-avx512 lock
+.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest docs format-page configuration-page report-check fuzz portable-test shap-plots kfp-test kubeflow-test image image-test test-tfx-latest test-without-avx512 lock
 # The environment decides what is imported, not the caller's shell.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 # TensorFlow's greetings, twenty lines for each process, go unsaid; its errors do not.
@@ -107,6 +107,12 @@ kubeflow-test: env  ## the compiled loan pipeline on both backends of Kubeflow, 
 		2>.cache/compile.log || { tail -n 3 .cache/compile.log; exit 1; }; done
 	@"$$(tools/make_kfp_env)/bin/python" tools/load_jobs.py .cache/jobs/*.yaml
 	@TFX_EXPLAIN_STEPS=processes PYTHONPATH=$(CURDIR)/components $(bin)/python -m pytest --durations=5 -v tests/pipelines/test_loan_compiled.py
+
+image:  ## an image with docker, podman or buildah: NAME=tfx-explain TARGET=worker TFX=1.21 BASE=... BEAM_BASE=...
+	@NAME=$(or $(NAME),tfx-explain) tools/make_image
+
+image-test: env  ## size and layers of that image, and the compiled loan pipeline run in it
+	@$(bin)/python tools/image_test.py $(or $(NAME),tfx-explain)
 
 test-tfx-latest: env  ## `make test` with the latest TFX; where that takes a Debian 13 root, without tests of pure numerics
 	@if [ "$$(tools/make_env --which)" = 1.21 ]; then $(MAKE) test; else tools/in_trixie_root make test without="$(numerics)"; fi
