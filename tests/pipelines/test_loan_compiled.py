@@ -17,7 +17,6 @@ from launcher.local import attributions, explained_locally
 from loan_approval import data, kubeflow_runner
 from tfx_explain import load
 from tfx_explain.explainer import executor
-from tfx_explain.models.effort import Effort
 
 pytestmark = pytest.mark.e2e
 
@@ -56,14 +55,6 @@ def steps(root, patch):
 
     patch.setattr(executor, "describe_explanation", fails_once)
     return in_process
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _tried_alike():
-    """A model that answers slowly is tried less before a job, which may change its outputs by rounding."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Effort, "of", classmethod(lambda cls, model, pair: cls(1e-6)))
-        yield
 
 
 # Without its cache a run of the open-source backend takes as long as the first: only where steps are processes.

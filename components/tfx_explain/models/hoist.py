@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import tensorflow as tf
 
-from tfx_explain.models.call_bytes import small_rows
+from tfx_explain.models.call_bytes import MAX_CALL_BYTES, input_bytes, small_rows
 from tfx_explain.models.features import Array, FeatureSpec, Inputs, Ragged, concat_rows
 from tfx_explain.models.graph import FrozenGraph, Port
 from tfx_explain.models.ports import PortValue, feed_tensors, n_rows_of, port_values
@@ -25,6 +25,11 @@ from tfx_explain.models.side_by_side import Owner, lay_side_by_side
 from tfx_explain.models.tracing import traced
 
 _PROBE_ROWS = 8
+# As many as make up whole blocks of every processor, as those that rows are entered by do.
+_CALLED_ROWS = 48
+_EMPTY_BEFORE = (3, 7)
+# A row alone is rounded otherwise than beside others.
+_ROUNDING_ALONE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ def hoist(graph: FrozenGraph, owners: Mapping[str, int], background: Inputs) -> 
     """Rows mixed as late as can be.
 
     That a tensor gives one row per row, from that row alone, is not guessed from its op but tried on background rows
-    (reversed, halved, with missing values): it counts only where the bits are the same.
+    (reversed, halved, with missing values, as many as calls have): it counts only where the bits are the same.
 
     Args:
       graph: a graph with ports.
@@ -126,6 +131,7 @@ def _try_rows(
     small = small_rows(background, _PROBE_ROWS, _PROBE_ROWS)
     probe = _with_missing(background.take(small[:_PROBE_ROWS]))
     n = len(probe)
+    n_called = n if rounding or input_bytes(probe).max() > MAX_CALL_BYTES / _CALLED_ROWS else _CALLED_ROWS
     feeds = [name for port in graph.ports for name in port.tensors]
     inner = [name for name in names if name not in feeds]
     call = graph.function(feeds, inner)
@@ -133,16 +139,23 @@ def _try_rows(
     shapes = {port.tensors[0]: port.spec.shape for port in graph.ports if port.tensors[0] in names}
     if not inner:
         return shapes
-    trials = [np.arange(n), np.arange(n)[::-1], np.arange(0, n, 2), np.array([n - 1])]
+    last = np.array([n - 1])
+    # With empty rows before them the others' values stand elsewhere, and fill no whole blocks.
+    orders = [np.arange(n), np.arange(n)[::-1], np.arange(0, n, 2)]
+    trials = [np.resize(rows, n_called) for rows in orders]
+    befores = [np.repeat(last, n_empty) for n_empty in _EMPTY_BEFORE if n_empty < n_called]
+    trials += [np.append(before, np.resize(orders[0], n_called - len(before))) for before in befores]
     results = []
-    for rows in trials:
+    for rows in [*trials, last]:
         values = port_values(graph.ports, probe.take(rows).columns)
         results.append([out.numpy() for out in run(values)])
-    for name, whole, *parts in zip(inner, *results, strict=True):
+    for name, whole, *others in zip(inner, *results, strict=True):
+        *parts, alone = [whole, *others]
         if (
             np.ndim(whole)
-            and len(whole) == n
-            and all(_same(whole[r], p, rounding) for r, p in zip(trials[1:], parts, strict=True))
+            and len(whole) == n_called
+            and all(_same(whole[r], p, rounding) for r, p in zip(trials, parts, strict=True))
+            and _same(whole[last], alone, rounding or _ROUNDING_ALONE)
         ):
             shapes[name] = whole.shape[1:]
     return shapes
