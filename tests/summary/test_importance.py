@@ -280,3 +280,20 @@ def test_columns_are_one_figure_per_player():
     columns = _accumulate(_batch(np.random.default_rng(12), 9)).result().columns()
     assert {"value", "std_error", "ci_low", "ci_high", "rank", "share", "mean_signed"} <= set(columns)
     assert {values.shape for values in columns.values()} == {(D,)}
+
+
+@pytest.mark.parametrize("ulps", [0, 1, 10**6])
+def test_players_that_differ_by_rounding_have_covariances_that_figures_can_have(ulps):
+    rng = np.random.default_rng(0)
+    phi = np.column_stack(
+        [rng.normal(size=22), *np.full((2, 22), 0.6) * (1 + ulps * 2.0**-52 * rng.normal(size=(2, 22)))]
+    )
+    zeros = np.zeros_like(phi)
+    accumulator = ImportanceAccumulator(3)
+    accumulator.add(phi, zeros, zeros, np.zeros(22), np.zeros(22))
+    covariance = accumulator.absolute.covariance_of_mean()
+    spread = np.sqrt(np.diag(covariance))
+    scale = np.where(spread > 0, spread, 1.0)
+    correlation = covariance / np.outer(scale, scale)
+    assert np.linalg.eigvalsh(correlation).min() > -1e-12
+    assert spread[0] == pytest.approx(np.abs(phi[:, 0]).std(ddof=1) / 22**0.5, rel=1e-12)

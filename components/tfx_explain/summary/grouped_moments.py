@@ -19,6 +19,8 @@ IntArray = npt.NDArray[np.int64]
 
 _ROUNDING = 1e-8
 """Values whose spread is less than this part of their mean may differ by rounding, and are not skewed."""
+_LEAST_SHARED = 1e-7
+"""Values whose spread is less than this part of their mean go together with no others."""
 
 
 class GroupedMoments:
@@ -183,7 +185,9 @@ class GroupedMoments:
             return variances
         first, second = self.products.pairs
         found = powers.covariances(self.products.exact()[None], first, second, n)
-        most = np.sqrt(variances[:, first]) * np.sqrt(variances[:, second])
+        # Of what differs so little products have no digits left: with others it has nothing in common.
+        spread = np.where(variances * n > (_LEAST_SHARED * powers.mean) ** 2, np.sqrt(variances), 0.0)
+        most = spread[:, first] * spread[:, second]
         covariance = np.empty((1, self.n_columns, self.n_columns))
         covariance[:, first, second] = covariance[:, second, first] = np.clip(found, -most, most)
         np.einsum("gcc->gc", covariance)[:] = variances
