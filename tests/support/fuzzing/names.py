@@ -225,14 +225,16 @@ class _Markup(html.parser.HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.seen: Counter[str] = Counter()
+        self.n_programs = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.seen[tag] += 1
+        self.n_programs += tag == "script" and ("type", "application/json") not in attrs
         self.seen.update(f"{tag} {name}" for name, _ in attrs)
 
     @classmethod
     def of(cls, text: str) -> list[str]:
-        """What no report has by itself: handlers of events, sources elsewhere, broken markup."""
+        """What no report has by itself: handlers of events, sources elsewhere, broken markup, programs but its own."""
         parser = cls()
         parser.feed(text)
         bad = [seen for seen in parser.seen if " on" in seen or seen.split()[0] in ("img", "iframe", "object")]
@@ -241,6 +243,6 @@ class _Markup(html.parser.HTMLParser):
             for seen in parser.seen
             if not all(part.replace("-", "").replace(":", "").isalnum() for part in seen.split())
         ]
-        if parser.seen["script"]:
-            bad.append(f"{parser.seen['script']} scripts")
+        if parser.n_programs != 1:
+            bad.append(f"{parser.n_programs} programs")
         return sorted(set(bad))[:5]
