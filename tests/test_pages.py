@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xgboost
-from sklearn.linear_model import LogisticRegression
+from sklearn.ensemble import RandomForestClassifier
 
 import tfx_explain
 from snippets import DOCS, PAGES, ROOT, blocks, commands, texts
@@ -79,7 +79,7 @@ def test_module_files_load_models(tmp_path: Path) -> None:
     known = np.column_stack([columns["income"], columns["age"]])
     states = np.array([b"OR", b"WA", None, b"CA"], object)
     matrix = np.column_stack([np.nan_to_num(known), [1, 2, 0, 0]])
-    forest = LogisticRegression().fit(matrix, [0, 1, 0, 1])
+    forest = RandomForestClassifier(5, random_state=0).fit(matrix, [0, 1, 0, 1])
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(forest))
     trees = xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(known, [0, 1, 0, 1]), 3)
     trees.save_model(str(tmp_path / "model.json"))
