@@ -19,7 +19,7 @@ IntArray = npt.NDArray[np.int64]
 
 _ROUNDING = 1e-8
 """Values whose spread is less than this part of their mean may differ by rounding, and are not skewed."""
-_LEAST_SHARED = 1e-7
+_LEAST_SHARED = 3e-9
 """Values whose spread is less than this part of their mean go together with no others."""
 
 
