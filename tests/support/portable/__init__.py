@@ -117,15 +117,16 @@ def started(logs: Path) -> Iterator[Engine]:
 @contextlib.contextmanager
 def _process(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process in a group of its own, all of which is ended."""
-    # Beam starts workers as `python`.
+    # Beam starts workers as `python`; a test's own path is not that of the processes it starts.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    modules = [str(Path(__file__).resolve().parents[1]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PATH": path},
+            env={**os.environ, "PATH": path, "PYTHONPATH": os.pathsep.join(filter(None, modules))},
             start_new_session=True,
         )
     try:
