@@ -25,8 +25,8 @@ _SECONDS_APART = 1.0
 _LEAST_GROWTH, _MOST_GROWTH = 4, 64
 """How many times as many rows the next trial may have."""
 _HELD_FOR_BYTE = 3.5
-"""Bytes that the local runner holds at a time for each byte of attribution records, before they are zipped: a job on
-100,000 rows of 570 bytes held 189 MiB more than one on 2,048 of them. `benchmarks/estimates.py` compares."""
+"""Bytes that the local runner holds at a time for each byte of attribution records, before they are zipped;
+`benchmarks/estimates.py` compares the forecast with what a job takes."""
 
 
 @dataclasses.dataclass(frozen=True)
