@@ -131,7 +131,14 @@ def test_the_verdict_is_a_page_and_a_parameter(
     counts = {f"rules: {outcome}": count for outcome, count in outcomes.items()}
     assert outputs["metrics"].metadata == {"blessed": 0, **counts}
     digest = hashlib.sha256((Path(explained["explanation"].path) / "manifest.json").read_bytes()).hexdigest()
-    assert outputs["validation"].metadata["manifest_digest"] == digest
+    said = outputs["validation"].metadata
+    assert (said["manifest_digest"], said["model_uri"], said["num_fail"]) == (
+        digest,
+        given["model"].uri,
+        outcomes["fail"],
+    )
+    assert said["decided_by"].startswith("max_share: income" if most == 0.01 else "min_share: age")
+    assert said["findings_digest"] == hashlib.sha256((validation / "findings.json").read_bytes()).hexdigest()
 
 
 def test_a_model_that_meets_the_policy_is_blessed_against_a_baseline(

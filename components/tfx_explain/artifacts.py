@@ -100,6 +100,11 @@ class ExplanationValidation(_Described):
       `baseline_uri` is null without a baseline explanation.
     * `BLESSED` or `NOT_BLESSED`: an empty file.
     * `verdict.html`: the findings for a person to read, and `report.html`, the report of the explanation with them.
+
+    Custom properties say of the verdict what an audit asks: outcomes counted (`num_pass`, `num_fail`,
+    `num_insufficient_evidence`, `num_skipped`), `decided_by`, up to ten `refusals` with their figures as JSON and
+    `num_refusals`, `findings_digest` and `policy_digest` (SHA-256 of the file and of the policy's text), URI and digest
+    of the model, and the baseline's URI.
     """
 
     TYPE_NAME = "tfx_explain.ExplanationValidation"
@@ -114,3 +119,8 @@ class ExplanationValidation(_Described):
     def explanation_uri(self) -> str:
         """The explanation that was judged."""
         return str(self.get_string_custom_property("explanation_uri"))
+
+    @property
+    def decided_by(self) -> str:
+        """Which rule decided, in a sentence; empty of verdicts of earlier versions."""
+        return str(self.get_string_custom_property("decided_by"))

@@ -14,6 +14,7 @@ from tfx_explain.api import explain
 from tfx_explain.config import ExplainConfig, ValidationConfig
 from tfx_explain.errors import InputError, TfxExplainError
 from tfx_explain.explainer.description import describe_explanation, log_explanation
+from tfx_explain.explanation_validator.description import describe_verdict
 from tfx_explain.explanation_validator.judge import judge
 from tfx_explain.explanation_validator.recorded import check_same_model, load_recorded, log_verdict
 from tfx_explain.reader import ExplanationReader
@@ -109,8 +110,9 @@ def validate_step(
         directory = _Places(is_on_disk=True).emptied(outputs["validation"])
         verdict.write(directory)
         storage.write_bytes(outputs["verdict"].path, verdict.page().encode())
-        about = {"blessed": int(verdict.blessed), "manifest_digest": verdict.manifest_digest}
-        outputs["validation"].metadata.update(about | {"explanation_uri": verdict.explanation_uri})
+        model_uri = str(explanation.metadata.get("model_uri") or reader.manifest["model"]["uri"])
+        described = describe_verdict(verdict, validation_config, model_uri, reader.manifest["model"]["digest"])
+        outputs["validation"].metadata.update(described)
         outcomes = [finding.outcome for finding in verdict.findings]
         counts = {f"rules: {outcome.replace('_', ' ')}": outcomes.count(outcome) for outcome in sorted(set(outcomes))}
         outputs["metrics"].metadata.update({"blessed": int(verdict.blessed)} | counts)

@@ -6,6 +6,7 @@ from tfx.types import standard_artifacts
 from tfx_explain import ConfigError, InputError, ValidationConfig, storage
 from tfx_explain.artifacts import ExplanationValidation
 from tfx_explain.explanation_validator import executor
+from tfx_explain.explanation_validator.judge import Verdict
 
 LEFT = ("validation/BLESSED", "validation/findings.json", "blessing/BLESSED", "anomalies/Split-eval/SchemaDiff.pb")
 
@@ -42,3 +43,27 @@ def test_a_place_that_takes_nothing_is_named_before_anything_is_judged() -> None
 def test_a_step_that_other_versions_compiled_says_so() -> None:
     with pytest.raises(ConfigError, match=r"compiled with tfx-explain 0\.0\.9, but is run by tfx-explain"):
         executor.Executor().Do({}, {}, {"component_version": "0.0.9"})
+
+
+@pytest.mark.parametrize(
+    ("earlier", "changes", "reason"),
+    [
+        ([1], {}, ""),
+        ([], {"needs_model_blessing": 0}, ""),
+        ([], {}, "wired but absent"),
+        ([1, 0], {}, "the earlier verdict /evaluator/0 refused"),
+        ([1], {"bless_model": 0}, "`bless_model` is off"),
+    ],
+)
+def test_a_model_that_is_not_blessed_says_why(earlier: list[int], changes: dict[str, int], reason: str) -> None:
+    blessings = []
+    for blessed in earlier:
+        blessings.append(standard_artifacts.ModelBlessing())
+        blessings[-1].uri = f"/evaluator/{blessed}"
+        blessings[-1].set_int_custom_property("blessed", blessed)
+    verdict = Verdict(True, (), "/explanation/3")
+    said = executor.why_not_blessed(verdict, blessings, {"bless_model": 1, "needs_model_blessing": 1, **changes})
+    assert reason in said
+    assert bool(said) == bool(reason)
+    refused = executor.why_not_blessed(Verdict(False, (), "/explanation/3"), blessings, {})
+    assert refused == "no rule was judged: no rule"

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 
 from absl import logging  # as TFX's own components: others' logs are below the level of its runners
 
 from tfx_explain import records, storage, tables
 from tfx_explain.printable import MAX_SENTENCE, printable, shortened
-from tfx_explain.tables.manifest import Manifest
+from tfx_explain.tables.manifest import ATTRIBUTION_FILES, FILES, Manifest
+
+MAX_CONFIG = 16_000
+"""Characters of the longest configuration that metadata hold whole."""
 
 
 def log_explanation(manifest: Manifest, directory: str) -> None:
@@ -38,4 +43,21 @@ def describe_explanation(manifest: Manifest) -> dict[str, str | int | float]:
         "manifest_digest": hashlib.sha256(records.json_bytes(manifest)).hexdigest(),
         "tfx_explain_version": manifest["tfx_explain_version"],
         "report": tables.REPORT,
+        "created": manifest["created"],
+        "num_failed": sum(sum(reasons.values()) for reasons in manifest["failures"].values()),
+        "examples_digest": digest_of(manifest["examples"]["digests"]),
+        "tables_digest": digest_of(manifest[FILES]),
+        "attributions_digest": digest_of(manifest[ATTRIBUTION_FILES]),
+        **_config(manifest["config"]),
     }
+
+
+def digest_of(content: Mapping[str, object]) -> str:
+    """SHA-256 of a JSON object, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _config(config: Mapping[str, object]) -> dict[str, str]:
+    """The configuration with its defaults; cut in the middle, with its length, where it is too long for metadata."""
+    text = json.dumps(config, sort_keys=True)
+    return {"config": shortened(text, MAX_CONFIG), "config_digest": digest_of(config)}

@@ -18,6 +18,7 @@ from tfx_explain.compiled import check_compiled
 from tfx_explain.config import ValidationConfig
 from tfx_explain.errors import InputError
 from tfx_explain.explanation_validator.baseline import NO_BASELINE
+from tfx_explain.explanation_validator.description import decision, describe_verdict
 from tfx_explain.explanation_validator.judge import (
     BLESSED,
     FILE_NAMES,
@@ -34,6 +35,7 @@ _BLESSED_PROPERTY = "blessed"
 EXPLANATION_PROPERTY = "explanation_uri"
 DIGEST_PROPERTY = "manifest_digest"
 DIGEST_OF_EXPLANATION_PROPERTY = "explanation_manifest_digest"
+REASON_PROPERTY = "why_not_blessed"
 
 
 class Executor(base_executor.BaseExecutor):
@@ -63,20 +65,14 @@ class Executor(base_executor.BaseExecutor):
         verdict = judge(reader, config, baseline, no_baseline)
         validation = artifact_utils.get_single_instance(output_dict["validation"])
         verdict.write(validation.uri)
+        explained = reader.manifest["model"]
         validation.describe(
-            {
-                _BLESSED_PROPERTY: int(verdict.blessed),
-                EXPLANATION_PROPERTY: explanation.uri,
-                DIGEST_PROPERTY: reader.manifest_digest,
-            }
+            describe_verdict(verdict, exec_properties["validation_config"], explained["uri"], explained["digest"])
         )
         anomalies = artifact_utils.get_single_instance(output_dict["anomalies"])
         _write_anomalies(verdict, anomalies, reader.manifest["examples"]["splits"])
-        blessed = (
-            verdict.blessed
-            and exec_properties["bless_model"] == 1
-            and _blessed_before(input_dict.get("model_blessing") or [], exec_properties["needs_model_blessing"] == 1)
-        )
+        reason = why_not_blessed(verdict, input_dict.get("model_blessing") or [], exec_properties)
+        blessed = not reason
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
         write_blessing(blessing.uri, blessed)
         blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(blessed))
@@ -84,6 +80,8 @@ class Executor(base_executor.BaseExecutor):
         blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
         blessing.set_string_custom_property(EXPLANATION_PROPERTY, explanation.uri)
         blessing.set_string_custom_property(DIGEST_OF_EXPLANATION_PROPERTY, reader.manifest_digest)
+        if reason:
+            blessing.set_string_custom_property(REASON_PROPERTY, reason)
         log_verdict(verdict, validation.uri, blessed=blessed)
 
 
@@ -154,11 +152,24 @@ def _at_most_one(input_dict: dict[str, list[types.Artifact]], key: str) -> types
     return artifacts[0] if artifacts else None
 
 
-def _blessed_before(blessings: list[types.Artifact], needed: bool) -> bool:
-    """Whether the earlier verdict, if one was wired, was to bless."""
-    if not blessings:
-        return not needed
-    return all(blessing.get_int_custom_property(_BLESSED_PROPERTY) == 1 for blessing in blessings)
+def why_not_blessed(verdict: Verdict, earlier: list[types.Artifact], exec_properties: dict[str, Any]) -> str:
+    """Why the model is not blessed, in a sentence; empty where it is.
+
+    Args:
+      verdict: of the policy.
+      earlier: the earlier verdict; none where it was not wired, or is absent at run time.
+      exec_properties: of the step.
+    """
+    if not verdict.blessed:
+        return decision(verdict)
+    if exec_properties["bless_model"] != 1:
+        return "`bless_model` is off; the explanation meets the policy"
+    if not earlier and exec_properties["needs_model_blessing"] == 1:
+        return "`model_blessing` is wired but absent; the explanation meets the policy"
+    refused = [str(one.uri) for one in earlier if one.get_int_custom_property(_BLESSED_PROPERTY) != 1]
+    if refused:
+        return f"the earlier verdict {refused[0]} refused the model; the explanation meets the policy"
+    return ""
 
 
 def _write_anomalies(verdict: Verdict, artifact: types.Artifact, splits: list[str]) -> None:

@@ -48,6 +48,7 @@ class Verdict:
       baseline_uri: the explanation it was compared with, if there was one.
       manifest_digest: SHA-256 of the manifest of what was judged, which holds those of all its files.
       baseline_manifest_digest: the same of the explanation it was compared with.
+      on_insufficient_evidence: what the policy makes of doubts: `refuse` or `bless`.
     """
 
     blessed: bool
@@ -57,6 +58,14 @@ class Verdict:
     baseline_uri: str | None = None
     manifest_digest: str = ""
     baseline_manifest_digest: str | None = None
+    on_insufficient_evidence: str = "refuse"
+
+    @property
+    def refusals(self) -> list[Finding]:
+        """The findings that stand against a blessing, what failed before what was not shown; none of a blessing."""
+        doubts = ("insufficient_evidence",) if self.on_insufficient_evidence == "refuse" else ()
+        wanted = () if self.blessed else ("fail", *doubts)
+        return [finding for outcome in wanted for finding in self.findings if finding.outcome == outcome]
 
     @property
     def is_all_skipped(self) -> bool:
@@ -165,6 +174,7 @@ def judge(
         baseline_uri=None if baseline is None else baseline.uri,
         manifest_digest=explanation.manifest_digest,
         baseline_manifest_digest=None if baseline is None else baseline.manifest_digest,
+        on_insufficient_evidence=config.on_insufficient_evidence,
     )
 
 
