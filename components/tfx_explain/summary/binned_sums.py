@@ -3,8 +3,9 @@
 Floating-point sums depend on the order of their terms, so that no two engines give the same. Here each number is cut
 where its bits pass fixed places, 32 apart, into whole multiples of one unit per bin; whole numbers add up without
 rounding. Kept are the bins of the largest number and the next three; what lies below, less than 2^-96 of that number,
-is dropped. What a bin holds of a number depends on the number alone, and which bins are kept on the largest one alone,
-so the state is a function of the numbers and not of how they came.
+is dropped. Sums of terms of one sign, of which nothing cancels, keep a bin less. What a bin holds of a number depends
+on the number alone, and which bins are kept on the largest one alone, so the state is a function of the numbers and not
+of how they came.
 
 Source: J. Demmel, H. D. Nguyen, "Parallel reproducible summation", IEEE Transactions on Computers 64 (2015) 2060-2070;
 their bins are floating-point and carry, ours are whole numbers that have room for 2^31 terms.
@@ -24,12 +25,16 @@ from tfx_explain.summary.ratio import Array
 IntArray = npt.NDArray[np.int64]
 
 N_BINS = 4
+OF_ONE_SIGN = 3
+"""Bins that are enough where no term takes away from another."""
 _WIDTH = 32
 # Below the last bin of this one there is no float64; above the other one, adding the rounder would overflow.
 _LOWEST, _HIGHEST = -31, 27
 _SHRINKING = 128
+# Numbers of which the largest is looked for at a time.
+AT_ONCE = 2**18
 # Numbers that are cut at a time, such that they and what is left of them stay in a processor's cache.
-AT_ONCE = 2**13
+_CUT_AT_ONCE = 2**14
 
 
 class BinnedSums:
@@ -37,7 +42,7 @@ class BinnedSums:
 
     Attributes:
       top: (G, C) number of the bin of the largest term: bin b counts units of 2^(32 b).
-      bins: (N_BINS, G, C) whole units of that bin and of those below.
+      bins: (n_bins, G, C) whole units of that bin and of those below.
       beyond: (G, C) sum of the terms that are not finite; None where all are.
 
     Example:
@@ -47,9 +52,9 @@ class BinnedSums:
       array([[1.]])
     """
 
-    def __init__(self, n_groups: int, n_columns: int) -> None:
+    def __init__(self, n_groups: int, n_columns: int, n_bins: int = N_BINS) -> None:
         self.top: npt.NDArray[np.int16] = np.full((n_groups, n_columns), _LOWEST, np.int16)
-        self.bins: IntArray = np.zeros((N_BINS, n_groups, n_columns), np.int64)
+        self.bins: IntArray = np.zeros((n_bins, n_groups, n_columns), np.int64)
         self.beyond: Array | None = None
 
     def add(self, values: Array, groups: IntArray | None = None, low: Array | None = None) -> None:
@@ -77,7 +82,7 @@ class BinnedSums:
         if groups is not None and self.top.shape[0] > 1:
             places, starts = np.unique(groups, return_index=True)
         largest = _largest(values, starts)
-        made = BinnedSums(*largest.shape)
+        made = BinnedSums(len(starts), values.shape[1], len(self.bins))
         if not np.isfinite(largest).all():
             finite = np.isfinite(values)
             with np.errstate(invalid="ignore"):
@@ -94,17 +99,17 @@ class BinnedSums:
         """Fills the bins."""
         self.top = top_bins(largest, _WIDTH, _LOWEST)
         top, shrinks = self.top.astype(np.int64), self.top > _HIGHEST
-        exponents = _WIDTH * (top - np.arange(N_BINS)[:, None, None])
+        exponents = _WIDTH * (top - np.arange(len(self.bins))[:, None, None])
         lengths = np.diff(np.append(starts, len(values))) if len(starts) > 1 else np.array([len(values)])
         if shrinks.any():
             factors = np.repeat(np.where(shrinks, 2.0**-_SHRINKING, 1.0), lengths, axis=0)
             values = values * factors
             low = None if low is None else low * factors[:, -low.shape[1] :]
             exponents = exponents - _SHRINKING * shrinks
-        _count(self.bins, exponents, values, starts, lengths)
+        _count(self.bins, exponents, values, lengths)
         if low is not None and low.any():
             last = slice(values.shape[1] - low.shape[1], None)
-            _count(self.bins[1:, :, last], exponents[1:, :, last], low, starts, lengths)
+            _count(self.bins[1:, :, last], exponents[1:, :, last], low, lengths)
 
     def merge(self, other: BinnedSums) -> None:
         """Adds the terms that another one of as many groups and columns has seen."""
@@ -154,9 +159,16 @@ class BinnedSums:
 
     def grown(self, n_groups: int) -> BinnedSums:
         """The same with room for so many groups."""
-        more = BinnedSums(n_groups, self.top.shape[1])
+        more = BinnedSums(n_groups, self.top.shape[1], len(self.bins))
         more.merge_at(slice(0, len(self.top)), self)
         return more
+
+    def together(self) -> BinnedSums:
+        """The sums of all groups in one."""
+        made = BinnedSums(1, self.top.shape[1], len(self.bins))
+        for group in range(len(self.top)):
+            made.merge(self.take(slice(group, group + 1)))
+        return made
 
     def total(self) -> Array:
         """(G, C) the sums, rounded."""
@@ -205,18 +217,25 @@ def _largest(values: Array, starts: IntArray) -> Array:
     return np.maximum.reduceat(sizes, starts, axis=0)
 
 
-def _count(bins: IntArray, exponents: IntArray, values: Array, starts: IntArray, lengths: IntArray) -> None:
-    """Adds to each bin the whole units that are in each value, from the largest bin on."""
-    rest, cut, ones = values.copy(), np.empty_like(values), np.ones(len(values))
+def _count(bins: IntArray, exponents: IntArray, values: Array, lengths: IntArray) -> None:
+    """Adds to each bin the whole units that are in each value, from the largest bin on; lengths (G,) of the groups."""
     # Of the size of these numbers a float64 has whole units and no more.
-    rounders, sums = np.ldexp(1.5, exponents + 52), np.empty(bins.shape)
-    for rounder, of_bin in zip(rounders, sums, strict=True):
-        by_row = rounder if len(starts) == 1 else np.repeat(rounder, lengths, axis=0)
-        np.add(rest, by_row, out=cut)
-        cut -= by_row
-        rest -= cut
-        # All of these are whole units, of less than 2^53 in sum: any order adds up the same.
-        of_bin[:] = ones @ cut if len(starts) == 1 else np.add.reduceat(cut, starts, axis=0)
+    rounders, sums = np.ldexp(1.5, exponents + 52), np.zeros(bins.shape)
+    group_of_row = None if len(lengths) == 1 else np.repeat(np.arange(len(lengths)), lengths)
+    step = max(_CUT_AT_ONCE // max(values.shape[1], 1), 1)
+    for start in range(0, len(values), step):
+        rest = values[start : start + step].copy()
+        cut, ones, group = np.empty_like(rest), np.ones(len(rest)), slice(0, 1)
+        if group_of_row is not None:
+            of_row = group_of_row[start : start + step]
+            group, firsts = np.unique(of_row, return_index=True)
+        for rounder, of_bin in zip(rounders, sums, strict=True):
+            by_row = rounder if group_of_row is None else rounder[of_row]
+            np.add(rest, by_row, out=cut)
+            cut -= by_row
+            rest -= cut
+            # All of these are whole units, of less than 2^53 in sum: any order adds up the same.
+            of_bin[group] += ones @ cut if group_of_row is None else np.add.reduceat(cut, firsts, axis=0)
     bins += np.ldexp(sums, -exponents).astype(np.int64)
 
 

@@ -1,7 +1,7 @@
 """Weighted means, their covariance, and how skewed they are, the same to the bit however rows come together.
 
 Kept are sums of powers of the values, which have digits enough for what cancels: a spread that is 1e-7 of the mean has
-its variance to some 1e-12 and its skewness to some 1e-8.
+its variance to some 1e-12, and one of 1e-4 its skewness to some 1e-3.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import numpy.typing as npt
 from tfx_explain.summary.binned_products import BinnedProducts
 from tfx_explain.summary.binned_sums import AT_ONCE, BinnedSums
 from tfx_explain.summary.double_double import DoubleDouble, two_product
-from tfx_explain.summary.powers import Powers
+from tfx_explain.summary.powers import Powers, columns
 from tfx_explain.summary.ratio import Array
 
 IntArray = npt.NDArray[np.int64]
 
-_ROUNDING = 1e-8
-"""Values whose spread is less than this part of their mean may differ by rounding, and are not skewed."""
+_LEAST_SKEWED = 1e-4
+"""Values whose spread is less than this part of their mean are not skewed: their cubes lack the digits to tell."""
 _LEAST_SHARED = 3e-9
 """Values whose spread is less than this part of their mean go together with no others."""
 
@@ -36,17 +36,15 @@ class GroupedMoments:
       third: keep third moments.
 
     Attributes:
-      sums: (G, ...) sums of w; of y for each column; of w^2 and w^3; of y^2, and of y^3 where there are third moments;
-        then, unless all weights were 1, so that they are among these, of w y, and where there are third moments of
-        w^2 y and w y^2.
+      sums: (G, ...) sums of powers, where `columns` says.
       products: sums of those of two columns, or None.
 
     Source: weights as in Taylor linearisation of a ratio mean.
     """
 
     def __init__(self, n_groups: int, n_columns: int, *, full: bool = False, third: bool = False) -> None:
-        self.n_columns, self.n_powers = n_columns, 3 if third else 2
-        self.sums = BinnedSums(n_groups, 3 + self.n_powers * n_columns)
+        self.n_columns, self.third = n_columns, third
+        self.sums = BinnedSums(n_groups, columns(n_columns, third=third, weighted=False)["w y^2"].stop)
         self.products = BinnedProducts(n_columns) if full else None
         # Solved once, since several figures are asked for one after the other.
         self._powers: Powers | None = None
@@ -74,26 +72,36 @@ class GroupedMoments:
         w = weights[:, None]
         y = w * values
         once, squares = DoubleDouble(*two_product(w, w)), DoubleDouble(*two_product(y, y))
-        powers = [once, once.times(w), squares]
-        if self.n_powers == 3:
-            powers.append(squares.times(y))
+        powers = {"w": w, "w^3": once.high * w, "y": y, "y^3": squares.high * y}
+        doubled = {"w^2": once, "y^2": squares}
         if self._is_weighted:
-            mixed = DoubleDouble(*two_product(y, np.broadcast_to(w, y.shape)))
-            powers += [mixed] if self.n_powers == 2 else [mixed, mixed.times(w), squares.times(w)]
-        high = np.concatenate([w, y, *[power.high for power in powers]], axis=1)
-        self.sums.add(high, groups, np.concatenate([power.low for power in powers], axis=1))
+            powers["w^2 y"] = once.high * y
+            doubled |= {"w y": DoubleDouble(*two_product(y, np.broadcast_to(w, y.shape))), "w y^2": squares.times(w)}
+        places = self._places
+        high = np.empty((len(values), self.sums.top.shape[1]))
+        low = np.empty((len(values), high.shape[1] - places["w^2"].start))
+        for name, place in places.items():
+            if place.start < place.stop:
+                high[:, place] = doubled[name].high if name in doubled else powers[name]
+                if name in doubled:
+                    low[:, place.start - places["w^2"].start : place.stop - places["w^2"].start] = doubled[name].low
+        self.sums.add(high, groups, low)
 
     @property
     def _is_weighted(self) -> bool:
-        return self.sums.top.shape[1] > 3 + self.n_powers * self.n_columns
+        return self.sums.top.shape[1] > columns(self.n_columns, third=self.third, weighted=False)["w y^2"].stop
+
+    @property
+    def _places(self) -> dict[str, slice]:
+        """Where the sums are."""
+        return columns(self.n_columns, third=self.third, weighted=self._is_weighted)
 
     def _weigh(self) -> None:
         """Makes room for sums of products with weights, which are what they are where all weights were 1."""
         if not self._is_weighted:
-            d = self.n_columns
-            first, second = slice(1, 1 + d), slice(3 + d, 3 + 2 * d)
-            same = [first] if self.n_powers == 2 else [first, first, second]
-            self.sums = BinnedSums.beside([self.sums, *(self.sums.take(slice(None), columns) for columns in same)])
+            first, second = (self.sums.take(slice(None), self._places[name]) for name in ("y", "y^2"))
+            third = [first] if self.third else []
+            self.sums = BinnedSums.beside([*third, self.sums, first, *([second] if self.third else [])])
 
     def merge(self, other: GroupedMoments) -> None:
         """Adds the rows that another one has seen."""
@@ -131,6 +139,10 @@ class GroupedMoments:
             rest.products = self.products.without(part.products)
         return rest
 
+    def weighted_sums(self) -> BinnedSums:
+        """(G, 1 + C) sums of w and of y."""
+        return self.sums.take(slice(None), slice(self._places["w"].start, self._places["y"].stop))
+
     def variances(self) -> GroupedMoments:
         """The same without covariances; not to be added to."""
         made = self._with(self.sums)
@@ -138,23 +150,23 @@ class GroupedMoments:
         return made
 
     def _with(self, sums: BinnedSums) -> GroupedMoments:
-        made = GroupedMoments(0, self.n_columns, third=self.n_powers == 3)
+        made = GroupedMoments(0, self.n_columns, third=self.third)
         made.sums = sums
         return made
 
     def _solved(self) -> Powers:
-        self._powers = self._powers or Powers.of(self.sums.exact(), self.n_columns, self.n_powers)
+        self._powers = self._powers or Powers.of(self.sums.exact(), self._places)
         return self._powers
 
     @property
     def weight(self) -> Array:
         """(G,) sum of weights."""
-        return self._solved().weights.high[:, 0]
+        return self._solved().weight.high[:, 0]
 
     @property
     def weight_squared(self) -> Array:
         """(G,) sum of squared weights."""
-        return self._solved().weights.high[:, 1]
+        return self._solved().weight_squared.high[:, 0]
 
     @property
     def n_effective(self) -> Array:
@@ -201,19 +213,19 @@ class GroupedMoments:
 
         Returns:
           (G, C) without most of the bias of few rows: sqrt(n (n - 1)) / (n - 2) times the sample's skewness. NaN below
-          three effective rows; 0 where the values differ by rounding only.
+          three effective rows; 0 where the values hardly differ.
         """
         powers = self._solved()
         n, mean = np.broadcast_to(powers.n, variance.shape), powers.mean
-        _, of_weights, of_squares = powers.mixed
+        of_weights, of_squares = powers.mixed_squares
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             # The sum of w^3 (x - mean)^3.
             third = powers.third.plus(of_squares.times(-mean).times(3.0))
             third = third.plus(of_weights.times(mean).times(mean).times(3.0))
-            third = third.plus(powers.weights[:, 2:].times(-mean).times(mean).times(mean))
-            weight = powers.weights.high[:, :1]
+            third = third.plus(powers.weight_cubed.times(-mean).times(mean).times(mean))
+            weight = powers.weight.high
             # Products and roots, as the last bit of a power may depend on where in memory the numbers are.
             of_mean = third.high / (weight * weight * weight) / (variance * np.sqrt(variance))
             found = of_mean * (n * n * np.sqrt(n)) / ((n - 1) * (n - 2))
-            varies = variance * n > (_ROUNDING * mean) ** 2
+            varies = variance * n > (_LEAST_SKEWED * mean) ** 2
         return np.where(n > 2 + 1e-9, np.clip(np.where(varies, found, 0.0), -np.sqrt(n), np.sqrt(n)), np.nan)

@@ -32,7 +32,8 @@ class Noise:
     design_ids: npt.NDArray[np.int64] | None = None
 
 
-_LEAST_FEW = 8
+_MOST_FEW = 64
+"""Examples that are kept as they are; more where there are more players."""
 
 
 class ImportanceAccumulator:
@@ -130,8 +131,8 @@ class ImportanceAccumulator:
     def _take(self, examples: FewExamples) -> None:
         """Adds examples to the few, or where they are no longer few all of them to the sums."""
         self._few = self._few.followed_by(examples)
-        # Where there are as many as players, covariances begin to take less memory.
-        if len(self._few.weights) > max(self.n_players, _LEAST_FEW):
+        # So many take about the memory of the sums, which have covariances of all pairs of players.
+        if len(self._few.weights) > max(2 * self.n_players, _MOST_FEW):
             self._all_summed()
 
     def _all_summed(self) -> ImportanceSums:
@@ -166,7 +167,8 @@ class ImportanceAccumulator:
         std_error = np.sqrt(np.diag(covariance))
         n_effective = summed.absolute.n_effective
         quantile = t_quantile(0.5 + confidence / 2, n_effective - 1)
-        mean_signed, signed_variance = summed.signed.mean_or_nan(), summed.signed.covariance_of_mean()
+        signed = summed.signed
+        mean_signed, signed_variance = signed.mean_or_nan(), signed.covariance_of_mean()
         variance, matters = np.diag(covariance), mean_abs > _ROUNDING * mean_abs.sum()
         share, share_std_error = _shares(mean_abs, covariance)
         share_low, share_high = _share_bounds(mean_abs, float(unbounded.sum()), covariance, quantile)
@@ -184,7 +186,7 @@ class ImportanceAccumulator:
             rms_debiased=np.sqrt(np.maximum(squares - error_squares, 0.0)),
             std_error=std_error,
             skewness=np.where(matters, summed.absolute.moments.skewness(variance), np.nan),
-            signed_skewness=np.where(matters, summed.signed.moments.skewness(signed_variance), np.nan),
+            signed_skewness=np.where(matters, signed.moments.skewness(signed_variance), np.nan),
             ci_low=np.maximum(mean_abs - quantile * std_error, 0.0),
             ci_high=mean_abs + quantile * std_error,
             rank=_ranks(mean_abs),

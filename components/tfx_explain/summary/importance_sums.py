@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from tfx_explain.summary.binned_sums import BinnedSums
+from tfx_explain.summary.binned_sums import OF_ONE_SIGN, BinnedSums
 from tfx_explain.summary.ratio import Array
-from tfx_explain.summary.sizes import NoisyMoments, debiased_sizes
+from tfx_explain.summary.sizes import DesignMoments, NoisyMoments, debiased_sizes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,15 +45,14 @@ class ImportanceSums:
 
     Attributes:
       absolute: moments of sizes of attributions, with covariances.
-      signed: of attributions, without.
       of_players: (1, 4 d) attribution^2, design SE^2 + background SE^2, design SE, background SE; all times the
         example's weight.
     """
 
     def __init__(self, n_players: int) -> None:
         self.absolute = NoisyMoments.empty(n_players, full=True, third=True)
-        self.signed = NoisyMoments.empty(n_players, full=False, third=True)
-        self.of_players = BinnedSums(1, 4 * n_players)
+        self._signed = DesignMoments.empty(n_players, full=False, third=True)
+        self.of_players = BinnedSums(1, 4 * n_players, OF_ONE_SIGN)
 
     def add(self, examples: FewExamples) -> None:
         """Adds examples."""
@@ -61,12 +60,17 @@ class ImportanceSums:
         w, shared = examples.weights, examples.design_ids
         sizes, doubt = debiased_sizes(phi, errors)
         self.absolute.add(sizes, w, errors**2, doubt, shared)
-        self.signed.add(phi, w, errors**2, np.zeros_like(phi), shared)
+        self._signed.add(phi, w, shared)
         figures = [phi**2, design_error**2 + background_error**2, design_error, background_error]
         self.of_players.add(np.concatenate(figures, axis=1) * w[:, None])
 
     def merge(self, other: ImportanceSums) -> None:
         """Adds what others have added up to."""
         self.absolute.merge(other.absolute)
-        self.signed.merge(other.signed)
+        self._signed.merge(other._signed)
         self.of_players.merge(other.of_players)
+
+    @property
+    def signed(self) -> NoisyMoments:
+        """Moments of attributions, without covariances; not to be added to."""
+        return self.absolute.of_unbiased(self._signed)

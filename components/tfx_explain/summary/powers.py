@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,22 @@ from tfx_explain.summary.ratio import Array
 IntArray = npt.NDArray[np.int64]
 
 
+def columns(d: int, *, third: bool, weighted: bool) -> dict[str, slice]:
+    """Where the sums of powers are among the columns that are summed up, by name.
+
+    Those from `w^2` on have twice the digits of a float64, since variances are what is left of them.
+
+    Args:
+      d: number of values y = w x of each row.
+      third: whether there are third moments.
+      weighted: whether any weight w was not 1; else products of weights with values are sums that are there anyway.
+    """
+    widths = {"w^2 y": d * (third and weighted), "w^3": 1, "w": 1, "y": d, "y^3": d * third}
+    widths |= {"w^2": 1, "y^2": d, "w y": d * weighted, "w y^2": d * (third and weighted)}
+    ends = np.cumsum(list(widths.values())).tolist()
+    return {name: slice(end - width, end) for (name, width), end in zip(widths.items(), ends, strict=True)}
+
+
 @dataclasses.dataclass(frozen=True)
 class Powers:
     """What central moments are made of.
@@ -21,38 +37,48 @@ class Powers:
     Attributes:
       n: (G, 1) (sum w)^2 / sum w^2.
       mean: (G, C).
-      weights: (G, 3) sums of w, w^2 and w^3.
+      weight, weight_squared, weight_cubed: (G, 1) sums.
       second: (G, C) sums of y^2.
-      third: (G, C) sums of y^3; those of y^2 where there are none.
-      mixed: (G, C) sums of w y; where there are third moments, also those of w^2 y and w y^2.
+      third: (G, C) sums of y^3; none where there are no third moments.
+      mixed: (G, C) sums of w y.
+      mixed_squares: (G, C) sums of w^2 y, and those of w y^2.
     """
 
     n: Array
     mean: Array
-    weights: DoubleDouble
+    weight: DoubleDouble
+    weight_squared: DoubleDouble
+    weight_cubed: DoubleDouble
     second: DoubleDouble
     third: DoubleDouble
-    mixed: Sequence[DoubleDouble]
+    mixed: DoubleDouble
+    mixed_squares: tuple[DoubleDouble, DoubleDouble]
 
     @classmethod
-    def of(cls, sums: DoubleDouble, d: int, n_powers: int) -> Powers:
+    def of(cls, sums: DoubleDouble, places: Mapping[str, slice]) -> Powers:
         """Those of all groups.
 
         Args:
           sums: (G, ...) as `GroupedMoments` keeps them.
-          d: number of columns.
-          n_powers: 3 where there are third moments, else 2.
+          places: of each sum among them, as `columns` says.
         """
-        weights = sums[:, [0, 1 + d, 2 + d]]
-        n_parts = (sums.high.shape[1] - 3) // d - 1 if d else 0
-        parts = [sums[:, start : start + d] for start in (3 + d + d * part for part in range(n_parts))]
-        first, powers = sums[:, 1 : 1 + d], parts[: n_powers - 1] or [sums[:, 3:]]
-        second = powers[0]
-        mixed = parts[n_powers - 1 :] or ([first] if n_powers == 2 else [first, first, second])
-        weight, squared = weights.high[:, :1], weights.high[:, 1:2]
+        found = {name: sums[:, place] for name, place in places.items() if place.start < place.stop}
+        first, second = found.get("y", sums[:, :0]), found.get("y^2", sums[:, :0])
+        weight, squared = found["w"].high, found["w^2"].high
         n = np.divide(weight**2, squared, out=np.zeros_like(weight), where=weight > 0)
         with np.errstate(over="ignore", invalid="ignore"):
-            return cls(n, _mean(first, weights[:, :1]), weights, second, powers[-1], mixed)
+            mean = _mean(first, found["w"])
+        return cls(
+            n=n,
+            mean=mean,
+            weight=found["w"],
+            weight_squared=found["w^2"],
+            weight_cubed=found["w^3"],
+            second=second,
+            third=found.get("y^3", sums[:, :0]),
+            mixed=found.get("w y", first),
+            mixed_squares=(found.get("w^2 y", first), found.get("w y^2", second)),
+        )
 
     def covariances(self, products: DoubleDouble, first: IntArray | slice, second: IntArray | slice, n: Array) -> Array:
         """(G, n_pairs) of the means of pairs of columns.
@@ -63,12 +89,12 @@ class Powers:
           second: the other one.
           n: (G, 1) as how many rows of equal weight the groups count; NaN comes of less than two.
         """
-        ours, theirs, mixed = self.mean[:, first], self.mean[:, second], self.mixed[0]
+        ours, theirs, mixed = self.mean[:, first], self.mean[:, second], self.mixed
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             # The sum of w^2 (x - mean)(x - mean)'.
             scatter = products.plus(mixed[:, first].times(-theirs)).plus(mixed[:, second].times(-ours))
-            scatter = scatter.plus(self.weights[:, 1:2].times(ours).times(theirs))
-            return np.where(n > 1, scatter.high * (n / (n - 1)) / self.weights.high[:, :1] ** 2, np.nan)
+            scatter = scatter.plus(self.weight_squared.times(ours).times(theirs))
+            return np.where(n > 1, scatter.high * (n / (n - 1)) / self.weight.high**2, np.nan)
 
 
 def _mean(sums: DoubleDouble, weight: DoubleDouble) -> Array:

@@ -26,7 +26,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tfx_explain.summary.binned_sums import BinnedSums
+from tfx_explain.summary.binned_sums import OF_ONE_SIGN, BinnedSums
 from tfx_explain.summary.moments import WeightedMoments
 from tfx_explain.summary.ratio import Array
 
@@ -75,24 +75,75 @@ def _bell(squares: Array) -> Array:
     return np.asarray(rest)
 
 
+class DesignMoments:
+    """Running moments of (n, d) values, and of those of each design.
+
+    Attributes:
+      moments: of all values.
+      designs: (n_designs - 1, 1 + d) sums of weights of each design's rows, and weighted sums of their values. The
+        first one, to which most explanations come, has what the others leave; those beyond the last one that was seen
+        are left out.
+    """
+
+    def __init__(self, moments: WeightedMoments, designs: BinnedSums) -> None:
+        self.moments, self.designs = moments, designs
+
+    @classmethod
+    def empty(cls, n_columns: int, *, full: bool, third: bool = False) -> DesignMoments:
+        """No rows yet; `full` keeps covariances, otherwise variances only; `third` keeps third moments."""
+        return cls(WeightedMoments.empty(n_columns, full=full, third=third), BinnedSums(0, 1 + n_columns))
+
+    def add(self, values: Array, weights: Array, design_ids: npt.NDArray[np.int64]) -> None:
+        """Adds rows: values (n, d), weights (n,) >= 0, designs (n,) from 0 to MAX_DESIGNS - 1."""
+        self.moments.add(values, weights)
+        later = design_ids > 0
+        if later.any():
+            w, designs = weights[later, None], design_ids[later] - 1
+            self._make_room(int(designs.max()) + 1)
+            self.designs.add(np.concatenate([w, w * values[later]], axis=1), designs)
+
+    def _make_room(self, n_designs: int) -> None:
+        if n_designs > len(self.designs.top):
+            self.designs = self.designs.grown(n_designs)
+
+    def merge(self, other: DesignMoments) -> None:
+        """Adds the rows that another one has seen."""
+        self.moments.merge(other.moments)
+        n_designs = len(other.designs.top)
+        self._make_room(n_designs)
+        self.designs.merge_at(slice(0, n_designs), other.designs)
+
+    def without(self, part: DesignMoments) -> DesignMoments:
+        """The moments of the rows that are not in `part`: those of this one, less some that it has seen."""
+        designs = self.designs.without(part.designs.grown(len(self.designs.top)))
+        return DesignMoments(self.moments.without(part.moments), designs)
+
+    def variances(self) -> DesignMoments:
+        """The same without covariances; not to be added to."""
+        return DesignMoments(self.moments.variances(), self.designs)
+
+    def of_designs(self) -> Array:
+        """(n_designs, 1 + d) weights of each design's rows, and weighted sums of their values."""
+        first = self.moments.of_groups.weighted_sums().without(self.designs.together())
+        return np.concatenate([first.total(), self.designs.total()])
+
+
 class NoisyMoments:
     """Running moments of (n, d) values of which each has noise, and rows of one design have noise in common.
 
     Attributes:
-      moments: of the values.
-      designs: (n_designs, 1 + d) sums of weights of each design's rows, and weighted sums of their values; designs
-        beyond the last one that was seen are left out.
+      values: moments of the values.
       noise: (1, 2 d) weighted sums of the variances of the noise, and of the noise that may have left a bias.
     """
 
-    def __init__(self, moments: WeightedMoments, designs: BinnedSums, noise: BinnedSums) -> None:
-        self.moments, self.designs, self.noise = moments, designs, noise
+    def __init__(self, values: DesignMoments, noise: BinnedSums) -> None:
+        self.values, self.noise = values, noise
 
     @classmethod
     def empty(cls, n_columns: int, *, full: bool, third: bool = False) -> NoisyMoments:
         """No rows yet; `full` keeps covariances, otherwise variances only; `third` keeps third moments."""
-        moments = WeightedMoments.empty(n_columns, full=full, third=third)
-        return cls(moments, BinnedSums(1, 1 + n_columns), BinnedSums(1, 2 * n_columns))
+        noise = BinnedSums(1, 2 * n_columns, OF_ONE_SIGN)
+        return cls(DesignMoments.empty(n_columns, full=full, third=third), noise)
 
     def add(
         self, values: Array, weights: Array, variance: Array, doubt: Array, design_ids: npt.NDArray[np.int64]
@@ -106,32 +157,32 @@ class NoisyMoments:
           doubt: (n, d) noise that may have left a bias; 0 where the values have none.
           design_ids: (n,) of each row, from 0 to MAX_DESIGNS - 1.
         """
-        self.moments.add(values, weights)
-        w = weights[:, None]
-        self._make_room(int(design_ids.max(initial=-1)) + 1)
-        self.designs.add(np.concatenate([w, w * values], axis=1), design_ids)
-        self.noise.add(np.concatenate([w * variance, w * doubt], axis=1))
-
-    def _make_room(self, n_designs: int) -> None:
-        if n_designs > len(self.designs.top):
-            self.designs = self.designs.grown(n_designs)
+        self.values.add(values, weights, design_ids)
+        self.noise.add(weights[:, None] * np.concatenate([variance, doubt], axis=1))
 
     def merge(self, other: NoisyMoments) -> None:
         """Adds the rows that another one has seen."""
-        self.moments.merge(other.moments)
-        n_designs = len(other.designs.top)
-        self._make_room(n_designs)
-        self.designs.merge_at(slice(0, n_designs), other.designs)
+        self.values.merge(other.values)
         self.noise.merge(other.noise)
 
     def without(self, part: NoisyMoments) -> NoisyMoments:
         """The moments of the rows that are not in `part`: those of this one, less some that it has seen."""
-        designs = self.designs.without(part.designs.grown(len(self.designs.top)))
-        return NoisyMoments(self.moments.without(part.moments), designs, self.noise.without(part.noise))
+        return NoisyMoments(self.values.without(part.values), self.noise.without(part.noise))
 
     def variances(self) -> NoisyMoments:
         """The same without covariances; not to be added to."""
-        return NoisyMoments(self.moments.variances(), self.designs, self.noise)
+        return NoisyMoments(self.values.variances(), self.noise)
+
+    def of_unbiased(self, values: DesignMoments) -> NoisyMoments:
+        """Moments of other values of the same rows and noise, which left no bias in them; not to be added to."""
+        n_columns = self.noise.top.shape[1] // 2
+        variance = self.noise.take(slice(None), slice(n_columns))
+        return NoisyMoments(values, BinnedSums.beside([variance, BinnedSums(1, n_columns, OF_ONE_SIGN)]))
+
+    @property
+    def moments(self) -> WeightedMoments:
+        """Of the values."""
+        return self.values.moments
 
     @property
     def weight(self) -> float:
@@ -176,7 +227,7 @@ class NoisyMoments:
         rows = self.moments.variances().covariance_of_mean()
         if np.isnan(rows).all():
             return np.where(np.isnan(noise), np.nan, 0.0)
-        designs = self.designs.total()
+        designs = self.values.of_designs()
         used = designs[:, 0] > 0
         n_designs = int(used.sum())
         if n_designs < 2:
