@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tfx_explain.summary import binned_products, grouped_moments
 from tfx_explain.summary.grouped_moments import GroupedMoments
 
 
@@ -54,3 +55,19 @@ def test_rows_of_weight_1_may_come_before_others_or_after_them():
     np.testing.assert_array_equal(ahead.mean, behind.mean)
     np.testing.assert_array_equal(ahead.covariance_of_mean(), behind.covariance_of_mean())
     np.testing.assert_array_equal(skewness(ahead), skewness(behind))
+
+
+def test_pairs_that_are_taken_a_few_at_a_time_have_the_same_covariances(monkeypatch):
+    values = np.random.default_rng(4).normal(size=(40, 9)) * np.logspace(0, 12, 9)
+
+    def covariances():
+        made = GroupedMoments(1, 9, full=True)
+        made.add(values[:25], np.ones(25))
+        made.add(values[25:], np.ones(15))
+        return made.covariance_of_mean()[0]
+
+    at_once = covariances()
+    np.testing.assert_allclose(at_once, np.cov(values.T) / len(values), rtol=1e-9)
+    monkeypatch.setattr(binned_products, "_PRODUCTS_AT_ONCE", 150)
+    monkeypatch.setattr(grouped_moments, "_PAIRS_AT_ONCE", 7)
+    np.testing.assert_array_equal(covariances(), at_once)

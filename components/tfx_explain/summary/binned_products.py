@@ -12,6 +12,8 @@ for what more rows bring, as in `binned_sums`.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 
@@ -24,6 +26,8 @@ _WIDTH = 16
 # Products of larger numbers are no float64, and those of smaller ones are 0.
 _LOWEST, _HIGHEST = -34, 31
 _ROWS_AT_ONCE = 1_024
+# Products that are made at a time: those of thousands of columns would take more memory than all else.
+_PRODUCTS_AT_ONCE = 2**21
 
 
 class BinnedProducts:
@@ -42,8 +46,8 @@ class BinnedProducts:
 
     @property
     def pairs(self) -> tuple[IntArray, IntArray]:
-        """The columns of each pair."""
-        return np.triu_indices(len(self.top))
+        """The columns of each pair; not to be changed."""
+        return _pairs(len(self.top))
 
     def add(self, values: Array) -> None:
         """Adds rows (n, C)."""
@@ -61,22 +65,29 @@ class BinnedProducts:
     def _multiply(self, parts: Array) -> None:
         """Fills the levels from the (n, N_LEVELS, C) parts of numbers."""
         n, _, n_columns = parts.shape
-        first, second = self.pairs
-        for part in range((N_LEVELS + 1) // 2):
-            others = parts[:, part : N_LEVELS - part].reshape(n, -1)
-            # Whole numbers of less than 2^53 in sum: any order adds up the same.
-            products = (parts[:, part].T @ others).reshape(n_columns, -1, n_columns).astype(np.int64)
-            for place in range(products.shape[1]):
-                both = products[:, place] if not place else products[:, place] + products[:, place].T
-                self.levels[2 * part + place] += both[first, second]
+        step = max(_PRODUCTS_AT_ONCE // (N_LEVELS * n_columns), 1)
+        for start in range(0, n_columns, step):
+            stop = min(start + step, n_columns)
+            # The pairs of these columns with themselves and with later ones follow each other.
+            places = slice(_pairs_before(start, n_columns), _pairs_before(stop, n_columns))
+            first, second = (column[places] - start for column in self.pairs)
+            sums = np.zeros((stop - start, N_LEVELS, n_columns - start))
+            for part in range(N_LEVELS):
+                others = parts[:, : N_LEVELS - part, start:].reshape(n, -1)
+                # Whole numbers of less than 2^53 in sum: any order adds up the same.
+                sums[:, part:] += (parts[:, part, start:stop].T @ others).reshape(len(sums), -1, n_columns - start)
+            self.levels[:, places] = sums.transpose(1, 0, 2)[:, first, second]
 
     def merge(self, other: BinnedProducts) -> None:
         """Adds the rows that another one has seen."""
         if (self.top == other.top).all():
-            self.levels = self.levels + other.levels
+            self.levels += other.levels
+        elif (self.top == _LOWEST).all() and not self.levels.any():
+            self.levels, self.top = other.levels.copy(), other.top
         else:
             top = np.maximum(self.top, other.top)
-            self.levels = self._at(top) + other._at(top)
+            self.levels = self._at(top)
+            self.levels += other._at(top)
             self.top = top
         self.unknown = self.unknown | other.unknown
 
@@ -88,28 +99,44 @@ class BinnedProducts:
         return rest
 
     def _at(self, top: npt.NDArray[np.int16]) -> IntArray:
-        """The levels where the largest numbers are in these bins."""
-        first, second = self.pairs
+        """A copy of the levels as where the largest numbers are in these bins."""
         by = top - self.top
+        if not by.any():
+            return self.levels.copy()
+        first, second = self.pairs
         return shifted(self.levels, by[first] + by[second])
 
-    def exact(self) -> DoubleDouble:
-        """(n_pairs,) the sums, to twice the digits of a float64; NaN where a number is unknown."""
-        first, second = self.pairs
+    def exact(self, pairs: slice = slice(None)) -> DoubleDouble:
+        """(n_pairs,) the sums of some pairs, to twice the digits of a float64; NaN where a number is unknown."""
+        first, second = (column[pairs] for column in self.pairs)
         top = self.top.astype(np.int64)
         unknown = np.where(self.unknown[first] | self.unknown[second], np.nan, 0.0)
-        return sum_of_bins(self.levels, _WIDTH * (top[first] + top[second]), _WIDTH, unknown)
+        return sum_of_bins(self.levels[:, pairs], _WIDTH * (top[first] + top[second]), _WIDTH, unknown)
+
+
+@functools.lru_cache(maxsize=8)
+def _pairs(n_columns: int) -> tuple[IntArray, IntArray]:
+    """The columns of each pair, each with itself and with later ones."""
+    pairs = np.triu_indices(n_columns)
+    for column in pairs:
+        column.flags.writeable = False
+    return pairs
+
+
+def _pairs_before(column: int, n_columns: int) -> int:
+    """How many pairs begin with an earlier column."""
+    return column * n_columns - column * (column - 1) // 2
 
 
 def _parts(values: Array, top: npt.NDArray[np.int16]) -> Array:
     """(n, N_LEVELS, C) whole units that are in each value, from the bin of its column's largest one on."""
-    parts, rest = np.empty((len(values), N_LEVELS, len(top))), values
+    parts, rest = np.empty((len(values), N_LEVELS, len(top))), values.copy()
     for part in range(N_LEVELS):
         exponent = _WIDTH * (top.astype(np.int64) - part)
         # Of the size of this number a float64 has whole units and no more.
         rounder = np.ldexp(1.5, exponent + 52)
         cut = rest + rounder
         cut -= rounder
-        rest = rest - cut
+        rest -= cut
         np.multiply(cut, np.ldexp(1.0, -exponent), out=parts[:, part])
     return parts

@@ -240,11 +240,16 @@ def _count(bins: IntArray, exponents: IntArray, values: Array, lengths: IntArray
 
 
 def shifted(bins: IntArray, by: npt.NDArray[np.integer[Any]]) -> IntArray:
-    """The bins (n_bins, ...) where the first one is to be so many (...) above; the last ones are dropped."""
+    """A copy of the bins (n_bins, ...) where the first one is to be so many (...) above; the last ones are dropped."""
     if not by.any():
-        return bins
-    place = np.arange(len(bins)).reshape(-1, *[1] * by.ndim) - by
-    return np.where(place >= 0, np.take_along_axis(bins, np.maximum(place, 0), axis=0), 0)
+        return bins.copy()
+    made = np.zeros_like(bins)
+    for place in range(len(bins)):
+        source = place - by
+        # One bin at a time, since what is looked up for all at once would take several times their memory.
+        found = np.take_along_axis(bins, np.maximum(source, 0)[None].astype(np.int64), axis=0)[0]
+        made[place] = np.where(source >= 0, found, 0)
+    return made
 
 
 def sum_of_bins(bins: IntArray, exponent: IntArray, width: int, beyond: Array | None) -> DoubleDouble:
