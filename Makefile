@@ -65,7 +65,7 @@ unit-rest: env
 	@$(MAKE) unit without="$(numerics)"
 
 docs: env  ## the pages of docs/ as a site, in build/docs; stops at warnings and dead links
-	@PYTHONPATH=$(CURDIR)/components $(bin)/python -m sphinx --quiet --fail-on-warning --keep-going docs build/docs
+	@TF_CPP_MIN_LOG_LEVEL=3 PYTHONPATH=$(CURDIR)/components $(bin)/python -W ignore::FutureWarning -m sphinx --quiet --fail-on-warning --keep-going docs build/docs
 	@printf 'Start at build/docs/index.html\n'
 
 format-page: env  ## write docs/format.md from the descriptions of tables
