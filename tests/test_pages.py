@@ -57,6 +57,29 @@ def test_programs_about_an_explanation_run(tutorial: Path, monkeypatch: pytest.M
         exec(text, {})
 
 
+def test_commands_about_a_model_card_write_it(tutorial: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tutorial)
+    (details,) = texts("docs/howto/model_card.md", "yaml")
+    Path("details.yaml").write_text(details)
+    for command in commands("docs/howto/model_card.md"):
+        name, *arguments = shlex.split(command)
+        assert (name, main(arguments)) == ("tfx-explain", 0), command
+    card = Path("card.md").read_text()
+    headings = re.findall(r"^## (.*)$", card, re.MULTILINE)
+    told = [
+        cell.partition(":")[0]
+        for cell in re.findall(r"^\| ([A-Z][^|]*) \|", _page("howto/model_card.md"), re.MULTILINE)
+    ]
+    assert set(headings) <= set(told[1:]), "each section is in the table"
+    assert "To be filled in" not in card
+    assert Path("card.json").exists()
+    assert main(["card", "explanation", "--output", "card.md"]) == 0, "an earlier card is written anew"
+
+
+def _page(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
 def test_programs_about_the_demonstrations_name_what_there_is() -> None:
     """The demonstrations take minutes; what runs here is all but their explanations."""
     (text,) = texts("docs/howto/inside.md", "python")

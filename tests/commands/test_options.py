@@ -13,7 +13,7 @@ VALIDATE = ["validate", "--explanation", "{explanation}", "--config", "{policy}"
 
 WRONG_USE = [
     # what is typed, what is said
-    ([], "name a command: explain, validate, report, estimate, completion; see `tfx-explain --help`."),
+    ([], "name a command: explain, validate, report, card, estimate, completion; see `tfx-explain --help`."),
     (["valdate"], "there is no command `valdate`; did you mean validate? see `tfx-explain --help`."),
     (["frobnicate"], "there is no command `frobnicate`; see `tfx-explain --help`."),
     (["--colour"], "there is no option --colour; see `tfx-explain --help`."),
@@ -70,6 +70,17 @@ WRONG_USE = [
     (["report", "{absent}"], "{absent} holds no explanation"),
     (["report", "{explanation}", "--output", "{policy}"], "{policy} is there already and is no report;"),
     (["report", "{explanation}", "--output", "{directory}"], "{directory}"),
+    (["card"], "missing argument 'DIR'; see `tfx-explain card --help`."),
+    (["card", "{absent}"], "{absent} holds no explanation"),
+    (
+        ["card", "{explanation}", "--format", "text"],
+        "invalid value for '--format': 'text' is not one of 'markdown', 'json';",
+    ),
+    (["card", "{explanation}", "--validation", "{directory}"], "{directory} holds no verdict (findings.json);"),
+    (["card", "{explanation}", "--details", "{absent}"], "{absent}"),
+    (["card", "{explanation}", "--details", "{not_utf8}"], "{not_utf8} is not text in UTF-8; save it in that encoding"),
+    (["card", "{explanation}", "--details", "{unknown_key}"], "unknown key `slicing_spces` in OwnerDetails"),
+    (["card", "{explanation}", "--output", "{policy}"], "{policy} is there already and is no model card;"),
     (["completion"], "missing argument '{bash|zsh|fish}'"),
     (["completion", "tcsh"], "invalid value for '{bash|zsh|fish}': 'tcsh' is not one of 'bash', 'zsh', 'fish';"),
 ]

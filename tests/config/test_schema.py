@@ -73,8 +73,9 @@ def _examples() -> list[tuple[Any, Any]]:
         data = documents.parse_yaml(path.read_text())
         found.append((ValidationConfig if "rules" in data else ExplainConfig, data))
     kinds = {kind.__name__: kind for kind in VALIDATORS}
-    # The keys of `configuration.md` stand in their sections: `test_configuration_page.py` runs them there.
-    for page in (page for page in PAGES if page.name not in {"configuration.md", "api.md"}):
+    # The keys of `configuration.md` stand in their sections: `test_configuration_page.py` runs them there. What an
+    # owner says of a model is read by `test_pages.py`.
+    for page in (page for page in PAGES if page.name not in {"configuration.md", "api.md", "model_card.md"}):
         for block in texts(str(page.relative_to(ROOT)), "yaml"):
             found += _configurations(documents.parse_yaml(block))
         for name, arguments in re.findall(r"(ExplainConfig|ValidationConfig)\(([^()]+)\)", page.read_text()):

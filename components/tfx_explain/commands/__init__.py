@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from tfx_explain.commands.card import card
 from tfx_explain.commands.completion import completion
 from tfx_explain.commands.estimate import estimate
 from tfx_explain.commands.explain import explain
@@ -34,5 +35,5 @@ def program() -> None:
     """Explain a model, and judge the explanation by a policy, without a TFX pipeline."""
 
 
-for _command in (explain, validate, report, estimate, completion):
+for _command in (explain, validate, report, card, estimate, completion):
     program.add_command(_command)

@@ -79,10 +79,15 @@ def common_options(function: F) -> F:
         callback=lambda ctx, param, value: value == "json",
         help="What is printed: lines for people, or one JSON value for programs.",
     )
-    verbose = click.option(
+    return choice(verbose_option(function))
+
+
+def verbose_option(function: F) -> F:
+    """`--verbose`, which every command has; `is_verbose` reads it."""
+    option = click.option(
         "--verbose", is_flag=True, expose_value=False, help="Show the libraries' logs, and where an error came from."
     )
-    return choice(verbose(function))
+    return option(function)
 
 
 def is_verbose(arguments: list[str]) -> bool:
