@@ -51,6 +51,22 @@ def test_the_tutorial_comes_to_its_report(tutorial: Path) -> None:
     assert ranks["lucky_number"] > max(ranks["income"], ranks["debt_ratio"])
 
 
+def test_reasons_are_those_that_the_page_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = blocks("docs/howto/reasons.md")
+    for file in (FILE.match(text) for _, text in shown):
+        if file is not None:
+            Path(file[1]).write_text(file.string)
+    program_file, *typed = (shlex.split(line) for line in commands("docs/howto/reasons.md"))
+    runpy.run_path(program_file[1], run_name="__main__")
+    for _, *arguments in typed:
+        capsys.readouterr()
+        assert main(arguments) == 0
+    assert capsys.readouterr().out == next(text for language, text in shown if language == "text")
+
+
 def test_programs_about_an_explanation_run(tutorial: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tutorial)
     for text in texts("docs/report.md", "python"):

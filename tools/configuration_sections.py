@@ -8,10 +8,12 @@ from typing import Any, get_args
 
 from tfx_explain.config import ExplainConfig, ValidationConfig
 from tfx_explain.config.base import Config, OneOf, Part, SlicingSpec
+from tfx_explain.config.data import NearConfig
 from tfx_explain.config.explain import Method
 from tfx_explain.config.model import PositiveRateConfig
 from tfx_explain.config.occlusion import OccludedImageConfig
 from tfx_explain.config.parts import ImagePartsConfig, SeriesPartsConfig, SpansConfig, TextPartsConfig, WindowsConfig
+from tfx_explain.config.reasons import ReasonCode
 from tfx_explain.config.validation import Rule
 
 Step = str | tuple[str, ...]
@@ -22,6 +24,7 @@ _AROUND: Mapping[str, Mapping[str, object]] = {
     "sage": {"label_key": "approved"},
     "max_slice_difference": {"slicing_specs": [{"feature_keys": ["sex"]}]},
 }
+_REASONS: Mapping[str, object] = {"reasons": {"adverse": "low", "allow": ["income"]}}
 _CHECKING = ("interaction_strength", "faithfulness")
 _INSIDE: Mapping[str, Sequence[tuple[str, str, type[Part]]]] = {
     "shapley": (
@@ -74,14 +77,21 @@ class Section:
         made: Any = dict(settings)
         for step in reversed(self.steps):
             made = {step: made} if isinstance(step, str) else [*step, made]
-        return {**self.around, **made}
+        around = dict(self.around)
+        for key, value in made.items():
+            needed = around.get(key)
+            around[key] = {**needed, **value} if isinstance(needed, dict) else value
+        return around
 
 
 def _explain() -> Iterator[Section]:
     yield Section("ExplainConfig", ExplainConfig, ExplainConfig)
     for name in ("background", "features", "model"):
         yield Section(f"`{name}`", _settings(ExplainConfig, name), ExplainConfig, (name,))
+    yield Section("`near`", NearConfig, ExplainConfig, ("background", "near"))
     yield Section("`positive_rate`", PositiveRateConfig, ExplainConfig, ("model", "positive_rate"))
+    yield Section("`reasons`", _settings(ExplainConfig, "reasons"), ExplainConfig, ("reasons",))
+    yield Section("`codes`", ReasonCode, ExplainConfig, ("reasons", "codes", "income"), _REASONS)
     yield Section("`slicing_specs`", SlicingSpec, ExplainConfig, ("slicing_specs", ()))
 
 

@@ -17,7 +17,7 @@ from tfx_explain import tables
 from tfx_explain.errors import InputError
 from tfx_explain.part_consistency import parts_tables
 from tfx_explain.tables import Table
-from tfx_explain.tables.manifest import Manifest
+from tfx_explain.tables.manifest import REASONS, Manifest
 
 _CLOSE = 1e-7
 """Relative: tables hold all digits, and sums in another order differ by far less than this."""
@@ -40,7 +40,7 @@ def required_tables(manifest: Manifest) -> list[str]:
     names += parts_tables(manifest)
     if tables.FAITHFULNESS_METHOD in manifest["method"]:
         names += [tables.FAITHFULNESS.file, tables.FAITHFULNESS_CURVES.file]
-    return names
+    return names + [tables.REASONS.file] * (REASONS in manifest)
 
 
 @dataclasses.dataclass(frozen=True)

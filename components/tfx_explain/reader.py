@@ -15,6 +15,7 @@ from tfx_explain.faithfulness_consistency import check_curves, check_faithfulnes
 from tfx_explain.notebook_html import framed
 from tfx_explain.part_reader import PartReader
 from tfx_explain.plots import Plots
+from tfx_explain.reason_consistency import check_reasons
 from tfx_explain.tables.manifest import FILES, SELF_DIGEST
 
 _MAX_LISTED = 20
@@ -178,6 +179,16 @@ class ExplanationReader(PartReader):
         return self._optional(
             tables.FAITHFULNESS_CURVES, cure, lambda table: check_curves(table, self.uri, self.manifest)
         )
+
+    @functools.cached_property
+    def reasons(self) -> pd.DataFrame:
+        """What moved each row most to the adverse side, a row per reason; columns as in `reasons.parquet`.
+
+        Raises:
+          InputError: none were asked for.
+        """
+        cure = "set `reasons: {adverse: low}`, or `high`,"
+        return self._optional(tables.REASONS, cure, lambda table: check_reasons(table, self.uri, self.manifest))
 
     @functools.cached_property
     def baseline_profiles(self) -> pd.DataFrame:

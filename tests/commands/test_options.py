@@ -13,7 +13,7 @@ VALIDATE = ["validate", "--explanation", "{explanation}", "--config", "{policy}"
 
 WRONG_USE = [
     # what is typed, what is said
-    ([], "name a command: explain, validate, report, card, estimate, completion; see `tfx-explain --help`."),
+    ([], "name a command: explain, validate, report, card, reasons, estimate, completion; see `tfx-explain --help`."),
     (["valdate"], "there is no command `valdate`; did you mean validate? see `tfx-explain --help`."),
     (["frobnicate"], "there is no command `frobnicate`; see `tfx-explain --help`."),
     (["--colour"], "there is no option --colour; see `tfx-explain --help`."),
@@ -81,6 +81,10 @@ WRONG_USE = [
     (["card", "{explanation}", "--details", "{not_utf8}"], "{not_utf8} is not text in UTF-8; save it in that encoding"),
     (["card", "{explanation}", "--details", "{unknown_key}"], "unknown key `slicing_spces` in OwnerDetails"),
     (["card", "{explanation}", "--output", "{policy}"], "{policy} is there already and is no model card;"),
+    (["reasons"], "missing argument 'DIR'; see `tfx-explain reasons --help`."),
+    (["reasons", "{absent}"], "{absent} holds no explanation"),
+    (["reasons", "{explanation}"], "{explanation} has no reasons.parquet; set `reasons: {adverse: low}`, or `high`,"),
+    (["reasons", "{explanation}", "--format", "text"], "'text' is not one of 'table', 'json', 'csv';"),
     (["completion"], "missing argument '{bash|zsh|fish}'"),
     (["completion", "tcsh"], "invalid value for '{bash|zsh|fish}': 'tcsh' is not one of 'bash', 'zsh', 'fish';"),
 ]

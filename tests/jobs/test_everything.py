@@ -25,6 +25,7 @@ CONFIG: dict[str, Any] = {
     "slicing_specs": [{"feature_keys": ["race"]}, {"feature_values": {"race": "a"}, "feature_keys": ["approve"]}],
     "min_slice_examples": 30,
     "max_examples": 240,
+    "reasons": {"adverse": {"score[0]": "low", "score[1]": "high"}, "k": 2},
     "methods": [
         {"shapley": {"interactions": 2}},
         {"partial_dependence": {"grid_size": 5, "num_ice": 3, "pairs": [["age", "race"]], "pair_grid_size": 4}},

@@ -9,6 +9,7 @@ from tfx_explain.commands.completion import completion
 from tfx_explain.commands.estimate import estimate
 from tfx_explain.commands.explain import explain
 from tfx_explain.commands.options import PROGRAM
+from tfx_explain.commands.reasons import reasons
 from tfx_explain.commands.report import report
 from tfx_explain.commands.validate import validate
 from tfx_explain.version import __version__
@@ -35,5 +36,5 @@ def program() -> None:
     """Explain a model, and judge the explanation by a policy, without a TFX pipeline."""
 
 
-for _command in (explain, validate, report, card, estimate, completion):
+for _command in (explain, validate, report, card, reasons, estimate, completion):
     program.add_command(_command)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tfx_explain.printable import MAX_SENTENCE, printable, shortened
@@ -15,6 +18,17 @@ def say(*lines: str) -> None:
         encoding = sys.stdout.encoding or "utf-8"
         text = "".join(f"{shortened(printable(line), MAX_SENTENCE)}\n" for line in lines)
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def say_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Prints a table as CSV with a header, without what steers a terminal; empty cells where there is nothing."""
+    if sys.stdout is not None:
+        made = io.StringIO()
+        writer = csv.writer(made, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([printable(one) if isinstance(one, str) else one for one in row] for row in rows)
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(made.getvalue().encode(encoding, "backslashreplace").decode(encoding))
 
 
 def say_json(value: Any) -> None:

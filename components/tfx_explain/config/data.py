@@ -4,13 +4,46 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 from typing_extensions import Self
 
 from tfx_explain.config.base import Part
 
 
-class BackgroundConfig(Part, json_schema_extra={"examples": [{"split": "train", "num_rows": 256}]}):
+class NearConfig(Part, json_schema_extra={"examples": [{"output": 0.5, "within": 0.1, "unit": "probability"}]}):
+    """Which rows of the background split are near a cut-off of the model's output, and so in question."""
+
+    output: float = Field(description="the output at the cut-off", examples=[0.5])
+    within: float = Field(
+        gt=0,
+        description="how far from it the model's output for a row may be, to either side",
+        examples=[0.1],
+    )
+    unit: Literal["output", "probability"] = Field(
+        "output",
+        description="what both are in: the unit of attributions, as `model.output_space` has it, or `probability`, "
+        "where outputs are log-odds",
+        examples=["probability"],
+    )
+    of: str | None = Field(
+        None,
+        description="name of the output, of a model with several, whether it is explained or not",
+        examples=["score[1]"],
+    )
+    min_rows: int = Field(
+        16,
+        ge=1,
+        description="the run ends where fewer rows are near, or fewer than `num_rows` where that is less",
+        examples=[50],
+    )
+
+
+_NEAR: dict[str, JsonValue] = {"output": 0.5, "within": 0.1, "unit": "probability"}
+
+
+class BackgroundConfig(
+    Part, json_schema_extra={"examples": [{"split": "train", "num_rows": 256}, {"num_rows": 64, "near": _NEAR}]}
+):
     """Reference rows that stand in for absent features."""
 
     split: str = Field(
@@ -31,6 +64,12 @@ class BackgroundConfig(Part, json_schema_extra={"examples": [{"split": "train", 
         description="`sample` draws rows at random, all of one weight; `medoids` takes the most typical of 16 times "
         "as many (4,096 at most, or `num_rows`), each weighted by the rows that it stands for",
         examples=["medoids"],
+    )
+    near: NearConfig | None = Field(
+        None,
+        description="draws from the rows near a cut-off alone, also what methods take from the background split; the "
+        "model is asked about each row of it; null = from all",
+        examples=[_NEAR],
     )
 
 

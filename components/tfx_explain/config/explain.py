@@ -14,6 +14,7 @@ from tfx_explain.config.model import ModelConfig
 from tfx_explain.config.occlusion import OcclusionConfig
 from tfx_explain.config.parts import BACKGROUND, RegionsConfig, SomeParts
 from tfx_explain.config.path_methods import ExpectedGradientsConfig, IntegratedGradientsConfig
+from tfx_explain.config.reasons import ReasonsConfig
 from tfx_explain.config.shapley import ShapleyConfig
 from tfx_explain.config.whole_data import (
     AccumulatedLocalEffectsConfig,
@@ -155,6 +156,11 @@ class ExplainConfig(Config, json_schema_extra={"examples": [_EXAMPLE]}):
         description="what is computed, each method once; records, report and rules are about the first that attributes",
         examples=[["shapley", {"permutation_importance": {"num_donors": 8}}]],
     )
+    reasons: ReasonsConfig | None = Field(
+        None,
+        description="what each row is told of why its output is adverse, in `reasons.parquet`; null = nothing",
+        examples=[{"adverse": "low"}],
+    )
     max_failed_fraction: float = Field(
         0.01,
         ge=0,
@@ -201,6 +207,16 @@ class ExplainConfig(Config, json_schema_extra={"examples": [_EXAMPLE]}):
         return self
 
     @model_validator(mode="after")
+    def _near_one_probability(self) -> Self:
+        near = self.background.near
+        if near is not None and near.unit == "probability" and self.model.positive_rate is not None:
+            raise ValueError(
+                "`background.near.unit: probability` may be the model's or what `model.positive_rate` makes of it; "
+                "give `output` and `within` in log-odds"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _faithful_to_something(self) -> Self:
         checked = self.method("faithfulness")
         if checked is None:
@@ -215,6 +231,19 @@ class ExplainConfig(Config, json_schema_extra={"examples": [_EXAMPLE]}):
                 )
         if not listed:
             raise ValueError("`faithfulness` checks the attributions of other methods; list one that attributes, too")
+        return self
+
+    @model_validator(mode="after")
+    def _reasons_of_something(self) -> Self:
+        if self.reasons is None:
+            return self
+        listed = [method.name for method in self.methods if method.name in ATTRIBUTION_METHODS]
+        name = self.reasons.chosen_method(listed)
+        xrai: XraiConfig | None = self.method("xrai")
+        if name == "xrai" and xrai is not None and not xrai.adds_up:
+            raise ValueError(
+                "`reasons` need attributions with a sign, which `smooth_grad` of `xrai` has not; name another `method`"
+            )
         return self
 
     @model_validator(mode="after")

@@ -17,7 +17,7 @@ from tfx_explain.job.results import JobResults
 from tfx_explain.methods.outputs import names_of
 from tfx_explain.models import Model
 from tfx_explain.optional import is_installed
-from tfx_explain.tables.manifest import LIMITS, PARTS, PROCESSES
+from tfx_explain.tables.manifest import LIMITS, PARTS, PROCESSES, REASONS
 from tfx_explain.timings import COUNTED, Spent
 from tfx_explain.version import __version__
 
@@ -72,6 +72,7 @@ def describe_run(
         "failures": run.failures,
         "completeness_gap": next(iter(gaps.values()), {"max_abs": 0.0, "max_relative": 0.0}),
         "completeness_gaps": gaps,
+        **({} if request.reasons is None else {REASONS: request.reasons.describe()}),
         "seed": config.seed,
         "versions": {"python": platform.python_version(), **_versions()},
         "timings_seconds": {"total": round(seconds, 3), **_seconds(processes)},

@@ -16,7 +16,9 @@ from tfx_explain.config import ExplainConfig, FeaturesConfig
 from tfx_explain.errors import ConfigError, EmptySplitError, InputError, MissingFeatureError, ModelError
 from tfx_explain.job.labels import choose_labels, class_names_of
 from tfx_explain.job.model_handle import ModelHandle
+from tfx_explain.job.near import Near, settle_near
 from tfx_explain.job.players import REST, choose_players, choose_players_by_origin
+from tfx_explain.job.reasons import Named, Reasons, settle_reasons
 from tfx_explain.job.transforming import are_raw_examples, check_use, column_origins
 from tfx_explain.job.trust import check_models, even_lists
 from tfx_explain.methods.context import FirstRows, JobContext, features_read
@@ -55,6 +57,8 @@ class ExplainRequest:
       labels: where the labels of rows come from; None where there are none.
       class_names: what the classes are called, in the order of the model's outputs; empty where that is not said.
       transform: the transform graph, wherever it is used; None where there is none.
+      near: the cut-off that background rows are near; None where they are drawn from all.
+      reasons: what may be a reason; None where none are asked for.
       span: of the examples, for people; empty where it is not known.
       even_lists: lists that are of one length in all of the first rows; see `job.trust`.
       n_planned: how many rows plans are made for, where they are not those that are explained.
@@ -75,6 +79,8 @@ class ExplainRequest:
     labels: Labels | None = None
     class_names: tuple[bytes, ...] = ()
     transform: TransformHandle | None = None
+    near: Near | None = None
+    reasons: Reasons | None = None
     span: str = ""
     even_lists: frozenset[str] = frozenset()
     n_planned: int | None = None
@@ -139,7 +145,8 @@ class ExplainRequest:
         keys = {config.label_key, config.id_key, config.example_weight_key, *config.mask_features}
         seen = {name for rows in first_rows for name in rows.schema.names}.union(schema_features or ())
         read = features_read(loaded, seen - keys)
-        players = _players(read, config.features, None if are_raw else transform, given, loaded)
+        origins = None if are_raw or transform is None else column_origins(transform, given, loaded)
+        players = _players(read, config.features, origins)
         request = cls(
             config=config,
             models=tuple(handles),
@@ -154,9 +161,13 @@ class ExplainRequest:
             labels=choose_labels(config, loaded[0].n_outputs, peeked, transform, are_raw=are_raw),
             class_names=class_names_of(config, loaded[0].n_outputs, transform),
             transform=transform,
+            near=settle_near(config, loaded[0]),
             even_lists=even_lists(loaded, first_rows),
             loaded=tuple(loaded),
         )
+        named = Named.of(players, seen, request.outputs, origins or {})
+        reasons = settle_reasons(config, attributing_methods_of(request.context), named)
+        request = dataclasses.replace(request, reasons=reasons)
         check_use(handles, loaded, request.labels)
         offered = frozenset((seen - keys).union(read))
         _check_rows(request, FirstRows(peeked, offered), background, schema_features or ())
@@ -174,16 +185,10 @@ def _load(
 
 
 def _players(
-    read: Sequence[str],
-    features: FeaturesConfig,
-    transform: TransformHandle | None,
-    handles: Sequence[ModelHandle],
-    models: Sequence[Model],
+    read: Sequence[str], features: FeaturesConfig, origins: Mapping[str, tuple[str, ...]] | None
 ) -> dict[str, tuple[str, ...]]:
     """The players, by the raw features that columns come from where a transform graph made the examples."""
-    if transform is None:
-        return choose_players(read, features)
-    return choose_players_by_origin(read, column_origins(transform, handles, models), features)
+    return choose_players(read, features) if origins is None else choose_players_by_origin(read, origins, features)
 
 
 def peek(pattern: str, split: str) -> pa.RecordBatch:

@@ -15,6 +15,8 @@ from tfx_explain.config import ExplainConfig
 from tfx_explain.content_sample import SmallestDraws
 from tfx_explain.errors import InputError
 from tfx_explain.job.accumulate import EXAMPLES, PlainKey, merged, merged_by_key, whole_data_first
+from tfx_explain.job.near import NEAR, near_counts
+from tfx_explain.job.reason_rows import ReasonRows, reasons_table
 from tfx_explain.job.request import ExplainRequest
 from tfx_explain.methods.attribution_tables import SIZES
 from tfx_explain.methods.background import Background, JobPlan
@@ -37,7 +39,7 @@ class JobResults:
     Attributes:
       counts: split -> what was done -> how often.
       failures: split -> reason -> rows that could not be explained for it, most frequent first.
-      background: number of rows, digest, and model rows that planning took.
+      background: number of rows, digest, model rows that planning took, and how many rows were near a cut-off.
       looks_like_probabilities: in words, what the outputs have in common with them; "" where nothing.
       outputs: indices of the outputs that are explained.
       base_values: mean predictions of the background, of each of these.
@@ -80,6 +82,7 @@ class Collected:
       second: name of a method that looked at rows again -> its rows of tables, and its entry in the manifest.
       slices: slice -> rows before they were explained.
       samples: rows for the report.
+      reasons: of all rows that have some.
       counts: (split, what) -> n.
       failures: (split, reason) -> n.
     """
@@ -88,6 +91,7 @@ class Collected:
     second: Mapping[str, tuple[Mapping[str, pd.DataFrame], Mapping[str, Any]]]
     slices: Mapping[SliceKey, int]
     samples: Iterable[SmallestDraws]
+    reasons: Iterable[ReasonRows]
     counts: Mapping[tuple[str, str], int]
     failures: Mapping[tuple[str, str], int]
 
@@ -116,6 +120,7 @@ def write_tables(request: ExplainRequest, plan: JobPlan, collected: Collected) -
         made = [method.tables(of_methods.get(method.key, Accumulated({})), plan) for method in methods]
         _write(directory, [*made, *(of_method for of_method, _ in collected.second.values())])
         _write_rows(directory, plan.background, merged(collected.samples).result())
+        _write_reasons(request, collected.reasons)
     described = {
         name: dict(entry)
         for method in methods
@@ -127,11 +132,7 @@ def write_tables(request: ExplainRequest, plan: JobPlan, collected: Collected) -
     return JobResults(
         counts=_counts_by_split(collected.counts),
         failures=_reasons_by_split(collected.failures),
-        background={
-            "num_rows": plan.background.rows.num_rows,
-            "digest": plan.background.digest,
-            "model_rows": dict(plan.model_rows),
-        },
+        background=_background(request, plan, collected.counts),
         looks_like_probabilities=looks_like_probabilities(plan.predictions[0]),
         outputs=plan.outputs.tolist(),
         base_values=plan.side(0).base_values.tolist(),
@@ -140,6 +141,21 @@ def write_tables(request: ExplainRequest, plan: JobPlan, collected: Collected) -
         top_players=_top_players(tuple(request.players), next(iter(importance.values()), [])),
         gaps={name: _largest_gaps(of_method) for name, of_method in importance.items()},
     )
+
+
+def _background(request: ExplainRequest, plan: JobPlan, counts: Mapping[tuple[str, str], int]) -> dict[str, Any]:
+    """What the entry `background` of the manifest has of the rows, and of what it took."""
+    model_rows, near = dict(plan.model_rows), {}
+    if request.near is not None:
+        n_near, n_rows = near_counts(request.config.background.split, counts)
+        model_rows[NEAR] = n_rows
+        near = {NEAR: {"num_rows": n_near, "of": n_rows, "output": request.near.name, "unit": request.near.unit}}
+    return {
+        "num_rows": plan.background.rows.num_rows,
+        "digest": plan.background.digest,
+        "model_rows": model_rows,
+        **near,
+    }
 
 
 def _importance(accumulated: Accumulated, outputs: Sequence[str]) -> list[ImportanceSummary]:
@@ -220,6 +236,12 @@ def _write_rows(directory: str, background: Background, examples: pa.RecordBatch
     if examples is not None:
         table = pa.Table.from_batches([examples])
         records.write_table(storage.join(directory, tables.REPORT_EXAMPLES.file), table)
+
+
+def _write_reasons(request: ExplainRequest, found: Iterable[ReasonRows]) -> None:
+    if request.reasons is not None:
+        table = reasons_table(found, request.reasons, list(request.example_patterns))
+        records.write_table(storage.join(request.explanation_dir, tables.REASONS.file), table)
 
 
 def _counts_by_split(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, Any]]:

@@ -12,6 +12,11 @@ import pyarrow as pa
 from tfx_explain.rows import HashArray, take_rows
 
 
+def background_name(split: str) -> str:
+    """How the rows of a split that the background is drawn from are called among counts and failures."""
+    return f"{split} (background)"
+
+
 class SplitRows(NamedTuple):
     """Rows of a split.
 

@@ -20,6 +20,7 @@ ATTRIBUTION_METHODS = "attribution_methods"
 PARTS = "parts"
 PROCESSES = "processes"
 LIMITS = "limits"
+REASONS = "reasons"
 SELF_DIGEST = "self_digest"
 
 _NOTHING = type(None)
@@ -181,8 +182,16 @@ ENTRIES = (
         "background.model_rows",
         _OBJECT,
         "What it took, in rows that the model evaluated: `prediction`, `references`, `surrogate`, `pilot`, "
-        "`sage_pilot`.",
+        "`sage_pilot`, `near`.",
         of=_WHOLE,
+    ),
+    Entry(
+        "background.near",
+        _OBJECT,
+        "How many rows of the split were near the cut-off (`num_rows`), `of` how many; the `output` that was compared, "
+        "and the `unit` it was compared in.",
+        when="with `background.near`",
+        since="2026-11-30",
     ),
     Entry("players", _OBJECT, "Name of each player -> its features: itself, or those of a group.", of=_LIST),
     Entry(
@@ -294,6 +303,26 @@ ENTRIES = (
         "Method -> the same two figures, of each whose attributions add up.",
         since="2026-11-28",
         of=_OBJECT,
+    ),
+    Entry("reasons.method", _TEXT, "The method whose attributions are ranked.", "with `reasons`", "2026-11-30"),
+    Entry("reasons.k", _WHOLE, "Reasons of a row and output at most.", "with `reasons`", "2026-11-30"),
+    Entry("reasons.confidence", _NUMBER, "Of the intervals of attributions.", "with `reasons`", "2026-11-30"),
+    Entry(
+        "reasons.adverse",
+        _OBJECT,
+        "Output -> its adverse side, `low` or `high`.",
+        "with `reasons`",
+        "2026-11-30",
+        _TEXT,
+    ),
+    Entry("reasons.players", _LIST, "The players that may be reasons.", "with `reasons`", "2026-11-30", _TEXT),
+    Entry(
+        "reasons.codes",
+        _OBJECT,
+        "Player -> its code; empty without `reasons.codes`.",
+        "with `reasons`",
+        "2026-11-30",
+        _TEXT,
     ),
     Entry("seed", _WHOLE, "What all random choices were made from."),
     Entry("versions", _OBJECT, "Python and libraries -> their versions.", of=_TEXT),

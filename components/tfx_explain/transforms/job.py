@@ -20,6 +20,7 @@ from tfx_explain.job.failures import check_failures, is_interrupt, raised_by_us
 from tfx_explain.job.manifest import describe_run
 from tfx_explain.job.request import BACKGROUND_NAMES, ExplainRequest
 from tfx_explain.job.results import Collected, JobResults, write_tables
+from tfx_explain.job.split_rows import background_name
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.registry import methods_of, second_passes_of
 from tfx_explain.optional import is_installed
@@ -30,8 +31,10 @@ from tfx_explain.transforms.attribution_stats import TFDV, WriteAttributionStats
 from tfx_explain.transforms.decode import COUNTS, FAILED
 from tfx_explain.transforms.explain import CheckExamples, ExplainExamples
 from tfx_explain.transforms.limits import within_limits
-from tfx_explain.transforms.plan import PlanJob, SettlePlan, background_name
+from tfx_explain.transforms.near import KeepNear
+from tfx_explain.transforms.plan import PlanJob, SettlePlan
 from tfx_explain.transforms.read import ReadExamples
+from tfx_explain.transforms.reasons import FindReasons
 from tfx_explain.transforms.second_pass import LookAgain
 from tfx_explain.transforms.select import SelectExamples, Selection
 from tfx_explain.transforms.slices import CountSlices
@@ -145,7 +148,7 @@ def build_job(pipeline: beam.Pipeline, request: ExplainRequest) -> None:
         | "WriteDeadLetters" >> WriteRecords(storage.join(request.explanation_dir, tables.DEAD_LETTERS))
     )
     counts = flows.counts | "AllCounts" >> beam.Flatten() | "Count" >> beam.CombinePerKey(sum)
-    reasons = failures | "Reasons" >> beam.FlatMapTuple(_reasons) | "CountReasons" >> beam.CombinePerKey(sum)
+    causes = failures | "Causes" >> beam.FlatMapTuple(_causes) | "CountCauses" >> beam.CombinePerKey(sum)
     _ = (
         pipeline
         | "Finish" >> beam.Create([request])
@@ -154,8 +157,9 @@ def build_job(pipeline: beam.Pipeline, request: ExplainRequest) -> None:
             _finish,
             plan=beam.pvalue.AsSingleton(plan),
             counts=beam.pvalue.AsDict(counts),
-            failures=beam.pvalue.AsDict(reasons),
+            failures=beam.pvalue.AsDict(causes),
             slices=beam.pvalue.AsSingleton(_count_slices(pipeline, list(selected.values()), request.config)),
+            reasons=beam.pvalue.AsIter(_reasons(pipeline, explained, plan, request)),
             **_summarize(pipeline, explained, request),
         )
     )
@@ -169,9 +173,23 @@ def _plan(pipeline: beam.Pipeline, request: ExplainRequest, flows: _Flows) -> be
     usable = candidates.rows | "CheckBackground" >> check
     flows.failed.extend([candidates[FAILED], usable[FAILED]])
     flows.counts.append(candidates[COUNTS])
-    planned = usable.rows | "PlanJob" >> PlanJob(request)
+    rows, counted = _near(pipeline, usable.rows, request, flows)
+    planned = rows | "PlanJob" >> PlanJob(request, counted)
     flows.failed.append(planned[FAILED])
     return planned.plan
+
+
+def _near(
+    pipeline: beam.Pipeline, rows: beam.PCollection, request: ExplainRequest, flows: _Flows
+) -> tuple[beam.PCollection, beam.PCollection]:
+    """The rows that the background is drawn from: all, or those near a cut-off; and how many these are."""
+    if request.near is None:
+        return rows, pipeline | "AllNear" >> beam.Create([])
+    keep = beam.ParDo(KeepNear(request.models[0], request.near))
+    kept = rows | "KeepNear" >> keep.with_outputs(FAILED, COUNTS, main="rows")
+    flows.failed.append(kept[FAILED])
+    flows.counts.append(kept[COUNTS])
+    return kept.rows, kept[COUNTS]
 
 
 def _select(pipeline: beam.Pipeline, request: ExplainRequest, split: str, flows: _Flows) -> beam.PCollection:
@@ -239,6 +257,19 @@ def _summarize(
     }
 
 
+def _reasons(
+    pipeline: beam.Pipeline,
+    explained: Mapping[str, beam.PCollection],
+    plan: beam.PCollection,
+    request: ExplainRequest,
+) -> beam.PCollection:
+    """ReasonRows of all splits; none where no reasons were asked for."""
+    if request.reasons is None:
+        return pipeline | "NoReasons" >> beam.Create([])
+    found = [rows | f"FindReasons[{split}]" >> FindReasons(request.reasons, plan) for split, rows in explained.items()]
+    return found | "AllReasons" >> beam.Flatten()
+
+
 def _finish(request: ExplainRequest, *, plan: JobPlan, **collected: Any) -> None:
     with TIMINGS.of(WRITE):
         write_tables(request, plan, Collected(**collected)).write(request.explanation_dir)
@@ -250,6 +281,6 @@ def _encode(explained: ExplainedExamples, layout: RecordLayout) -> list[bytes]:
         return records.encode_examples(attribution_rows(explained, layout))
 
 
-def _reasons(split: str, failures: Sequence[tuple[bytes, str]]) -> Iterator[tuple[tuple[str, str], int]]:
+def _causes(split: str, failures: Sequence[tuple[bytes, str]]) -> Iterator[tuple[tuple[str, str], int]]:
     for _, reason in failures:
         yield (split, reason), 1

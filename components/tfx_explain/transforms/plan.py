@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -14,7 +14,9 @@ from tfx_explain.content_sample import SampledRows
 from tfx_explain.errors import EmptySplitError, ModelCallError
 from tfx_explain.job.explained import set_aside
 from tfx_explain.job.failures import most_frequent
+from tfx_explain.job.near import check_near
 from tfx_explain.job.request import ExplainRequest, peek
+from tfx_explain.job.split_rows import background_name
 from tfx_explain.methods.absent import with_absent_features
 from tfx_explain.methods.background import JobPlan, choose_background, pool_size
 from tfx_explain.methods.context import Sample
@@ -28,11 +30,17 @@ from tfx_explain.transforms.timing import tell_timings
 
 
 class PlanJob(beam.PTransform):
-    """One JobPlan from the usable SplitRows of the background split; refused rows are `failed`."""
+    """One JobPlan from the usable SplitRows of the background split; refused rows are `failed`.
 
-    def __init__(self, request: ExplainRequest) -> None:
+    Args:
+      request: of the job.
+      counted: ((split, what), n), what was counted of rows near a cut-off; nothing where there is none.
+    """
+
+    def __init__(self, request: ExplainRequest, counted: beam.PCollection) -> None:
         super().__init__()
         self.request = request
+        self.counted = counted
 
     def expand(self, rows: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Adds the steps."""
@@ -40,21 +48,23 @@ class PlanJob(beam.PTransform):
         n = max([pool_size(config.background), *(method.n_sample for method in methods_of(self.request.context))])
         selection = Selection(n, config.seed, f"background {config.background.split}")
         sample = rows | "Sample" >> SampleRows(selection, self.request.background_pattern)
-        return sample | "Plan" >> beam.FlatMap(plan_without_refused, self.request).with_outputs(FAILED, main="plan")
+        counts = beam.pvalue.AsDict(self.counted | "CountNear" >> beam.CombinePerKey(sum))
+        planned = beam.FlatMap(plan_without_refused, self.request, counts)
+        return sample | "Plan" >> planned.with_outputs(FAILED, main="plan")
 
 
-def background_name(split: str) -> str:
-    """How the rows of a split that the background is drawn from are called among counts and failures."""
-    return f"{split} (background)"
-
-
-def plan_without_refused(sampled: SampledRows, request: ExplainRequest) -> Iterator[JobPlan | beam.pvalue.TaggedOutput]:
+def plan_without_refused(
+    sampled: SampledRows, request: ExplainRequest, counts: Mapping[tuple[str, str], int]
+) -> Iterator[JobPlan | beam.pvalue.TaggedOutput]:
     """As `plan`, of the rows that the models can predict; the others go to the `failed` output.
 
     Raises:
       EmptySplitError: there are none.
+      InputError: too few rows are near a cut-off.
       ModelCallError: the models can predict none of them, or fail on mixtures of those that they can.
     """
+    if request.near is not None:
+        check_near(request.config, request.near, counts)
     rows = sampled.rows
     try:
         with TIMINGS.of(PILOT):
