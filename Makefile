@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest docs format-page configuration-page report-check fuzz portable-test shap-plots kfp-test kubeflow-test image image-test test-tfx-latest test-without-avx512 lock
+.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest docs format-page configuration-page conversion-page report-check fuzz portable-test shap-plots kfp-test kubeflow-test image image-test test-tfx-latest test-without-avx512 lock
 # The environment decides what is imported, not the caller's shell.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 # TensorFlow's greetings, twenty lines for each process, go unsaid; its errors do not.
@@ -73,6 +73,9 @@ format-page: env  ## write docs/format.md from the descriptions of tables
 
 configuration-page: env  ## write docs/configuration.md from the descriptions and examples of keys
 	@PYTHONPATH=$(CURDIR)/components $(bin)/python tools/configuration_page.py
+
+conversion-page: env  ## write docs/conversion.md from the tables of other systems' keys
+	@PYTHONPATH=$(CURDIR)/components $(bin)/python tools/conversion_page.py
 
 report-check: env  ## open reports of all kinds of models in Chromium, wide, narrow and in print, with axe-core
 	$(heading) "Reports in Chromium and axe-core"

@@ -13,7 +13,7 @@ VALIDATE = ["validate", "--explanation", "{explanation}", "--config", "{policy}"
 
 WRONG_USE = [
     # what is typed, what is said
-    ([], "name a command: explain, validate, report, card, reasons, estimate, completion; see `tfx-explain --help`."),
+    ([], "name a command: explain, validate, report, card, reasons, estimate, convert, completion; see `tfx-explain"),
     (["valdate"], "there is no command `valdate`; did you mean validate? see `tfx-explain --help`."),
     (["frobnicate"], "there is no command `frobnicate`; see `tfx-explain --help`."),
     (["--colour"], "there is no option --colour; see `tfx-explain --help`."),
@@ -85,6 +85,11 @@ WRONG_USE = [
     (["reasons", "{absent}"], "{absent} holds no explanation"),
     (["reasons", "{explanation}"], "{explanation} has no reasons.parquet; set `reasons: {adverse: low}`, or `high`,"),
     (["reasons", "{explanation}", "--format", "text"], "'text' is not one of 'table', 'json', 'csv';"),
+    (["convert", "{policy}"], "missing option '--from'"),
+    (["convert", "--from", "shap", "{policy}"], "'shap' is not one of 'clarify', 'vertex'"),
+    (["convert", "--from", "clarify", "{absent}"], "cannot read the configuration {absent}: No such file"),
+    (["convert", "--from", "clarify", "{not_utf8}"], "{not_utf8} is not text in UTF-8"),
+    (["convert", "--from", "vertex", "{policy}"], "the file has neither a method nor inputs"),
     (["completion"], "missing argument '{bash|zsh|fish}'"),
     (["completion", "tcsh"], "invalid value for '{bash|zsh|fish}': 'tcsh' is not one of 'bash', 'zsh', 'fish';"),
 ]

@@ -6,6 +6,7 @@ import click
 
 from tfx_explain.commands.card import card
 from tfx_explain.commands.completion import completion
+from tfx_explain.commands.convert import convert
 from tfx_explain.commands.estimate import estimate
 from tfx_explain.commands.explain import explain
 from tfx_explain.commands.options import PROGRAM
@@ -36,5 +37,5 @@ def program() -> None:
     """Explain a model, and judge the explanation by a policy, without a TFX pipeline."""
 
 
-for _command in (explain, validate, report, card, reasons, estimate, completion):
+for _command in (explain, validate, report, card, reasons, estimate, convert, completion):
     program.add_command(_command)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from tfx_explain.commands.exit_codes import DONE
 from tfx_explain.commands.options import Command, Place, verbose_option
-from tfx_explain.commands.saying import say
+from tfx_explain.commands.saying import say, say_text
 from tfx_explain.errors import InputError
 
 _DIRECTORY, _FILE = Place("dir"), Place("file")
@@ -40,9 +38,7 @@ def card(explanation: str, validation: str | None, details: str | None, output: 
     """
     text = _made(explanation, validation, details, kind)
     if output is None:
-        if sys.stdout is not None:
-            encoding = sys.stdout.encoding or "utf-8"
-            sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        say_text(text)
         return DONE
     from tfx_explain import storage  # noqa: PLC0415 - see `validate._judged`
     from tfx_explain.card.markdown import MARK  # noqa: PLC0415

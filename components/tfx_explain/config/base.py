@@ -25,8 +25,9 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from typing_extensions import Self
 
-from tfx_explain import documents, storage
-from tfx_explain.errors import ConfigError, InputError
+from tfx_explain import documents
+from tfx_explain.config.files import read_text
+from tfx_explain.errors import ConfigError
 from tfx_explain.printable import shortened, shown
 
 MAX_SECTIONS = 5_000
@@ -34,7 +35,6 @@ MAX_SECTIONS = 5_000
 
 _MAX_SHOWN = 80
 _MAX_TOLD = 600
-_MAX_FILE_BYTES = 4 * documents.MAX_CHARACTERS
 
 
 class Part(BaseModel):
@@ -175,16 +175,7 @@ class Config(Part):
             configuration.
         """
         try:
-            with storage.open_binary(str(path)) as file:
-                content = file.read(_MAX_FILE_BYTES + 1)
-        except OSError as error:
-            raise ConfigError(f"cannot read the configuration {path}: {error.strerror or error}.") from None
-        except InputError as error:
-            raise ConfigError(f"the configuration {error}") from None
-        if len(content) > _MAX_FILE_BYTES:
-            raise ConfigError(f"{path} has more than {_MAX_FILE_BYTES:,} bytes; check that it is the configuration.")
-        try:
-            data = documents.parse_yaml(documents.decode(content))
+            data = documents.parse_yaml(read_text(path))
         except documents.DocumentError as error:
             raise ConfigError(f"{path} {error}.") from None
         try:
