@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest docs format-page configuration-page conversion-page report-check fuzz portable-test shap-plots kfp-test kubeflow-test image image-test test-tfx-latest test-without-avx512 lock
+.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest docs format-page configuration-page conversion-page report-check fuzz portable-test shap-plots kfp-test kubeflow-test mysql-test image image-test test-tfx-latest test-without-avx512 lock
 # The environment decides what is imported, not the caller's shell.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 # TensorFlow's greetings, twenty lines for each process, go unsaid; its errors do not.
@@ -110,6 +110,10 @@ kubeflow-test: env  ## the compiled loan pipeline on both backends of Kubeflow, 
 		2>.cache/compile.log || { tail -n 3 .cache/compile.log; exit 1; }; done
 	@"$$(tools/make_kfp_env)/bin/python" tools/load_jobs.py .cache/jobs/*.yaml
 	@TFX_EXPLAIN_STEPS=processes PYTHONPATH=$(CURDIR)/components $(bin)/python -m pytest --durations=5 -v tests/pipelines/test_loan_compiled.py
+
+mysql-test: env  ## `audit` against a real MySQL server, Debian's MariaDB, unpacked into .cache/mysql
+	$(heading) "ML Metadata in a MySQL server (pytest)"
+	@root=$$(tools/make_mysql) && TFX_EXPLAIN_MYSQL=$$root PYTHONPATH=$(CURDIR)/components $(bin)/python -m pytest -v tests/audit/test_mysql.py
 
 image:  ## an image with docker, podman or buildah: NAME=tfx-explain TARGET=worker TFX=1.21 BASE=... BEAM_BASE=...
 	@NAME=$(or $(NAME),tfx-explain) tools/make_image

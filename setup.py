@@ -70,6 +70,7 @@ setup(
         ],
         # What wires Explainer and ExplanationValidator into TFX pipelines; all else does without.
         "tfx": ["tfx==1.16.*; python_version<'3.11'", "tfx>=1.21,<1.22; python_version>='3.11'"],
+        "mysql": ["cryptography", "pymysql"],
         "notebook": ["ipython", "nbconvert", "nbformat"],
         # A resolver may otherwise take one of years ago, which allows any fsspec and works with none of today.
         "gcs": ["gcsfs>=2024.2"],

@@ -18,9 +18,10 @@ import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from tfx_explain import storage, tables
+from tfx_explain import storage
 from tfx_explain.config import SlicingSpec
 from tfx_explain.errors import InputError
+from tfx_explain.listed_files import differences, explanation_files
 from tfx_explain.tables.manifest import (
     ATTRIBUTION_FILES,
     ATTRIBUTION_METHODS,
@@ -31,8 +32,6 @@ from tfx_explain.tables.manifest import (
     Manifest,
     attributing_methods,
 )
-
-_NOT_LISTED = frozenset({tables.MANIFEST, tables.REPORT, tables.RUN, tables.CLAIM})
 
 
 def with_digests(manifest: Manifest, explanation_dir: str, attributions_dir: str) -> dict[str, Any]:
@@ -85,26 +84,14 @@ def check_files(directory: str, expected: Mapping[str, str], there: Collection[s
     Raises:
       InputError: a file is missing, was added, or was changed.
     """
-    for name in sorted(set(expected) - set(there)):
-        raise InputError(f"{storage.join(directory, name)} is gone; explain the model again.")
-    for name in sorted(set(there) - set(expected)):
-        raise InputError(
-            f"{storage.join(directory, name)} was added after the explanation was written; remove it or explain the "
-            "model again."
-        )
-    for name, digest in expected.items():
-        uri = storage.join(directory, name)
-        if storage.sha256(uri) != digest:
-            raise changed(uri)
-
-
-def explanation_files(explanation_dir: str) -> list[str]:
-    """The names of the files of an explanation that its manifest must list; what others put beside them is theirs."""
-    return [
-        name
-        for name in storage.names_beneath(explanation_dir)
-        if name.split("/")[0] in tables.WRITTEN and name not in _NOT_LISTED
-    ]
+    for uri, what in differences(directory, expected, there):
+        if what == "gone":
+            raise InputError(f"{uri} is gone; explain the model again.")
+        if what == "added":
+            raise InputError(
+                f"{uri} was added after the explanation was written; remove it or explain the model again."
+            )
+        raise changed(uri)
 
 
 def changed(uri: str) -> InputError:

@@ -12,6 +12,7 @@ from tfx_explain import integrity, records, storage, tables
 from tfx_explain.consistency import required_tables
 from tfx_explain.errors import InputError
 from tfx_explain.faithfulness_consistency import check_curves, check_faithfulness
+from tfx_explain.listed_files import explanation_files
 from tfx_explain.notebook_html import framed
 from tfx_explain.part_reader import PartReader
 from tfx_explain.plots import Plots
@@ -60,7 +61,7 @@ class ExplanationReader(PartReader):
         missing = [name for name in required_tables(self.manifest) if name not in files]
         if missing:
             raise InputError(f"{where} lists no {missing[0]}, which such an explanation has; explain the model again.")
-        integrity.check_files(self.uri, files, integrity.explanation_files(self.uri))
+        integrity.check_files(self.uri, files, explanation_files(self.uri))
         for table in _TABLES:
             if table.file in files:
                 getattr(self, table.name)

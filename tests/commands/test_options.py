@@ -13,7 +13,11 @@ VALIDATE = ["validate", "--explanation", "{explanation}", "--config", "{policy}"
 
 WRONG_USE = [
     # what is typed, what is said
-    ([], "name a command: explain, validate, report, card, reasons, estimate, convert, completion; see `tfx-explain"),
+    (
+        [],
+        "name a command: explain, validate, report, card, reasons, estimate, convert, audit, completion; "
+        "see `tfx-explain",
+    ),
     (["valdate"], "there is no command `valdate`; did you mean validate? see `tfx-explain --help`."),
     (["frobnicate"], "there is no command `frobnicate`; see `tfx-explain --help`."),
     (["--colour"], "there is no option --colour; see `tfx-explain --help`."),
@@ -70,6 +74,13 @@ WRONG_USE = [
     (["report", "{absent}"], "{absent} holds no explanation"),
     (["report", "{explanation}", "--output", "{policy}"], "{policy} is there already and is no report;"),
     (["report", "{explanation}", "--output", "{directory}"], "{directory}"),
+    (["audit"], "`--metadata` is missing; without it `--verify --log FILE` verifies a log, and no more;"),
+    (["audit", "--metadata", "{absent}"], "a store of ML Metadata is `sqlite:FILE` or"),
+    (["audit", "--metadata", "sqlite:{absent}"], "there is no store of ML Metadata at {absent};"),
+    (["audit", "--metadata", "sqlite:{policy}"], "{policy} is no file of SQLite"),
+    (["audit", "--metadata", "sqlite:x", "--since", "last week"], "invalid value for '--since': it is no day such as"),
+    (["audit", "--metadata", "sqlite:x", "--format", "text"], "'text' is not one of 'table', 'json', 'csv';"),
+    (["audit", "--metadata", "sqlite:x", "--format", "csv", "--verify"], "a CSV file has no place for what `--verify`"),
     (["card"], "missing argument 'DIR'; see `tfx-explain card --help`."),
     (["card", "{absent}"], "{absent} holds no explanation"),
     (

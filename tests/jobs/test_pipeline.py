@@ -17,6 +17,10 @@ import tfx_explain
 import transforming
 import worlds
 from tfx_explain import ExplainConfig, Explainer, ExplanationValidator, ValidationConfig
+from tfx_explain.audit.checks import check_cases
+from tfx_explain.audit.joining import cases_of
+from tfx_explain.audit.lineage import read_lineage
+from tfx_explain.audit.stores import opened
 
 EXPLAIN = ExplainConfig(background={"num_rows": 10}, id_key="application_id", seed=4)
 ALLOW = ValidationConfig(
@@ -166,6 +170,18 @@ def test_only_blessed_models_are_pushed_or_become_the_baseline(pipeline: Pipelin
     assert [b.get_string_custom_property("explanation_uri") for b in blessings] == [e.uri for e in explanations]
     for blessing, name in zip(blessings, ("NOT_BLESSED", "BLESSED", "NOT_BLESSED"), strict=True):
         assert [path.name for path in Path(blessing.uri).iterdir()] == [name]
+
+    with opened(f"sqlite:{pipeline.root / 'metadata.db'}") as store:
+        cases = cases_of(read_lineage(store))
+    verdicts = [case.verdict for case in cases if case.verdict is not None]
+    assert [verdict.blessed for verdict in verdicts] == [False, True, False]
+    assert [str(verdict.decided_by).partition(":")[0] for verdict in verdicts] == [
+        "max_share", "no rule refused", "max_share",
+    ]  # fmt: skip
+    assert [[push.pushed for push in case.pushes] for case in cases] == [[False], [True, True], [False]]
+    assert {case.model for case in cases} == {str(pipeline.model)}
+    assert [case.explanation.examples for case in cases if case.explanation] == [(pipeline.examples,)] * 3
+    assert {check.state for check in check_cases(cases)} == {"unchanged"}
 
 
 def test_policy_and_evaluator_both_decide_and_the_last_blessed_explanation_is_the_baseline(pipeline: Pipeline) -> None:

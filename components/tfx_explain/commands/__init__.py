@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from tfx_explain.commands.audit import audit
 from tfx_explain.commands.card import card
 from tfx_explain.commands.completion import completion
 from tfx_explain.commands.convert import convert
@@ -29,13 +30,14 @@ class _Program(click.Group):
     cls=_Program,
     no_args_is_help=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 1 refused (`validate`), 2 bad input or anything else that went wrong, 3 every rule was "
-    "skipped (`validate`), 130 interrupted. `tfx-explain COMMAND --help` has the options of a command.",
+    epilog="Exit codes: 0 done, 1 refused (`validate`) or changed (`audit`), 2 bad input or anything else that went "
+    "wrong, 3 every rule was skipped (`validate`), 130 interrupted. `tfx-explain COMMAND --help` has the options of a "
+    "command.",
 )
 @click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s", help="Print the version.")
 def program() -> None:
     """Explain a model, and judge the explanation by a policy, without a TFX pipeline."""
 
 
-for _command in (explain, validate, report, card, reasons, estimate, convert, completion):
+for _command in (explain, validate, report, card, reasons, estimate, convert, audit, completion):
     program.add_command(_command)

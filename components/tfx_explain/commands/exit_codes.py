@@ -6,7 +6,7 @@ DONE = 0
 """What was asked for is there; of `validate`: the explanation meets the policy."""
 
 REFUSED = 1
-"""The explanation does not meet the policy; of `validate` alone."""
+"""The explanation does not meet the policy (`validate`), or something is not as it was recorded (`audit`)."""
 
 NO_VERDICT = 2
 """Bad input, and whatever else goes wrong."""

@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from tfx_explain import storage
 from tfx_explain.config import ModelConfig
+from tfx_explain.content_digest import EMPTY, directory_digest, file_digest
 from tfx_explain.errors import ModelError
 from tfx_explain.fetched import Fetched, fetch
 from tfx_explain.models import Model, load_model, load_module_model
-from tfx_explain.models.identity import EMPTY, directory_digest, file_digest, model_identity
+from tfx_explain.models.identity import model_identity
 from tfx_explain.models.probe import Probe
 from tfx_explain.models.python_sources import fetch_sources
 from tfx_explain.models.transform.handle import TransformHandle

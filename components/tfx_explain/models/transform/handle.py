@@ -6,9 +6,9 @@ import dataclasses
 import functools
 import threading
 
+from tfx_explain.content_digest import directory_digest
 from tfx_explain.errors import ModelError
 from tfx_explain.fetched import fetch
-from tfx_explain.models.identity import directory_digest
 from tfx_explain.models.transform.column import TransformedColumn
 from tfx_explain.models.transform.graph import TransformGraph
 

@@ -1,0 +1,273 @@
+"""Whether what the store says is still so: digests computed again from the files that are there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from tfx_explain import documents, storage, tables
+from tfx_explain.audit.cases import OUTCOMES, Case, Explained, Verdict
+from tfx_explain.content_digest import EMPTY, directory_digest
+from tfx_explain.errors import TfxExplainError
+from tfx_explain.listed_files import differences, explanation_files
+
+State = Literal["unchanged", "changed", "gone", "not recorded", "not checked"]
+
+_BLESSED, _NOT_BLESSED = "BLESSED", "NOT_BLESSED"
+
+
+class Check(NamedTuple):
+    """What became of one thing.
+
+    Attributes:
+      what: the kind of thing.
+      uri: where it is, or was.
+      state: `gone` where it was cleaned away as a whole; `not recorded` where the store holds nothing to compare it
+        with, as of earlier versions; `not checked` where its storage did not answer.
+      why: what differs, in a sentence; empty where nothing does.
+    """
+
+    what: str
+    uri: str
+    state: State
+    why: str = ""
+
+
+def check_cases(cases: Sequence[Case]) -> list[Check]:
+    """Everything that cases rest on, each thing once: tables, attributions, models, findings, policies.
+
+    A thing that was cleaned away is gone; what is there but differs from what was recorded was changed. A relative
+    address is looked for from the working directory.
+    """
+    asked: dict[tuple[str, str, str | None], Callable[[], Check]] = {}
+    for case in cases:
+        for key, check in (*_of_explanation(case.explanation), *_of_verdict(case)):
+            asked.setdefault(key, check)
+    return [_answered(what, uri, check) for (what, uri, _), check in asked.items()]
+
+
+def _answered(what: str, uri: str, check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except TfxExplainError as error:
+        return Check(what, uri, "not checked", str(error))
+
+
+_Asked = tuple[tuple[str, str, str | None], Callable[[], Check]]
+"""The kind of thing, where it is, and which one it was; and how to check it."""
+
+
+def _of_explanation(one: Explained | None) -> Iterator[_Asked]:
+    if one is not None:
+        yield ("explanation", one.uri, one.manifest_digest), lambda: _explanation(one)
+        yield ("configuration", one.uri, one.config_digest), lambda: _configuration(one)
+        if one.attributions_uri is not None:
+            where = _attributions_uri(one)
+            yield ("attributions", where, one.attributions_digest), lambda: _attributions(one, where)
+        if one.model_uri is not None:
+            yield ("model", one.model_uri, one.model_digest), lambda: _model(one)
+
+
+def _of_verdict(case: Case) -> Iterator[_Asked]:
+    one = case.verdict
+    if one is not None:
+        yield ("findings", one.uri, one.findings_digest), lambda: _findings(one)
+        yield ("policy", one.uri, one.policy_digest), lambda: _policy(one)
+        yield ("verdict", one.uri, one.explanation_digest), lambda: _verdict(one, case.explanation)
+        if one.blessing_uri is not None:
+            yield ("blessing", one.blessing_uri, None), lambda: _blessing(one, str(one.blessing_uri))
+
+
+def _explanation(one: Explained) -> Check:
+    """The manifest and the tables that it lists."""
+    what = "explanation"
+    if not storage.names(one.uri):
+        return Check(what, one.uri, "gone", one.deleted)
+    manifest, content = _manifest(one)
+    if manifest is None:
+        return Check(what, one.uri, "changed", "its manifest is gone or is none")
+    if one.manifest_digest is not None and hashlib.sha256(content).hexdigest() != one.manifest_digest:
+        return Check(what, one.uri, "changed", f"{tables.MANIFEST} is not the one that was recorded")
+    files = manifest.get("files")
+    if not isinstance(files, dict):
+        return Check(what, one.uri, "not recorded", "an earlier version wrote it, without digests of its tables")
+    differing = next(differences(one.uri, files, explanation_files(one.uri)), None)
+    if differing is not None:
+        return Check(what, one.uri, "changed", f"{differing.uri} {_WORDS[differing.what]}")
+    if one.tables_digest is not None and _digest_of(files) != one.tables_digest:
+        return Check(what, one.uri, "changed", "its tables are not those that were recorded")
+    return Check(what, one.uri, "unchanged" if one.manifest_digest else "not recorded")
+
+
+_WORDS = {"gone": "is gone", "added": "was added", "changed": "was changed"}
+
+
+def _manifest(one: Explained) -> tuple[dict[str, Any] | None, bytes]:
+    where = storage.join(one.uri, tables.MANIFEST)
+    if not storage.exists(where):
+        return None, b""
+    content = storage.read_bytes(where)
+    return _object(content), content
+
+
+def _object(content: bytes) -> dict[str, Any] | None:
+    """The JSON object in a file; None where it holds something else."""
+    try:
+        found = documents.parse_json(content, max_values=None)
+    except documents.DocumentError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _digest_of(content: Mapping[str, Any]) -> str:
+    """As `explainer.description.digest_of`, without all that the explainer imports."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _configuration(one: Explained) -> Check:
+    """The configuration in the store against its digest there; one that was cut says nothing."""
+    what, text = "configuration", one.config
+    if text is None or one.config_digest is None:
+        return Check(what, one.uri, "not recorded")
+    config = _object(text.encode())
+    if config is None:
+        cut = "characters)" in text
+        return Check(
+            what, one.uri, "not recorded" if cut else "changed", "it is cut" if cut else "it is no JSON object"
+        )
+    same = _digest_of(config) == one.config_digest
+    return Check(
+        what, one.uri, *(("unchanged",) if same else ("changed", "the store holds another than it has a digest of"))
+    )
+
+
+def _attributions_uri(one: Explained) -> str:
+    """Absolute; beneath the explanation where the store has it relative to that."""
+    uri = str(one.attributions_uri)
+    return uri if "://" in uri or uri.startswith("/") else storage.join(one.uri, uri)
+
+
+def _attributions(one: Explained, where: str) -> Check:
+    what = "attributions"
+    there = [name for name in storage.names_beneath(where) if name.startswith("Split-")]
+    if not there:
+        return Check(what, where, "gone", one.deleted)
+    manifest, _ = _manifest(one)
+    files = None if manifest is None else manifest.get("attribution_files")
+    if not isinstance(files, dict):
+        return Check(what, where, "not recorded", "the manifest with their digests is gone, or of an earlier version")
+    if one.attributions_digest is not None and _digest_of(files) != one.attributions_digest:
+        return Check(what, where, "changed", "the manifest lists others than were recorded")
+    differing = next(differences(where, files, there), None)
+    if differing is not None:
+        return Check(what, where, "changed", f"{differing.uri} {_WORDS[differing.what]}")
+    return Check(what, where, "unchanged" if one.attributions_digest or one.manifest_digest else "not recorded")
+
+
+def _model(one: Explained) -> Check:
+    what, uri = "model", str(one.model_uri)
+    if one.model_digest is None:
+        return Check(what, uri, "not recorded")
+    ignored = tuple(place for place in (one.uri, _attributions_uri(one) if one.attributions_uri else "") if place)
+    now = _model_digest(uri, _module_file(one), ignored)
+    if now == one.model_digest:
+        return Check(what, uri, "unchanged")
+    if directory_digest(uri, ignored) == EMPTY:
+        return Check(what, uri, "gone")
+    return Check(what, uri, "changed", f"its digest is {now}, {one.model_digest} was explained")
+
+
+def _model_digest(uri: str, module_file: str | None, ignored: tuple[str, ...]) -> str:
+    if module_file is None:
+        return directory_digest(uri, ignored)
+    # A module file counts with what it imports from beside it; who knows that brings TensorFlow along.
+    from tfx_explain.models.identity import model_identity  # noqa: PLC0415
+
+    return model_identity(uri, module_file, ignored)
+
+
+def _module_file(one: Explained) -> str | None:
+    config = _object((one.config or "").encode())
+    if config is None:
+        manifest, _ = _manifest(one)
+        config = (manifest or {}).get("config")
+    model = config.get("model") if isinstance(config, dict) else None
+    return model.get("module_file") if isinstance(model, dict) else None
+
+
+def _findings(one: Verdict) -> Check:
+    """The file against its digest and against what the store says of it."""
+    what = "findings"
+    there = storage.names(one.uri)
+    if not there:
+        return Check(what, one.uri, "gone", one.deleted)
+    if tables.FINDINGS not in there:
+        return Check(what, one.uri, "changed", f"{tables.FINDINGS} is gone")
+    content = storage.read_bytes(storage.join(one.uri, tables.FINDINGS))
+    if one.findings_digest is not None and hashlib.sha256(content).hexdigest() != one.findings_digest:
+        return Check(what, one.uri, "changed", f"{tables.FINDINGS} is not the one that was recorded")
+    differing = _against_store(one, _object(content), there)
+    if differing:
+        return Check(what, one.uri, "changed", differing)
+    return Check(what, one.uri, "unchanged" if one.findings_digest else "not recorded")
+
+
+def _against_store(one: Verdict, findings: Mapping[str, Any] | None, there: Sequence[str]) -> str:
+    """How findings, the empty file that names the verdict, and the store contradict each other; empty: they do not."""
+    listed = None if findings is None else findings.get("findings")
+    if findings is None or not isinstance(listed, list):
+        return f"{tables.FINDINGS} holds no findings"
+    if findings.get("blessed") is not one.blessed:
+        return f"{tables.FINDINGS} and the store name different verdicts"
+    if not _says(there, blessed=bool(one.blessed)):
+        return _MARKERS
+    found = [finding for finding in listed if isinstance(finding, dict)]
+    counts = Counter(finding.get("outcome") for finding in found)
+    if one.outcomes is not None and any(counts[outcome] != one.outcomes[outcome] for outcome in OUTCOMES):
+        return f"{tables.FINDINGS} and the store count different outcomes"
+    written = [[finding.get(name) for name in _TOLD] for finding in found]
+    if not all([refusal.get(name) for name in _TOLD] in written for refusal in one.refusals or ()):
+        return f"the store tells of refusals that are not in {tables.FINDINGS}"
+    return ""
+
+
+_TOLD = ("rule", "outcome", "value", "ci_low", "ci_high", "threshold")
+_MARKERS = f"the files {_BLESSED} and {_NOT_BLESSED} are not as the store has the verdict"
+
+
+def _says(there: Collection[str], *, blessed: bool) -> bool:
+    """Whether the empty file that names a verdict is there, and not the other one."""
+    return (_BLESSED in there, _NOT_BLESSED in there) == (blessed, not blessed)
+
+
+def _blessing(one: Verdict, uri: str) -> Check:
+    there = storage.names(uri)
+    if not there:
+        return Check("blessing", uri, "gone")
+    if one.model_blessed is None:
+        return Check("blessing", uri, "not recorded")
+    same = _says(there, blessed=one.model_blessed)
+    return Check("blessing", uri, "unchanged" if same else "changed", "" if same else _MARKERS)
+
+
+def _policy(one: Verdict) -> Check:
+    """The text that the step was given, as the store has it, against its digest."""
+    if one.policy is None or one.policy_digest is None:
+        return Check("policy", one.uri, "not recorded")
+    same = hashlib.sha256(one.policy.encode()).hexdigest() == one.policy_digest
+    return Check("policy", one.uri, "unchanged" if same else "changed", "" if same else "the store holds another text")
+
+
+def _verdict(one: Verdict, explanation: Explained | None) -> Check:
+    """What the store says in several places: which explanation was judged, and whether the model may be blessed."""
+    if one.model_blessed and not one.blessed:
+        return Check("verdict", one.uri, "changed", "the store says that the model is blessed, and that it was refused")
+    known = None if explanation is None else explanation.manifest_digest
+    if one.explanation_digest is None or known is None:
+        return Check("verdict", one.uri, "not recorded")
+    if one.explanation_digest != known:
+        return Check("verdict", one.uri, "changed", "the store has other digests of the explanation than its verdict")
+    return Check("verdict", one.uri, "unchanged")
