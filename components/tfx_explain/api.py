@@ -8,8 +8,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import apache_beam as beam
-
 from tfx_explain import records, storage, tables
 from tfx_explain.claims import claimed
 from tfx_explain.config import ExplainConfig
@@ -24,7 +22,7 @@ from tfx_explain.transforms.job import run_explanation, run_job
 from tfx_explain.transforms.limits import within_limits
 from tfx_explain.transforms.places import check_places
 from tfx_explain.transforms.portable_runners import check_servers
-from tfx_explain.transforms.runner import pipeline_args
+from tfx_explain.transforms.runner import new_pipeline, pipeline_args
 from tfx_explain.transforms.trial import Forecast, forecast
 from tfx_explain.unfinished import unfinished
 
@@ -78,7 +76,7 @@ def explain(
     # A failed run has removed what it wrote: what others put there meanwhile is theirs.
     with claimed(output_dir, [tables.ATTRIBUTIONS]):
         request = _request(settings, output_dir, _models(settings, *sides), examples, background, schema)
-        run_explanation(request, lambda: beam.Pipeline(argv=args))
+        run_explanation(request, lambda: new_pipeline(args))
     return load(output_dir)
 
 
@@ -109,7 +107,7 @@ def estimate(
         request = _request(settings, directory, _models(settings, *sides), examples, background, schema)
 
         def run(tried: ExplainRequest) -> Manifest:
-            return run_job(tried, lambda: beam.Pipeline(argv=args))
+            return run_job(tried, lambda: new_pipeline(args))
 
         request = within_limits(request, run)
         return dataclasses.replace(forecast(request, run, timed=True), limits=request.limits)

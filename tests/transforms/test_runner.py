@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
+from apache_beam.options.pipeline_options import GoogleCloudOptions
 
 from tfx_explain.errors import ConfigError
-from tfx_explain.transforms.runner import is_local, pipeline_args
+from tfx_explain.transforms.runner import is_local, new_pipeline, pipeline_args
 
 IN_PROCESS = "--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 PROCESSES = "--runner=tfx_explain.transforms.process_runner.ProcessRunner"
@@ -74,3 +77,13 @@ def test_a_job_server_has_half_a_minute_to_answer_unless_told_otherwise() -> Non
     given = ["--runner=PortableRunner", "--job_endpoint=localhost:8099", "--environment_type=LOOPBACK"]
     assert pipeline_args(given) == [*given, "--job_server_timeout=30"]
     assert pipeline_args([*given, "--job_server_timeout=5"]) == [*given, "--job_server_timeout=5"]
+
+
+def test_views_of_options_are_made_once_and_still_share_what_they_show():
+    options = new_pipeline([*pipeline_args([]), "--temp_location=here"]).options
+    view = options.view_as(GoogleCloudOptions)
+    assert view.temp_location == "here"
+    options.view_as(GoogleCloudOptions).temp_location = "there"
+    assert view.temp_location == options.get_all_options()["temp_location"] == "there"
+    assert pickle.loads(pickle.dumps(options)).view_as(GoogleCloudOptions).temp_location == "there"
+    assert options.view_as(GoogleCloudOptions) is view

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Sequence
+from typing import TypeVar, cast
 
+import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from tfx_explain.errors import ConfigError
@@ -20,6 +22,7 @@ from tfx_explain.transforms.portable_runners import (
 _FN_API_RUNNER = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 _PROCESS_RUNNER = "tfx_explain.transforms.process_runner.ProcessRunner"
 _TIMEOUT = "job_server_timeout"
+_Options = TypeVar("_Options", bound=PipelineOptions)
 _LOCAL = {"DirectRunner", "SwitchingDirectRunner", "FnApiRunner", "ProcessRunner"}
 
 
@@ -56,6 +59,25 @@ def pipeline_args(args: Sequence[str]) -> list[str]:
     elif is_open:
         chosen.append(f"--runner={_FN_API_RUNNER}")
     return chosen
+
+
+class _RememberedViews(PipelineOptions):
+    """Options each view of which is made once.
+
+    Views share what they show. Beam asks for one a thousand times while it puts a pipeline together, and has a parser
+    of arguments made each time, which takes a second.
+    """
+
+    def view_as(self, cls: type[_Options]) -> _Options:
+        views = self.__dict__.setdefault("_views", {})
+        if cls not in views:
+            views[cls] = super().view_as(cls)
+        return cast(_Options, views[cls])
+
+
+def new_pipeline(args: Sequence[str]) -> beam.Pipeline:
+    """A pipeline that runs as Beam arguments say, which `pipeline_args` has seen."""
+    return beam.Pipeline(options=_RememberedViews(list(args)))
 
 
 def _check_values(options: PipelineOptions) -> None:
