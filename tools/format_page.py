@@ -57,6 +57,7 @@ def page() -> str:
     """The whole page."""
     parts = [INTRODUCTION, f"## Files\n\n{as_table(('file', 'holds', 'there'), _files())}"]
     parts += [_described(table, DESCRIBED[:place]) for place, table in enumerate(DESCRIBED)]
+    parts.append(_described(tables.HISTORY, ()))
     entries = ((code(entry.name), entry.about, entry.when or _since(entry.since)) for entry in ENTRIES)
     parts.append(f"## Entries of `manifest.json`\n\n{as_table(('entry', 'says', 'there'), entries)}")
     return "\n".join(parts)
@@ -68,6 +69,7 @@ def _files() -> Iterator[tuple[str, str, str]]:
         yield link(table.file, code(table.file)), table.about, table.when
     for file in tables.OTHER_FILES:
         yield code(file.name), file.about, file.when
+    yield link(tables.HISTORY.file, code(tables.HISTORY.file)), tables.HISTORY.about, tables.HISTORY.when
 
 
 def _described(table: Table, before: Sequence[Table]) -> str:

@@ -98,6 +98,7 @@ class ExplanationValidation(_Described):
       insufficient_evidence, or skipped for want of a baseline), `value`, `ci_low`, `ci_high`, `threshold`, `message`,
       `about` (the players) and `confidence` (of the outcome; null where the figure is exact or unknown).
       `baseline_uri` is null without a baseline explanation.
+    * `history.parquet`: this run and those before it; `findings.json` has its SHA-256 as `history_digest`.
     * `BLESSED` or `NOT_BLESSED`: an empty file.
     * `verdict.html`: the findings for a person to read, and `report.html`, the report of the explanation with them.
 

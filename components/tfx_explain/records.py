@@ -222,6 +222,11 @@ def text(value: Any) -> Any:
 
 def write_table(uri: str, table: pd.DataFrame | pa.Table) -> None:
     """Writes a Parquet file."""
+    storage.write_bytes(uri, table_bytes(table))
+
+
+def table_bytes(table: pd.DataFrame | pa.Table) -> bytes:
+    """What `write_table` writes."""
     sink = io.BytesIO()
     if isinstance(table, pd.DataFrame):
         schema = pa.Schema.from_pandas(table, preserve_index=False)
@@ -232,7 +237,7 @@ def write_table(uri: str, table: pd.DataFrame | pa.Table) -> None:
                 writer.write_table(pa.Table.from_pandas(part, schema, preserve_index=False))
     else:
         pq.write_table(table, sink)
-    storage.write_bytes(uri, sink.getvalue())
+    return sink.getvalue()
 
 
 def read_table(uri: str) -> pd.DataFrame:

@@ -37,7 +37,8 @@ class Judged:
 
 def judged(explanation: ExplanationReader, policy: ValidationConfig, directory: Path) -> Judged:
     """Judges, writes the verdict, and reads both again."""
-    judge(explanation, policy).write(str(directory))
+    verdict = dataclasses.replace(judge(explanation, policy), evaluation_uri="/Evaluator/evaluation/9")
+    verdict.write(str(directory))
     again = tfx_explain.load(explanation.uri)
     return Judged(again, Validation.read(str(directory), again))
 

@@ -76,6 +76,9 @@ def test_entries_are_where_the_card_says(made: Any) -> None:
             assert same(shown, value), (pointer, shown, value)
             n += 1
     assert n > 40
+    assert "| Evaluator's metrics | `/Evaluator/evaluation/9` | `/evaluation_uri` |" in to_markdown(
+        make_card(made.explanation, made.validation)
+    )
 
 
 def test_figures_are_recomputed_from_the_tables_that_the_card_names(made: Any) -> None:

@@ -17,7 +17,7 @@ import pages
 from tfx_explain import records, tables
 from tfx_explain.errors import InputError
 from tfx_explain.judgement import Finding
-from tfx_explain.report import ReportData, render_explanation, render_report, render_verdict
+from tfx_explain.report import Beside, ReportData, render_explanation, render_report, render_verdict
 from tfx_explain.report.panels import MAX_PANELS
 from tfx_explain.report.ranking import MAX_BARS
 
@@ -35,7 +35,7 @@ PAGES = {
         pages.report_data(["race", "income"], findings=pages.findings(), blessed=False, verdict_page="verdict.html")
     ),
     "verdict": lambda: render_verdict(
-        pages.findings(), blessed=False, about="gs://bucket/explanation", report_page="report.html"
+        pages.findings(), blessed=False, about="gs://bucket/explanation", beside=Beside(page="report.html")
     ),
     "empty manifest": lambda: render_report(pages.report_data(["income", "age"], manifest={})),
     "unicode": lambda: render_report(pages.report_data(["größe", "年齢", "😀" * 40, "x" * 300])),

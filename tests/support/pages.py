@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html.parser
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -110,3 +111,36 @@ def findings() -> list[Finding]:
         apply_rule("max_completeness_gap", {"value": 1e-3}, evidence),
         apply_rule("max_share", {"players": ["race"], "value": 0.05}, evidence),
     ]
+
+
+def history(n: int, refused: int = 5, names: Sequence[str] = ("income", "debt", "age")) -> pd.DataFrame:
+    """Runs as `history.parquet` has them: one feature takes over from another after the run that is refused."""
+    rows = []
+    for run in range(n):
+        about = {
+            "run": run,
+            "created": f"2026-11-{run + 1:02d}T06:00:00+00:00",
+            "span": str(run + 1),
+            "blessed": run < refused,
+            "explanation_uri": f"/explanation/{run}",
+            "manifest_digest": f"{run:064d}",
+            "model_digest": "a",
+            "output": "",
+            "method": "",
+            "player": "",
+            "rule": "",
+            "outcome": "",
+            **dict.fromkeys(("value", "ci_low", "ci_high", "threshold"), math.nan),
+        }
+        rows.append({**about, "kind": "verdict"})
+        moved = 0.3 * (run >= refused)
+        for name, share in zip(names, (0.6 - moved, 0.3 + moved, 0.1), strict=True):
+            share += 0.01 * (run % 3)
+            of_feature = {"output": "score", "method": "shapley", "player": name, "value": share}
+            rows.append({**about, "kind": "share", **of_feature, "ci_low": share - 0.03, "ci_high": share + 0.03})
+        distance = 0.02 + 0.005 * (run % 3) + moved
+        of_rule = {"output": "score", "rule": "drift total_variation", "value": distance, "threshold": 0.15}
+        outcome = "fail" if run >= refused else "pass"
+        bounds = {"ci_low": max(distance - 0.05, 0.0), "ci_high": distance + 0.05, "outcome": outcome}
+        rows.append({**about, "kind": "drift", **of_rule, **bounds})
+    return pd.DataFrame(rows)

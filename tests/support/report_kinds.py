@@ -16,7 +16,7 @@ from tfx_explain import records
 from tfx_explain.attribution_records import MethodFigures, RecordLayout, attribution_batch
 from tfx_explain.part_records import PartRows, PartsOf
 from tfx_explain.regions import encode_labels
-from tfx_explain.report import ReportData, render_report, render_verdict
+from tfx_explain.report import Beside, ReportData, render_report, render_verdict
 from tfx_explain.report.inside import InsideSection, make_inside
 from tfx_explain.summary import PartialDependenceAccumulator
 
@@ -149,6 +149,9 @@ KINDS: dict[str, Callable[[], str]] = {
     "images": lambda: render_report(of_images()),
     "texts": lambda: render_report(of_texts()),
     "hostile-names": lambda: render_report(of_hostile_names()),
-    "verdict": lambda: render_verdict(pages.findings(), blessed=False, about="/explanation", report_page="report.html"),
+    "verdict": lambda: render_verdict(
+        pages.findings(), blessed=False, about="/explanation", beside=Beside(page="report.html")
+    ),
+    "trend": lambda: render_verdict(pages.findings(), blessed=False, beside=Beside(history=pages.history(10))),
 }
 """What it is of -> its page."""

@@ -24,6 +24,7 @@ class Validation:
       findings: in the order of `findings.json`.
       promise: how sure they are, in a sentence.
       baseline_uri: what was compared with; None where nothing was.
+      evaluation_uri: an Evaluator's metrics of the model; None where none were wired.
       digest: SHA-256 of `findings.json`.
     """
 
@@ -32,6 +33,7 @@ class Validation:
     findings: tuple[Finding, ...]
     promise: str
     baseline_uri: str | None
+    evaluation_uri: str | None
     digest: str
 
     @classmethod
@@ -55,7 +57,9 @@ class Validation:
         try:
             read: Any = documents.parse_json(content, max_values=None)
             blessed, findings = read["blessed"], tuple(map(Finding.from_dict, read["findings"]))
-            on, promise, baseline = (read.get(key) for key in ("manifest_digest", "promise", "baseline_uri"))
+            on, promise, baseline, evaluation = (
+                read.get(key) for key in ("manifest_digest", "promise", "baseline_uri", "evaluation_uri")
+            )
         except (documents.DocumentError, InputError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"{where} is no verdict ({type(error).__name__}); judge the explanation again.") from None
         if on != explanation.manifest_digest:
@@ -67,4 +71,5 @@ class Validation:
         told = {True: "BLESSED", False: "NOT_BLESSED"}.get(blessed)
         if told is None or told not in names or {"BLESSED", "NOT_BLESSED"} <= set(names):
             raise InputError(f"the files in {uri} disagree on the verdict; judge the explanation again.")
-        return cls(uri, blessed, findings, promise or "", baseline, hashlib.sha256(content).hexdigest())
+        digest = hashlib.sha256(content).hexdigest()
+        return cls(uri, blessed, findings, promise or "", baseline, evaluation, digest)

@@ -55,6 +55,8 @@ def _facts(validation: Validation) -> list[Fact]:
     found = [Fact("Blessed", "yes" if validation.blessed else "no", pointer("blessed"))]
     if validation.baseline_uri:
         found.append(Fact("Compared with", Name(validation.baseline_uri), pointer("baseline_uri")))
+    if validation.evaluation_uri:
+        found.append(Fact("Evaluator's metrics", Name(validation.evaluation_uri), pointer("evaluation_uri")))
     return found
 
 

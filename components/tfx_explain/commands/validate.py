@@ -33,10 +33,23 @@ _WHY_NOT_JUDGED = "every rule was skipped; give --baseline, or --allow-skipped w
 @click.option(
     "--output", metavar="DIR", type=_DIRECTORY, help="A new directory for the findings, the page and the verdict."
 )
+@click.option(
+    "--previous",
+    metavar="DIR",
+    type=_DIRECTORY,
+    help="What --output wrote the time before: its history goes on in the new one.",
+)
 @click.option("--allow-skipped", is_flag=True, help="Bless where every rule was skipped, as on a first run.")
 @common_options
 def validate(
-    explanation: str, config: str, baseline: str | None, output: str | None, *, allow_skipped: bool, as_json: bool
+    explanation: str,
+    config: str,
+    baseline: str | None,
+    output: str | None,
+    previous: str | None,
+    *,
+    allow_skipped: bool,
+    as_json: bool,
 ) -> int:
     """Judge an explanation by a policy, and print what each rule found.
 
@@ -44,12 +57,16 @@ def validate(
     """
     from tfx_explain.claims import claimed  # noqa: PLC0415 - see `_judged`
 
+    if previous is not None and output is None:
+        raise click.UsageError("--previous goes on in what --output writes; give both")
+
     with contextlib.nullcontext() if output is None else claimed(output):
         verdict = _judged(explanation, config, baseline)
         undecided = verdict.is_all_skipped and not allow_skipped
         if undecided:
             verdict = dataclasses.replace(verdict, blessed=False)
         if output is not None:
+            verdict = _with_history(verdict, previous)
             _write(verdict, output)
     code = ALL_SKIPPED if undecided else DONE if verdict.blessed else REFUSED
     if as_json:
@@ -67,6 +84,19 @@ def _judged(explanation: str, config: str, baseline: str | None) -> Verdict:
 
     compared = None if baseline is None else load(baseline)
     return judge(load(explanation), ValidationConfig.from_file(config), compared)
+
+
+def _with_history(verdict: Verdict, previous: str | None) -> Verdict:
+    """The verdict with the runs before it."""
+    from tfx_explain import storage, tables  # noqa: PLC0415 - see `_judged`
+    from tfx_explain.errors import InputError  # noqa: PLC0415
+    from tfx_explain.explanation_validator.history import History  # noqa: PLC0415
+    from tfx_explain.reader import load  # noqa: PLC0415
+
+    if previous is not None and not storage.exists(storage.join(previous, tables.FINDINGS)):
+        raise InputError(f"{previous} holds no verdict ({tables.FINDINGS}); name what `validate --output` wrote.")
+    earlier = None if previous is None else History.read(previous)
+    return verdict.with_history(load(verdict.explanation_uri), earlier)
 
 
 def _write(verdict: Verdict, directory: str) -> None:

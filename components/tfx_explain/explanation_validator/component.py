@@ -32,6 +32,8 @@ class ExplanationValidatorSpec(component_spec.ComponentSpec):
         "model_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
         "baseline_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
         "baseline_explanation": component_spec.ChannelParameter(type=Explanation, optional=True),
+        "previous_validation": component_spec.ChannelParameter(type=ExplanationValidation, optional=True),
+        "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
     }
     OUTPUTS = {
         "validation": component_spec.ChannelParameter(type=ExplanationValidation),
@@ -68,6 +70,8 @@ class ExplanationValidator(base_component.BaseComponent):
         baseline_blessing: types.BaseChannel | None = None,
         baseline_explanation: types.BaseChannel | None = None,
         bless_model: bool = True,
+        previous_validation: types.BaseChannel | None = None,
+        evaluation: types.BaseChannel | None = None,
     ) -> None:
         """Checks the policy now, while the pipeline is built.
 
@@ -84,6 +88,9 @@ class ExplanationValidator(base_component.BaseComponent):
             `baseline_blessing`, and that before the Explainer's own `baseline_model`.
           bless_model: False leaves the blessing of the model to someone else: `blessing` is then never blessed, and
             `validation` alone holds the verdict.
+          previous_validation: the verdict before this one, as a Resolver with LatestArtifactStrategy finds it: its
+            history goes on in this one, and the pages draw importance and drift from run to run.
+          evaluation: an Evaluator's metrics of the same model, which the pages lead to.
 
         Raises:
           ConfigError: the policy cannot work.
@@ -109,6 +116,8 @@ class ExplanationValidator(base_component.BaseComponent):
                 model_blessing=model_blessing,
                 baseline_blessing=baseline_blessing,
                 baseline_explanation=baseline_explanation,
+                previous_validation=previous_validation,
+                evaluation=evaluation,
                 validation=types.Channel(type=ExplanationValidation),
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),
                 anomalies=types.Channel(type=standard_artifacts.ExampleAnomalies),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import tfx
+from absl import logging  # as TFX's own components: others' logs are below the level of its runners
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import types
 from tfx.components.evaluator import constants
@@ -19,6 +21,7 @@ from tfx_explain.config import ValidationConfig
 from tfx_explain.errors import InputError
 from tfx_explain.explanation_validator.baseline import NO_BASELINE
 from tfx_explain.explanation_validator.description import decision, describe_verdict
+from tfx_explain.explanation_validator.history import History
 from tfx_explain.explanation_validator.judge import (
     BLESSED,
     FILE_NAMES,
@@ -29,6 +32,8 @@ from tfx_explain.explanation_validator.judge import (
 )
 from tfx_explain.explanation_validator.recorded import check_same_model, load_recorded, log_verdict
 from tfx_explain.judgement import ATTRIBUTION_DRIFT, Finding, describe
+from tfx_explain.reader import ExplanationReader
+from tfx_explain.report.header import span_of
 
 _ANOMALIES_FILE = "SchemaDiff.pb"
 _BLESSED_PROPERTY = "blessed"
@@ -62,7 +67,7 @@ class Executor(base_executor.BaseExecutor):
         check_same_model(reader.manifest["model"]["uri"], model.uri)
         baseline_uri, no_baseline = find_baseline(input_dict)
         baseline = load_recorded(baseline_uri, _baseline_digest(input_dict)) if baseline_uri else None
-        verdict = judge(reader, config, baseline, no_baseline)
+        verdict = _with_surroundings(judge(reader, config, baseline, no_baseline), reader, input_dict)
         validation = artifact_utils.get_single_instance(output_dict["validation"])
         verdict.write(validation.uri)
         explained = reader.manifest["model"]
@@ -82,7 +87,24 @@ class Executor(base_executor.BaseExecutor):
         blessing.set_string_custom_property(DIGEST_OF_EXPLANATION_PROPERTY, reader.manifest_digest)
         if reason:
             blessing.set_string_custom_property(REASON_PROPERTY, reason)
-        log_verdict(verdict, validation.uri, blessed=blessed)
+        log_verdict(verdict, validation.uri, blessed=blessed, span=span_of(reader.manifest))
+
+
+def _with_surroundings(
+    verdict: Verdict, explanation: ExplanationReader, input_dict: dict[str, list[types.Artifact]]
+) -> Verdict:
+    """The verdict with the runs before it, and with where an Evaluator's metrics are.
+
+    Raises:
+      InputError: the verdict before this one is not what was written.
+    """
+    previous = _at_most_one(input_dict, "previous_validation")
+    earlier = None if previous is None else History.read(previous.uri)
+    if previous is not None and earlier is None:
+        logging.info("The verdict before this one, %s, is gone or has no history; it begins anew.", previous.uri)
+    evaluation = _at_most_one(input_dict, "evaluation")
+    uri = None if evaluation is None else str(evaluation.uri)
+    return dataclasses.replace(verdict.with_history(explanation, earlier), evaluation_uri=uri)
 
 
 def _clear(output_dict: dict[str, list[types.Artifact]]) -> None:

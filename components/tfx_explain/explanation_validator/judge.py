@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import urllib.parse
 from collections import Counter
+
+from typing_extensions import Self
 
 from tfx_explain import records, storage, tables
 from tfx_explain.config import ValidationConfig
@@ -11,6 +15,8 @@ from tfx_explain.config.rules import AttributionRule
 from tfx_explain.explanation_validator.baseline import NO_BASELINE
 from tfx_explain.explanation_validator.drift import drift_judgements, method_of
 from tfx_explain.explanation_validator.evidence import evidence_in, wanted_slices
+from tfx_explain.explanation_validator.history import DIGEST as HISTORY_DIGEST
+from tfx_explain.explanation_validator.history import History, extended
 from tfx_explain.explanation_validator.parts import PartPlaces
 from tfx_explain.judgement import (
     RULES,
@@ -26,13 +32,14 @@ from tfx_explain.judgement.details import PartPlace
 from tfx_explain.judgement.rule import Settings
 from tfx_explain.judgement.rules.parts import MAX_PART_SHARE, place_of
 from tfx_explain.reader import ExplanationReader
-from tfx_explain.report import render_judged, render_verdict
+from tfx_explain.report import Beside, Link, render_judged, render_verdict
+from tfx_explain.report.render import NOTHING
 from tfx_explain.slicing import OVERALL
 
 BLESSED = "BLESSED"
 NOT_BLESSED = "NOT_BLESSED"
 VERDICT_REPORT = "verdict.html"
-FILE_NAMES = (tables.FINDINGS, VERDICT_REPORT, tables.REPORT, BLESSED, NOT_BLESSED)
+FILE_NAMES = (tables.FINDINGS, tables.HISTORY.file, VERDICT_REPORT, tables.REPORT, BLESSED, NOT_BLESSED)
 """Of all that any verdict writes."""
 
 
@@ -49,6 +56,8 @@ class Verdict:
       manifest_digest: SHA-256 of the manifest of what was judged, which holds those of all its files.
       baseline_manifest_digest: the same of the explanation it was compared with.
       on_insufficient_evidence: what the policy makes of doubts: `refuse` or `bless`.
+      history: this run and those before it; None where nobody asked for it.
+      evaluation_uri: an Evaluator's metrics of the same model, if there are any.
     """
 
     blessed: bool
@@ -59,6 +68,8 @@ class Verdict:
     manifest_digest: str = ""
     baseline_manifest_digest: str | None = None
     on_insufficient_evidence: str = "refuse"
+    history: History | None = None
+    evaluation_uri: str | None = None
 
     @property
     def refusals(self) -> list[Finding]:
@@ -75,7 +86,8 @@ class Verdict:
     @property
     def file_names(self) -> tuple[str, ...]:
         """What `write` writes."""
-        return tables.FINDINGS, VERDICT_REPORT, tables.REPORT, BLESSED if self.blessed else NOT_BLESSED
+        history = (tables.HISTORY.file,) if self.history else ()
+        return tables.FINDINGS, *history, VERDICT_REPORT, tables.REPORT, BLESSED if self.blessed else NOT_BLESSED
 
     @property
     def counts(self) -> str:
@@ -100,21 +112,28 @@ class Verdict:
             "promise": self.promise,
             "baseline_uri": self.baseline_uri,
             "baseline_manifest_digest": self.baseline_manifest_digest,
+            "evaluation_uri": self.evaluation_uri,
+            HISTORY_DIGEST: self.history.digest if self.history else None,
             "findings": [finding.to_dict() for finding in self.findings],
         }
 
-    def page(self, report_page: str = "") -> str:
-        """The findings as a page for people.
+    def with_history(self, explanation: ExplanationReader, earlier: History | None) -> Self:
+        """The verdict with the runs before it.
 
         Args:
-          report_page: the report of the explanation, as a link from where the page will be; empty: without one.
+          explanation: what was judged.
+          earlier: what the verdict before this one knew; None on the first run.
         """
+        return dataclasses.replace(self, history=extended(earlier, explanation, self.findings, blessed=self.blessed))
+
+    def page(self, beside: Beside = NOTHING) -> str:
+        """The findings as a page for people, with what stands beside them."""
         return render_verdict(
             self.findings,
             blessed=self.blessed,
             about=self.explanation_uri,
             note=self.promise,
-            report_page=report_page,
+            beside=beside,
         )
 
     def write(self, directory: str) -> None:
@@ -122,11 +141,31 @@ class Verdict:
 
         The report is that of the explanation with the verdict on it: an explanation is not changed by judging it.
         """
-        report = render_judged(self.explanation_uri, self.findings, blessed=self.blessed, verdict_page=VERDICT_REPORT)
+        beside = self._beside(directory)
+        to_verdict = dataclasses.replace(beside, page=VERDICT_REPORT)
+        report = render_judged(self.explanation_uri, self.findings, blessed=self.blessed, beside=to_verdict)
+        if self.history:
+            storage.write_bytes(storage.join(directory, tables.HISTORY.file), self.history.content)
         records.write_json(storage.join(directory, tables.FINDINGS), self.to_dict())
-        for name, page in ((VERDICT_REPORT, self.page(tables.REPORT)), (tables.REPORT, report)):
+        alone = self.page(dataclasses.replace(beside, page=tables.REPORT))
+        for name, page in ((VERDICT_REPORT, alone), (tables.REPORT, report)):
             storage.write_bytes(storage.join(directory, name), page.encode())
         write_blessing(directory, self.blessed)
+
+    def _beside(self, directory: str) -> Beside:
+        """What both pages show, from where they will be."""
+        uri = self.evaluation_uri
+        evaluation = Link(uri, _link(uri, directory)) if uri else None
+        return Beside(history=self.history.table if self.history else None, evaluation=evaluation)
+
+
+def _link(uri: str, directory: str) -> str:
+    """The URI for a browser, from a page in a directory; empty where browsers open no such place."""
+    if uri.startswith(("https://", "http://")):
+        return uri
+    if not (storage.is_local(uri) and storage.is_local(directory)):
+        return ""
+    return urllib.parse.quote(os.path.relpath(storage.absolute(uri), storage.absolute(directory)))
 
 
 def write_blessing(directory: str, blessed: bool) -> None:

@@ -24,6 +24,19 @@ _OPTIONAL = ("std_error", "ci_low", "ci_high", "share", "share_ci_low", "share_c
 
 
 @dataclasses.dataclass(frozen=True)
+class Link:
+    """A place that a page names.
+
+    Attributes:
+      text: where it is.
+      href: the same for a browser, from where the page will be; empty where browsers open no such place.
+    """
+
+    text: str
+    href: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class ReportData:
     """Everything in a report; all but the first two may be absent.
 
@@ -49,6 +62,8 @@ class ReportData:
       blessed: its verdict.
       title: of the page.
       verdict_page: a page with the verdict alone, as a link from where the report will be; empty where there is none.
+      history: of the verdicts before, as in `history.parquet`, if there is one.
+      evaluation: an Evaluator's metrics, if one was wired.
     """
 
     manifest: Manifest
@@ -69,6 +84,8 @@ class ReportData:
     faithfulness: pd.DataFrame | None = None
     faithfulness_curves: pd.DataFrame | None = None
     verdict_page: str = ""
+    history: pd.DataFrame | None = None
+    evaluation: Link | None = None
 
     def __post_init__(self) -> None:
         """Checks the columns, and adds the optional ones that are absent.

@@ -16,7 +16,7 @@ import jinja2
 from markupsafe import Markup
 
 from tfx_explain.printable import MAX_SENTENCE, printable, shortened
-from tfx_explain.report import dependence, strips, text
+from tfx_explain.report import dependence, strips, text, trend
 from tfx_explain.report.profiles import HEIGHT as PROFILE_HEIGHT
 from tfx_explain.report.profiles import WIDTH as PROFILE_WIDTH
 from tfx_explain.report.slices import FALSE_DISCOVERY_RATE
@@ -63,6 +63,7 @@ def _environment() -> jinja2.Environment:
     environment.globals |= {"swarm_width": WIDTH, "swarm_label_width": LABEL_WIDTH}
     environment.globals |= {"overall": OVERALL, "false_discovery_rate": FALSE_DISCOVERY_RATE}
     environment.globals |= {"profile_width": PROFILE_WIDTH, "profile_height": PROFILE_HEIGHT}
+    environment.globals |= {"trend_width": trend.WIDTH, "trend_height": trend.HEIGHT}
     environment.globals |= {"strip_width": strips.WIDTH, "strip_left": strips.LEFT, "strip_right": strips.RIGHT}
     return environment
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+import pandas as pd
+
 from tfx_explain import integrity
 from tfx_explain.judgement import Finding
 from tfx_explain.report import header, story
 from tfx_explain.report.choosing import as_script
 from tfx_explain.report.comparison import METHOD_NAMES, compare_methods
-from tfx_explain.report.data import ReportData
+from tfx_explain.report.data import Link, ReportData
 from tfx_explain.report.faithfulness import make_faithfulness
 from tfx_explain.report.findings import judged, summed_up
 from tfx_explain.report.gradients import at
@@ -20,7 +22,26 @@ from tfx_explain.report.overview import make_overviews
 from tfx_explain.report.page import fill, manifest_text
 from tfx_explain.report.panels import MAX_PANELS, make_panels
 from tfx_explain.report.slices import slice_tables
+from tfx_explain.report.trend import make_trend
 from tfx_explain.tables.manifest import Manifest
+
+
+@dataclasses.dataclass(frozen=True)
+class Beside:
+    """What stands beside a verdict.
+
+    Attributes:
+      page: the other page about it, as a link from where this one will be; empty where there is none.
+      history: of the verdicts before, as in `history.parquet`, if there is one.
+      evaluation: an Evaluator's metrics; None where no Evaluator was wired.
+    """
+
+    page: str = ""
+    history: pd.DataFrame | None = None
+    evaluation: Link | None = None
+
+
+NOTHING = Beside()
 
 
 def render_explanation(explanation_dir: str, manifest: Manifest | None = None) -> str:
@@ -36,20 +57,27 @@ def render_explanation(explanation_dir: str, manifest: Manifest | None = None) -
     return render_report(ReportData.read(explanation_dir, manifest))
 
 
-def render_judged(explanation_dir: str, findings: Sequence[Finding], *, blessed: bool, verdict_page: str) -> str:
+def render_judged(explanation_dir: str, findings: Sequence[Finding], *, blessed: bool, beside: Beside) -> str:
     """The report of a written explanation with a verdict on it.
 
     Args:
       explanation_dir: path or URI of the directory that `tables` describes.
       findings: of all rules, slices and outputs.
       blessed: the verdict.
-      verdict_page: the page with the verdict alone, as a link from where this one will be.
+      beside: what else the page leads to; its other page is that with the verdict alone.
 
     Raises:
       InputError: a file is absent or unusable.
     """
     data = ReportData.read(explanation_dir)
-    judged_data = dataclasses.replace(data, findings=findings, blessed=blessed, verdict_page=verdict_page)
+    judged_data = dataclasses.replace(
+        data,
+        findings=findings,
+        blessed=blessed,
+        verdict_page=beside.page,
+        history=beside.history,
+        evaluation=beside.evaluation,
+    )
     return render_report(judged_data)
 
 
@@ -74,6 +102,7 @@ def render_report(data: ReportData) -> str:
         overviews=make_overviews(data.parts, data.outputs[:MAX_PANELS]),
         comparison=compare_methods(data, unit),
         slice_tables=slice_tables(data)[:MAX_PANELS],
+        trend=make_trend(data.history),
         findings=findings,
         summary=summed_up(data.findings),
         unit=unit,
@@ -107,7 +136,7 @@ def render_verdict(
     title: str = "Explanation validation",
     about: str = "",
     note: str = "",
-    report_page: str = "",
+    beside: Beside = NOTHING,
 ) -> str:
     """One HTML page with a verdict and its findings.
 
@@ -117,7 +146,7 @@ def render_verdict(
       title: of the page.
       about: what was judged, for instance the explanation's URI.
       note: what else there is to say of the findings, for instance how sure they are.
-      report_page: the report of the same explanation, as a link from where this page will be; empty where none is.
+      beside: what else the page leads to; its other page is the report of the same explanation.
     """
     return fill(
         "verdict.html.j2",
@@ -127,5 +156,7 @@ def render_verdict(
         title=title,
         about=about,
         note=note,
-        report_page=report_page,
+        report_page=beside.page,
+        evaluation=beside.evaluation,
+        trend=make_trend(beside.history),
     )
