@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env demo demo-images demo-texts test lint types layers wheel unit unit-numerics unit-rest docs format-page configuration-page conversion-page report-check fuzz portable-test shap-plots kfp-test kubeflow-test mysql-test image image-test test-tfx-latest test-without-avx512 lock
+.PHONY: help env demo demo-images demo-texts demo-monitoring test lint types layers wheel unit unit-numerics unit-rest docs format-page configuration-page conversion-page report-check fuzz portable-test shap-plots kfp-test kubeflow-test mysql-test image image-test test-tfx-latest test-without-avx512 lock
 # The environment decides what is imported, not the caller's shell.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 # TensorFlow's greetings, twenty lines for each process, go unsaid; its errors do not.
@@ -30,6 +30,9 @@ demo-images: env  ## the same of a model that reads handwritten digits
 
 demo-texts: env  ## the same of a model that judges film reviews
 	@$(bin)/python pipelines/reviews/local_runner.py
+
+demo-monitoring: env  ## ten spans for the model that `make demo` pushed; from the sixth on there is a recession
+	@$(bin)/python pipelines/monitoring/local_runner.py
 
 test: env  ## every check and test, against the built wheel; stops at the first that fails
 	@$(MAKE) lint types layers wheel unit

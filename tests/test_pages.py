@@ -92,6 +92,15 @@ def test_commands_about_a_model_card_write_it(tutorial: Path, monkeypatch: pytes
     assert main(["card", "explanation", "--output", "card.md"]) == 0, "an earlier card is written anew"
 
 
+def test_commands_about_monitoring_without_a_pipeline_go_on(tutorial: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tutorial)
+    typed = [command for command in commands("docs/howto/monitoring.md") if command.startswith("tfx-explain")]
+    assert len(typed) == 2
+    for command in typed:
+        assert main(shlex.split(command)[1:]) == 0, command
+    assert Path("tuesday/history.parquet").exists()
+
+
 def _page(name: str) -> str:
     return (DOCS / name).read_text(encoding="utf-8")
 

@@ -1,13 +1,16 @@
 """What the executor of ExplanationValidator does to the places that TFX gives it."""
 
+from pathlib import Path
+
 import pytest
 from tfx.types import standard_artifacts
 
-from tfx_explain import ConfigError, InputError, ValidationConfig, storage
+from tfx_explain import ConfigError, InputError, ValidationConfig, load, storage
 from tfx_explain.artifacts import ExplanationValidation
 from tfx_explain.explanation_validator import executor
 from tfx_explain.explanation_validator.judge import Verdict
 
+OLD = Path(__file__).parents[1] / "fixtures/explanation_format_2/explanation"
 LEFT = ("validation/BLESSED", "validation/findings.json", "blessing/BLESSED", "anomalies/Split-eval/SchemaDiff.pb")
 
 
@@ -67,3 +70,22 @@ def test_a_model_that_is_not_blessed_says_why(earlier: list[int], changes: dict[
     assert bool(said) == bool(reason)
     refused = executor.why_not_blessed(Verdict(False, (), "/explanation/3"), blessings, {})
     assert refused == "no rule was judged: no rule"
+
+
+def test_a_verdict_goes_on_from_the_one_before_and_knows_the_metrics_of_an_evaluator(tmp_path: Path) -> None:
+    evaluation, previous = standard_artifacts.ModelEvaluation(), ExplanationValidation()
+    evaluation.uri, previous.uri = "/Evaluator/evaluation/9", str(tmp_path / "previous")
+    explanation = load(str(OLD))
+    verdict = Verdict(True, (), explanation.uri, manifest_digest=explanation.manifest_digest)
+    inputs = {"previous_validation": [previous], "evaluation": [evaluation]}
+    first = executor.with_surroundings(verdict, explanation, inputs)
+    assert first.evaluation_uri == evaluation.uri
+    assert first.history is not None
+    assert set(first.history.table["run"]) == {0}, "the one before is gone"
+    first.write(previous.uri)
+    (tmp_path / "previous/history.parquet").write_bytes(b"changed")
+    with pytest.raises(InputError, match="is not the file that was written"):
+        executor.with_surroundings(verdict, explanation, inputs)
+    nothing = executor.with_surroundings(verdict, explanation, {"previous_validation": [], "evaluation": []})
+    assert nothing.evaluation_uri is None
+    assert nothing.history is not None

@@ -67,7 +67,7 @@ class Executor(base_executor.BaseExecutor):
         check_same_model(reader.manifest["model"]["uri"], model.uri)
         baseline_uri, no_baseline = find_baseline(input_dict)
         baseline = load_recorded(baseline_uri, _baseline_digest(input_dict)) if baseline_uri else None
-        verdict = _with_surroundings(judge(reader, config, baseline, no_baseline), reader, input_dict)
+        verdict = with_surroundings(judge(reader, config, baseline, no_baseline), reader, input_dict)
         validation = artifact_utils.get_single_instance(output_dict["validation"])
         verdict.write(validation.uri)
         explained = reader.manifest["model"]
@@ -90,7 +90,7 @@ class Executor(base_executor.BaseExecutor):
         log_verdict(verdict, validation.uri, blessed=blessed, span=span_of(reader.manifest))
 
 
-def _with_surroundings(
+def with_surroundings(
     verdict: Verdict, explanation: ExplanationReader, input_dict: dict[str, list[types.Artifact]]
 ) -> Verdict:
     """The verdict with the runs before it, and with where an Evaluator's metrics are.

@@ -3,14 +3,19 @@
 import csv
 import json
 import shutil
+import types
 
+import pandas as pd
 import pytest
 from tfx import v1 as tfx
 from tfx.types.standard_artifacts import Examples, Model
 
+import pages
 import worlds
-from loan_monitoring import local_runner, pipeline
-from tfx_explain import ExplainConfig, Explainer, ExplanationValidator, ValidationConfig
+from demonstration import DemoError
+from monitoring import local_runner, pipeline
+from snippets import texts
+from tfx_explain import ExplainConfig, Explainer, Explanation, ExplanationValidator, ValidationConfig
 
 pytestmark = pytest.mark.e2e
 
@@ -18,16 +23,17 @@ POLICY = ValidationConfig.from_file(local_runner.HERE / "policy.yaml")
 EXPLAIN = ExplainConfig(splits=["eval"], background={"num_rows": 64}, id_key="application_id")
 
 
-def write_span(directory, seed, income=1.0):
-    directory.mkdir()
+def write_span(directory, number, income=1.0):
+    span = directory / f"span-{number}"
+    span.mkdir(parents=True)
     rows = [
-        {**row, "race": row["race"].decode(), "income": row["income"] * income} for row in worlds.make_rows(800, seed)
+        {**row, "race": row["race"].decode(), "income": row["income"] * income}
+        for row in worlds.make_rows(800, 4 + number)
     ]
-    with (directory / "span.csv").open("w", newline="") as stream:
+    with (span / "rows.csv").open("w", newline="") as stream:
         writer = csv.DictWriter(stream, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    return str(directory)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +71,7 @@ def served(tmp_path_factory, metadata, linear_model):
             filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(root / "serving"))
         ),
     )
-    with pytest.raises(LookupError, match="no model was pushed"):
+    with pytest.raises(DemoError, match="no model was pushed"):
         local_runner.find_served(metadata)
     tfx.orchestration.LocalDagRunner().run(
         tfx.dsl.Pipeline(
@@ -86,15 +92,37 @@ def test_only_the_span_that_drifted_is_refused(served, metadata, tmp_path):
     """
     assert served.splits == ("train", "eval")
     assert served.model_uri.endswith("/model")
-    root = tmp_path / "monitoring"
-    same = local_runner.run_span(write_span(tmp_path / "1", seed=5), served, POLICY, root, metadata)
+    root, spans = tmp_path / "monitoring", tmp_path / "spans"
+    verdicts, alerts = [], []
+    for number, income in ((1, 1.0), (2, 4.0)):
+        write_span(spans, number, income)
+        place, lines = local_runner.run_newest_span(spans, served, POLICY, root, metadata)
+        verdicts.append(json.loads((place / "findings.json").read_text()))
+        alerts.append(lines)
+    same, drifted = verdicts
     assert same["blessed"], same["findings"]
     assert same["baseline_uri"] == served.explanation_uri
-    drifted = local_runner.run_span(write_span(tmp_path / "2", seed=6, income=4.0), served, POLICY, root, metadata)
     assert not drifted["blessed"]
     failed = {finding["settings"]["measure"] for finding in drifted["findings"] if finding["outcome"] == "fail"}
     assert {"total_variation", "importance_ratio", "jensen_shannon"} <= failed
     assert not list(root.rglob("blessing/*/BLESSED")), "monitoring blesses nothing"
+    assert not alerts[0]
+    (alert,) = alerts[1]
+    assert alert.startswith("DRIFT ALERT in span 2: drift total_variation, slice overall: ")
+    history = pd.read_parquet(place / "history.parquet")
+    runs = history[history["kind"] == "verdict"]
+    assert list(zip(runs["span"], runs["blessed"], strict=True)) == [("1", True), ("2", False)]
+    assert "2 runs, the newest on the right; 1 was refused" in pages.Page((place / "verdict.html").read_text()).text
+
+
+def test_the_wiring_of_the_page_builds():
+    (wiring,) = texts("docs/howto/monitoring.md", "python")
+    kinds = {"explanation": Explanation, "accepted": Explanation, "served_model": Model}
+    channels = {name: tfx.dsl.Channel(type=kind) for name, kind in kinds.items()}
+    explainer = types.SimpleNamespace(outputs={"explanation": channels["explanation"]})
+    names = {**channels, "explainer": explainer, "policy": POLICY}
+    exec(wiring, names)
+    assert set(names["validator"].inputs) >= {"previous_validation", "baseline_explanation"}
 
 
 def test_it_compiles_for_kubeflow(tmp_path):
@@ -134,6 +162,7 @@ def test_it_compiles_for_kubeflow(tmp_path):
         "explanation": "Explainer",
         "model": "served_model",
         "baseline_explanation": "baseline",
+        "previous_validation": "previous_validation",
     }
     importer = job["pipelineSpec"]["deploymentSpec"]["executors"]["baseline_executor"]["importer"]
     assert importer["artifactUri"]["constant"] == "gs://bucket/e"
