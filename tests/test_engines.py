@@ -67,6 +67,12 @@ def test_beam_understands_every_argument(engine: str, settings: dict, expected: 
         ("flink", {"job_endpoint": "f:1", "worker_pool": "a:1", "image": "i"}, "needs `worker_pool` or `image`"),
         ("prism", {"worker_pool": "a:1"}, "engine `prism` needs `job_endpoint`"),
         ("dataflow", {"project": "p"}, "engine `dataflow` needs `region`"),
+        ("dataflow", {**DATAFLOW, "image": ""}, "`image` of engine `dataflow` is a text that is not empty; '' is none"),
+        ("dataflow", {**DATAFLOW, "project": None}, "`project` of engine `dataflow` is a text that is not empty"),
+        ("dataflow", {**DATAFLOW, "workers": 0}, "`workers` of engine `dataflow` is a whole number, at least 1; 0"),
+        ("processes", {"workers": -1}, "`workers` of engine `processes` is a whole number, at least 0; -1 is none"),
+        ("processes", {"workers": 1.5}, "is a whole number, at least 0; 1.5 is none"),
+        ("flink", {"job_endpoint": "f:1", "image": "i", "parallelism": "many"}, "`parallelism` of engine `flink` is a"),
     ],
 )
 def test_what_an_engine_has_not_or_lacks_is_said(engine: str, settings: dict, words: str) -> None:

@@ -30,6 +30,8 @@ _WORKERS = {"worker_pool": "environment_config", "image": "environment_config"}
 
 _ENVIRONMENTS = {"worker_pool": "--environment_type=EXTERNAL", "image": "--environment_type=DOCKER"}
 
+_COUNTS = {"workers", "max_workers", "parallelism", "disk_size_gb"}
+
 _PORTABLE = ("--runner=PortableRunner",)
 
 _ENGINES = {
@@ -91,7 +93,7 @@ def beam_args(engine: str, **settings: str | int) -> list[str]:
       settings: its own.
 
     Raises:
-      ConfigError: there is no such engine or setting, or one that the engine needs is missing.
+      ConfigError: there is no such engine or setting, one has no such value, or one that the engine needs is missing.
 
     Example:
       >>> beam_args("processes", workers=4)
@@ -104,6 +106,8 @@ def beam_args(engine: str, **settings: str | int) -> list[str]:
     if unknown:
         there = ", ".join(f"`{name}`" for name in described.settings) or "none"
         raise ConfigError(f"engine `{engine}` has no setting `{unknown[0]}`; its settings are {there}.")
+    for name, value in settings.items():
+        _check_setting(engine, name, value)
     missing = [name for name in described.required if name not in settings]
     if missing:
         raise ConfigError(f"engine `{engine}` needs `{missing[0]}`; give it.")
@@ -113,3 +117,13 @@ def beam_args(engine: str, **settings: str | int) -> list[str]:
         raise ConfigError(f"engine `{engine}` needs {names}, and not both; they say where its workers are.")
     given = [f"--{option}={settings[name]}" for name, option in described.settings.items() if name in settings]
     return [*described.fixed, *(_ENVIRONMENTS[name] for name in chosen), *given]
+
+
+def _check_setting(engine: str, name: str, value: str | int) -> None:
+    """Refuses what no engine takes; Beam itself says the rest, when a run begins."""
+    if name in _COUNTS:
+        least = 0 if engine == "processes" else 1  # Beam's 0 is one for each processor
+        if not str(value).isdecimal() or int(value) < least:
+            raise ConfigError(f"`{name}` of engine `{engine}` is a whole number, at least {least}; {value!r} is none.")
+    elif not isinstance(value, str) or not value.strip():
+        raise ConfigError(f"`{name}` of engine `{engine}` is a text that is not empty; {value!r} is none.")

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
-import apache_beam as beam
 import pytest
+from apache_beam.internal import pickler
 from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners import pipeline_context
 
 import portable
 import tfx_explain
-from portable import world
-from tfx_explain import api
-from tfx_explain.transforms.job import build_job
+from portable import crossings, graphs, world
+from tfx_explain.job import versions
 
 N_ROWS = 200
+GRPC_MESSAGE = 4 << 20
+"""What gRPC takes in one message where nobody says otherwise."""
 METHODS = ("shapley", "partial_dependence", "accumulated_local_effects", "permutation_importance", "expected_gradients")
 
 
@@ -36,20 +38,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def proto(inputs: dict[str, str]) -> beam_runner_api_pb2.Pipeline:
     """The graph of a job of every method."""
-    found: list[beam.Pipeline] = []
-
-    def keep(request: Any, make_pipeline: Any) -> None:
-        pipeline = make_pipeline()
-        build_job(pipeline, request)
-        found.append(pipeline)
-        raise tfx_explain.WorkerError("the graph is enough.")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(api, "run_explanation", keep)
-        every = tuple(next(iter(method)) for method in world.config(N_ROWS)["methods"])
-        with pytest.raises(tfx_explain.WorkerError):
-            tfx_explain.explain(**inputs, output_dir=f"{inputs['examples']}/../out", config=config(every))
-    return found[0].to_runner_api()
+    every = tuple(next(iter(method)) for method in world.config(N_ROWS)["methods"])
+    return graphs.built(graphs.request(inputs, config(every))).to_runner_api()
 
 
 def test_the_graph_asks_for_nothing_that_portable_runners_lack(proto: beam_runner_api_pb2.Pipeline) -> None:
@@ -79,14 +69,73 @@ def test_what_is_grouped_by_has_one_encoding(proto: beam_runner_api_pb2.Pipeline
     assert grouped > 5
 
 
-def test_a_portable_runner_gives_the_same_bits(inputs: dict[str, str], tmp_path: Path) -> None:
+def test_no_step_works_for_a_run_of_another_version(
+    proto: beam_runner_api_pb2.Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payloads = []
+    for transform in proto.components.transforms.values():
+        if transform.spec.urn == common_urns.primitives.PAR_DO.urn:
+            payload = beam_runner_api_pb2.ParDoPayload.FromString(transform.spec.payload)
+            payloads.append((transform.unique_name, payload.do_fn.payload))
+        elif transform.spec.urn == common_urns.composites.COMBINE_PER_KEY.urn:
+            combining = beam_runner_api_pb2.CombinePayload.FromString(transform.spec.payload)
+            payloads.append((transform.unique_name, combining.combine_fn.payload))
+    # What is of Beam alone has a name instead.
+    payloads = [(name, payload) for name, payload in payloads if payload]
+    assert len(payloads) > 50
+    payloads += [(f"{name}, again", pickler.dumps(pickler.loads(payload))) for name, payload in payloads]
+    monkeypatch.setattr(versions, "__version__", "9.9")
+    versions.versions.cache_clear()
+    accepted = []
+    for name, payload in payloads:
+        with contextlib.suppress(tfx_explain.WorkerError):
+            pickler.loads(payload)
+            accepted.append(name)
+    versions.versions.cache_clear()
+    assert accepted == []
+
+
+@pytest.fixture(scope="module")
+def in_process(
+    inputs: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[tfx_explain.ExplanationReader, crossings.Crossings]:
+    """The run that others are compared with, and what its engine had to move."""
+    output = tmp_path_factory.mktemp("in_process")
+    with crossings.measured() as found:
+        return tfx_explain.explain(**inputs, output_dir=str(output / "explained"), config=config()), found
+
+
+def test_what_an_engine_has_to_move_fits_into_its_messages(in_process: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    found = in_process[1]
+    with capsys.disabled():
+        print(f"\n{N_ROWS} rows, {found}")
+    rows = N_ROWS * world.N_FEATURES * 4
+    assert rows < found.shuffled.n_bytes < GRPC_MESSAGE
+    assert 0 < found.kept.n_bytes < GRPC_MESSAGE
+
+
+def test_a_portable_runner_gives_the_same_bits(in_process: Any, inputs: dict[str, str], tmp_path: Path) -> None:
     if why := portable.lacking():
         pytest.skip(why)
     with portable.started(tmp_path / "logs") as engine:
-        ours, theirs = (
-            tfx_explain.explain(**inputs, output_dir=str(tmp_path / name), config=config(), beam_args=args)
-            for name, args in (("here", []), ("there", engine.beam_args))
-        )
-    counted, different = world.differences(ours, theirs)
+        there = str(tmp_path / "there")
+        theirs = tfx_explain.explain(**inputs, output_dir=there, config=config(), beam_args=engine.beam_args)
+    counted, different = world.differences(in_process[0], theirs)
     assert different == []
     assert {"importance.parquet", "importance_covariance.parquet", "profiles.parquet", "attributions"} <= set(counted)
+
+
+def test_workers_of_another_version_are_refused_in_a_sentence(inputs: dict[str, str], tmp_path: Path) -> None:
+    if why := portable.lacking():
+        pytest.skip(why)
+    output = tmp_path / "explained"
+    with (
+        portable.started(tmp_path / "logs", "tfx_explain") as engine,
+        pytest.raises(tfx_explain.WorkerError) as refused,
+    ):
+        tfx_explain.explain(**inputs, output_dir=str(output), config=config(), beam_args=engine.beam_args)
+    here = f"tfx-explain {tfx_explain.__version__}"
+    assert f"a worker of the Beam runner has tfx-explain 9.9, but the run was started with {here};" in str(
+        refused.value
+    )
+    assert not output.exists()

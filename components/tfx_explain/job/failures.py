@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from tfx_explain import errors, storage
 from tfx_explain.errors import InputError, TfxExplainError, TooManyFailedRowsError, WorkerError
 from tfx_explain.job.results import JobResults
+from tfx_explain.job.versions import versions_differ
 
 FILE_BYTES = "file_bytes"
 """What of the counts says how large the files are, as they are stored."""
@@ -73,6 +74,8 @@ def raised_by_us(error: BaseException, directories: Sequence[str]) -> TfxExplain
     if found and hasattr(errors, found[-1][0]):
         ours = getattr(errors, found[-1][0])(_without_stage(found[-1][1]))
         return ours if isinstance(ours, TfxExplainError) else None
+    if differ := versions_differ(str(error)):
+        return differ
     if any(text in str(error) for text in _WORKER_GONE):
         return WorkerError(
             "a worker of the Beam runner ended before the job was done; the log of the runner says how: where the "

@@ -35,9 +35,11 @@ from tfx_explain.transforms.near import KeepNear
 from tfx_explain.transforms.plan import PlanJob, SettlePlan
 from tfx_explain.transforms.read import ReadExamples
 from tfx_explain.transforms.reasons import FindReasons
+from tfx_explain.transforms.runner import check_ran
 from tfx_explain.transforms.second_pass import LookAgain
 from tfx_explain.transforms.select import SelectExamples, Selection
 from tfx_explain.transforms.slices import CountSlices
+from tfx_explain.transforms.stamp import stamp
 from tfx_explain.transforms.summarize import Summarize
 from tfx_explain.transforms.timing import tell_timings, told_timings
 from tfx_explain.transforms.write import SampleForReport, WriteRecords, attribution_rows
@@ -73,6 +75,7 @@ def run_job(request: ExplainRequest, make_pipeline: Callable[[], beam.Pipeline])
         models = [handle.acquire() for handle in request.models]
         with unfinished(lambda: discard(request)), make_pipeline() as pipeline:
             build_job(pipeline, request)
+        check_ran(pipeline)
         processes = told_timings(pipeline.result)
         for handle, model in zip(request.models, models, strict=True):
             handle.check(model)
@@ -163,6 +166,7 @@ def build_job(pipeline: beam.Pipeline, request: ExplainRequest) -> None:
             **_summarize(pipeline, explained, request),
         )
     )
+    stamp(pipeline)
 
 
 def _plan(pipeline: beam.Pipeline, request: ExplainRequest, flows: _Flows) -> beam.PCollection:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import grpc
 from apache_beam.options.pipeline_options import (
     FlinkRunnerOptions,
     PipelineOptions,
     PortableOptions,
     SparkRunnerOptions,
     StandardOptions,
+)
+from apache_beam.portability.api import (
+    beam_fn_api_pb2,
+    beam_fn_api_pb2_grpc,
+    beam_job_api_pb2,
+    beam_job_api_pb2_grpc,
 )
 
 from tfx_explain.errors import ConfigError, WorkerError
@@ -19,6 +27,9 @@ PORTABLE_RUNNERS = {"PortableRunner", "FlinkRunner", "SparkRunner", "PrismRunner
 
 ANSWER_SECONDS = 30
 """How long a job server may take to answer; Beam would wait for five minutes."""
+
+_OTHERS = {grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+"""How gRPC says that a question means nothing to who listens there."""
 
 _EMBEDDED = "embed"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1", _EMBEDDED}
@@ -30,6 +41,35 @@ _OWN_OPTIONS = (
     "environment_options",
     "job_endpoint",
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Server:
+    """A server that a portable runner needs.
+
+    Attributes:
+      name: what an error calls it.
+      option: the Beam argument with its address.
+      ask: a question that only such a server answers, and that changes nothing.
+    """
+
+    name: str
+    option: str
+    ask: Callable[[grpc.Channel], object]
+
+
+def _describe_options(channel: grpc.Channel) -> object:
+    request = beam_job_api_pb2.DescribePipelineOptionsRequest()
+    return beam_job_api_pb2_grpc.JobServiceStub(channel).DescribePipelineOptions(request, timeout=ANSWER_SECONDS)
+
+
+def _stop_nobody(channel: grpc.Channel) -> object:
+    request = beam_fn_api_pb2.StopWorkerRequest(worker_id="")
+    return beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub(channel).StopWorker(request, timeout=ANSWER_SECONDS)
+
+
+_JOB_SERVER = _Server("job server", "job_endpoint", _describe_options)
+_WORKER_POOL = _Server("worker pool", "environment_config", _stop_nobody)
 
 
 def runner_name(args: Sequence[str]) -> str:
@@ -61,15 +101,15 @@ def check_servers(args: Sequence[str]) -> None:
 
     Raises:
       ConfigError: an address is none.
-      WorkerError: one of them does not answer.
+      WorkerError: one of them does not answer, or is something else.
     """
     options = PipelineOptions(list(args)).view_as(PortableOptions)
     if runner_name(args) != "PortableRunner":
         return
     if options.job_endpoint and options.job_endpoint != _EMBEDDED:
-        _check_answers("job server", "--job_endpoint", options.job_endpoint)
+        _check_answers(_JOB_SERVER, options.job_endpoint)
     if options.environment_type == "EXTERNAL" and _host(options.environment_config) in _LOOPBACK:
-        _check_answers("worker pool", "--environment_config", options.environment_config)
+        _check_answers(_WORKER_POOL, options.environment_config)
 
 
 def has_files_of_this_machine(args: Sequence[str]) -> bool:
@@ -95,7 +135,8 @@ def _host(address: str | None) -> str:
     return str(address or "").rpartition("://")[2].rpartition(":")[0].strip("[]") or str(address or "")
 
 
-def _check_answers(what: str, option: str, address: str) -> None:
+def _check_answers(server: _Server, address: str) -> None:
+    what, option = server.name, f"--{server.option}"
     host, _, port = str(address).rpartition(":")
     if not port.isdigit():
         raise ConfigError(f"{option}={address} is no address; give the {what}'s host:port, such as localhost:8099.")
@@ -103,3 +144,12 @@ def _check_answers(what: str, option: str, address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise WorkerError(f"no {what} answers at {address} ({error}); start it, or correct {option}.") from error
+    try:
+        with grpc.insecure_channel(str(address)) as channel:
+            server.ask(channel)
+    except grpc.RpcError as error:
+        if error.code() in _OTHERS:
+            raise WorkerError(
+                f"what listens at {address} is no {what}; if another program has taken that port, start the {what} at "
+                f"one that is free, and name that in {option}."
+            ) from error

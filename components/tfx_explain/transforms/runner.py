@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from typing import TypeVar, cast
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+from apache_beam.options.pipeline_options import DirectOptions, GoogleCloudOptions, PipelineOptions, TestOptions
+from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
 
 from tfx_explain.errors import ConfigError
+from tfx_explain.optional import optional
 from tfx_explain.transforms.portable_runners import (
     ANSWER_SECONDS,
     PORTABLE_RUNNERS,
@@ -23,6 +25,9 @@ _FN_API_RUNNER = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiR
 _PROCESS_RUNNER = "tfx_explain.transforms.process_runner.ProcessRunner"
 _TIMEOUT = "job_server_timeout"
 _Options = TypeVar("_Options", bound=PipelineOptions)
+_DATAFLOW = "DataflowRunner"
+_DATAFLOW_MODULE = "apache_beam.runners.dataflow.dataflow_runner"
+_DRY_RUN = "dry_run"
 _LOCAL = {"DirectRunner", "SwitchingDirectRunner", "FnApiRunner", "ProcessRunner"}
 
 
@@ -34,8 +39,8 @@ def pipeline_args(args: Sequence[str]) -> list[str]:
     add nothing; whatever local runner is named, they are those of ProcessRunner.
 
     Raises:
-      ConfigError: Beam cannot read them; or `--direct_running_mode=multi_threading`, which corrupts data in the
-        supported versions of Beam; or arguments of portable runners where none is named.
+      ConfigError: Beam cannot read them, or use them together; `--direct_running_mode=multi_threading`, which corrupts
+        data in the supported versions of Beam; arguments of portable runners where none is named.
     """
     chosen = list(args)
     options = PipelineOptions(chosen)
@@ -51,8 +56,10 @@ def pipeline_args(args: Sequence[str]) -> list[str]:
     if is_open and direct.direct_num_workers != 1 and not in_processes:
         chosen.append("--direct_running_mode=multi_processing")
         in_processes = True
-    check_portable("DirectRunner" if is_open else runner_name(chosen), chosen)
-    if not is_local(chosen) and runner_name(chosen) in PORTABLE_RUNNERS:
+    name = "DirectRunner" if is_open else runner_name(chosen)
+    check_portable(name, chosen)
+    _check_together(name, chosen)
+    if not is_local(chosen) and name in PORTABLE_RUNNERS:
         chosen += [] if names_option(_TIMEOUT, chosen) else [f"--{_TIMEOUT}={ANSWER_SECONDS}"]
     if in_processes and is_local(chosen):
         chosen.append(f"--runner={_PROCESS_RUNNER}")
@@ -89,6 +96,36 @@ def _check_values(options: PipelineOptions) -> None:
     except SystemExit as ended:
         what = said.getvalue().strip().rpartition("error: ")[2]
         raise ConfigError(f"Apache Beam cannot read its arguments: {what}.") from ended
+
+
+def _check_together(name: str, args: Sequence[str]) -> None:
+    """Asks Beam what it would find when the pipeline is made, without the network that it asks for Dataflow."""
+    if PipelineOptions(list(args)).view_as(TestOptions).dry_run and name != _DATAFLOW:
+        raise ConfigError(f"the Beam argument --{_DRY_RUN} is for {_DATAFLOW}, and {name} ignores it; leave it out.")
+    options = _RememberedViews([*args, f"--{_DRY_RUN}=True"])
+    runner = None
+    if name == _DATAFLOW:
+        runner = optional(_DATAFLOW_MODULE, "Dataflow needs", "apache-beam[gcp]").DataflowRunner()
+    validator = PipelineOptionsValidator(options, runner)
+    google = options.view_as(GoogleCloudOptions)
+    # Where neither is usable Beam would make a bucket.
+    places = [validator.validate_gcs_path(google, option) for option in ("temp_location", "staging_location")]
+    errors = places[0] if runner is not None and all(places) else validator.validate()
+    if errors:
+        raise ConfigError(f"Apache Beam cannot use its arguments: {'; '.join(error.rstrip('.') for error in errors)}.")
+
+
+def check_ran(pipeline: beam.Pipeline) -> None:
+    """Tells a job that has run from one that was only put together.
+
+    Raises:
+      ConfigError: `--dry_run` asked for that.
+    """
+    if pipeline.options.view_as(TestOptions).dry_run:
+        raise ConfigError(
+            f"--{_DRY_RUN} has put the job together for {_DATAFLOW}, which takes it; nothing was run or written: leave "
+            "it out to run the job."
+        )
 
 
 def is_local(args: Sequence[str]) -> bool:

@@ -21,6 +21,10 @@ import tfx_explain
 CACHE = Path(__file__).resolve().parents[3] / ".cache" / "prism"
 _SOURCE = "github.com/apache/beam/sdks/v2/go/cmd/prism"
 _STARTING_SECONDS = 60
+_PRETENDING = """import {package}.version
+
+{package}.version.__version__ = "9.9"
+"""
 _BUILDING_SECONDS = 600
 
 
@@ -88,20 +92,22 @@ def build() -> Path:
 
 
 @contextlib.contextmanager
-def started(logs: Path) -> Iterator[Engine]:
+def started(logs: Path, pretended: str = "") -> Iterator[Engine]:
     """Everything on loopback, and ended however the block ends.
 
     Args:
       logs: directory for what runner and workers say.
+      pretended: a package that workers have another version of: `tfx_explain` or `apache_beam`.
     """
     logs.mkdir(parents=True, exist_ok=True)
     endpoint, server = os.environ.get("JOB_ENDPOINT"), None
     name = f"the job server at {endpoint}" if endpoint else f"Prism {apache_beam.__version__}"
     with contextlib.ExitStack() as stack:
         pool_port = free_port()
-        pool = stack.enter_context(
-            _process([sys.executable, "-m", "portable.worker_pool", str(pool_port)], logs / "workers.txt")
-        )
+        if pretended:
+            (logs / "sitecustomize.py").write_text(_PRETENDING.format(package=pretended))
+        command = [sys.executable, "-m", "portable.worker_pool", str(pool_port)]
+        pool = stack.enter_context(_process(command, logs / "workers.txt", [str(logs)]))
         if endpoint is None:
             port = free_port()
             server = stack.enter_context(
@@ -109,24 +115,24 @@ def started(logs: Path) -> Iterator[Engine]:
             )
             endpoint = f"localhost:{port}"
         engine = Engine(name, endpoint, f"localhost:{pool_port}", pool, server)
-        for address in (engine.job_endpoint, engine.worker_pool):
-            _wait_for(address)
+        for process, address in ((server, engine.job_endpoint), (pool, engine.worker_pool)):
+            _wait_for(address, process)
         yield engine
 
 
 @contextlib.contextmanager
-def _process(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _process(command: Sequence[str], log: Path, path: Sequence[str] = ()) -> Iterator[subprocess.Popen[bytes]]:
     """A process in a group of its own, all of which is ended."""
     # Beam starts workers as `python`; a test's own path is not that of the processes it starts.
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    modules = [str(Path(__file__).resolve().parents[1]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    modules = [*path, str(Path(__file__).resolve().parents[1]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PATH": path, "PYTHONPATH": os.pathsep.join(filter(None, modules))},
+            env={**os.environ, "PATH": programs, "PYTHONPATH": os.pathsep.join(filter(None, modules))},
             start_new_session=True,
         )
     try:
@@ -143,7 +149,7 @@ def free_port() -> int:
         return int(listening.getsockname()[1])
 
 
-def _wait_for(address: str) -> None:
+def _wait_for(address: str, process: subprocess.Popen[bytes] | None) -> None:
     host, _, port = address.rpartition(":")
     last = time.monotonic() + _STARTING_SECONDS
     while True:
@@ -151,6 +157,6 @@ def _wait_for(address: str) -> None:
             socket.create_connection((host, int(port)), timeout=1).close()
             return
         except OSError:
-            if time.monotonic() > last:
+            if time.monotonic() > last or (process is not None and process.poll() is not None):
                 raise
             time.sleep(0.1)

@@ -1,7 +1,7 @@
 """Explains with a portable runner, compares every bit with the in-process run, and takes the engine apart half way.
 
 Prints the runner, rows, seconds, how many columns of attributions and tables are equal to the bit, and what became of a
-run whose worker was killed, and whose job server was.
+run whose worker was killed, whose job server was, whose workers have other versions, or whose port something else took.
 
     python -m portable --rows 20000
     JOB_ENDPOINT=localhost:8099 python -m portable
@@ -10,6 +10,7 @@ run whose worker was killed, and whose job server was.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import signal
 import subprocess
@@ -24,7 +25,7 @@ import yaml
 
 import portable
 import tfx_explain
-from portable import Engine, world
+from portable import Engine, crossings, world
 from tfx_explain import tables
 
 MOST_SECONDS = 60
@@ -49,10 +50,16 @@ def main() -> int:
         with portable.started(root / "logs") as engine:
             print(f"runner: {engine.name}", flush=True)
             is_right = flags.only_lose or compare(root, inputs, config, engine)
-            is_right &= lose("worker", root, inputs, config, engine, kill_worker)
+            is_right &= lose("worker killed", root, inputs, config, engine, kill_worker)
         if engine.server is not None:
             with portable.started(root / "logs_of_server") as engine:
-                is_right &= lose("job server", root, inputs, config, engine, kill_server)
+                is_right &= lose("job server killed", root, inputs, config, engine, kill_server)
+        for package in ("tfx_explain", "apache_beam"):
+            with portable.started(root / f"logs_of_{package}", package) as engine:
+                is_right &= lose(f"workers with another {package}", root, inputs, config, engine)
+        with portable.started(root / "logs_of_pool") as engine:
+            taken = dataclasses.replace(engine, job_endpoint=engine.worker_pool)
+            is_right &= lose("port of the job server taken", root, inputs, config, taken)
     return 0 if is_right else 1
 
 
@@ -62,7 +69,10 @@ def compare(root: Path, inputs: dict[str, str], config: dict[str, Any], engine: 
     for name, beam_args in (("in process", []), (engine.name, engine.beam_args)):
         started = time.monotonic()
         output = root / f"explained_{len(found)}"
-        found.append(tfx_explain.explain(**inputs, output_dir=str(output), config=config, beam_args=beam_args))
+        with crossings.measured() as moved:
+            found.append(tfx_explain.explain(**inputs, output_dir=str(output), config=config, beam_args=beam_args))
+        if not beam_args:
+            print(moved, flush=True)
         explained = found[-1].manifest["counts"]["eval"]["explained"]
         print(f"{name}: {explained:,} rows explained in {time.monotonic() - started:.0f} s", flush=True)
     counted, different = world.differences(*found)
@@ -79,27 +89,33 @@ def lose(
     inputs: dict[str, str],
     config: dict[str, Any],
     engine: Engine,
-    kill: Callable[[Engine], None],
+    kill: Callable[[Engine], None] | None = None,
 ) -> bool:
-    """Explains once more and takes away a part of the engine half way; whether that ended as it should."""
+    """Explains once more, where something is wrong from the start or is killed half way; whether that ended right."""
     output = root / f"lost {what}"
     settings = root / "explain.yaml"
     settings.write_text(yaml.safe_dump(config))
     given = [f"--{name.replace('_', '-')}={value}" for name, value in inputs.items()]
     command = [sys.executable, "-m", "tfx_explain.cli", "explain", *given, f"--config={settings}", f"--output={output}"]
     run = subprocess.Popen([*command, "--", *engine.beam_args], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    wait_for_work(engine, run)
-    kill(engine)
+    if kill is not None:
+        wait_for_work(engine, run)
+        kill(engine)
+    return ends_in_a_sentence(what, run, output)
+
+
+def ends_in_a_sentence(what: str, run: subprocess.Popen[bytes], output: Path) -> bool:
+    """Whether a run that cannot work ends soon, says why, and leaves no explanation."""
     started = time.monotonic()
     try:
         _, said = run.communicate(timeout=2 * MOST_SECONDS)
     except subprocess.TimeoutExpired:
         run.kill()
         run.communicate()
-        print(f"{what} killed: the run went on for {2 * MOST_SECONDS} s and was ended")
+        print(f"{what}: the run went on for {2 * MOST_SECONDS} s and was ended")
         return False
     seconds, last = time.monotonic() - started, said.decode().strip().splitlines()[-1:]
-    print(f"{what} killed: exit code {run.returncode} after {seconds:.1f} s: {' '.join(last)}", flush=True)
+    print(f"{what}: exit code {run.returncode} after {seconds:.1f} s: {' '.join(last)}", flush=True)
     is_sentence = run.returncode == 2 and "Traceback" not in said.decode() and bool(last)
     return is_sentence and seconds < MOST_SECONDS and not (output / tables.MANIFEST).exists()
 

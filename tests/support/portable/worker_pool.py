@@ -18,7 +18,10 @@ def main() -> None:
     server = grpc.server(futures.ThreadPoolExecutor())
     pool = BeamFnExternalWorkerPoolServicer(use_process=True)
     beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)
-    server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")
+    try:
+        server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")
+    except RuntimeError as error:
+        sys.exit(f"the worker pool cannot listen at port {sys.argv[1]} ({error}); give it one that is free.")
     server.start()
     server.wait_for_termination()
 
