@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tfx_explain.optional import is_installed
 from tfx_explain.version import __version__
 
 if TYPE_CHECKING:
@@ -109,6 +110,10 @@ __all__ = [
     "judge",
     "load",
 ]
+
+if not is_installed("tfx"):  # so that `from tfx_explain import *` takes what is there
+    for _absent in _NEED_TFX:
+        __all__.remove(_absent)
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -153,3 +154,23 @@ def test_a_model_that_refuses_blanks_is_asked_with_rows(tmp_path, tools):
     batch = data.batch([{"s": [b"z"], "i": [0]}, {"s": [b"x"]}, {"s": [b"y"], "i": [2]}, {"s": [b"z"], "i": [1]}])
     assert load_module_model(str(tmp_path / "module.py"), "", probe=Probe(batches=(batch,))).n_outputs == 3
     assert load_module_model(str(tmp_path / "module.py"), "", probe=Probe(n_outputs=3)).n_outputs == 3
+
+
+@pytest.mark.parametrize("statement", ["import helper_inside", "helper_inside = __import__('helper' + '_inside')"])
+def test_imports_inside_functions_find_what_is_beside_the_file(tmp_path, tools, statement):
+    models = []
+    for factor in (2, 3):
+        directory = tmp_path / str(factor)
+        directory.mkdir()
+        (directory / "helper_inside.py").write_text(f"def f(x):\n    return {factor} * x\n")
+        (directory / "module.py").write_text(
+            "FEATURES = {'f': 'float32'}\ndef load_model(model_dir):\n    def call(columns):\n"
+            f"        {statement}\n        return helper_inside.f(columns['f'])\n    return call\n"
+        )
+        models.append(load_module_model(str(directory / "module.py"), ""))
+    assert str(tmp_path / "2") not in sys.path
+    batch = tools.Data({"f": ("float", 1, 1, 0)}).batch([{"f": [1.0]}])
+    # Each finds its own, whoever was called before.
+    for model, factor in [*zip(models, (2, 3), strict=True)] * 2:
+        assert model.predict(model.inputs(batch)).tolist() == [[factor]]
+        assert list(model.sources) == [str(tmp_path / str(factor) / "helper_inside.py")]

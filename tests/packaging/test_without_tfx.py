@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+import tfx_explain
+
 SUPPORT = Path(__file__).resolve().parents[1] / "support"
 ABSENT = """
 import importlib.abc, json, sys
@@ -26,8 +28,10 @@ EVERYTHING = """
 import contextlib, io
 from pathlib import Path
 import tfx_explain
+from tfx_explain import *
+starred = sorted(name for name in tfx_explain.__all__ if name in globals())
 refused = {}
-for name in tfx_explain.__all__:
+for name in [*tfx_explain.__all__, *tfx_explain._NEED_TFX]:
     try:
         getattr(tfx_explain, name)
     except ImportError as error:
@@ -52,7 +56,8 @@ said = io.StringIO()
 with contextlib.redirect_stdout(said):
     code = tfx_explain.cli.main(["validate", "--explanation", "explanation", "--config", "policy.json"])
 print(json.dumps({
-    "refused": refused, "at_import": at_import, "blessed": verdict.blessed, "code": code, "said": said.getvalue(),
+    "starred": starred, "refused": refused,
+    "at_import": at_import, "blessed": verdict.blessed, "code": code, "said": said.getvalue(),
     "rows": len(tfx_explain.load("explanation").attributions()),
     "statistics": statistics, "versions": explained.manifest["versions"],
     "absent": loaded("tfx", "ml_metadata", "tensorflow_model_analysis"), "found_at": tfx_explain.__file__,
@@ -101,6 +106,11 @@ def test_only_the_components_are_refused_each_in_a_sentence_that_says_what_to_in
             f"tfx_explain.{name} needs TFX, which cannot be imported (No module named 'tfx'): "
             "pip install 'tfx-explain[tfx]'."
         )
+
+
+def test_a_star_takes_what_needs_no_tfx(done: Any) -> None:
+    assert done["starred"] == sorted(set(tfx_explain.__all__) - tfx_explain._NEED_TFX)
+    assert {"explain", "judge", "load"} <= set(done["starred"])
 
 
 def test_libraries_of_tfx_are_imported_where_they_are_used(done: Any) -> None:

@@ -126,4 +126,4 @@ _DURING = "while it was explained: run again, and leave it as it is until the ru
 
 def _as_read(model: Model) -> bool:
     """Whether the Python files that were found to be imported only as they were are still the same."""
-    return all(file_digest(path) == digest for path, digest in model.sources.items())
+    return all(file_digest(path) == digest for path, digest in dict(model.sources).items())

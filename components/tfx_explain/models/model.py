@@ -99,7 +99,7 @@ class Model:
         self.output_space_note = output.note
         self.link = output.link
         self.access = origin.access
-        self.sources = dict(origin.sources)
+        self.sources = origin.sources
         self.is_joined = origin.is_joined
         self._with_weights = origin.with_weights
         self._randomised: dict[int, Model] = {}

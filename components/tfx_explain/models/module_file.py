@@ -27,7 +27,7 @@ from tfx_explain.fetched import Fetched
 from tfx_explain.models.features import Column, FeatureSpec, Inputs, numpy_dtype
 from tfx_explain.models.host import HostEngine
 from tfx_explain.models.messages import first_line
-from tfx_explain.models.python_sources import import_beside, sources_read_anew
+from tfx_explain.models.python_sources import sources_read_anew
 from tfx_explain.timings import CALL, TIMINGS
 
 _DTYPE = re.compile(r"(float32|float64|int32|int64|bool|string)(?:\[(\d+)\])?")
@@ -41,27 +41,26 @@ def load_module(module: Fetched, model: Fetched) -> tuple[HostEngine, tuple[Feat
       model: whatever its `load_model` takes.
 
     Returns:
-      What calls it, the features it reads, and of the files beside the module file that were imported: path -> SHA-256.
+      What calls it, the features it reads, and of the files beside the module file that are imported: path -> SHA-256,
+      to which calls may add.
 
     Raises:
       ConfigError: the file is absent or does not define what it must.
       ModelError: its `load_model` fails.
     """
-    with sources_read_anew(module.path) as sources:
+    beside = sources_read_anew(module.path)
+    with beside.found():
         function, specs = _load(module, model)
-        if module.path != module.uri:
-            # Python finds copies only as long as this lasts.
-            import_beside(module.path)
     what = f"The model of {module.uri}"
 
     def call(inputs: Inputs) -> npt.ArrayLike:
         try:
-            with TIMINGS.of(CALL):
+            with TIMINGS.of(CALL), beside.found():
                 return function(dict(inputs.columns))
         except (Exception, SystemExit) as error:
             raise ModelCallError(f"{what} failed on {len(inputs)} rows: {first_line(error)}.") from error
 
-    return HostEngine(call, what), specs, dict(sources)
+    return HostEngine(call, what), specs, beside.read
 
 
 def _load(

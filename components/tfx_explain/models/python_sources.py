@@ -67,16 +67,6 @@ def fetch_sources(module_file: str) -> Fetched:
     return fetch_files(directory, found if name in there else (), module_file)
 
 
-def import_beside(module_file: str) -> None:
-    """Imports what a module file's statements lead to, also those that its functions would execute later."""
-    directory = os.path.dirname(os.path.abspath(module_file))
-    for path in imported_beside(module_file):
-        name = os.path.relpath(path, directory).removesuffix(".py").removesuffix(os.sep + "__init__")
-        # Whoever needs it meets the error.
-        with contextlib.suppress(Exception):
-            importlib.import_module(name.replace(os.sep, "."))
-
-
 def _imported_names(path: str, directory: str) -> Iterator[str]:
     """As `_names_imported_by`, of a file in a directory; none where it cannot be read."""
     try:
@@ -124,26 +114,17 @@ def _candidates(name: str) -> Iterator[str]:
         yield from (f"{stem}.py", os.path.join(stem, "__init__.py"))
 
 
-@contextlib.contextmanager
-def sources_read_anew(module_file: str) -> Iterator[dict[str, bytes]]:
-    """While this lasts, what is imported from beside a module file is made of the files as they are.
+def sources_read_anew(module_file: str) -> SourcesBeside:
+    """What finds the modules beside a module file, made of the files as they are.
 
     Modules of an earlier version are forgotten first. Those that somebody else imported are left where their files
     have not changed since this process began.
-
-    Yields:
-      Path -> SHA-256, of the files beside the module file that were imported, filled in as they are.
     """
     directory = os.path.dirname(os.path.abspath(module_file))
     _forget_of_others(directory)
     _forget_changed(set(imported_beside(module_file)) | {path for path, _ in _READ.values()})
-    finder = _Finder(directory)
     importlib.invalidate_caches()
-    sys.meta_path.insert(0, finder)
-    try:
-        yield finder.read
-    finally:
-        sys.meta_path.remove(finder)
+    return SourcesBeside(directory)
 
 
 def _forget_of_others(directory: str) -> None:
@@ -179,12 +160,27 @@ def _sha256(path: str) -> bytes:
         return b""
 
 
-class _Finder:
-    """Finds modules whose outermost package is directly in a directory, as Python would, but for bytecode."""
+class SourcesBeside:
+    """Finds modules whose outermost package is directly in a directory, as Python would, but for bytecode.
+
+    Attributes:
+      directory: which one.
+      read: path -> SHA-256 of the files that were imported, filled in as they are.
+    """
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
         self.read: dict[str, bytes] = {}
+
+    @contextlib.contextmanager
+    def found(self) -> Iterator[None]:
+        """While this lasts, import statements find what is in the directory, those inside functions too."""
+        _forget_of_others(self.directory)
+        sys.meta_path.insert(0, self)
+        try:
+            yield
+        finally:
+            sys.meta_path.remove(self)
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
