@@ -144,6 +144,10 @@ def test_paths_are_counted_by_the_features_they_permute(tmp_path: Path) -> None:
     made = converted(tmp_path, data, "vertex")
     assert made.config.shapley.budget == "auto"
     assert set(lost(made)) == {"parameters.sampledShapleyAttribution.pathCount"}
+    data["metadata"] = {"inputs": {"a": {}}, "outputs": {name: {"outputTensorName": name} for name in "pq"}}
+    made = converted(tmp_path, data, "vertex")
+    assert (made.config.shapley.budget, made.config.model.output_key) == ("auto", "p")
+    assert set(lost(made)) == {"metadata.outputs.q.outputTensorName"}
 
 
 @pytest.mark.parametrize(

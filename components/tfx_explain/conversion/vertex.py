@@ -80,19 +80,25 @@ def _add_output(draft: Draft) -> None:
     draft.put("model.output_space", "raw")
     draft.reasons["model"] = "the output is explained as it is"
     _add_classes(draft)
-    for key in document.names("metadata.outputs"):
-        at = f"metadata.outputs.{key}"
-        tensor = document.get(f"{at}.output_tensor_name")
-        if isinstance(tensor, str) and tensor:
-            if ":" in tensor or "/" in tensor:
-                draft.lose(
-                    f"{at}.output_tensor_name", "it is a tensor of the graph; `model.output_key` names an output"
-                )
-            else:
-                draft.put("model.output_key", tensor)
-        names = document.get(f"{at}.index_display_name_mapping")
-        if isinstance(names, list):
-            _add_class_names(draft, names, f"{at}.index_display_name_mapping")
+    keys = document.names("metadata.outputs")
+    for key in keys[:1]:
+        _add_named(draft, f"metadata.outputs.{key}")
+    for key in keys[1:]:
+        for name in ("output_tensor_name", "index_display_name_mapping"):
+            draft.lose(f"metadata.outputs.{key}.{name}", "one output is explained in a run, the first of those here")
+
+
+def _add_named(draft: Draft, at: str) -> None:
+    """The output at a path of the file: its key in the signature, and the names of its classes."""
+    path = f"{at}.output_tensor_name"
+    tensor = draft.document.get(path)
+    if isinstance(tensor, str) and (":" in tensor or "/" in tensor):
+        draft.lose(path, "it is a tensor of the graph; `model.output_key` names an output")
+    elif tensor:
+        draft.put("model.output_key", tensor)
+    names = draft.document.get(f"{at}.index_display_name_mapping")
+    if isinstance(names, list):
+        _add_class_names(draft, names, f"{at}.index_display_name_mapping")
 
 
 def _add_class_names(draft: Draft, names: list[Any], path: str) -> None:

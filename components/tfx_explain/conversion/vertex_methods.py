@@ -29,8 +29,11 @@ def add_shapley(draft: Draft, inputs: list[Input], at: str | None) -> None:
         if paths is None:
             continue
         steps = n_players(inputs) - 1
-        if steps < 1:
-            draft.lose(f"{at}.{name}", "how many features there are is not said, so neither is how much work this is")
+        if steps == 0:
+            draft.needless(f"{at}.{name}", "one feature has nothing to be permuted with")
+            continue
+        if steps < 0:
+            draft.lose(f"{at}.{name}", "without `metadata` it is not known how many features there are to be permuted")
             continue
         settings |= {"estimator": "permutation", "budget": max(2, paths + paths % 2) * steps}
     parts = _places(draft, inputs)
