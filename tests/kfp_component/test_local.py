@@ -163,3 +163,29 @@ def test_images_and_packages_are_arguments() -> None:
         assert container.image == "registry/tfx-explain:1"
         assert "'one.whl' 'two'" in " ".join(container.command)
         assert "kfp==" not in " ".join(container.command)
+
+
+def test_cpu_and_memory_are_in_the_compiled_pipeline(tmp_path: Path) -> None:
+    made = kfp_component.components("registry/tfx-explain:1", packages=(), cpu="2", memory="16G")
+
+    @dsl.pipeline(name="limited")
+    def limited(model_uri: str, examples_uri: str) -> None:
+        model, examples = imported(model_uri, dsl.Model), imported(examples_uri, dsl.Dataset)
+        first = made.explain_model(model=model, examples=examples)
+        first.set_memory_limit("64G")
+        made.validate_explanation(explanation=first.outputs["explanation"], validation_config=POLICY % 0.5)
+
+    compiler.Compiler().compile(limited, str(tmp_path / "limited.yaml"))
+    executors = yaml.safe_load((tmp_path / "limited.yaml").read_text())["deploymentSpec"]["executors"]
+    found = {
+        name: executor["container"]["resources"] for name, executor in executors.items() if "container" in executor
+    }
+    for name, memory in (("exec-explain-model", "64G"), ("exec-validate-explanation", "16G")):
+        assert found[name]["resourceCpuLimit"] == "2"
+        assert found[name]["resourceMemoryLimit"] == memory
+
+
+@pytest.mark.parametrize("amounts", [{"cpu": "0"}, {"cpu": "many"}, {"memory": "16"}, {"memory": "16GB"}])
+def test_amounts_that_are_none_are_refused_before_anything_is_compiled(amounts: dict[str, str]) -> None:
+    with pytest.raises(tfx_explain.ConfigError, match=r"is no (number of processors|amount with its unit); write one"):
+        kfp_component.components(**amounts)

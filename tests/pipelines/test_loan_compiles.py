@@ -154,6 +154,42 @@ def test_arguments_of_beam_reach_every_step_that_runs_it(tmp_path):
     assert {name for name, has in given.items() if has} >= beam
 
 
+@pytest.mark.parametrize("backend", kubeflow_runner.BACKENDS)
+def test_steps_have_the_cpu_and_memory_that_flags_give_them(backend, tmp_path):
+    flags = ["--cpu", "2", "--cpu", "Explainer=500m", "--memory=CsvExampleGen=1Gi", "--memory", "Explainer=32G"]
+    spec = compiled(tmp_path, "--backend", backend, *flags, output="job.yaml")
+    json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
+    found = {}
+    for name, task in spec["root"]["dag"]["tasks"].items():
+        label = spec["components"][task["componentRef"]["name"]].get("executorLabel")
+        container = spec["deploymentSpec"]["executors"].get(label, {}).get("container")
+        if container is not None:
+            found[name] = container["resources"]
+    assert found.pop("Explainer") == {"cpuLimit": 0.5, "memoryLimit": 32.0}
+    assert found.pop("CsvExampleGen") == {"cpuLimit": 2.0, "memoryLimit": 2**30 / 1e9}
+    assert set(found) >= {"StatisticsGen", "Trainer", "ExplanationValidator", "Evaluator", "Pusher"}
+    assert all(resources == {"cpuLimit": 2.0} for resources in found.values())
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--cpu", "Explained=4"], "--cpu names `Explained`, which is no step with a container; choose CsvExampleGen,"),
+        (["--memory", "latest_blessed_model_resolver=4G"], "which is no step with a container"),
+        (["--cpu", "4", "--cpu", "8"], "--cpu is given twice for every step"),
+        (["--memory", "Trainer=4G", "--memory", "Trainer=4G"], "--memory is given twice for step `Trainer`"),
+        (["--memory", "Trainer=16"], "memory `16` is no amount with its unit"),
+        (["--cpu", "-1"], "--cpu"),
+    ],
+)
+def test_cpu_and_memory_that_no_step_can_have_are_refused_in_a_sentence(flags, said, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        compiled(tmp_path, *flags)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_record_is_refused_where_resolvers_run(tmp_path, capsys):
     with pytest.raises(SystemExit):
         compiled(tmp_path, "--baseline_record", "gs://bucket/record.json")

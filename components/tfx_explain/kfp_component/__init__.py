@@ -18,9 +18,11 @@ They are lightweight components: a step installs `packages` into `image`, or fin
 them for images and packages of one's own.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from tfx_explain.quantities import cpus, gigabytes
 from tfx_explain.version import __version__
 
 try:
@@ -44,7 +46,14 @@ class Components(NamedTuple):
     validate_explanation: Callable[..., Any]
 
 
-def components(image: str = IMAGE, packages: Sequence[str] = PACKAGES, *, install_kfp: bool = True) -> Components:
+def components(
+    image: str = IMAGE,
+    packages: Sequence[str] = PACKAGES,
+    *,
+    install_kfp: bool = True,
+    cpu: str | None = None,
+    memory: str | None = None,
+) -> Components:
     """Both components, for an image and packages.
 
     Args:
@@ -52,10 +61,35 @@ def components(image: str = IMAGE, packages: Sequence[str] = PACKAGES, *, instal
       packages: what pip installs when a step starts, as for instance the place of a wheel; none for an image that has
         tfx-explain.
       install_kfp: whether Kubeflow's SDK, which each step runs by, is installed too; False for an image that has it.
+      cpu: how many processors each of their steps may take, such as `4` or `500m`; None for what the cluster gives. One
+        task's own says its `set_cpu_limit`.
+      memory: how much memory each may take, such as `16G`; likewise, with `set_memory_limit`.
+
+    Raises:
+      ConfigError: there is no such amount of CPU or memory.
     """
+    if cpu is not None:
+        cpus(cpu)
+    if memory is not None:
+        gigabytes(memory)
     settings = {"base_image": image, "packages_to_install": list(packages), "install_kfp_package": install_kfp}
     made = (functions.explain_model, functions.validate_explanation)
-    return Components(*(component(function, **settings) for function in made))
+    return Components(*(_limited(component(function, **settings), cpu, memory) for function in made))
+
+
+def _limited(made: Any, cpu: str | None, memory: str | None) -> Callable[..., Any]:
+    """A component whose tasks are limited when they are made: Kubeflow knows limits of tasks only."""
+
+    @functools.wraps(made.python_func)
+    def task_of(**inputs: Any) -> Any:
+        task = made(**inputs)
+        if cpu is not None:
+            task.set_cpu_limit(cpu)
+        if memory is not None:
+            task.set_memory_limit(memory)
+        return task
+
+    return made if cpu is None and memory is None else task_of
 
 
 explain_model, validate_explanation = components()
