@@ -75,6 +75,7 @@ class RecordLayout:
       methods: those that attribute; where there is none, records hold predictions and base values alone.
       has_baseline: whether there is a baseline model.
       parts: method -> feature -> what its parts are, where the method looks inside features.
+      stored: the rows' own features that are written; None = all.
     """
 
     players: tuple[str, ...]
@@ -82,6 +83,7 @@ class RecordLayout:
     methods: tuple[str, ...] = (tables.SHAPLEY,)
     has_baseline: bool = False
     parts: Mapping[str, Mapping[str, PartsOf]] = dataclasses.field(default_factory=dict)
+    stored: frozenset[str] | None = None
 
     @classmethod
     def of(cls, manifest: Manifest) -> Self:
@@ -172,7 +174,7 @@ def attribution_batch(
     predictions: Sequence[FloatArray],
     found: Sequence[MethodFigures],
 ) -> pa.RecordBatch:
-    """The rows with their attributions beside their own features.
+    """The rows with their attributions beside those of their own features that are stored.
 
     Args:
       rows: the explained rows, n of them.
@@ -186,7 +188,8 @@ def attribution_batch(
     """
     for reason in name_errors(rows, set(layout.names)).values():
         raise InputError(f"{reason}.")
-    columns: dict[str, pa.Array] = dict(zip(rows.schema.names, rows.columns, strict=True))
+    own = zip(rows.schema.names, rows.columns, strict=True)
+    columns = {name: column for name, column in own if layout.stored is None or name in layout.stored}
     columns[EXAMPLE_ID] = lists_of(np.array(list(example_ids), object)[:, None], pa.large_binary())
     for method, figures in zip(layout.methods or (None,), found, strict=True):
         prefix = layout.prefix(method)

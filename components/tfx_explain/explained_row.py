@@ -39,6 +39,10 @@ class ExplainedRow:
         return waterfall_html(caption, (self.base_value, self.prediction), shown, self.unit)
 
 
+NOT_STORED = "not stored"
+"""What stands for values that `store_features` keeps out of all files."""
+
+
 def shown_value(value: object) -> str:
     """What a row has of a player, for people."""
     if isinstance(value, dict):

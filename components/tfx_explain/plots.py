@@ -14,6 +14,7 @@ from tfx_explain.errors import InputError
 from tfx_explain.explained_row import ExplainedRow, shown_value
 from tfx_explain.optional import optional
 from tfx_explain.printable import printable, shortened
+from tfx_explain.tables.manifest import is_stored
 
 if TYPE_CHECKING:
     from tfx_explain.reader import ExplanationReader
@@ -192,6 +193,12 @@ class Plots:
             if player is not None and player not in self._explanation.players:
                 there = ", ".join(self._explanation.players)
                 raise InputError(f"there is no player `{player}` in {self._explanation.uri}; there is {there}.")
+            hidden = [name for name in self._features(player) if not is_stored(self._explanation.manifest, name)]
+            if hidden:
+                raise InputError(
+                    f"{self._explanation.uri} holds no values of `{hidden[0]}` (`store_features`), which this picture "
+                    "shows; explain the model again with `store_features: all`."
+                )
         frame = self._attributions(split, output, method)
         ax = _axes(ax, 8)
         numbers = self._numbers(frame, feature)
@@ -265,16 +272,19 @@ class Plots:
             raise InputError(f"{self._explanation.uri} has no attributions; list a method that attributes.")
         return self._explanation.attributions(split=split, output=output, method=method)
 
+    def _features(self, player: str | None) -> Sequence[str]:
+        return () if player is None else tuple(self._explanation.manifest["players"][player])
+
     def _numbers(self, frame: pd.DataFrame, player: str) -> FloatArray:
         """(n,) values of a player; NaN where it is a group or no number."""
-        features = self._explanation.manifest["players"][player]
+        features = self._features(player)
         if len(features) > 1 or features[0] not in frame or not pd.api.types.is_numeric_dtype(frame[features[0]]):
             return np.full(len(frame), np.nan)
         return np.asarray(frame[features[0]].to_numpy(np.float64, na_value=np.nan))
 
     def _levels(self, frame: pd.DataFrame, player: str) -> tuple[list[str], FloatArray]:
         """The different values of a player that is no number, and (n,) which of them each row has."""
-        features = [name for name in self._explanation.manifest["players"][player] if name in frame]
+        features = [name for name in self._features(player) if name in frame]
         cells = zip(*(frame[name] for name in features), strict=True) if features else [()] * len(frame)
         told = pd.Series([", ".join(map(shown_value, cell)) or "missing" for cell in cells])
         codes, levels = pd.factorize(told, sort=True)

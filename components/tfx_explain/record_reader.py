@@ -16,7 +16,7 @@ from tfx_explain.errors import InputError
 from tfx_explain.image_maps import image_map, pixel_map
 from tfx_explain.part_records import PartsOf, part_frame
 from tfx_explain.rows import concat_alike, concat_rows
-from tfx_explain.tables.manifest import ATTRIBUTION_FILES, Manifest
+from tfx_explain.tables.manifest import ATTRIBUTION_FILES, STORED_FEATURES, Manifest
 
 
 class RecordReader:
@@ -247,19 +247,24 @@ class RecordReader:
         return layout.prefix(of_method), name, layout.parts[of_method][name]
 
     def dead_letters(self) -> pd.DataFrame:
-        """The rows that could not be explained: `reason`, `split` and `record`; see `tables.OTHER_FILES`."""
+        """The rows that could not be explained: `reason`, `split` and `record`; see `tables.OTHER_FILES`.
+
+        Where values of features are not stored, `example_id` stands in place of `record`.
+        """
         root = storage.join(self.uri, tables.DEAD_LETTERS)
+        hidden = self.manifest.get(STORED_FEATURES) is not None
+        what = tables.EXAMPLE_ID if hidden else records.DEAD_RECORD
         batches = list(records.read_example_batches(root)) if storage.exists(root) else []
         if not batches:
-            return pd.DataFrame({"reason": [], "split": [], "record": []})
+            return pd.DataFrame({"reason": [], "split": [], what: []})
         batch = concat_rows(batches)
         return pd.DataFrame(
             {
                 name: [
-                    value if name == "record" else records.text(value)
+                    value if name == records.DEAD_RECORD else records.text(value)
                     for value in batch.column(name).flatten().to_pylist()
                 ]
-                for name in ("reason", "split", "record")
+                for name in ("reason", "split", what)
             }
         )
 

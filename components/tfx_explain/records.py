@@ -35,6 +35,7 @@ FORMAT_VERSION = 2
 OLDER_FORMATS = (1,)
 """Formats that can still be read; 1 is without digests, so that no verdict may rest on it."""
 
+DEAD_RECORD = "record"  # of dead letters, unless values are not stored: then they have `example_id`
 ALL_EXAMPLES = "All Examples"  # what TFDV calls the whole data among slices
 
 _EMPTY_EXAMPLES = frozenset({b"", b"\n\x00"})
@@ -155,13 +156,19 @@ def ragged_lists(values: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64]
     return pa.LargeListArray.from_arrays(offsets, pa.array(values.reshape(-1), dtype))
 
 
-def dead_letter_examples(split: str, failures: Sequence[tuple[bytes, str]]) -> list[bytes]:
-    """Serialized tf.Examples with `record`, `reason` and `split`, one for each row that could not be explained."""
+def dead_letter_examples(split: str, failures: Sequence[tuple[bytes, str]], what: str = DEAD_RECORD) -> list[bytes]:
+    """Serialized tf.Examples with `reason` and `split`, one for each row that could not be explained.
+
+    Args:
+      split: of the rows.
+      failures: (record, reason) of each.
+      what: the feature that holds its record, or what stands in its place.
+    """
     if not failures:
         return []
     columns = {
         "reason": [reason.encode() for _, reason in failures],
-        "record": [record for record, _ in failures],
+        what: [record for record, _ in failures],
         "split": [split.encode()] * len(failures),
     }
     arrays = [lists_of(np.array(values, object)[:, None], pa.large_binary()) for values in columns.values()]

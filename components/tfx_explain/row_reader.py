@@ -10,10 +10,11 @@ import pandas as pd
 from tfx_explain import records, tables
 from tfx_explain.attribution_records import RecordLayout, attribution_frames
 from tfx_explain.errors import InputError
-from tfx_explain.explained_row import ExplainedRow, shown_value
+from tfx_explain.explained_row import NOT_STORED, ExplainedRow, shown_value
 from tfx_explain.optional import optional
 from tfx_explain.record_reader import RecordReader
 from tfx_explain.rows import concat_alike
+from tfx_explain.tables.manifest import is_stored
 
 
 class RowReader(RecordReader):
@@ -119,9 +120,15 @@ class RowReader(RecordReader):
 
     def _value(self, row: pd.Series, player: str) -> object:
         """What a row has of a player: of a group a mapping."""
-        features = self.manifest["players"][player]
+        features = self._stored(player)
+        if not features:
+            return NOT_STORED
         there = {name: row[name] for name in features if name in row}
         return there if len(features) > 1 else next(iter(there.values()), None)
+
+    def _stored(self, player: str) -> list[str]:
+        """The features of a player whose values records hold, wherever rows have some."""
+        return [name for name in self.manifest["players"][player] if is_stored(self.manifest, name)]
 
     def _data(self, frame: pd.DataFrame) -> np.ndarray[tuple[int, ...], np.dtype[Any]]:
         """(rows, players): numbers, and text where a player is none."""
@@ -130,13 +137,13 @@ class RowReader(RecordReader):
         return np.stack([column.astype(kind) for column in columns], axis=1)
 
     def _data_column(self, frame: pd.DataFrame, player: str) -> np.ndarray[tuple[int, ...], np.dtype[Any]]:
-        features = self.manifest["players"][player]
+        features = self._stored(player)
         if len(features) == 1 and features[0] in frame and pd.api.types.is_numeric_dtype(frame[features[0]]):
             return frame[features[0]].to_numpy(np.float64, na_value=np.nan)
         there = [name for name in features if name in frame]
-        told = np.full(len(frame), "missing", dtype=object)
+        told = np.full(len(frame), "missing" if features else NOT_STORED, dtype=object)
         cells = list(zip(*(frame[name] for name in there), strict=True))
-        if len(features) == 1:
+        if len(features) <= 1:
             told[: len(cells)] = [shown_value(value) for (value,) in cells]
         else:
             told[: len(cells)] = [shown_value(dict(zip(there, values, strict=True))) for values in cells]

@@ -46,6 +46,9 @@ class Method(OneOf):
 ATTRIBUTION_METHODS = ("shapley", "integrated_gradients", "expected_gradients", "xrai", "occlusion")
 """Methods that say how much each player moved the output of a row."""
 
+SHOWING_METHODS = ("partial_dependence", "accumulated_local_effects", "xrai")
+"""Methods whose tables or pictures show values of features."""
+
 LOSS_METHODS = ("permutation_importance", "sage")
 """Methods that need labels."""
 
@@ -156,6 +159,12 @@ class ExplainConfig(Config, json_schema_extra={"examples": [_EXAMPLE]}):
         description="what is computed, each method once; records, report and rules are about the first that attributes",
         examples=[["shapley", {"permutation_importance": {"num_donors": 8}}]],
     )
+    store_features: Literal["all", "explained", "none"] = Field(
+        "all",
+        description="features of single rows that files and report hold: `all` of the examples, `explained` (those of "
+        "players, but for what `features` leaves out), or `none`; rows keep their names",
+        examples=["explained"],
+    )
     reasons: ReasonsConfig | None = Field(
         None,
         description="what each row is told of why its output is adverse, in `reasons.parquet`; null = nothing",
@@ -243,6 +252,20 @@ class ExplainConfig(Config, json_schema_extra={"examples": [_EXAMPLE]}):
         if name == "xrai" and xrai is not None and not xrai.adds_up:
             raise ValueError(
                 "`reasons` need attributions with a sign, which `smooth_grad` of `xrai` has not; name another `method`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _without_values(self) -> Self:
+        if self.store_features != "none":
+            return self
+        shows = [f"method `{name}`" for name in SHOWING_METHODS if self.method(name) is not None]
+        shows += [f"`parts` of `{method}`" for method, _ in sorted(self._parts)]
+        shows += ["`feature_keys` of `slicing_specs`"] * any(spec.feature_keys for spec in self.slicing_specs)
+        if shows:
+            raise ValueError(
+                f"`store_features: none` keeps values of features out of all files, but {shows[0]} writes some; remove "
+                "it, or store the features"
             )
         return self
 

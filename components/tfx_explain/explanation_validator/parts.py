@@ -10,6 +10,7 @@ import numpy as np
 from tfx_explain.attribution_records import RecordLayout
 from tfx_explain.config import SlicingSpec
 from tfx_explain.errors import ConfigError
+from tfx_explain.explanation_validator.stored import check_stored
 from tfx_explain.judgement.details import PartPlace, PartShare
 from tfx_explain.part_records import PartsOf
 from tfx_explain.part_shares import part_sizes
@@ -53,6 +54,7 @@ class PartPlaces:
         kinds = {(method, place): self._parts(method, place) for method, place in wanted}
         layout, outputs = RecordLayout.of(self.reader.manifest), self.reader.outputs
         weight_key = self.reader.manifest["config"]["example_weight_key"]
+        check_stored(self.reader, self.specs, "max_part_share")
         sums: dict[tuple[str, PartPlace], dict[tuple[str, str], _Sums]] = {key: {} for key in kinds}
         for batch in self.reader.attribution_batches():
             weights = np.ones(batch.num_rows) if weight_key is None else example_weights(batch, weight_key)

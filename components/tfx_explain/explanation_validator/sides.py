@@ -12,6 +12,7 @@ import pandas as pd
 from tfx_explain import rests, tables
 from tfx_explain.attribution_records import RecordLayout, attribution_values
 from tfx_explain.config import SlicingSpec
+from tfx_explain.explanation_validator.stored import check_stored
 from tfx_explain.judgement.drift.comparison import Comparison, Moments
 from tfx_explain.judgement.drift.distributions import AttributionSample, DistributionComparison
 from tfx_explain.reader import ExplanationReader
@@ -90,6 +91,7 @@ class Side:
         found: dict[str, list[tuple[Array, Array]]] = {}
         weight_key = self.reader.manifest["config"]["example_weight_key"]
         prefix = tables.BASELINE_PREFIX * self.of_baseline_model + tables.ATTRIBUTION_PREFIX
+        check_stored(self.reader, self.specs, "attribution_drift")
         layout = RecordLayout.of(self.reader.manifest)
         for batch in self.reader.attribution_batches():
             figures = attribution_values(batch, layout, self.method)

@@ -17,7 +17,7 @@ from tfx_explain.job.results import JobResults
 from tfx_explain.methods.outputs import names_of
 from tfx_explain.models import Model
 from tfx_explain.optional import is_installed
-from tfx_explain.tables.manifest import LIMITS, PARTS, PROCESSES, REASONS
+from tfx_explain.tables.manifest import LIMITS, PARTS, PROCESSES, REASONS, STORED_FEATURES
 from tfx_explain.timings import COUNTED, Spent
 from tfx_explain.version import __version__
 
@@ -64,6 +64,7 @@ def describe_run(
         "players": {name: list(features) for name, features in request.players.items()},
         "top_players": run.top_players,
         "unused_features": list(request.unused_features),
+        STORED_FEATURES: None if request.stored_features is None else sorted(request.stored_features),
         "outputs": list(request.outputs),
         "class_names": _class_names(request, model),
         "base_values": dict(zip(names_of(model, run.outputs), run.base_values, strict=True)),

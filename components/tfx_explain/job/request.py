@@ -110,7 +110,17 @@ class ExplainRequest:
         """What attribution records hold."""
         methods = attributing_methods_of(self.context)
         parts = {method.key: dict(method.parts) for method in methods_of(self.context) if method.parts}
-        return RecordLayout(tuple(self.players), len(self.outputs), methods, len(self.models) > 1, parts)
+        players, has_baseline = tuple(self.players), len(self.models) > 1
+        return RecordLayout(players, len(self.outputs), methods, has_baseline, parts, self.stored_features)
+
+    @property
+    def stored_features(self) -> frozenset[str] | None:
+        """The features whose values files may hold; None = all."""
+        if self.config.store_features == "all":
+            return None
+        named = (members for player, members in self.players.items() if player != self.rest)
+        kept = {name for members in named for name in members}
+        return frozenset(kept if self.config.store_features == "explained" else ())
 
     @classmethod
     def build(

@@ -119,7 +119,7 @@ def write_tables(request: ExplainRequest, plan: JobPlan, collected: Collected) -
         _check_weights(num_examples[OVERALL], config.example_weight_key)
         made = [method.tables(of_methods.get(method.key, Accumulated({})), plan) for method in methods]
         _write(directory, [*made, *(of_method for of_method, _ in collected.second.values())])
-        _write_rows(directory, plan.background, merged(collected.samples).result())
+        _write_rows(request, plan.background, merged(collected.samples).result())
         _write_reasons(request, collected.reasons)
     described = {
         name: dict(entry)
@@ -226,9 +226,11 @@ def _write(directory: str, made: Iterable[Mapping[str, pd.DataFrame]]) -> None:
         records.write_table(storage.join(directory, name), whole)
 
 
-def _write_rows(directory: str, background: Background, examples: pa.RecordBatch | None) -> None:
+def _write_rows(request: ExplainRequest, background: Background, examples: pa.RecordBatch | None) -> None:
     """Writes the background with its weights, and the rows for the report."""
+    directory, stored = request.explanation_dir, request.stored_features
     rows = pa.Table.from_batches([background.rows])
+    rows = rows.drop([name for name in rows.schema.names if stored is not None and name not in stored])
     if tables.BACKGROUND_WEIGHT in rows.schema.names:  # without values, else its rows would have been refused
         rows = rows.drop([tables.BACKGROUND_WEIGHT])
     weighted = rows.append_column(tables.BACKGROUND_WEIGHT, pa.array(background.weights))

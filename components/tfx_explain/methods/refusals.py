@@ -21,6 +21,9 @@ _LONGEST = 300
 NOT_FINITE = "the model's output is NaN or infinite for this row"
 TOO_LARGE = "the model's output, or an attribution, is larger than the 3.4e38 that tf.Examples hold; scale the output"
 
+REFUSED = "the model refuses the row"
+REFUSED_MIXED = "the model refuses mixtures of this row with background rows"
+
 GROUP = "features that must fit together belong in one group (`features.groups`)"
 """What to do about mixtures of rows that a model cannot take."""
 
@@ -30,7 +33,7 @@ def refused_rows(models: Sequence[Model], batch: pa.RecordBatch) -> dict[int, st
     refused: dict[int, str] = {}
     for model in models:
         _, found = by_halves(batch.num_rows, functools.partial(_predict, model, model.inputs(batch)))
-        refused = {**{row: f"the model refuses the row: {reason}" for row, reason in found.items()}, **refused}
+        refused = {**{row: f"{REFUSED}: {reason}" for row, reason in found.items()}, **refused}
     return refused
 
 

@@ -13,7 +13,7 @@ from tfx_explain.report.data import ReportData
 from tfx_explain.report.gradients import at
 from tfx_explain.report.inside import InsideSection
 from tfx_explain.tables import ATTRIBUTION_PREFIX, STD_ERROR_PREFIX
-from tfx_explain.tables.manifest import Manifest
+from tfx_explain.tables.manifest import STORED_FEATURES, Manifest
 
 _OF_FEATURES = ("player", "player_a", "player_b", "feature", "feature_b")
 Names = Mapping[str, str]
@@ -93,6 +93,8 @@ def _manifest(manifest: Manifest, features: Names, outputs: Names) -> Manifest:
         "outputs": [_of(outputs, name) for name in at(manifest, "outputs") or ()],
         "unused_features": [_of(features, name) for name in at(manifest, "unused_features") or ()],
     }
+    if at(manifest, STORED_FEATURES) is not None:
+        named[STORED_FEATURES] = [_of(features, name) for name in manifest[STORED_FEATURES]]
     values = at(manifest, "base_values")
     if isinstance(values, Mapping):
         named["base_values"] = _keys(values, outputs)

@@ -10,11 +10,11 @@ import pandas as pd
 from tfx_explain.report.choosing import Json, choices, rows_for
 from tfx_explain.report.data import ReportData
 from tfx_explain.report.dependence import Scatter, make_scatters
-from tfx_explain.report.gradients import at
 from tfx_explain.report.interactions import InteractionTable, interaction_tables
 from tfx_explain.report.probabilities import with_probabilities
 from tfx_explain.report.profiles import ProfileSection, make_profiles
 from tfx_explain.report.ranking import Ranking, rank_players
+from tfx_explain.report.stored import stored_players
 from tfx_explain.report.surfaces import SurfaceSection, make_surfaces
 from tfx_explain.report.swarm import Swarm, make_swarm
 from tfx_explain.report.waterfall import Waterfall, make_waterfalls
@@ -50,7 +50,7 @@ class Panel:
 
 def make_panels(data: ReportData) -> list[Panel]:
     """The whole data for every output; every (slice, output) where there are no figures of the whole."""
-    players: Mapping[str, Sequence[str]] = at(data.manifest, "players") or {}
+    players = stored_players(data.manifest)
     keys = list(dict.fromkeys(zip(data.importance["slice"], data.importance["output"], strict=True)))
     keys = [key for key in keys if key[0] == OVERALL] or keys or [(OVERALL, output) for output in data.outputs]
     keys.sort(key=lambda key: data.outputs.index(key[1]))

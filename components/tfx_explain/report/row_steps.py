@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tfx_explain.explained_row import NOT_STORED
 from tfx_explain.report.probabilities import PROBABILITY
 from tfx_explain.report.text import cell
 from tfx_explain.tables import ATTRIBUTION_PREFIX, BASE_VALUE, EXAMPLE_ID, PREDICTION, STD_ERROR_PREFIX
@@ -95,7 +96,9 @@ def _column(rows: pd.DataFrame, name: str) -> FloatArray:
 
 
 def shown_value(row: Mapping[str, Any], features: Sequence[str]) -> str:
-    """A feature's value, or those of a group's features by name."""
+    """A feature's value, or those of a group's features by name; says so where there are none that files may hold."""
+    if not features:
+        return NOT_STORED
     if len(features) == 1:
         return cell(row.get(features[0]))
     return ", ".join(f"{name} {cell(row[name], _MEMBER_LETTERS)}" for name in features if name in row) or "missing"

@@ -12,6 +12,7 @@ from tfx_explain.printable import shortened
 from tfx_explain.report.gradients import PATH_METHODS, at, told
 from tfx_explain.report.probabilities import correction_of
 from tfx_explain.report.ranking import Bar, Ranking
+from tfx_explain.report.stored import told_stored
 from tfx_explain.report.text import NOISE, count, number, percent, signed
 from tfx_explain.tables import OCCLUSION, SHAPLEY, attributing_methods
 from tfx_explain.tables.manifest import PROCESSES, Manifest
@@ -127,6 +128,7 @@ def facts(manifest: Manifest) -> list[tuple[str, str]]:
         ("Signature", at(manifest, "model", "signature")),
         ("Examples digest", _pairs(at(manifest, "examples", "digests"))),
         ("Names in the data", _own_names(manifest)),
+        ("Values of rows", told_stored(manifest)),
         ("Seed", at(manifest, "seed")),
         ("Versions", _versions(manifest)),
         ("Time", _time(manifest)),

@@ -52,7 +52,8 @@ OTHER_FILES = (
         f"{DEAD_LETTERS}/",
         "Gzipped TFRecords of tf.Examples with `reason`, `split` and `record`: the bytes as read, but of rows that a "
         "model refused or had no finite output for their features and values encoded anew, without features that have "
-        "no value.",
+        "no value. Where `store_features` is not `all`, `example_id` stands in place of `record`, empty where "
+        "nothing can be read, and a reason is without what the model said.",
         "if a row could not be explained",
     ),
     OtherFile(

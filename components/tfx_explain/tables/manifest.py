@@ -21,6 +21,7 @@ PARTS = "parts"
 PROCESSES = "processes"
 LIMITS = "limits"
 REASONS = "reasons"
+STORED_FEATURES = "stored_features"
 SELF_DIGEST = "self_digest"
 
 _NOTHING = type(None)
@@ -201,6 +202,14 @@ ENTRIES = (
         of=_TEXT,
     ),
     Entry("unused_features", _LIST, "Features that the model does not read; they are not explained."),
+    Entry(
+        STORED_FEATURES,
+        (list, _NOTHING),
+        "The features of single rows that records, background and report hold, as `store_features` says; null: all of "
+        "the examples.",
+        since="2026-11-30",
+        of=_TEXT,
+    ),
     Entry("outputs", _LIST, "Names of the outputs that were explained."),
     Entry(
         "class_names",
@@ -362,6 +371,12 @@ ENTRIES = (
     ),
     Entry(SELF_DIGEST, _TEXT, "SHA-256 of all other entries as JSON with sorted keys."),
 )
+
+
+def is_stored(manifest: Manifest, feature: str) -> bool:
+    """Whether records hold a feature's values, wherever rows have some."""
+    listed = manifest.get(STORED_FEATURES)
+    return listed is None or feature in listed
 
 
 def attributing_methods(manifest: Manifest) -> tuple[str, ...]:

@@ -16,15 +16,13 @@ from tfx_explain.job.split_rows import SplitRows
 from tfx_explain.job.trust import LaterLists
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.context import JobContext
-from tfx_explain.methods.refusals import GROUP, by_halves, refused_rows
+from tfx_explain.methods.refusals import GROUP, REFUSED_MIXED, by_halves, refused_rows
 from tfx_explain.methods.registry import methods_of
 from tfx_explain.progress import PROGRESS
 from tfx_explain.rows import name_errors
 from tfx_explain.timings import TIMINGS
 from tfx_explain.transforms.decode import COUNTS, FAILED
 from tfx_explain.transforms.timing import tell_timings
-
-_REFUSED_MIXED = "the model refuses mixtures of this row with background rows"
 
 
 class CheckExamples(beam.DoFn):
@@ -123,7 +121,7 @@ class ExplainExamples(beam.DoFn):
         except TooManyFailedRowsError as error:
             raise TooManyFailedRowsError(
                 f"more rows of split `{examples.split}` could not be explained than `max_failed_fraction` "
-                f"{config.max_failed_fraction} allows: {_REFUSED_MIXED} ({error}); {GROUP}."
+                f"{config.max_failed_fraction} allows: {REFUSED_MIXED} ({error}); {GROUP}."
             ) from error
-        reasons = {int(good[row]): f"{_REFUSED_MIXED} ({reason}); {GROUP}" for row, reason in mixed.items()}
+        reasons = {int(good[row]): f"{REFUSED_MIXED} ({reason}); {GROUP}" for row, reason in mixed.items()}
         return done, {**refused, **reasons}

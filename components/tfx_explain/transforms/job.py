@@ -17,6 +17,7 @@ from tfx_explain.config import ExplainConfig
 from tfx_explain.errors import InputError
 from tfx_explain.job.explained import ExplainedExamples
 from tfx_explain.job.failures import check_failures, is_interrupt, raised_by_us
+from tfx_explain.job.hiding import without_values
 from tfx_explain.job.manifest import describe_run
 from tfx_explain.job.request import BACKGROUND_NAMES, ExplainRequest
 from tfx_explain.job.results import Collected, JobResults, write_tables
@@ -144,10 +145,12 @@ def build_job(pipeline: beam.Pipeline, request: ExplainRequest) -> None:
     if any(method.needs_row_count for method in methods_of(request.context)):
         plan = plan | "Settle" >> SettlePlan(list(selected.values()), request)
     explained = {split: _explain(rows, plan, request, split, flows) for split, rows in selected.items()}
-    failures = flows.failed | "AllFailed" >> beam.Flatten()
+    failures, what = flows.failed | "AllFailed" >> beam.Flatten(), records.DEAD_RECORD
+    if request.stored_features is not None:
+        failures, what = failures | "HideValues" >> beam.MapTuple(_hidden, request.config.id_key), tables.EXAMPLE_ID
     _ = (
         failures
-        | "EncodeFailed" >> beam.FlatMapTuple(records.dead_letter_examples)
+        | "EncodeFailed" >> beam.FlatMapTuple(records.dead_letter_examples, what)
         | "WriteDeadLetters" >> WriteRecords(storage.join(request.explanation_dir, tables.DEAD_LETTERS))
     )
     counts = flows.counts | "AllCounts" >> beam.Flatten() | "Count" >> beam.CombinePerKey(sum)
@@ -283,6 +286,12 @@ def _finish(request: ExplainRequest, *, plan: JobPlan, **collected: Any) -> None
 def _encode(explained: ExplainedExamples, layout: RecordLayout) -> list[bytes]:
     with TIMINGS.of(WRITE):
         return records.encode_examples(attribution_rows(explained, layout))
+
+
+def _hidden(
+    split: str, failures: Sequence[tuple[bytes, str]], id_key: str | None = None
+) -> tuple[str, list[tuple[bytes, str]]]:
+    return split, without_values(failures, id_key)
 
 
 def _causes(split: str, failures: Sequence[tuple[bytes, str]]) -> Iterator[tuple[tuple[str, str], int]]:
