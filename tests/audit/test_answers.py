@@ -18,15 +18,18 @@ def rows(text: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def test_every_model_is_listed_with_its_verdict_the_rule_that_decided_and_what_became_of_it(ask: Ask) -> None:
+def test_every_model_is_listed_with_its_verdict_the_rule_that_decided_and_what_became_of_it(
+    ask: Ask, history: Any
+) -> None:
     code, text = ask("--format", "csv")
     found = rows(text)
     assert (code, list(found)) == (0, ["old", "bad", "good", "bare"])
     assert [found[name]["verdict"] for name in found] == ["blessed", "refused", "blessed", "not explained"]
     assert found["bad"]["decided by"].startswith("max_share: age")
     assert found["good"]["decided by"] == "no rule refused: 1 pass"
-    assert found["good"]["pushed"] == "2026-11-25T00:00:00+00:00 to /serving/good"
-    assert found["bad"]["pushed"] == "held back 2026-11-24T00:00:00+00:00"
+    verdicts = {name: f", by the verdict in {history.place(name, 'validation')}" for name in ("bad", "good")}
+    assert found["good"]["pushed"] == "2026-11-25T00:00:00+00:00 to /serving/good" + verdicts["good"]
+    assert found["bad"]["pushed"] == "held back 2026-11-24T00:00:00+00:00" + verdicts["bad"]
     assert found["good"]["examples"].endswith("good/examples (span 3)")
     assert found["old"]["decided by"] == "not recorded"
     assert found["bare"]["decided by"] == "no verdict"

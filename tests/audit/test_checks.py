@@ -1,6 +1,7 @@
 """One changed number, wherever it is, is found and named; what was cleaned away is gone, which is no fault."""
 
 import contextlib
+import dataclasses
 import json
 import shutil
 import sqlite3
@@ -9,6 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+import audited
+from tfx_explain.audit.checks import check_cases
+from tfx_explain.audit.joining import cases_of
+from tfx_explain.audit.lineage import read_lineage
+from tfx_explain.audit.stores import opened
 
 VERIFY = ("--verify", "--format", "json")
 
@@ -20,9 +27,13 @@ def checked(text: str, *, state: str = "changed") -> list[tuple[str, str]]:
 
 def test_what_nobody_touched_is_unchanged(ask: Any) -> None:
     code, text = ask(*VERIFY)
-    states = {one["state"] for one in json.loads(text)["checks"] if "/good/" in one["uri"] or "/bad/" in one["uri"]}
+    # Nothing was ever served here, and `bare` has no files.
+    checks = [one for one in json.loads(text)["checks"] if not one["uri"].startswith("/serving/")]
+    states = {one["state"] for one in checks if "/good/" in one["uri"] or "/bad/" in one["uri"]}
     assert (code, states) == (0, {"unchanged"})
-    assert all("/old/" in one["uri"] for one in json.loads(text)["checks"] if one["state"] != "unchanged")
+    others = [one for one in checks if one["state"] != "unchanged"]
+    assert all("/old/" in one["uri"] or "/bare/" in one["uri"] for one in others)
+    assert "pushed model" in {one["what"] for one in checks if "/good/" in one["uri"]}
 
 
 def one_digit(content: bytes) -> bytes:
@@ -44,6 +55,7 @@ FILES = {
     "a table": ("explanation/importance.parquet", one_digit, "explanation", "importance.parquet was changed"),
     "the manifest": ("explanation/manifest.json", resealed, "explanation", "manifest.json is not the one"),
     "a model": ("model/saved_model.pb", one_digit, "model", "its digest is"),
+    "a pushed model": ("pushed_model/saved_model.pb", one_digit, "pushed model", "its digest is"),
     "findings": (
         "validation/findings.json",
         lambda content: content.replace(b"1", b"2", 1),
@@ -91,12 +103,13 @@ def moved(history: Any, *places: str) -> Iterator[None]:
 
 
 def test_what_was_cleaned_away_is_gone_and_no_fault(ask: Any, history: Any) -> None:
-    with moved(history, "good/explanation", "good/validation", "good/model", "good/blessing"):
+    cleaned = ("explanation", "validation", "model", "blessing", "pushed_model")
+    with moved(history, *(f"good/{name}" for name in cleaned)):
         code, text = ask(*VERIFY)
         listed = ask("--model", str(history.place("good", "model")))[1]
     assert code == 0
     gone = {what for what, _ in checked(text, state="gone")}
-    assert gone == {"explanation", "attributions", "findings", "model", "blessing"}
+    assert gone == {"explanation", "attributions", "findings", "model", "blessing", "pushed model"}
     assert "no rule refused: 1 pass" in listed
 
 
@@ -129,6 +142,7 @@ IN_STORE = {
     ),
     "policy_digest": ("string_value = 'f'", "name = 'policy_digest'", {"policy"}),
     "model_digest": ("string_value = 'f'", "name = 'model_digest'", {"model"}),
+    "model_digest of what was pushed": ("string_value = 'f'", "name = 'model_digest'", {"model", "pushed model"}),
 }
 
 
@@ -137,7 +151,8 @@ def test_a_property_changed_in_the_store_is_found(case: str, ask: Any, history: 
     change, where, found = IN_STORE[case]
     file = tmp_path / "metadata.db"
     shutil.copy(history.file, file)
-    of_run = f"SELECT id FROM Artifact WHERE uri LIKE '{history.root / 'bad'}/%'"
+    run = history.root / ("good" if "pushed" in case else "bad")
+    of_run = f"SELECT id FROM Artifact WHERE uri LIKE '{run}/%'"
     if case == "manifest_digest":  # of the explanation alone
         of_run += " AND uri LIKE '%/explanation'"
     with sqlite3.connect(file) as connection:
@@ -163,8 +178,27 @@ def test_the_policy_of_the_step_is_compared_with_its_digest(ask: Any, history: A
 
 def test_what_an_earlier_version_did_not_record_is_said_so(ask: Any, history: Any) -> None:
     _, text = ask(*VERIFY, "--model", str(history.place("old", "model")))
-    states = {one["what"]: one["state"] for one in json.loads(text)["checks"]}
+    checks = [one for one in json.loads(text)["checks"] if not one["uri"].startswith("/serving/")]
+    states = {one["what"]: one["state"] for one in checks}
     assert set(states.values()) <= {"not recorded", "unchanged"}
     assert states["findings"] == states["explanation"] == states["policy"] == "not recorded"
     with history.changed(history.place("old", "explanation/importance.parquet"), one_digit):
         assert ask("--verify")[0] == 1  # the manifest beside it still knows
+
+
+def test_what_infra_validator_may_have_packed_is_not_compared(history: Any, tmp_path: Path) -> None:
+    recorder = audited.Recorder(audited.sqlite_config(tmp_path / "metadata.db"))
+    run = history.root / "good"
+    manifest = json.loads((run / "explanation/manifest.json").read_text())
+    audited.record_run(recorder, run, history.verdicts["good"], manifest, history.policies["good"])
+    model = recorder.artifact("Model", str(run / "model"))
+    (packed := tmp_path / "packed").mkdir()
+    (packed / "warm_up").touch()
+    for name, inputs in (("packed", {"infra_blessing": recorder.artifact("InfraBlessing", "/infra")}), ("plain", {})):
+        pushed = recorder.artifact("PushedModel", str(packed), pushed=1)
+        recorder.execution("Pusher", {"model": model, **inputs}, {"pushed_model": pushed}, name)
+    with opened(f"sqlite:{tmp_path / 'metadata.db'}") as store:
+        (case,) = cases_of(read_lineage(store))
+    for push, state in zip(case.pushes, ("not recorded", "changed"), strict=True):
+        checks = check_cases([dataclasses.replace(case, pushes=(push,))])
+        assert [check.state for check in checks if check.what == "pushed model"] == [state]

@@ -116,6 +116,7 @@ def write_run(root: Path, verdict: Verdict, weights: bytes) -> Verdict:
     model.mkdir(parents=True)
     (model / "saved_model.pb").write_bytes(weights)
     shutil.copytree(WRITTEN, explanation)
+    shutil.copytree(model, run.places["pushed_model"])
     digest = directory_digest(str(model))
 
     def edit(manifest: dict[str, Any]) -> None:

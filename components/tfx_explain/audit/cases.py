@@ -114,6 +114,7 @@ class Push:
       destination: where it went.
       blessing: URI of the ModelBlessing that Pusher was given; None where it was given none.
       by: what let it through or held it back, in a sentence.
+      may_be_packed: whether it may be the copy with requests for warming up that InfraValidator makes.
     """
 
     uri: str
@@ -122,6 +123,7 @@ class Push:
     destination: str | None
     blessing: str | None
     by: str
+    may_be_packed: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections import Counter
@@ -9,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from tfx_explain import documents, storage, tables
-from tfx_explain.audit.cases import OUTCOMES, Case, Explained, Verdict
+from tfx_explain.audit.cases import OUTCOMES, Case, Explained, Push, Verdict
 from tfx_explain.content_digest import EMPTY, directory_digest
 from tfx_explain.errors import TfxExplainError
 from tfx_explain.listed_files import differences, explanation_files
@@ -37,14 +38,14 @@ class Check(NamedTuple):
 
 
 def check_cases(cases: Sequence[Case]) -> list[Check]:
-    """Everything that cases rest on, each thing once: tables, attributions, models, findings, policies.
+    """Everything that cases rest on, each thing once: tables, attributions, models, findings, policies, pushed models.
 
     A thing that was cleaned away is gone; what is there but differs from what was recorded was changed. A relative
     address is looked for from the working directory.
     """
     asked: dict[tuple[str, str, str | None], Callable[[], Check]] = {}
     for case in cases:
-        for key, check in (*_of_explanation(case.explanation), *_of_verdict(case)):
+        for key, check in (*_of_explanation(case.explanation), *_of_verdict(case), *_of_pushes(case)):
             asked.setdefault(key, check)
     return [_answered(what, uri, check) for (what, uri, _), check in asked.items()]
 
@@ -79,6 +80,12 @@ def _of_verdict(case: Case) -> Iterator[_Asked]:
         yield ("verdict", one.uri, one.explanation_digest), lambda: _verdict(one, case.explanation)
         if one.blessing_uri is not None:
             yield ("blessing", one.blessing_uri, None), lambda: _blessing(one, str(one.blessing_uri))
+
+
+def _of_pushes(case: Case) -> Iterator[_Asked]:
+    for push in case.pushes:
+        for place in filter(None, (push.uri, push.destination)) if push.pushed else ():
+            yield ("pushed model", place, push.uri), functools.partial(_pushed, case.explanation, push, place)
 
 
 def _explanation(one: Explained) -> Check:
@@ -178,6 +185,21 @@ def _model(one: Explained) -> Check:
     if directory_digest(uri, ignored) == EMPTY:
         return Check(what, uri, "gone")
     return Check(what, uri, "changed", f"its digest is {now}, {one.model_digest} was explained")
+
+
+def _pushed(explained: Explained | None, push: Push, place: str) -> Check:
+    """What was pushed, which Pusher copies file by file, against the model that was explained."""
+    what = "pushed model"
+    now = directory_digest(place)
+    if now == EMPTY:
+        return Check(what, place, "gone")
+    if explained is None or explained.model_digest is None:
+        return Check(what, place, "not recorded", "nothing is known of a model that was explained")
+    if push.may_be_packed or _module_file(explained) is not None:
+        return Check(what, place, "not recorded", "its files need not be those that were explained")
+    if now == explained.model_digest:
+        return Check(what, place, "unchanged")
+    return Check(what, place, "changed", f"its digest is {now}, {explained.model_digest} was explained")
 
 
 def _model_digest(uri: str, module_file: str | None, ignored: tuple[str, ...]) -> str:

@@ -81,7 +81,7 @@ def _pushes(lineage: Lineage, judged: Sequence[_Judged]) -> tuple[dict[int, list
         if not is_wired:
             earlier = [one for one in by_model.get(model.uri if model else "", []) if one.created <= pushed.created]
             verdict = earlier[-1] if earlier else None
-        push = _push(pushed, blessing, _by(blessing, verdict, is_wired=is_wired))
+        push = _push(lineage, pushed, blessing, _by(blessing, verdict, is_wired=is_wired))
         if verdict is None:
             without.append((model.uri if model else None, push))
         else:
@@ -102,7 +102,7 @@ def _by(blessing: Artifact | None, verdict: Artifact | None, *, is_wired: bool) 
     return f"{given}; the last verdict on the model before is in {verdict.uri}"
 
 
-def _push(pushed: Artifact, blessing: Artifact | None, by: str) -> Push:
+def _push(lineage: Lineage, pushed: Artifact, blessing: Artifact | None, by: str) -> Push:
     return Push(
         uri=pushed.uri,
         created=pushed.created,
@@ -110,6 +110,7 @@ def _push(pushed: Artifact, blessing: Artifact | None, by: str) -> Push:
         destination=pushed.text("pushed_destination"),
         blessing=None if blessing is None else blessing.uri,
         by=by,
+        may_be_packed=lineage.input(pushed, "infra_blessing") is not None,
     )
 
 

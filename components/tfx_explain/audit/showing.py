@@ -54,7 +54,7 @@ def row(case: Case) -> tuple[str, ...]:
     return (
         iso(last),
         _word(case),
-        "; ".join(map(_pushed, case.pushes)) or "no",
+        "; ".join(_pushed_by(push) for push in case.pushes) or "no",
         case.model or UNKNOWN,
         _joined(case.explanation),
         _decided(case),
@@ -116,7 +116,7 @@ def _about_verdict(one: Verdict | None) -> list[tuple[str, str]]:
 def _about_pushes(case: Case) -> list[tuple[str, str]]:
     if not case.pushes:
         return [("pushed", "no")]
-    return [("pushed", f"{_pushed(push)}, by {push.by}") for push in case.pushes]
+    return [("pushed", _pushed_by(push)) for push in case.pushes]
 
 
 def _refusal(refusal: Mapping[str, Any]) -> str:
@@ -159,10 +159,13 @@ def _joined(one: Explained | None) -> str:
     return f"{', '.join(one.examples) or UNKNOWN}{spans}"
 
 
-def _pushed(push: Push) -> str:
+def _pushed_by(push: Push) -> str:
     if push.pushed is None:
-        return f"{iso(push.created)} {UNKNOWN}"
-    return f"{iso(push.created)} to {push.destination or push.uri}" if push.pushed else f"held back {iso(push.created)}"
+        what = f"{iso(push.created)} {UNKNOWN}"
+    else:
+        when = iso(push.created)
+        what = f"{when} to {push.destination or push.uri}" if push.pushed else f"held back {when}"
+    return f"{what}, by {push.by}"
 
 
 def checked(checks: Sequence[Check]) -> list[str]:
