@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env demo demo-images demo-texts demo-monitoring test lint types layers wheel unit unit-numerics unit-rest docs format-page configuration-page conversion-page report-check fuzz portable-test shap-plots kfp-test kubeflow-test mysql-test image image-test test-tfx-latest test-without-avx512 lock
+.PHONY: help env demo demo-images demo-texts demo-monitoring test lint types layers wheel unit unit-numerics unit-rest docs format-page configuration-page conversion-page report-check fuzz portable-test shap-plots interop-test kfp-test kubeflow-test mysql-test image image-test test-tfx-latest test-without-avx512 lock
 # The environment decides what is imported, not the caller's shell.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 # TensorFlow's greetings, twenty lines for each process, go unsaid; its errors do not.
@@ -96,6 +96,10 @@ fuzz: env  ## hostile records, configurations, explanations, names and files, ki
 kfp-test: env  ## Kubeflow's local runner explains and judges, in an environment without TFX, .cache/kfp
 	$(heading) "Components of Kubeflow Pipelines, without TFX (pytest)"
 	@python=$$(tools/make_kfp_env)/bin/python && "$$python" -m pytest -o filterwarnings=default tests/kfp_component
+
+interop-test: env  ## MLflow and ONNX Runtime with explanations, in the same environment
+	$(heading) "Other tools, without TFX (pytest)"
+	@python=$$(tools/make_kfp_env)/bin/python && "$$python" -m pytest -o filterwarnings=default tests/interop
 
 shap-plots: env  ## shap's own plots of an explanation, with today's shap in an environment of its own (.cache/shap)
 	@$(bin)/python benchmarks/shap_plots.py

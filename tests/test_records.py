@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
@@ -93,6 +95,10 @@ def test_tables_and_json_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for name, table in (("longer", longer), ("empty", longer[:0].astype({"text": object}))):
         records.write_table(str(tmp_path / name), table)
         pd.testing.assert_frame_equal(records.read_table(str(tmp_path / name)), table, check_index_type=False)
+    empty = pd.DataFrame({"text": [None, None], "figure": [None, None], "other": [None, None], "value": [1, 2]})
+    types = {"text": pa.string(), "figure": pa.float64(), "value": pa.string()}
+    records.write_table(str(tmp_path / "typed"), empty, types)
+    assert pq.read_schema(tmp_path / "typed").types == [pa.string(), pa.float64(), pa.null(), pa.int64()]
     records.write_json(str(tmp_path / "m.json"), {"b": 1, "a": [1.5, None]})
     assert records.read_json(str(tmp_path / "m.json")) == {"b": 1, "a": [1.5, None]}
     with pytest.raises(ValueError, match=r"[Oo]ut of range float"):

@@ -10,7 +10,7 @@ import io
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -227,16 +227,28 @@ def text(value: Any) -> Any:
 # --- tables and JSON ------------------------------------------------------------------------------------------------
 
 
-def write_table(uri: str, table: pd.DataFrame | pa.Table) -> None:
-    """Writes a Parquet file."""
-    storage.write_bytes(uri, table_bytes(table))
+def write_table(
+    uri: str, table: pd.DataFrame | pa.Table, types: Mapping[str, pa.DataType] = MappingProxyType({})
+) -> None:
+    """Writes a Parquet file; arguments as of `table_bytes`, and the URI of the file."""
+    storage.write_bytes(uri, table_bytes(table, types))
 
 
-def table_bytes(table: pd.DataFrame | pa.Table) -> bytes:
-    """What `write_table` writes."""
+def table_bytes(table: pd.DataFrame | pa.Table, types: Mapping[str, pa.DataType] = MappingProxyType({})) -> bytes:
+    """What `write_table` writes.
+
+    Args:
+      table: its rows.
+      types: of columns by name, for those of a frame all of whose cells are empty, so that their type is not seen.
+    """
     sink = io.BytesIO()
     if isinstance(table, pd.DataFrame):
-        schema = pa.Schema.from_pandas(table, preserve_index=False)
+        seen = pa.Schema.from_pandas(table, preserve_index=False)
+        fields = [
+            field.with_type(types[field.name]) if pa.types.is_null(field.type) and field.name in types else field
+            for field in seen
+        ]
+        schema = pa.schema(fields, seen.metadata)
         with pq.ParquetWriter(sink, schema) as writer:
             # Texts of long tables take far more memory there than here.
             for start in range(0, max(len(table), 1), _ROWS_AT_ONCE):

@@ -29,6 +29,7 @@ from tfx_explain.summary.importance_summary import ImportanceSummary
 
 _N_TOP = 10
 _MAX_REASONS = 50
+_TYPES = {table.file: table.types for table in tables.TABLES}
 _OTHER_REASONS = "other reasons, which the dead letters name"
 
 
@@ -223,7 +224,7 @@ def _write(directory: str, made: Iterable[Mapping[str, pd.DataFrame]]) -> None:
             parts.setdefault(name, []).append(table)
     for name, of_table in parts.items():
         whole = of_table[0] if len(of_table) == 1 else pd.concat(of_table, ignore_index=True)
-        records.write_table(storage.join(directory, name), whole)
+        records.write_table(storage.join(directory, name), whole, _TYPES[name])
 
 
 def _write_rows(request: ExplainRequest, background: Background, examples: pa.RecordBatch | None) -> None:

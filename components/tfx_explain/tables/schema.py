@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pandas as pd
+import pyarrow as pa
 
 PLAYER = "<player>"
 """In the name of a column: there is one for each player."""
@@ -42,6 +43,12 @@ class Kind(enum.Enum):
         return bool(_PANDAS[self](values.dtype))
 
 
+_ARROW: Mapping[Kind, pa.DataType] = {
+    Kind.TEXT: pa.string(),
+    Kind.NUMBER: pa.float64(),
+    Kind.WHOLE: pa.int64(),
+    Kind.FLAG: pa.bool_(),
+}
 _PANDAS: dict[Kind, Callable[[object], bool]] = {
     Kind.NUMBER: pd.api.types.is_numeric_dtype,
     Kind.WHOLE: pd.api.types.is_integer_dtype,
@@ -124,6 +131,11 @@ class Table:
     def name(self) -> str:
         """The file's name without its ending: what readers call the table."""
         return self.file.partition(".")[0]
+
+    @property
+    def types(self) -> dict[str, pa.DataType]:
+        """Column of single values -> its type in the file, whatever is in it."""
+        return {column.name: _ARROW[column.kind] for column in self.columns if column.kind in _ARROW}
 
     def names(
         self, players: Sequence[str] = (), *, baseline: bool = False, methods: Sequence[str] = ("",)
