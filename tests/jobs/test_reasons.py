@@ -60,6 +60,7 @@ def test_reasons_of_a_linear_model_are_those_by_hand(explained: Any) -> None:
         assert rows["text"].tolist() == [f"{player} speaks against it" for player in rows["player"]]
     assert found["code"].tolist() == [CODES[player]["code"] for player in found["player"]]
     assert not found["tied"].any()
+    assert found["example_id"].is_monotonic_increasing
 
 
 def test_errors_and_doubts_are_those_of_the_records(explained: Any) -> None:
