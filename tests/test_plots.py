@@ -76,7 +76,7 @@ def test_dependence_is_of_value_and_attribution(explanation: tfx_explain.Explana
     ax = explanation.plot.dependence("race")
     ax.figure.canvas.draw()
     assert [label.get_text() for label in ax.get_xticklabels()] == ["a", "b"]
-    with pytest.raises(InputError, match=r"no player `rase`.*there is age, debt, income, race"):
+    with pytest.raises(InputError, match=r"no player `rase`.*there are age, debt, income, race"):
         explanation.plot.dependence("rase")
 
 
@@ -88,7 +88,7 @@ def test_a_profile_is_the_curve_of_its_feature(explanation: tfx_explain.Explanat
     np.testing.assert_allclose(line.get_xydata(), curve[["grid_value", "value"]])
     with pytest.raises(InputError, match="no curve of feature `income`; there is age"):
         explanation.plot.profile("income")
-    with pytest.raises(InputError, match="no curve of slice `race=c`; there is overall, race=b"):
+    with pytest.raises(InputError, match="no curve of slice `race=c`; there are overall, race=b"):
         explanation.plot.profile("age", slice="race=c")
 
 

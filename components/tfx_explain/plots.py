@@ -13,7 +13,7 @@ from tfx_explain import tables
 from tfx_explain.errors import InputError
 from tfx_explain.explained_row import ExplainedRow, shown_value
 from tfx_explain.optional import optional
-from tfx_explain.printable import printable, shortened
+from tfx_explain.printable import printable, shortened, there_is
 from tfx_explain.tables.manifest import is_stored
 
 if TYPE_CHECKING:
@@ -191,8 +191,8 @@ class Plots:
         """
         for player in (feature, color_by):
             if player is not None and player not in self._explanation.players:
-                there = ", ".join(self._explanation.players)
-                raise InputError(f"there is no player `{player}` in {self._explanation.uri}; there is {there}.")
+                players = there_is(self._explanation.players)
+                raise InputError(f"there is no player `{player}` in {self._explanation.uri}; {players}.")
             hidden = [name for name in self._features(player) if not is_stored(self._explanation.manifest, name)]
             if hidden:
                 raise InputError(
@@ -302,13 +302,13 @@ class Plots:
         if output is None and len(self._explanation.outputs) > 1:
             raise InputError(f"name one of the outputs {list(self._explanation.outputs)} of {self._explanation.uri}.")
         for column, value in asked.items():
-            there = list(dict.fromkeys(curves[column]))
-            value = there[0] if value is None and there else value
+            known = list(dict.fromkeys(curves[column]))
+            value = known[0] if value is None and known else value
             curves = curves[curves[column] == value]
             if curves.empty:
-                known = ", ".join(there or dict.fromkeys(table["feature"]))
-                what = f"{column} `{value}`" if there else f"feature `{feature}`"
-                raise InputError(f"{self._explanation.uri} has no curve of {what}; there is {known}.")
+                what = f"{column} `{value}`" if known else f"feature `{feature}`"
+                others = there_is(known or list(dict.fromkeys(table["feature"])))
+                raise InputError(f"{self._explanation.uri} has no curve of {what}; {others}.")
         return curves.sort_values("position", kind="stable")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import reprlib
+from collections.abc import Sequence
 
 MAX_SENTENCE = 1_500
 """Characters of the longest sentence: enough for the names of a hundred features."""
@@ -55,6 +56,11 @@ def shortened(text: str, limit: int) -> str:
     tail = max(limit - len(cut), 0) // 3
     head = max(limit - len(cut) - tail, 0)
     return f"{text[:head]}{cut}{text[len(text) - tail :]}"
+
+
+def there_is(names: Sequence[str]) -> str:
+    """What there is, in a sentence: `there is a`, `there are a, b`."""
+    return f"there {'is' if len(names) == 1 else 'are'} {', '.join(names) or 'none'}"
 
 
 def sentence(text: str) -> str:

@@ -16,6 +16,7 @@ from tfx_explain.listed_files import explanation_files
 from tfx_explain.notebook_html import framed
 from tfx_explain.part_reader import PartReader
 from tfx_explain.plots import Plots
+from tfx_explain.printable import there_is
 from tfx_explain.reason_consistency import check_reasons
 from tfx_explain.tables.manifest import FILES, SELF_DIGEST
 
@@ -107,9 +108,9 @@ class ExplanationReader(PartReader):
             table = table[table["output"] == self._one_output(output)]
         chosen = table[table["slice"] == slice]
         if chosen.empty:
-            there = list(dict.fromkeys(table["slice"]))
-            near = difflib.get_close_matches(slice, there, n=3, cutoff=0) if len(there) > _MAX_LISTED else there
-            raise InputError(f"no slice `{slice}` among the {len(there)} in {self.uri}; there is {', '.join(near)}.")
+            known = list(dict.fromkeys(table["slice"]))
+            near = difflib.get_close_matches(slice, known, n=3, cutoff=0) if len(known) > _MAX_LISTED else known
+            raise InputError(f"no slice `{slice}` among the {len(known)} in {self.uri}; {there_is(near)}.")
         return chosen.sort_values("rank", kind="stable").reset_index(drop=True)
 
     @functools.cached_property

@@ -33,9 +33,7 @@ class RecordReader:
         self.uri = str(uri)
         where = storage.join(self.uri, tables.MANIFEST)
         if not storage.exists(where):
-            raise InputError(
-                f"{uri} holds no explanation: it has no {tables.MANIFEST}; name the directory that Explainer wrote."
-            )
+            raise InputError(_no_explanation(self.uri))
         content = storage.read_bytes(where)
         self.manifest = records.parse_json(where, content)
         self.manifest_digest = hashlib.sha256(content).hexdigest()
@@ -275,6 +273,18 @@ class RecordReader:
             asked = "no output was named" if output is None else f"there is no output `{output}`"
             raise InputError(f"{asked} for {self.uri}; name one of {list(self.outputs)}.")
         return output
+
+
+def _no_explanation(uri: str) -> str:
+    """What is said of a directory without a manifest, which a verdict may be."""
+    findings = storage.join(uri, tables.FINDINGS)
+    if not storage.exists(findings):
+        return f"{uri} holds no explanation: it has no {tables.MANIFEST}; name the directory that Explainer wrote."
+    judged = records.parse_json(findings, storage.read_bytes(findings)).get("explanation_uri", "")
+    return (
+        f"{uri} holds a verdict, not an explanation; open its verdict.html, or load the explanation that it judged: "
+        f"{judged or 'that of the same run'}."
+    )
 
 
 def attributions_root(uri: str, manifest: Manifest) -> str:

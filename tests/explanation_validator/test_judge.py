@@ -1,5 +1,6 @@
 """From a written explanation to findings: every rule finds its figures in the tables, or says what is not there."""
 
+import dataclasses
 import logging
 import shutil
 from pathlib import Path
@@ -247,3 +248,30 @@ def test_the_log_says_the_verdict_and_what_decided_it(explained: Any, caplog: py
         "The model is not blessed all the same: `model_blessing` is not, or `bless_model` is off.",
         "The model is not blessed. See /validation/8/verdict.html",
     ]
+
+
+def test_a_verdict_as_text_names_slices_and_measures_where_there_are_several(explained: Any) -> None:
+    share = {"max_share": {"players": ["unused"], "value": 0.1}}
+    drift = [{"drift": {"measure": measure, "max": 0.5}} for measure in ("rank_reversal", "total_variation")]
+    policy = {"rules": [share, *drift], "slicing_specs": SLICES}
+    verdict = judge(explained, ValidationConfig.from_dict(policy), explained)
+    lines = verdict.lines()
+    assert len({line.partition(": ")[0] for line in lines}) == len(lines) == 9
+    assert [line.split()[1:3] for line in lines if line.startswith("pass") and "race=a: " in line] == [
+        ["max_share", "race=a:"],
+        ["drift", "rank_reversal"],
+        ["drift", "total_variation"],
+    ]
+    (alone,) = judge(explained, ValidationConfig.from_dict({"rules": [share]})).lines()
+    assert alone.split(maxsplit=2)[2].startswith("unused carries")
+    two = (
+        dataclasses.replace(verdict.findings[0], output="approve"),
+        dataclasses.replace(verdict.findings[0], output="b"),
+    )
+    assert [line.split()[2] for line in dataclasses.replace(verdict, findings=two).lines()] == ["approve:", "b:"]
+
+
+def test_a_verdict_is_no_explanation_and_leads_to_it(explained: Any, tmp_path: Path) -> None:
+    judge(explained, ValidationConfig(rules=[{"min_examples": {"value": 2}}])).write(str(tmp_path))
+    with pytest.raises(InputError, match=f"holds a verdict, not an explanation; .*: {explained.uri}\\.$"):
+        tfx_explain.load(str(tmp_path))

@@ -253,7 +253,7 @@ def test_slices_that_were_not_explained_are_refused(explained: Any, spec: Any) -
 
 
 def test_unknown_slices_are_named(explained: Any) -> None:
-    with pytest.raises(errors.InputError, match=r"no slice `race=c` among the \d+ in .*; there is .*race=a"):
+    with pytest.raises(errors.InputError, match=r"no slice `race=c` among the \d+ in .*; there are .*race=a"):
         explained.importance_for(slice="race=c")
 
 

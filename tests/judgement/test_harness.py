@@ -119,3 +119,13 @@ def test_the_figure_that_decides_is_the_one_whose_bounds_decide():
             assert outcome == decide(bounds, 0.2, side)
             assert outcome == ("pass" if holds else "fail" if is_broken else "insufficient_evidence")
             assert bounds.value == value[index]
+
+
+def test_a_figure_about_a_feature_that_the_model_does_not_read_says_so():
+    unread = dataclasses.replace(EVIDENCE, unused=("age",))
+    assert judge_rule(TOY, SETTINGS, unread, **TERMS).message == "100 rows, 0.9. The model does not read age."
+    assert judge_rule(TOY, {**SETTINGS, "players": ("income",)}, unread, **TERMS).message == "100 rows, 0.9."
+    own = dataclasses.replace(
+        TOY, judge=lambda *_, players, value: Decision("pass", Bounds.exact(0.0), "It does not read age.")
+    )
+    assert judge_rule(own, SETTINGS, unread, **TERMS).message == "It does not read age."

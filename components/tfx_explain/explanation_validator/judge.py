@@ -42,6 +42,8 @@ VERDICT_REPORT = "verdict.html"
 FILE_NAMES = (tables.FINDINGS, tables.HISTORY.file, VERDICT_REPORT, tables.REPORT, BLESSED, NOT_BLESSED)
 """Of all that any verdict writes."""
 
+_MIN_WIDTH = len("insufficient evidence")
+
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
@@ -96,12 +98,25 @@ class Verdict:
         return ", ".join(f"{n} {outcome.replace('_', ' ')}" for outcome, n in counted.items()) or "no rule"
 
     def lines(self, *, passed: bool = True) -> list[str]:
-        """What each finding says, for people; without `passed`, of those alone that did not pass."""
+        """What each finding says, for people; without `passed`, of those alone that did not pass.
+
+        A line names slice and output where there are several, and the measure of a rule that has one.
+        """
+        shown = [finding for finding in self.findings if passed or finding.outcome != "pass"]
+        rules = [" ".join([finding.rule, str(finding.settings.get("measure", ""))]).strip() for finding in shown]
+        width = max([_MIN_WIDTH, *map(len, rules)])
         return [
-            f"{finding.outcome.replace('_', ' '):<21}  {finding.rule:<21}  {finding.message}"
-            for finding in self.findings
-            if passed or finding.outcome != "pass"
+            f"{each.outcome.replace('_', ' '):<{_MIN_WIDTH}}  {rule:<{width}}  {self._place_of(each)}{each.message}"
+            for each, rule in zip(shown, rules, strict=True)
         ]
+
+    def _place_of(self, finding: Finding) -> str:
+        """Slice and output of a finding, as far as others have other ones, before its message."""
+        slices = {each.slice_key for each in self.findings}
+        outputs = {each.output for each in self.findings if each.output}
+        place = [finding.slice_key] if len(slices) > 1 else []
+        place += [finding.output] if len(outputs) > 1 and finding.output else []
+        return f"{', '.join(place)}: " if place else ""
 
     def to_dict(self) -> dict[str, object]:
         """The content of `findings.json`."""

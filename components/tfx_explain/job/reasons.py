@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tfx_explain.config import ExplainConfig
 from tfx_explain.config.reasons import ReasonCode, ReasonCodes, ReasonsConfig
 from tfx_explain.errors import ConfigError
+from tfx_explain.printable import there_is
 
 _SIDES = {"low": -1.0, "high": 1.0}
 
@@ -92,7 +93,7 @@ class Named:
     def hint(self, name: str, known: Collection[str]) -> str:
         """What was probably meant, else what there is."""
         near = difflib.get_close_matches(name, sorted(known), n=1)
-        return f"did you mean `{near[0]}`?" if near else f"there is {', '.join(sorted(known))}."
+        return f"did you mean `{near[0]}`?" if near else f"{there_is(sorted(known))}."
 
     def check(self, key: str, name: str) -> None:
         """Refuses a name that nothing has.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfx_explain.errors import ConfigError
@@ -12,6 +12,7 @@ from tfx_explain.judgement.finding import Finding
 from tfx_explain.judgement.policy import Judgement
 from tfx_explain.judgement.rule import Decision, Grounds, RuleDescription, Settings
 from tfx_explain.judgement.rules import RULES
+from tfx_explain.judgement.wording import joined
 
 
 def judge_rule(
@@ -101,7 +102,7 @@ def _decision(
         return decided
     for name in rule.naming:
         if settings.get(name) is not None:
-            evidence.index([settings[name]] if isinstance(settings[name], str) else settings[name])
+            evidence.index(_names(settings[name]))
     absent = [need for need in rule.needs if getattr(evidence, need.detail) is None]
     for need in absent:
         if need.is_mistake:
@@ -109,16 +110,29 @@ def _decision(
     reason = evidence.lacks(min_examples) if rule.needs_importance else ""
     reason = reason or next((need.otherwise for need in absent), "")
     if not reason:
-        return rule.judge(evidence, confidence, **settings)
+        return _told_of_unread(rule, settings, evidence, rule.judge(evidence, confidence, **settings))
     undecided = Decision.undecided(reason, _about(rule, settings))
     if not rule.shows_figures:
         return undecided
     return dataclasses.replace(undecided, bounds=rule.judge(evidence, confidence, **settings).bounds)
 
 
+def _told_of_unread(rule: RuleDescription, settings: Settings, evidence: Grounds, decision: Decision) -> Decision:
+    """The decision, with what explains a figure of exactly 0 where the rule itself does not say it."""
+    named = [name for setting in rule.naming for name in _names(settings.get(setting))]
+    unread = [name for name in dict.fromkeys(named) if name in getattr(evidence, "unused", ())]
+    if not unread or "does not read" in decision.message:
+        return decision
+    return dataclasses.replace(decision, message=f"{decision.message} The model does not read {joined(unread)}.")
+
+
+def _names(value: str | Sequence[str] | None) -> Sequence[str]:
+    return [value] if isinstance(value, str) else value or ()
+
+
 def _about(rule: RuleDescription, settings: Settings) -> tuple[str, ...]:
     named = settings.get(rule.about) if rule.about else None
-    return (named,) if isinstance(named, str) else tuple(named or ())
+    return tuple(_names(named))
 
 
 def _plain(settings: Settings) -> Mapping[str, Any]:

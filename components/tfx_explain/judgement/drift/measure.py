@@ -62,7 +62,7 @@ class Measure:
         """A value of the measure in words."""
         if self.is_percent:
             return f"{100 * value:.3g} %"
-        return "infinitely many" if math.isinf(value) else f"{value:.3g}"
+        return "infinity" if math.isinf(value) else f"{value:.3g}"
 
     def decision(self, bounds: Bounds, largest: float, confidence: float) -> Decision:
         """What bounds of the figure say of the largest one that is allowed."""

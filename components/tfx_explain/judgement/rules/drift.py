@@ -46,7 +46,7 @@ DRIFT_MEASURES: Mapping[str, Measure] = {
     "rank_reversal": Measure(rank_reversal_bounds, "two features changed places by a margin of {} of all importance"),
     "sign_flips": Measure(sign_flip_bounds, "a mean effect of {} of all importance changed its direction"),
     "importance_ratio": Measure(
-        fold_change_bounds, "the importance became {} times larger or smaller", FACTOR, is_percent=False
+        fold_change_bounds, "the importance grew or shrank by a factor of {}", FACTOR, is_percent=False
     ),
     "z_score": Measure(_changed_players, "{} features changed", UNBOUNDED, is_percent=False),
 }
