@@ -76,6 +76,13 @@ MISTAKES: list[tuple[type, dict[str, Any], str]] = [
         "`max` must be below 1",
     ),
     (ValidationConfig, {"rules": [{"max_shar": {}}]}, "unknown key `max_shar` under `rules.0`.*`max_share`"),
+    (
+        ValidationConfig,
+        {"rules": [{"max_share": {"players": "age", "value": 0.1}}]},
+        r"^`rules.0.max_share.players` in ValidationConfig: a list is needed here, such as \[age\]\.$",
+    ),
+    (ValidationConfig, {"rules": [3]}, "a mapping of keys to values is needed here, got 3"),
+    (ExplainConfig, {"label_key": 3}, "`label_key` in ExplainConfig: text is needed here, got 3"),
     (ValidationConfig, {"rules": [{"max_share": {"players": [], "value": 0.1}}]}, "`rules.0.max_share.players`"),
     (ValidationConfig, {"rules": [{"max_share": {"players": ["a"], "value": 5}}]}, "less than or equal to 1, got 5"),
     (ValidationConfig, {"rules": [{"top_k_includes": {"k": 1, "players": ["a", "b"]}}]}, "raise `k`"),
@@ -93,6 +100,15 @@ def test_mistake_is_one_sentence(kind: Any, data: dict[str, Any], message: str) 
         kind.from_dict(data)
     assert "\n" not in str(caught.value)
     assert str(caught.value).endswith((".", "?", ".)"))
+
+
+def test_a_document_that_holds_nothing_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text("# later\n")
+    with pytest.raises(ConfigError, match=r"policy.yaml: ValidationConfig is empty; it needs `rules`\.$"):
+        ValidationConfig.from_file(tmp_path / "policy.yaml")
+    with pytest.raises(ConfigError, match=r"^ValidationConfig: `rules` is empty, so nothing would be checked"):
+        ValidationConfig.from_yaml("rules: []")
+    assert ExplainConfig.from_yaml("") == ExplainConfig()
 
 
 def test_json_and_yaml_hold_all_of_it(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_names_that_do_not_fit_have_a_sentence(reasons: dict[str, Any], said: st
         ({"adverse": "low", "allow": ["age"], "deny": ["age"]}, "`age` is both allowed and denied"),
         ({"adverse": "low", "k": 0}, "greater than or equal to 1"),
         ({"adverse": "low", "dney": ["age"]}, "did you mean `deny`?"),
-        ({"adverse": "low", "codes": {"age": {"code": 7, "text": "x"}}}, "valid string"),
+        ({"adverse": "low", "codes": {"age": {"code": 7, "text": "x"}}}, "text is needed here, got 7"),
         ({"adverse": "low", "method": "shaply"}, "did you mean `shapley`?"),
         ({"adverse": "low", "method": "occlusion"}, "does not attribute here"),
     ],

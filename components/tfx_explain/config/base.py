@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args, get_origin
 
@@ -27,14 +26,12 @@ from typing_extensions import Self
 
 from tfx_explain import documents
 from tfx_explain.config.files import read_text
+from tfx_explain.config.mistakes import models_in, sentence_of
 from tfx_explain.errors import ConfigError
-from tfx_explain.printable import shortened, shown
+from tfx_explain.printable import shown
 
 MAX_SECTIONS = 5_000
 """In one list: rules, slices, methods."""
-
-_MAX_SHOWN = 80
-_MAX_TOLD = 600
 
 
 class Part(BaseModel):
@@ -114,7 +111,7 @@ class OneOf(Part):
 
 def _is_complete(alternatives: type[OneOf], name: str) -> bool:
     """Whether an alternative needs no settings."""
-    (settings,) = _models_in(alternatives.model_fields[name].annotation)
+    (settings,) = models_in(alternatives.model_fields[name].annotation)
     return not any(field.is_required() for field in settings.model_fields.values())
 
 
@@ -125,7 +122,7 @@ class Config(Part):
         try:
             super().__init__(**data)
         except ValidationError as error:
-            raise ConfigError(_sentence(type(self), error)) from None
+            raise ConfigError(sentence_of(type(self), error)) from None
 
     @classmethod
     def from_dict(cls, data: object) -> Self:
@@ -161,7 +158,7 @@ class Config(Part):
             data = documents.parse_yaml(text)
         except documents.DocumentError as error:
             raise ConfigError(f"{cls.__name__} {error}.") from None
-        return cls.from_dict(data if data is not None else {})
+        return cls._of_document(data)
 
     @classmethod
     def from_file(cls, path: str | Path) -> Self:
@@ -179,9 +176,17 @@ class Config(Part):
         except documents.DocumentError as error:
             raise ConfigError(f"{path} {error}.") from None
         try:
-            return cls.from_dict(data if data is not None else {})
+            return cls._of_document(data)
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from None
+
+    @classmethod
+    def _of_document(cls, data: object) -> Self:
+        """The configuration of a parsed document, None of one that holds nothing."""
+        required = [f"`{name}`" for name, field in cls.model_fields.items() if field.is_required()]
+        if data is None and required:
+            raise ConfigError(f"{cls.__name__} is empty; it needs {', '.join(required)}.")
+        return cls.from_dict({} if data is None else data)
 
     def to_json(self) -> str:
         """The configuration as canonical JSON: equal configurations give equal text."""
@@ -194,56 +199,6 @@ class Config(Part):
         What depends on several settings, say a method that needs `label_key`, only the configuration itself refuses.
         """
         return {"$schema": "https://json-schema.org/draft/2020-12/schema", **cls.model_json_schema()}
-
-
-def _sentence(model: type[BaseModel], error: ValidationError) -> str:
-    """The first mistake of a pydantic error as one sentence: where, what, what to do."""
-    # A misspelt key also makes its section lack the right one; only the first of the two helps.
-    first = min(error.errors(include_url=False), key=lambda mistake: mistake["type"] != "extra_forbidden")
-    loc = _without_tags(model, first["loc"])
-    path = [shortened(str(part), _MAX_SHOWN) for part in loc]
-    more = f" ({error.error_count() - 1} more after this one.)" if error.error_count() > 1 else ""
-    if first["type"] == "extra_forbidden":
-        known, others = _known_keys(model, first["loc"][:-1]), _known_keys(model, loc[:-1])
-        near = [
-            *difflib.get_close_matches(path[-1], known, n=1),
-            *difflib.get_close_matches(path[-1], [name for name in others if name != path[-1]], n=1),
-        ]
-        hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(known)}."
-        where = f" under `{'.'.join(path[:-1])}`" if path[:-1] else ""
-        return f"unknown key `{path[-1]}`{where} in {model.__name__}; {hint}{more}"
-    text = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
-    where = f"`{'.'.join(path)}`" if path else "the configuration"
-    got = "" if isinstance(first["input"], Mapping | BaseModel) else f", got {shown(first['input'], _MAX_SHOWN)}"
-    return f"{where} in {model.__name__}: {shortened(f'{text[:1].lower()}{text[1:]}', _MAX_TOLD)}{got}.{more}"
-
-
-def _known_keys(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
-    """The keys that a section of a configuration accepts, or those of all kinds that may stand there."""
-    return list(dict.fromkeys(name for found in _models_at(model, loc) for name in found.model_fields))
-
-
-def _models_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[type[BaseModel]]:
-    """The sections that may stand at a place of a configuration; one where its tag is part of the place."""
-    found = [model]
-    for part in loc:
-        tagged = [one for one in found if one.__name__ == part]
-        of_field = [one.model_fields[part] for one in found if isinstance(part, str) and part in one.model_fields]
-        # What is neither is a place in a list, or a key of a mapping.
-        found = tagged or [inner for field in of_field for inner in _models_in(field.annotation)] or found
-    return found
-
-
-def _without_tags(model: type[BaseModel], loc: Sequence[str | int]) -> list[str | int]:
-    """A place without what only says which of several kinds of sections stands there."""
-    places = range(len(loc))
-    return [loc[i] for i in places if loc[i] not in [one.__name__ for one in _models_at(model, loc[:i])]]
-
-
-def _models_in(annotation: object) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for argument in get_args(annotation) for model in _models_in(argument)]
 
 
 def _leaves(annotation: object) -> Iterator[object]:
