@@ -73,7 +73,17 @@ def test_report_is_written_again(explanation: str, capsys: pytest.CaptureFixture
     path.unlink()
     assert main(["report", explanation]) == 0
     assert path.read_text() == before
-    assert capsys.readouterr().out.strip() == str(path)
+    assert capsys.readouterr().out.strip() == f"report: {path}"
+
+
+def test_a_report_that_no_browser_shows_is_written_all_the_same(
+    explanation: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webbrowser.open", lambda uri: False)
+    page = tmp_path / "page.html"
+    assert main(["report", explanation, "--output", str(page), "--open"]) == 2
+    assert f"no browser that could be opened; the report is written: open {page} yourself." in capsys.readouterr().err
+    assert page.is_file()
 
 
 def test_report_follows_no_link_and_replaces_nothing_else(
@@ -201,7 +211,10 @@ def test_a_pipe_or_disk_that_takes_no_verdict_is_exit_code_2(explanation: str, t
     )
     full = subprocess.run(["bash", "-c", f"{program} > /dev/full"], capture_output=True, text=True, check=False)
     assert full.returncode == 2
-    assert full.stderr.count("\n") == 1
+    assert full.stderr == (
+        "tfx-explain: no space is left where the output goes; make room, or write elsewhere; the exit code is no "
+        "verdict.\n"
+    )
 
 
 def test_the_terminal_gets_no_commands(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ Errors are one sentence on standard error.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import sys
@@ -96,6 +97,9 @@ def _told(error: BaseException) -> str:
         return _INTERRUPTED
     if isinstance(error, BrokenPipeError):
         return "whoever read the output has stopped reading; the exit code is no verdict."
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        where = f"for {error.filename}" if error.filename else "where the output goes"
+        return f"no space is left {where}; make room, or write elsewhere; the exit code is no verdict."
     if isinstance(error, SystemExit):
         return f"code that was run ended the program (exit code {error.code!r}); let it raise an error instead."
     if isinstance(error, MemoryError):

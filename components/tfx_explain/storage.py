@@ -136,12 +136,21 @@ def claim(directory: str, name: str) -> list[str]:
     """
     if is_local(directory):
         return claim_local(directory, filesystem_of(directory)[1], name)
+    check_new(directory)
+    write_bytes(join(directory, name), CLAIM)
+    return []
+
+
+def check_new(directory: str) -> None:
+    """Looks whether there is nothing in a directory yet.
+
+    Raises:
+      InputError: there is something in it, or it is a file.
+    """
     if names(directory):
         raise is_taken(directory)
     if is_file(directory):
         raise InputError(f"the output directory {directory} is a file; name another one.")
-    write_bytes(join(directory, name), CLAIM)
-    return []
 
 
 def check_writable(directory: str, name: str) -> None:

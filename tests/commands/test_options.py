@@ -1,6 +1,7 @@
 """Every wrong use is answered by one sentence and exit code 2."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,31 @@ def test_every_wrong_use_has_a_sentence_and_exit_code_2(
         if sorted(os.listdir(root)) != before:
             faults.append((typed, "left something", sorted(os.listdir(root))))
     assert not faults, "\n".join(map(str, faults))
+
+
+@pytest.mark.parametrize("command", ["explain", "estimate"])
+def test_a_wrong_path_is_told_before_anything_slow_is_imported(
+    places: dict[str, str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "tfx_explain.api", None)
+    right = [command, *(EXPLAIN[1:] if command == "explain" else EXPLAIN[1:5])]
+    wrong = {
+        f"there is no {{absent}}; check `--{option}`.": [f"--{option}", "{absent}"]
+        for option in ("model", "examples", "background", "baseline-model", "schema", "transform-graph")
+    }
+    wrong["did you mean `slicing_specs`?"] = ["--config", "{unknown_key}"]
+    if command == "explain":
+        wrong["the output directory {directory} is not empty"] = ["--output", "{directory}"]
+    for said, typed in wrong.items():
+        assert main([_filled(word, places) for word in [*right, *typed]]) == 2
+        assert _filled(said, places) in capfd.readouterr().err
+    # What only those can tell who read it: a name among a registry's models, a pattern, another storage.
+    Path(places["new"]).with_suffix(".yaml").write_text("model: {module_file: load.py}\n")
+    for typed in (
+        ["--model", "forest/1", "--config", f"{places['new']}.yaml"],
+        ["--examples", "{absent}*"],
+        ["--model", "memory://m"],
+    ):
+        main([_filled(word, places) for word in [*right, *typed]])
+        assert "unexpected went wrong" in capfd.readouterr().err, typed
+    Path(places["new"]).with_suffix(".yaml").unlink()

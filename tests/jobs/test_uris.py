@@ -172,7 +172,7 @@ def read_rows(pattern: str) -> Any:
 BAD = [
     ("--output", "{nowhere}/out", r"{nowhere}/out/\S+ cannot be written"),
     ("--examples", "{nowhere}/a*", r"there is no file {nowhere}/a\*"),
-    ("--model", "{nowhere}/model", r"There is no model at {nowhere}/model: the directory does not exist"),
+    ("--model", "{nowhere}/model", r"there is no model at {nowhere}/model: the directory does not exist"),
     ("--schema", "{nowhere}/schema.pbtxt", r"there is no file {nowhere}/schema.pbtxt"),
     ("--config", "{nowhere}/config.yaml", r"cannot read the configuration {nowhere}/config.yaml"),
     ("--model", "{root}/half", r"The SavedModel at {root}/half cannot be loaded"),

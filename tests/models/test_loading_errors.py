@@ -38,6 +38,18 @@ def test_no_saved_model(tmp_path):
     _one_sentence(error)
 
 
+def test_the_latest_of_the_versions_in_a_directory_is_suggested(tmp_path):
+    for version in ("9", "10", "drafts"):
+        (tmp_path / version).mkdir()
+        if version != "drafts":
+            (tmp_path / version / "saved_model.pb").touch()
+    with pytest.raises(
+        ModelError, match=rf"holds no SavedModel, .*; did you mean {tmp_path}/10, which is one"
+    ) as error:
+        load_model(str(tmp_path))
+    _one_sentence(error)
+
+
 def test_broken_saved_model(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"no protocol buffer")
     with pytest.raises(ModelError, match="cannot be loaded") as error:

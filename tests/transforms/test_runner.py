@@ -41,6 +41,16 @@ def test_threads_are_refused() -> None:
         pipeline_args(["--direct_running_mode=multi_threading"])
 
 
+@pytest.mark.parametrize("name", ["--direct_num_worker", "--direct-num-workers", "-direct_num_workers"])
+@pytest.mark.parametrize("ending", [["=2"], ["", "2"]])
+def test_what_is_nearly_an_argument_of_beam_is_refused_where_nobody_else_reads_it(name: str, ending: list[str]) -> None:
+    given = [name + ending[0], *ending[1:]]
+    with pytest.raises(ConfigError, match=f"no argument {name} and would ignore it; did you mean --direct_num_workers"):
+        pipeline_args(given)
+    pipeline_args(["--runner=their.own.Runner", *given])
+    assert pipeline_args(["--region_of_theirs=x", "stray"])[:2] == ["--region_of_theirs=x", "stray"]
+
+
 @pytest.mark.parametrize(
     ("given", "local"),
     [

@@ -33,11 +33,14 @@ def estimate(context: click.Context, /, *, as_json: bool, **job: Any) -> int:
 
     Explains few rows several times, each time reading all examples. Leaves nothing behind.
     """
+    from tfx_explain.commands.places import settings_of  # noqa: PLC0415 - see `validate._judged`
+
+    settings = settings_of(job)
     from tfx_explain.api import estimate as run  # noqa: PLC0415 - loads TensorFlow and Beam
 
     starting = _seconds_since_start()
     with shown_progress(context.obj, trying=True):
-        found = run(**job, beam_args=context.meta[BEAM_ARGS])
+        found = run(**{**job, "config": settings}, beam_args=context.meta[BEAM_ARGS])
     if as_json:
         say_json(_described(found, starting))
     else:

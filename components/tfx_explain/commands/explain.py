@@ -79,10 +79,13 @@ def explain(context: click.Context, /, *, as_json: bool, **job: Any) -> int:
 
     Writes tables, attributions of each row and report.html into a new directory, which the other commands read.
     """
+    from tfx_explain.commands.places import settings_of  # noqa: PLC0415 - see `validate._judged`
+
+    settings = settings_of(job)
     from tfx_explain.api import explain as run  # noqa: PLC0415 - loads TensorFlow and Beam, which others do without
 
     with shown_progress(context.obj):
-        explanation = run(**job, beam_args=context.meta[BEAM_ARGS])
+        explanation = run(**{**job, "config": settings}, beam_args=context.meta[BEAM_ARGS])
     if as_json:
         say_json(_described(explanation))
     else:
@@ -127,7 +130,8 @@ def summary(explanation: ExplanationReader) -> list[str]:
         lines.append(f"no method attributes outputs to players; computed: {', '.join(manifest['method'])}")
     by = f" by {explanation.methods[0]}" if len(explanation.methods) > 1 else ""
     for output in explanation.outputs if explanation.methods else ():
-        lines.append(f"importance for {output}{by} (mean |attribution| in {manifest['model']['output_space']} units):")
+        unit = manifest["model"]["output_space"]
+        lines.append(f"importance for {output}{by} (mean |attribution| in {unit} units +- half of its 95 % interval):")
         table = explanation.importance_for(output=output)
         table = table.assign(share=tables.shares_of_total(table)).head(10)
         names = [shortened(printable(player), _MAX_NAME) for player in table["player"]]

@@ -37,7 +37,7 @@ def report(explanation: str, output: str | None, *, opened: bool, as_json: bool)
     if as_json:
         say_json({"report": uri})
     else:
-        say(uri)
-    if opened:
-        webbrowser.open(Path(uri).resolve().as_uri() if storage.is_local(uri) else uri)
+        say(f"report: {uri}")
+    if opened and not webbrowser.open(Path(uri).resolve().as_uri() if storage.is_local(uri) else uri):
+        raise InputError(f"there is no browser that could be opened; the report is written: open {uri} yourself.")
     return DONE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import importlib
 import logging
 import os
@@ -159,8 +160,12 @@ def _saved_model(model: Fetched) -> Fetched:
         if any(os.path.exists(os.path.join(here.path, name)) for name in ("saved_model.pb", "saved_model.pbtxt")):
             return here
     if not os.path.exists(model.path):
-        raise ModelError(f"There is no model at {model.uri}: the directory does not exist.")
+        raise ModelError(f"there is no model at {model.uri}: the directory does not exist.")
+    # Of versions, which are numbers, the latest.
+    inside = max(glob.glob("*/saved_model.pb", root_dir=model.path), key=lambda name: (len(name), name), default="")
     hint = "a model of another kind needs `module_file`"
+    if inside:
+        hint = f"did you mean {storage.join(model.uri, os.path.dirname(inside))}, which is one"
     raise ModelError(f"{model.uri} holds no SavedModel, neither itself nor in Format-Serving/; {hint}.")
 
 

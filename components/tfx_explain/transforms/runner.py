@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import difflib
 import io
 from collections.abc import Sequence
 from typing import TypeVar, cast
@@ -28,6 +30,7 @@ _Options = TypeVar("_Options", bound=PipelineOptions)
 _DATAFLOW = "DataflowRunner"
 _DATAFLOW_MODULE = "apache_beam.runners.dataflow.dataflow_runner"
 _DRY_RUN = "dry_run"
+_ALIKE = 0.85  # of difflib's ratio: one letter in seven is another one
 _LOCAL = {"DirectRunner", "SwitchingDirectRunner", "FnApiRunner", "ProcessRunner"}
 
 
@@ -39,12 +42,13 @@ def pipeline_args(args: Sequence[str]) -> list[str]:
     add nothing; whatever local runner is named, they are those of ProcessRunner.
 
     Raises:
-      ConfigError: Beam cannot read them, or use them together; `--direct_running_mode=multi_threading`, which corrupts
-        data in the supported versions of Beam; arguments of portable runners where none is named.
+      ConfigError: Beam cannot read them, or use them together; a runner of this machine would ignore a misspelt one;
+        `--direct_running_mode=multi_threading`, which corrupts data in the supported versions of Beam; arguments of
+        portable runners where none is named.
     """
     chosen = list(args)
     options = PipelineOptions(chosen)
-    _check_values(options)
+    _check_arguments(options, chosen)
     direct = options.view_as(DirectOptions)
     if direct.direct_running_mode == "multi_threading":
         raise ConfigError(
@@ -87,15 +91,28 @@ def new_pipeline(args: Sequence[str]) -> beam.Pipeline:
     return beam.Pipeline(options=_RememberedViews(list(args)))
 
 
-def _check_values(options: PipelineOptions) -> None:
-    """Beam's parser prints what is wrong, and ends the program."""
-    said = io.StringIO()
+def _check_arguments(options: PipelineOptions, args: Sequence[str]) -> None:
+    """Beam's parser prints what is wrong, and ends the program; what it does not know it ignores."""
+    said, parsers = io.StringIO(), list[argparse.ArgumentParser]()
     try:
         with contextlib.redirect_stderr(said):
-            options.get_all_options()
+            options.get_all_options(add_extra_args_fn=parsers.append)
     except SystemExit as ended:
         what = said.getvalue().strip().rpartition("error: ")[2]
         raise ConfigError(f"Apache Beam cannot read its arguments: {what}.") from ended
+    # Other runners have arguments that are known once they are imported, or their job server is asked.
+    if is_local(args):
+        _refuse_misspelt(parsers[0], args)
+
+
+def _refuse_misspelt(parser: argparse.ArgumentParser, args: Sequence[str]) -> None:
+    known = [option for action in parser._actions for option in action.option_strings]
+    _, unknown = parser.parse_known_args(list(args))
+    for arg in unknown:
+        name = arg.partition("=")[0]
+        near = difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE) if name.startswith("-") else []
+        if near:
+            raise ConfigError(f"Apache Beam has no argument {name} and would ignore it; did you mean {near[0]}?")
 
 
 def _check_together(name: str, args: Sequence[str]) -> None:
