@@ -17,15 +17,16 @@ IntArray = npt.NDArray[np.int64]
 def columns(d: int, *, third: bool, weighted: bool) -> dict[str, slice]:
     """Where the sums of powers are among the columns that are summed up, by name.
 
-    Those from `w^2` on have twice the digits of a float64, since variances are what is left of them.
+    Those from `w^2` on have twice the digits of a float64, since central moments are what is left of them.
 
     Args:
       d: number of values y = w x of each row.
       third: whether there are third moments.
       weighted: whether any weight w was not 1; else products of weights with values are sums that are there anyway.
     """
-    widths = {"w^2 y": d * (third and weighted), "w^3": 1, "w": 1, "y": d, "y^3": d * third}
-    widths |= {"w^2": 1, "y^2": d, "w y": d * weighted, "w y^2": d * (third and weighted)}
+    mixed = d * (third and weighted)
+    widths = {"w": 1, "y": d, "w^2": 1, "w^3": 1, "y^2": d, "y^3": d * third}
+    widths |= {"w y": d * weighted, "w^2 y": mixed, "w y^2": mixed}
     ends = np.cumsum(list(widths.values())).tolist()
     return {name: slice(end - width, end) for (name, width), end in zip(widths.items(), ends, strict=True)}
 

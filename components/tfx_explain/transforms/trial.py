@@ -24,7 +24,7 @@ _SECONDS_APART = 1.0
 """Shorter differences between trials are noise."""
 _LEAST_GROWTH, _MOST_GROWTH = 4, 64
 """How many times as many rows the next trial may have."""
-_HELD_FOR_BYTE = 3.5
+_HELD_FOR_BYTE = 1.0
 """Bytes that the local runner holds at a time for each byte of attribution records, before they are zipped;
 `benchmarks/estimates.py` compares the forecast with what a job takes."""
 
@@ -126,6 +126,8 @@ def forecast(request: ExplainRequest, run: Run, *, timed: bool, before: Forecast
       TfxExplainError: as of the job.
     """
     first = run_trial(request, N_FEW, run)
+    # Later trials leave behind what a job that runs once does not.
+    memory = _memory()
     most = request.config.max_examples
     rows = {split: n if most is None else min(n, most) for split, n in first.usable.items()}
     request = dataclasses.replace(request, n_planned=sum(rows.values()))
@@ -146,7 +148,7 @@ def forecast(request: ExplainRequest, run: Run, *, timed: bool, before: Forecast
         _forecast(rows, many),
         seconds_per_row=per_row,
         fixed_seconds=fixed,
-        memory_bytes=_memory() + round(held),
+        memory_bytes=memory + round(held),
         output_bytes=many.other_bytes + round(many.record_bytes / n_tried * n_rows),
         n_tried=-(-many.n_explained // len(rows)),
     )
