@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from tfx_explain import documents
 from tfx_explain.config import ExplainConfig
-from tfx_explain.config.base import _models_in
+from tfx_explain.config.mistakes import models_in
 from tfx_explain.conversion import KEYS, Fate, System, convert_file
 from tfx_explain.errors import ConfigError
 
@@ -87,7 +87,7 @@ def _is_key(path: str) -> bool:
         fields = [one.model_fields[name] for one in models if name in one.model_fields]
         if not fields:
             return False
-        models = [inner for field in fields for inner in _models_in(field.annotation)]
+        models = [inner for field in fields for inner in models_in(field.annotation)]
     return True
 
 
