@@ -21,10 +21,15 @@ import tfx_explain
 CACHE = Path(__file__).resolve().parents[3] / ".cache" / "prism"
 _SOURCE = "github.com/apache/beam/sdks/v2/go/cmd/prism"
 _STARTING_SECONDS = 60
-_PRETENDING = """import {package}.version
+_PRETENDING = {
+    "tfx_explain": "import tfx_explain.version\n\ntfx_explain.version.__version__ = '9.9'\n",
+    # What a run compares is what is installed.
+    "apache_beam": """import importlib.metadata
 
-{package}.version.__version__ = "9.9"
-"""
+version = importlib.metadata.version
+importlib.metadata.version = lambda name: "9.9" if name == "apache-beam" else version(name)
+""",
+}
 _BUILDING_SECONDS = 600
 
 
@@ -105,7 +110,7 @@ def started(logs: Path, pretended: str = "") -> Iterator[Engine]:
     with contextlib.ExitStack() as stack:
         pool_port = free_port()
         if pretended:
-            (logs / "sitecustomize.py").write_text(_PRETENDING.format(package=pretended))
+            (logs / "sitecustomize.py").write_text(_PRETENDING[pretended])
         command = [sys.executable, "-m", "portable.worker_pool", str(pool_port)]
         pool = stack.enter_context(_process(command, logs / "workers.txt", [str(logs)]))
         if endpoint is None:
