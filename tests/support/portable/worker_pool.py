@@ -15,7 +15,8 @@ from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPool
 
 def main() -> None:
     """Serves until it is ended."""
-    server = grpc.server(futures.ThreadPoolExecutor())
+    # Otherwise two pools would share a port, and workers would start at either.
+    server = grpc.server(futures.ThreadPoolExecutor(), options=[("grpc.so_reuseport", 0)])
     pool = BeamFnExternalWorkerPoolServicer(use_process=True)
     beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)
     try:
