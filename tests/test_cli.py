@@ -117,14 +117,14 @@ def test_verdicts_are_written_to_a_new_directory(
         (tmp_path / "policy.yaml").write_text(POLICY % allowed)
         assert main([*command, "--output", str(tmp_path / name)]) == code
         assert {path.name for path in (tmp_path / name).iterdir()} == {
-            *("findings.json", "report.html", "verdict.html"),
+            *("findings.json", "history.parquet", "report.html", "verdict.html"),
             name,
         }
         assert json.loads((tmp_path / name / "findings.json").read_text())["blessed"] is (code == 0)
     assert main([*command, "--output", str(tmp_path / "BLESSED")]) == 2
     assert "is not empty" in capsys.readouterr().err
     assert {path.name for path in (tmp_path / "BLESSED").iterdir()} == {
-        *("findings.json", "report.html", "verdict.html"),
+        *("findings.json", "history.parquet", "report.html", "verdict.html"),
         "BLESSED",
     }
     assert main(["validate", "--explanation", explanation, "--config", "absent", "--output", str(tmp_path / "x")]) == 2
