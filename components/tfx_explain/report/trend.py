@@ -191,7 +191,7 @@ def _picture(series: _Series, runs: pd.DataFrame, labels: Sequence[str]) -> Pict
             blessed=bool(blessed[at]),
             title=f"{labels[at]}: {series.cell(at)}, {'blessed' if blessed[at] else 'refused'}",
         )
-        for at in np.flatnonzero(known)
+        for at in np.flatnonzero(known).tolist()
     )
     limits = series.threshold[np.isfinite(series.threshold)]
     digests = list(runs["model_digest"])

@@ -225,7 +225,8 @@ def _count(bins: IntArray, exponents: IntArray, values: Array, lengths: IntArray
     step = max(_CUT_AT_ONCE // max(values.shape[1], 1), 1)
     for start in range(0, len(values), step):
         rest = values[start : start + step].copy()
-        cut, ones, group = np.empty_like(rest), np.ones(len(rest)), slice(0, 1)
+        cut, ones = np.empty_like(rest), np.ones(len(rest))
+        group: IntArray | slice = slice(0, 1)
         if group_of_row is not None:
             of_row = group_of_row[start : start + step]
             group, firsts = np.unique(of_row, return_index=True)
