@@ -131,7 +131,13 @@ def test_a_whole_run_gives_the_bits_of_local_disk(root: str, on_disk: str, capsy
     explanation = f"{root}/explanation"
     judged = ["--explanation", explanation, "--baseline", explanation, "--config", f"{root}/policy.yaml"]
     assert cli.main(["validate", *judged, "--output", f"{root}/verdict"]) == 0
-    assert storage.names(f"{root}/verdict") == ["BLESSED", "findings.json", "report.html", "verdict.html"]
+    assert storage.names(f"{root}/verdict") == [
+        "BLESSED",
+        "findings.json",
+        "history.parquet",
+        "report.html",
+        "verdict.html",
+    ]
     assert cli.main(["report", explanation, "--output", f"{root}/page.html"]) == 0
     assert storage.read_bytes(f"{root}/page.html") == storage.read_bytes(f"{explanation}/report.html")
     capsys.readouterr()
