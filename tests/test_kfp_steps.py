@@ -17,6 +17,12 @@ from tfx_explain import kfp_steps
 from tfx_explain.kfp_steps import explain_step, validate_step
 
 BUCKET = "gs://bucket/"
+DATAFLOW = (
+    "--runner=DataflowRunner",
+    "--project=our-project",
+    "--region=europe-west1",
+    "--temp_location=gs://bucket/tmp",
+)
 EXPLAIN = "background: {num_rows: 8}\nfeatures: {include: [age, income]}\n"
 RULES = "rules: [max_share: {players: [income], value: %s}, min_share: {players: [age], value: 0.9}]\n"
 POLICY = "min_slice_examples: 10\n" + RULES
@@ -231,7 +237,7 @@ def test_workers_elsewhere_are_told_uris(
     monkeypatch.setattr(kfp_steps.storage, "exists", lambda uri: True)
     outputs = bucket.artifacts("remote", "explanation", "attributions", "report", "metrics")
     with pytest.raises(SystemExit):
-        explain_step(given, outputs, "", ["--runner=DataflowRunner"])
+        explain_step(given, outputs, "", [*DATAFLOW])
     assert asked["model"] == f"{BUCKET}given/model"
     assert asked["schema"] == f"{BUCKET}given/schema/schema.pbtxt"
     assert asked["output_dir"] == asked["removed"] == f"{BUCKET}remote/explanation"
