@@ -1,10 +1,11 @@
-"""What makes files these files and no others: a digest of the names and contents beneath a directory."""
+"""What makes files, or a JSON object, these and no others: digests of content."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tfx_explain import storage
 
@@ -29,6 +30,11 @@ def directory_digest(directory: str, ignored: Sequence[str] = ()) -> str:
 
 EMPTY = hashlib.sha256().hexdigest()[:LENGTH]
 """The digest of a directory without files, and of one that is not there."""
+
+
+def object_digest(content: Mapping[str, object]) -> str:
+    """SHA-256 of a JSON object, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def file_digest(path: str) -> bytes | None:

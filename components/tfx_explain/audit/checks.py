@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from tfx_explain import documents, storage, tables
 from tfx_explain.audit.cases import OUTCOMES, Case, Explained, Push, Verdict
-from tfx_explain.content_digest import EMPTY, directory_digest
+from tfx_explain.content_digest import EMPTY, directory_digest, object_digest
 from tfx_explain.errors import TfxExplainError
 from tfx_explain.listed_files import differences, explanation_files
 
@@ -104,7 +103,7 @@ def _explanation(one: Explained) -> Check:
     differing = next(differences(one.uri, files, explanation_files(one.uri)), None)
     if differing is not None:
         return Check(what, one.uri, "changed", f"{differing.uri} {_WORDS[differing.what]}")
-    if one.tables_digest is not None and _digest_of(files) != one.tables_digest:
+    if one.tables_digest is not None and object_digest(files) != one.tables_digest:
         return Check(what, one.uri, "changed", "its tables are not those that were recorded")
     return Check(what, one.uri, "unchanged" if one.manifest_digest else "not recorded")
 
@@ -129,11 +128,6 @@ def _object(content: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _digest_of(content: Mapping[str, Any]) -> str:
-    """As `explainer.description.digest_of`, without all that the explainer imports."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
 def _configuration(one: Explained) -> Check:
     """The configuration in the store against its digest there; one that was cut says nothing."""
     what, text = "configuration", one.config
@@ -145,7 +139,7 @@ def _configuration(one: Explained) -> Check:
         return Check(
             what, one.uri, "not recorded" if cut else "changed", "it is cut" if cut else "it is no JSON object"
         )
-    same = _digest_of(config) == one.config_digest
+    same = object_digest(config) == one.config_digest
     return Check(
         what, one.uri, *(("unchanged",) if same else ("changed", "the store holds another than it has a digest of"))
     )
@@ -166,7 +160,7 @@ def _attributions(one: Explained, where: str) -> Check:
     files = None if manifest is None else manifest.get("attribution_files")
     if not isinstance(files, dict):
         return Check(what, where, "not recorded", "the manifest with their digests is gone, or of an earlier version")
-    if one.attributions_digest is not None and _digest_of(files) != one.attributions_digest:
+    if one.attributions_digest is not None and object_digest(files) != one.attributions_digest:
         return Check(what, where, "changed", "the manifest lists others than were recorded")
     differing = next(differences(where, files, there), None)
     if differing is not None:

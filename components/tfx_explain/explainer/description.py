@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from absl import logging  # as TFX's own components: others' logs are below the level of its runners
 
 from tfx_explain import records, storage, tables
+from tfx_explain.content_digest import object_digest
 from tfx_explain.printable import MAX_SENTENCE, printable, shortened
 from tfx_explain.tables.manifest import ATTRIBUTION_FILES, FILES, Manifest
 
@@ -45,19 +46,14 @@ def describe_explanation(manifest: Manifest) -> dict[str, str | int | float]:
         "report": tables.REPORT,
         "created": manifest["created"],
         "num_failed": sum(sum(reasons.values()) for reasons in manifest["failures"].values()),
-        "examples_digest": digest_of(manifest["examples"]["digests"]),
-        "tables_digest": digest_of(manifest[FILES]),
-        "attributions_digest": digest_of(manifest[ATTRIBUTION_FILES]),
+        "examples_digest": object_digest(manifest["examples"]["digests"]),
+        "tables_digest": object_digest(manifest[FILES]),
+        "attributions_digest": object_digest(manifest[ATTRIBUTION_FILES]),
         **_config(manifest["config"]),
     }
-
-
-def digest_of(content: Mapping[str, object]) -> str:
-    """SHA-256 of a JSON object, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _config(config: Mapping[str, object]) -> dict[str, str]:
     """The configuration with its defaults; cut in the middle, with its length, where it is too long for metadata."""
     text = json.dumps(config, sort_keys=True)
-    return {"config": shortened(text, MAX_CONFIG), "config_digest": digest_of(config)}
+    return {"config": shortened(text, MAX_CONFIG), "config_digest": object_digest(config)}

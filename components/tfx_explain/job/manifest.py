@@ -54,12 +54,7 @@ def describe_run(
         "baseline_model": _baseline(request),
         "transform_graph": _transform_graph(request),
         "label": _label(request),
-        "examples": {
-            "splits": list(counts),
-            "span": request.span or None,
-            "patterns": dict(request.example_patterns),
-            "digests": {split: values.pop("digest", None) for split, values in counts.items()},
-        },
+        "examples": _examples(request, counts),
         "background": _background(request, run),
         "players": {name: list(features) for name, features in request.players.items()},
         "top_players": run.top_players,
@@ -79,6 +74,16 @@ def describe_run(
         "timings_seconds": {"total": round(seconds, 3), **_seconds(processes)},
         PROCESSES: [_spent(process) for process in processes if process],
         "attributions_uri": _attributions_uri(request),
+    }
+
+
+def _examples(request: ExplainRequest, counts: Mapping[str, dict[str, int | str]]) -> dict[str, object]:
+    """What was read; takes the digests of splits out of their counts."""
+    return {
+        "splits": list(counts),
+        "span": request.span or None,
+        "patterns": dict(request.example_patterns),
+        "digests": {split: values.pop("digest", None) for split, values in counts.items()},
     }
 
 

@@ -141,17 +141,13 @@ class ExplainRequest:
           InputError: a split is empty, or lacks a feature that is needed.
           ModelError: the model cannot be used.
         """
-        written = (explanation_dir, attributions_dir)
-        handles = [handle.identified(written) for handle in models]
+        handles = [handle.identified((explanation_dir, attributions_dir)) for handle in models]
         given, transform = handles, handles[0].transform
-        peeked = {split: peek(pattern, split) for split, pattern in example_patterns.items()}
-        background = peek(background_pattern, config.background.split)
+        peeked, background = _peeked(example_patterns, background_pattern, config)
         first_rows = [background, *peeked.values()]
-        _warn_of_empty_files({background_pattern, *example_patterns.values()})
         if not (are_raw := are_raw_examples(config, transform, peeked, background)):
             handles = [dataclasses.replace(handle, transform=None) for handle in handles]
         handles, loaded = _load(handles, config, first_rows)
-        check_positive_rate(loaded[0], config)
         keys = {config.label_key, config.id_key, config.example_weight_key, *config.mask_features}
         seen = {name for rows in first_rows for name in rows.schema.names}.union(schema_features or ())
         read = features_read(loaded, seen - keys)
@@ -175,13 +171,26 @@ class ExplainRequest:
             even_lists=even_lists(loaded, first_rows),
             loaded=tuple(loaded),
         )
-        named = Named.of(players, seen, request.outputs, origins or {})
-        reasons = settle_reasons(config, attributing_methods_of(request.context), named)
-        request = dataclasses.replace(request, reasons=reasons)
-        check_use(handles, loaded, request.labels)
+        request = request._with_reasons(Named.of(players, seen, request.outputs, origins or {}))
         offered = frozenset((seen - keys).union(read))
         _check_rows(request, FirstRows(peeked, offered), background, schema_features or ())
         return request
+
+    def _with_reasons(self, named: Named) -> ExplainRequest:
+        """The same with what may be a reason, by the names that there are."""
+        return dataclasses.replace(
+            self, reasons=settle_reasons(self.config, attributing_methods_of(self.context), named)
+        )
+
+
+def _peeked(
+    example_patterns: Mapping[str, str], background_pattern: str, config: ExplainConfig
+) -> tuple[dict[str, pa.RecordBatch], pa.RecordBatch]:
+    """The first rows of each split, and of the background."""
+    peeked = {split: peek(pattern, split) for split, pattern in example_patterns.items()}
+    background = peek(background_pattern, config.background.split)
+    _warn_of_empty_files({background_pattern, *example_patterns.values()})
+    return peeked, background
 
 
 def _load(
@@ -190,6 +199,7 @@ def _load(
     """The models, and handles that know how many outputs they have; rows are there to ask them with."""
     loaded = [handle.acquire(rows) for handle in handles]
     _check_comparable(loaded, config)
+    check_positive_rate(loaded[0], config)
     known = [dataclasses.replace(h, n_outputs=m.n_outputs) for h, m in zip(handles, loaded, strict=True)]
     return known, loaded
 
@@ -277,6 +287,7 @@ def _check_rows(
 ) -> None:
     """Refuses what cannot be explained as asked for, by the first rows of all splits; models are tried last."""
     config, models, players = request.config, request.loaded, request.players
+    check_use(request.models, models, request.labels)
     _check_features(background, config.background.split, models)
     _check_names(background, config.background.split, BACKGROUND_NAMES)
     for split, of_split in rows.splits.items():

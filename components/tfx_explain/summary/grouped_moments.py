@@ -6,6 +6,8 @@ its variance to some 1e-12 and its skewness to some 1e-8.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -88,7 +90,7 @@ class GroupedMoments:
         return self.sums.top.shape[1] > columns(self.n_columns, third=self.third, weighted=False)["w y^2"].stop
 
     @property
-    def _places(self) -> dict[str, slice]:
+    def _places(self) -> Mapping[str, slice]:
         """Where the sums are."""
         return columns(self.n_columns, third=self.third, weighted=self._is_weighted)
 

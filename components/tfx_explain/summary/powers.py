@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,7 +15,8 @@ from tfx_explain.summary.ratio import Array
 IntArray = npt.NDArray[np.int64]
 
 
-def columns(d: int, *, third: bool, weighted: bool) -> dict[str, slice]:
+@functools.lru_cache(maxsize=64)
+def columns(d: int, *, third: bool, weighted: bool) -> Mapping[str, slice]:
     """Where the sums of powers are among the columns that are summed up, by name.
 
     Those from `w^2` on have twice the digits of a float64, since central moments are what is left of them.

@@ -75,8 +75,8 @@ def pipeline_args(args: Sequence[str]) -> list[str]:
 class _RememberedViews(PipelineOptions):
     """Options each view of which is made once.
 
-    Views share what they show. Beam asks for one a thousand times while it puts a pipeline together, and has a parser
-    of arguments made each time, which takes a second.
+    Views share what they show. Beam asks for one at each step of a pipeline that it puts together, and has a parser of
+    arguments made each time.
     """
 
     def view_as(self, cls: type[_Options]) -> _Options:
