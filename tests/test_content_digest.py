@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from tfx_explain import storage
-from tfx_explain.content_digest import EMPTY, directory_digest
+from tfx_explain.content_digest import EMPTY, directory_digest, object_digest
 
 
 @pytest.fixture
@@ -62,3 +62,9 @@ def test_place_links_caches_and_outputs_do_not_count(model_dir, tmp_path):
     assert directory_digest(one) == directory_digest(str(model_dir / "saved_model.pb")) != EMPTY
     storage.remove("memory://identity")
     assert directory_digest("memory://identity/model") == directory_digest("models://forest/1") == EMPTY
+
+
+def test_the_order_of_keys_does_not_count_and_everything_else_does():
+    digest = object_digest({"a": 1, "b": {"c": 2, "d": [3]}})
+    assert digest == object_digest({"b": {"d": [3], "c": 2}, "a": 1})
+    assert digest != object_digest({"a": 1, "b": {"c": 2, "d": ["3"]}})
