@@ -26,7 +26,9 @@ from tfx_explain.errors import ConfigError, WorkerError
 PORTABLE_RUNNERS = {"PortableRunner", "FlinkRunner", "SparkRunner", "PrismRunner"}
 
 ANSWER_SECONDS = 30
-"""How long a job server may take to answer; Beam would wait for five minutes."""
+"""How long a job server may take to answer, when it is asked before the job; Beam would wait for five minutes."""
+LONGEST_JOB_SECONDS = 10_000_000
+"""Of `--job_server_timeout`, after which Beam breaks off a job too, however well it goes: no job takes so long."""
 
 _OTHERS = {grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 """How gRPC says that a question means nothing to who listens there."""

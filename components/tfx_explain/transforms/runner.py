@@ -16,7 +16,7 @@ from apache_beam.options.pipeline_options_validator import PipelineOptionsValida
 from tfx_explain.errors import ConfigError
 from tfx_explain.optional import optional
 from tfx_explain.transforms.portable_runners import (
-    ANSWER_SECONDS,
+    LONGEST_JOB_SECONDS,
     PORTABLE_RUNNERS,
     check_portable,
     names_option,
@@ -64,7 +64,7 @@ def pipeline_args(args: Sequence[str]) -> list[str]:
     check_portable(name, chosen)
     _check_together(name, chosen)
     if not is_local(chosen) and name in PORTABLE_RUNNERS:
-        chosen += [] if names_option(_TIMEOUT, chosen) else [f"--{_TIMEOUT}={ANSWER_SECONDS}"]
+        chosen += [] if names_option(_TIMEOUT, chosen) else [f"--{_TIMEOUT}={LONGEST_JOB_SECONDS}"]
     if in_processes and is_local(chosen):
         chosen.append(f"--runner={_PROCESS_RUNNER}")
     elif is_open:
