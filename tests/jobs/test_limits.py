@@ -52,7 +52,7 @@ def test_an_estimate_is_of_the_job_that_would_run(
     assert said["rows"] == {"eval": counts["explained"]}
     assert said["model_rows"] == counts["model_rows"] + sum(manifest["background"]["model_rows"].values())
     written = sum(path.stat().st_size for path in (tmp_path / "out").rglob("*") if path.is_file())
-    # All rows were explained in a trial: only times in the manifest, its digests and what gzip makes of them differ.
-    assert said["output_bytes"] == pytest.approx(written, rel=0.02)
+    # On a slow machine it is known from 16 of the 100 rows, and a report does not grow by equal steps.
+    assert said["output_bytes"] == pytest.approx(written, rel=0.1)
     assert said["memory_bytes"] > 2**20
     assert said["seconds"] > said["start_seconds"] >= 0

@@ -12,6 +12,7 @@ from tfx_explain.job.request import ExplainRequest
 from tfx_explain.methods.registry import methods_of
 from tfx_explain.tables.manifest import Manifest
 from tfx_explain.tfrecords import read_records
+from tfx_explain.transforms.write import N_REPORT_EXAMPLES
 from tfx_explain.unfinished import unfinished
 
 Run = Callable[[ExplainRequest], Manifest]
@@ -40,9 +41,9 @@ class Trial:
       settling_rows: rows that models evaluated before any row was explained.
       model_rows: those for the explained rows, by all methods together.
       coalition_rows: those of them that the coalitions of `shapley` took.
-      record_bytes: of the attribution records.
-      unzipped_bytes: of them before they are zipped.
-      other_bytes: of all other files.
+      row_bytes: of the files that have a part for each row: attribution records and reasons.
+      unzipped_bytes: of the attribution records before they are zipped.
+      other_bytes: of all other files, of which the report and its rows show at most N_REPORT_EXAMPLES rows.
     """
 
     usable: Mapping[str, int]
@@ -51,7 +52,7 @@ class Trial:
     settling_rows: int
     model_rows: int
     coalition_rows: int
-    record_bytes: int
+    row_bytes: int
     unzipped_bytes: int
     other_bytes: int
 
@@ -149,7 +150,7 @@ def forecast(request: ExplainRequest, run: Run, *, timed: bool, before: Forecast
         seconds_per_row=per_row,
         fixed_seconds=fixed,
         memory_bytes=memory + round(held),
-        output_bytes=many.other_bytes + round(many.record_bytes / n_tried * n_rows),
+        output_bytes=_output_bytes(few, many, n_rows),
         n_tried=-(-many.n_explained // len(rows)),
     )
 
@@ -171,6 +172,20 @@ def _large_enough(request: ExplainRequest, few: Trial, n_rows: int, run: Run) ->
 def _seconds_per_row(few: Trial, many: Trial) -> float:
     n_apart = many.n_explained - few.n_explained
     return max(many.seconds - few.seconds, 0.0) / n_apart if n_apart > 0 else 0.0
+
+
+def _output_bytes(few: Trial, many: Trial, n_rows: int) -> int:
+    """What is written of so many rows: files go on growing as they did from few to many."""
+
+    def grown(of_few: int, of_many: int, most: int) -> float:
+        before, now, then = (min(n, most) for n in (few.n_explained, many.n_explained, n_rows))
+        per_row = max(of_many - of_few, 0) / (now - before) if now > before else 0.0
+        return of_many + per_row * (then - now)
+
+    return round(
+        grown(few.row_bytes, many.row_bytes, max(n_rows, many.n_explained))
+        + grown(few.other_bytes, many.other_bytes, N_REPORT_EXAMPLES)
+    )
 
 
 def _forecast(rows: Mapping[str, int], trial: Trial) -> Forecast:
@@ -210,8 +225,8 @@ def _trial(manifest: Manifest, seconds: float, directory: str, records: str) -> 
     counts, failures = manifest["counts"], manifest["failures"]
     model_rows = sum(of_split["model_rows"] for of_split in counts.values())
     of_others = sum(n for of_split in counts.values() for name, n in of_split.items() if name.endswith("_model_rows"))
-    files = storage.find(records)
-    record_bytes, all_bytes = sum(map(storage.size, files)), sum(map(storage.size, storage.find(directory)))
+    files, reasons = storage.find(records), storage.join(directory, tables.REASONS.file)
+    row_bytes = sum(map(storage.size, [*files, *([reasons] if storage.exists(reasons) else [])]))
     return Trial(
         usable={split: n["read"] - sum(failures.get(split, {}).values()) for split, n in counts.items()},
         n_explained=sum(of_split["explained"] for of_split in counts.values()),
@@ -219,7 +234,7 @@ def _trial(manifest: Manifest, seconds: float, directory: str, records: str) -> 
         settling_rows=sum(manifest["background"]["model_rows"].values()),
         model_rows=model_rows,
         coalition_rows=model_rows - of_others,
-        record_bytes=record_bytes,
+        row_bytes=row_bytes,
         unzipped_bytes=sum(len(record) for uri in files for record in read_records(uri)),
-        other_bytes=all_bytes - record_bytes,
+        other_bytes=sum(map(storage.size, storage.find(directory))) - row_bytes,
     )
