@@ -12,7 +12,7 @@ from judging import evidence_of
 from tfx_explain.judgement import Evidence, apply_rule, findings_of
 from tfx_explain.judgement.details import Interactions, SignedMeans, SliceContrast, Steps
 from tfx_explain.summary import ImportanceAccumulator
-from tfx_explain.summary.profiles import PartialDependenceAccumulator
+from tfx_explain.summary.partial_dependence import PartialDependenceAccumulator
 from tfx_explain.summary.slices import compare_with_rest
 
 ALPHA = 0.05
@@ -160,9 +160,9 @@ def test_the_figures_of_many_explanations_are_those_that_accumulators_give(shape
     phi = centred(np.random.default_rng(0), 2, 50, 3, shape)
     expected = evidence_of(accumulated(phi[1]).result(), ["p0", "p1", "p2"])
     found = evidences(phi)[1]
-    curves = PartialDependenceAccumulator(np.full(4, 0.25))
-    curves.add(np.cumsum(np.insert(phi[1], 0, 0.0, axis=1), axis=1))
-    curve, steps = curves.result(), found.signed
+    curves = PartialDependenceAccumulator([[0.25] * 4])
+    curves.add([np.cumsum(np.insert(phi[1], 0, 0.0, axis=1), axis=1)])
+    curve, steps = curves.result(0), found.signed
     for pair in (
         (found.mean_abs, expected.mean_abs),
         (found.mean_abs_covariance, expected.mean_abs_covariance),

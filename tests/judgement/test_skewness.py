@@ -10,8 +10,9 @@ from scipy import stats
 
 from tfx_explain.judgement.skewness import FEW, of_estimated_sum, of_estimates
 from tfx_explain.summary import ImportanceAccumulator
+from tfx_explain.summary.local_effects import AccumulatedLocalEffectsAccumulator
 from tfx_explain.summary.moments import WeightedMoments
-from tfx_explain.summary.profiles import AccumulatedLocalEffectsAccumulator, PartialDependenceAccumulator
+from tfx_explain.summary.partial_dependence import PartialDependenceAccumulator
 
 
 def third(values, weights):
@@ -77,15 +78,15 @@ def test_summaries_and_curves_tell_how_skewed_they_are():
     found = importance.result()
     np.testing.assert_allclose(found.skewness, stats.skew(np.abs(phi), bias=False))
     np.testing.assert_allclose(found.signed_skewness, stats.skew(phi, bias=False))
-    dependence = PartialDependenceAccumulator([0.5, 0.25, 0.25])
-    dependence.add(np.cumsum(np.hstack([rng.normal(size=(90, 1)), phi]), axis=1))
-    np.testing.assert_allclose(dependence.result().step_skewness, [np.nan, *stats.skew(phi, bias=False)])
-    effects = AccumulatedLocalEffectsAccumulator([0.0, 1.0, 2.0, 3.0])
+    dependence = PartialDependenceAccumulator([[0.5, 0.25, 0.25]])
+    dependence.add([np.cumsum(np.hstack([rng.normal(size=(90, 1)), phi]), axis=1)])
+    np.testing.assert_allclose(dependence.result(0).step_skewness, [np.nan, *stats.skew(phi, bias=False)])
+    effects = AccumulatedLocalEffectsAccumulator([[0.0, 1.0, 2.0, 3.0]])
     bins = np.repeat([0, 2, 1], [50, 38, 2])
     for part in np.split(np.arange(90), [20, 70]):
-        effects.add(phi[part, 0], bins[part])
+        effects.add([phi[part, 0]], [bins[part]])
     by_bin = [stats.skew(phi[bins == 0, 0], bias=False), np.nan, stats.skew(phi[bins == 2, 0], bias=False)]
-    np.testing.assert_allclose(effects.result().step_skewness, [np.nan, *by_bin])
+    np.testing.assert_allclose(effects.result(0).step_skewness, [np.nan, *by_bin])
 
 
 def test_attributions_that_may_be_rounding_have_no_skewness():

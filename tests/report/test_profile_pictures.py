@@ -18,9 +18,9 @@ EVIL = """<script>alert("x")</script>&amp;'"""
 def _rows(feature, points, *, labels=None, method="partial_dependence", num_ice=3, seed=0):
     """A feature's part of `profiles.parquet`."""
     rng, n = np.random.default_rng(seed), len(points)
-    accumulator = PartialDependenceAccumulator([1 / n] * n, num_ice)
+    accumulator = PartialDependenceAccumulator([[1 / n] * n], num_ice)
     ids = np.array([f"row{i}" for i in range(50)], object)
-    accumulator.add(rng.normal(size=(50, n)) + np.arange(n), None, np.arange(50, dtype=np.uint64), ids)
+    accumulator.add([rng.normal(size=(50, n)) + np.arange(n)], None, np.arange(50, dtype=np.uint64), ids)
     about = {
         "slice": "overall",
         "output": "approve",
@@ -30,8 +30,8 @@ def _rows(feature, points, *, labels=None, method="partial_dependence", num_ice=
         "grid_value": np.asarray(points, float),
         "level": np.array(labels if labels is not None else [None] * n, object),
     }
-    curve = pd.DataFrame({**about, "kind": "curve", "example_id": None, **accumulator.result().columns()})
-    ice = accumulator.ice()
+    curve = pd.DataFrame({**about, "kind": "curve", "example_id": None, **accumulator.result(0).columns()})
+    ice = accumulator.ice(0)
     single = [
         pd.DataFrame({**about, "kind": "ice", "example_id": name, "centred_value": ice.centred_values[i]})
         for i, name in enumerate(ice.example_ids)

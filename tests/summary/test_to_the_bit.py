@@ -87,11 +87,17 @@ def places(into, rows):
 
 
 def effects(into, rows):
-    into.add(rows.phi[:, 0], rows.designs % 3, rows.errors[:, 0], rows.weights)
+    into.add(rows.phi.T[:2], [rows.designs % 3, rows.designs % 2], rows.errors.T[:2], rows.weights)
 
 
 def curves(into, rows):
-    into.add(rows.phi, rows.weights, rows.bins[:, 0, 0].astype(np.uint64) * N, np.array(["x"] * len(rows.phi), object))
+    lacking = np.where(rows.designs[:, None] % 5, rows.phi, np.inf)
+    into.add(
+        [rows.phi, lacking],
+        rows.weights,
+        rows.bins[:, 0, 0].astype(np.uint64) * N,
+        np.array(["x"] * len(rows.phi), object),
+    )
 
 
 ACCUMULATORS = {
@@ -102,14 +108,14 @@ ACCUMULATORS = {
         lambda made: made.result(),
     ),
     "partial dependence": (
-        partial(PartialDependenceAccumulator, [0.4, 0.3, 0.2, 0.1]),
+        partial(PartialDependenceAccumulator, [[0.4, 0.3, 0.2, 0.1]] * 2),
         curves,
-        lambda made: made.result(),
+        lambda made: [made.result(0), made.result(1)],
     ),
     "accumulated local effects": (
-        partial(AccumulatedLocalEffectsAccumulator, [0.0, 1.0, 2.0, 4.0]),
+        partial(AccumulatedLocalEffectsAccumulator, [[0.0, 1.0, 2.0, 4.0], [0.0, 1.0, 2.0]]),
         effects,
-        lambda made: made.result(),
+        lambda made: [made.result(0), made.result(1)],
     ),
     "losses": (
         partial(LossImportanceAccumulator, D, ("loss",), 4),

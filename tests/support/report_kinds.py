@@ -46,12 +46,12 @@ def of_features(d: int, **kwargs: object) -> ReportData:
 def _profiles(names: Sequence[str], outputs: Sequence[str]) -> pd.DataFrame:
     """Curves on seven points, with single curves."""
     rng, n = np.random.default_rng(0), 7
-    accumulator = PartialDependenceAccumulator([1 / n] * n, 20)
+    accumulator = PartialDependenceAccumulator([[1 / n] * n], 20)
     ids = np.array([f"row{i}" for i in range(50)], object)
-    accumulator.add(rng.normal(size=(50, n)) + np.arange(n), None, np.arange(50, dtype=np.uint64), ids)
+    accumulator.add([rng.normal(size=(50, n)) + np.arange(n)], None, np.arange(50, dtype=np.uint64), ids)
     place = {"slice": "overall", "position": np.arange(n), "grid_value": np.arange(n) * 10.0, "level": None}
-    curve = pd.DataFrame({**place, "kind": "curve", "example_id": None, **accumulator.result().columns()})
-    singles = accumulator.ice()
+    curve = pd.DataFrame({**place, "kind": "curve", "example_id": None, **accumulator.result(0).columns()})
+    singles = accumulator.ice(0)
     ice = [
         pd.DataFrame({**place, "kind": "ice", "example_id": one, "centred_value": singles.centred_values[at]})
         for at, one in enumerate(singles.example_ids)

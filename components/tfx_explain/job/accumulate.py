@@ -7,22 +7,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from tfx_explain.config import SlicingSpec
 from tfx_explain.job.explained import ExplainedExamples
 from tfx_explain.job.request import ExplainRequest
 from tfx_explain.methods.method import BASELINE, CANDIDATE, DIFFERENCE, Contribution, Key, SliceRows
 from tfx_explain.methods.registry import AnyMethod, methods_of
 from tfx_explain.rows import example_weights
-from tfx_explain.slicing import OVERALL, slice_examples, slice_name
+from tfx_explain.slicing import OVERALL, SliceKey, slice_examples, slice_name
 from tfx_explain.summary.counts import RowCount
 
 EXAMPLES = ""
 """Stands where a method would, none of which has this name, for the number of rows of each slice."""
 
 
-PlainKey = tuple[str, str, str, str, str]
-"""A `Key` as Beam groups by it: plain tuples have a deterministic coder."""
+PlainKey = tuple[str, str, str, str, str, bool]
+"""A `Key` as Beam groups by it, since plain tuples have a deterministic coder; and whether what has it counts for the
+whole data too, to which its rows have not been added."""
+
+_LEAST_ROWS = 64
+"""Fewer rows of a slice are added to the whole data by themselves: merging what they add up to would cost as much."""
 
 
 def contributions(explained: ExplainedExamples, request: ExplainRequest) -> Iterator[tuple[PlainKey, Contribution]]:
@@ -32,13 +36,30 @@ def contributions(explained: ExplainedExamples, request: ExplainRequest) -> Iter
     if config.example_weight_key is not None:
         weights = example_weights(explained.rows, config.example_weight_key)
     methods = methods_of(request.context)
-    for slice_key, places in slice_examples(explained.rows, [SlicingSpec(), *config.slicing_specs]).items():
+    everything = np.arange(len(weights))
+    slices = slice_examples(explained.rows, config.slicing_specs) | {(): everything}
+    apart = _apart(slices, len(weights))
+    if apart:
+        slices[()] = np.delete(everything, np.concatenate([slices[key] for key in apart]))
+    for slice_key, places in slices.items():
+        if not len(places):
+            continue
         part = SliceRows(places, weights[places], explained.draws[places])
-        name = slice_name(slice_key)
-        yield (EXAMPLES, CANDIDATE, EXAMPLES, name, ""), (RowCount, (part.weights,))
+        name, of_all = slice_name(slice_key), slice_key in apart
+        yield (EXAMPLES, CANDIDATE, EXAMPLES, name, "", of_all), (RowCount, (part.weights,))
         for method in methods:
             for side, what, output, contribution in _of_method(method, explained.found[method.key], part):
-                yield (method.key, side, what, name, output), contribution
+                yield (method.key, side, what, name, output, of_all), contribution
+
+
+def _apart(slices: Mapping[SliceKey, npt.NDArray[np.int64]], n_rows: int) -> set[SliceKey]:
+    """Large slices of a batch that have no row in common, so that each of their rows is added up once, not twice."""
+    free, found = np.ones(n_rows, bool), set()
+    for key, places in slices.items():
+        if key and len(places) >= _LEAST_ROWS and free[places].all():
+            free[places] = False
+            found.add(key)
+    return found
 
 
 def _of_method(
@@ -64,12 +85,14 @@ def merged(accumulators: Iterable[Any]) -> Any:
 
 
 def merged_by_key(summaries: Iterable[tuple[PlainKey, Any]]) -> dict[Key, Any]:
-    """One accumulator per key; several with one key are merged."""
-    together: dict[Key, Any] = {}
-    for plain, accumulator in summaries:
+    """One accumulator per key; several with one key are merged, and those of slices that count for the whole data."""
+    together: dict[Key, list[Any]] = {}
+    for (*plain, of_all), accumulator in summaries:
         key = Key(*plain)
-        together[key] = accumulator if key not in together else merged([together[key], accumulator])
-    return together
+        together.setdefault(key, []).append(accumulator)
+        if of_all:
+            together.setdefault(key._replace(slice_name=OVERALL), []).append(accumulator)
+    return {key: merged(accumulators) for key, accumulators in together.items()}
 
 
 def whole_data_first(accumulated: Mapping[Key, Any], outputs: Sequence[str]) -> dict[Key, Any]:

@@ -67,7 +67,8 @@ class BinnedSums:
             belongs to, as in a `DoubleDouble`; None = nothing.
         """
         if groups is not None and self.top.shape[0] > 1:
-            order = np.argsort(groups, kind="stable")
+            # Of small types NumPy counts instead of comparing.
+            order = np.argsort(groups.astype(np.min_scalar_type(self.top.shape[0])), kind="stable")
             values, groups = values[order], groups[order]
             low = None if low is None else low[order]
         step = max(AT_ONCE // max(values.shape[1], 1), 1)

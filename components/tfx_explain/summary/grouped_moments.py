@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tfx_explain.summary.binned_products import BinnedProducts
 from tfx_explain.summary.binned_sums import AT_ONCE, BinnedSums
 from tfx_explain.summary.double_double import DoubleDouble, two_product
-from tfx_explain.summary.powers import Powers, columns
+from tfx_explain.summary.powers import OF_WEIGHTS, Powers, columns
 from tfx_explain.summary.ratio import Array
 
 IntArray = npt.NDArray[np.int64]
@@ -124,6 +124,17 @@ class GroupedMoments:
     def take(self, groups: IntArray | slice) -> GroupedMoments:
         """A copy of some groups, without covariances."""
         return self._with(self.sums.take(groups))
+
+    def of_columns(self, kept: IntArray) -> GroupedMoments:
+        """A copy of the moments of some columns, without covariances."""
+        made = GroupedMoments(0, len(kept), third=self.third)
+        of_columns = [
+            place.start + (np.zeros(1, np.int64) if name in OF_WEIGHTS else kept)
+            for name, place in self._places.items()
+            if place.start < place.stop
+        ]
+        made.sums = self.sums.take(slice(None), np.concatenate(of_columns))
+        return made
 
     def grown(self, n_groups: int) -> GroupedMoments:
         """The same with room for so many groups, without covariances."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from tfx_explain.summary.grouped_moments import GroupedMoments
 from tfx_explain.summary.ratio import Array
@@ -38,6 +39,10 @@ class WeightedMoments:
     def variances(self) -> WeightedMoments:
         """The same without covariances."""
         return WeightedMoments(self.of_groups.variances())
+
+    def of_columns(self, kept: npt.NDArray[np.int64]) -> WeightedMoments:
+        """A copy of the moments of some columns, without covariances."""
+        return WeightedMoments(self.of_groups.of_columns(kept))
 
     @property
     def weight(self) -> float:

@@ -14,6 +14,9 @@ from tfx_explain.summary.ratio import Array
 
 IntArray = npt.NDArray[np.int64]
 
+OF_WEIGHTS = ("w", "w^2", "w^3")
+"""Sums of which there is one, however many values there are."""
+
 
 @functools.lru_cache(maxsize=64)
 def columns(d: int, *, third: bool, weighted: bool) -> Mapping[str, slice]:

@@ -173,25 +173,25 @@ class ProfileAccumulator:
     """The curves of all profiled features of one (slice, output)."""
 
     def __init__(self, plan: ProfilePlan, num_ice: int) -> None:
-        self.curves = [PartialDependenceAccumulator(grid.fractions, num_ice) for grid in plan.grids]
         products = [np.outer(first.fractions, second.fractions).ravel() for first, second in plan.surfaces]
-        self.surfaces = [PartialDependenceAccumulator(fractions.tolist()) for fractions in products]
-        self.effects = [AccumulatedLocalEffectsAccumulator(bins.edges) for bins in plan.bins]
+        self.curves = PartialDependenceAccumulator([grid.fractions for grid in plan.grids], num_ice)
+        self.surfaces = PartialDependenceAccumulator([fractions.tolist() for fractions in products])
+        self.effects = AccumulatedLocalEffectsAccumulator([bins.edges for bins in plan.bins])
 
     def add(self, profiled: ProfiledRows, output: int, draws: HashArray, weights: FloatArray | None = None) -> None:
         """Adds a batch for one output; `draws` and `weights` of its rows, None = all 1."""
-        for dependence, curves in zip([*self.curves, *self.surfaces], profiled.curves, strict=True):
-            dependence.add(curves[..., output], weights, draws, profiled.example_ids)
-        varied = zip(self.effects, profiled.differences, profiled.bins, profiled.places, strict=True)
-        for effects, differences, bins, places in varied:
-            effects.add(differences[:, output], bins, places, weights)
+        curves = [of_points[..., output] for of_points in profiled.curves]
+        n_grids = len(self.curves.fractions)
+        self.curves.add(curves[:n_grids], weights, draws, profiled.example_ids)
+        self.surfaces.add(curves[n_grids:], weights)
+        differences = [of_bins[:, output] for of_bins in profiled.differences]
+        self.effects.add(differences, profiled.bins, profiled.places, weights)
 
     def merge(self, other: ProfileAccumulator) -> None:
         """Adds everything that another accumulator of the same plan has seen."""
-        for mine, theirs in zip(self.curves + self.surfaces, other.curves + other.surfaces, strict=True):
-            mine.merge(theirs)
-        for ours, others in zip(self.effects, other.effects, strict=True):
-            ours.merge(others)
+        self.curves.merge(other.curves)
+        self.surfaces.merge(other.surfaces)
+        self.effects.merge(other.effects)
 
 
 def profile_table(accumulated: Mapping[tuple[str, str], ProfileAccumulator], plan: ProfilePlan) -> pd.DataFrame:
@@ -204,18 +204,20 @@ def profile_table(accumulated: Mapping[tuple[str, str], ProfileAccumulator], pla
     parts = []
     for (slice_name, output), profiles in accumulated.items():
         key = {"slice": slice_name, "output": output}
-        for grid, dependence in zip(plan.grids, profiles.curves, strict=True):
+        for place, grid in enumerate(plan.grids):
             about = {**key, "method": PARTIAL_DEPENDENCE, "feature": grid.feature}
             about |= _points(grid.values, ordered=grid.ordered)
-            parts.append(_columns({**about, "kind": "curve", **_steps_of_line(dependence.result().columns(), about)}))
-            parts.append(_ice_columns(about, dependence.ice()))
-        for bins, effects in zip(plan.bins, profiles.effects, strict=True):
+            columns = profiles.curves.result(place).columns()
+            parts.append(_columns({**about, "kind": "curve", **_steps_of_line(columns, about)}))
+            parts.append(_ice_columns(about, profiles.curves.ice(place)))
+        for place, bins in enumerate(plan.bins):
             about = {**key, "method": ACCUMULATED_LOCAL_EFFECTS, "feature": bins.feature}
             about |= _points(bins.edges, ordered=True)
-            parts.append(_columns({**about, "kind": "curve", **effects.result().columns()}))
-        for (first, second), dependence in zip(plan.surfaces, profiles.surfaces, strict=True):
+            parts.append(_columns({**about, "kind": "curve", **profiles.effects.result(place).columns()}))
+        for place, (first, second) in enumerate(plan.surfaces):
             about = {**key, "method": PARTIAL_DEPENDENCE, **_surface_points(first, second)}
-            parts.append(_columns({**about, "kind": "surface", **_steps_of_line(dependence.result().columns(), about)}))
+            columns = profiles.surfaces.result(place).columns()
+            parts.append(_columns({**about, "kind": "surface", **_steps_of_line(columns, about)}))
     # One frame at the end: making hundreds of small ones takes seconds.
     empty = {name: [np.zeros(0, kind)] for name, kind in _TYPES.items()}
     return pd.DataFrame({name: np.concatenate(empty[name] + [part[name] for part in parts]) for name in _TYPES})
