@@ -8,8 +8,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 import tfx_explain
 from tfx_explain.errors import ConfigError
 
-POOL = {"runner": "PortableRunner", "environment_type": "EXTERNAL", "environment_config": "localhost:50000"}
-IMAGE = {"runner": "PortableRunner", "environment_type": "DOCKER", "environment_config": "host/image:1"}
+PORTABLE = {"runner": "PortableRunner", "job_server_timeout": 10_000_000}
+POOL = {**PORTABLE, "environment_type": "EXTERNAL", "environment_config": "localhost:50000"}
+IMAGE = {**PORTABLE, "environment_type": "DOCKER", "environment_config": "host/image:1"}
 DATAFLOW = {
     "project": "p",
     "region": "europe-west4",

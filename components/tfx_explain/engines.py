@@ -7,6 +7,9 @@ from collections.abc import Mapping
 
 from tfx_explain.errors import ConfigError
 
+LONGEST_JOB_SECONDS = 10_000_000
+"""Of `--job_server_timeout`, after which Beam breaks off a portable job, however well it goes: none takes so long."""
+
 
 @dataclasses.dataclass(frozen=True)
 class _Engine:
@@ -32,7 +35,8 @@ _ENVIRONMENTS = {"worker_pool": "--environment_type=EXTERNAL", "image": "--envir
 
 _COUNTS = {"workers", "max_workers", "parallelism", "disk_size_gb"}
 
-_PORTABLE = ("--runner=PortableRunner",)
+# TFX's own components would keep to Beam's default, five minutes.
+_PORTABLE = ("--runner=PortableRunner", f"--job_server_timeout={LONGEST_JOB_SECONDS}")
 
 _ENGINES = {
     "in_process": _Engine(),

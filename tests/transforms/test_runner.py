@@ -5,8 +5,9 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from apache_beam.options.pipeline_options import GoogleCloudOptions
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, PortableOptions
 
+from tfx_explain.engines import LONGEST_JOB_SECONDS
 from tfx_explain.errors import ConfigError
 from tfx_explain.transforms.runner import is_local, new_pipeline, pipeline_args
 
@@ -83,10 +84,19 @@ def test_arguments_of_a_portable_runner_are_refused_where_there_is_none(given: l
         pipeline_args(given)
 
 
-def test_a_portable_job_is_not_broken_off_unless_told_otherwise() -> None:
+def test_a_portable_job_is_not_broken_off_while_it_goes_well(caplog: pytest.LogCaptureFixture) -> None:
     given = ["--runner=PortableRunner", "--job_endpoint=localhost:8099", "--environment_type=LOOPBACK"]
-    assert pipeline_args(given) == [*given, "--job_server_timeout=10000000"]
-    assert pipeline_args([*given, "--job_server_timeout=5"]) == [*given, "--job_server_timeout=5"]
+    assert pipeline_args(given) == [*given, WAITS]
+    assert caplog.messages == []
+    for asked in (["--job_server_timeout=5"], ["--job_server_timeout", "5"]):
+        chosen = pipeline_args([*given, *asked])
+        assert PipelineOptions(chosen).view_as(PortableOptions).job_server_timeout == LONGEST_JOB_SECONDS
+        (said,) = caplog.messages
+        assert "--job_server_timeout=5 is not kept to: Apache Beam would break off the whole job after 5 s" in said
+        caplog.clear()
+        # Steps that have them from elsewhere do not say it again.
+        assert pipeline_args(chosen) == chosen
+        assert caplog.messages == []
 
 
 def test_views_of_options_are_made_once_and_still_share_what_they_show():

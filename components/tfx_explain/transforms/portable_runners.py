@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import socket
 from collections.abc import Callable, Sequence
 
@@ -21,18 +22,20 @@ from apache_beam.portability.api import (
     beam_job_api_pb2_grpc,
 )
 
+from tfx_explain.engines import LONGEST_JOB_SECONDS
 from tfx_explain.errors import ConfigError, WorkerError
+
+_LOG = logging.getLogger(__name__)
 
 PORTABLE_RUNNERS = {"PortableRunner", "FlinkRunner", "SparkRunner", "PrismRunner"}
 
 ANSWER_SECONDS = 30
 """How long a job server may take to answer, when it is asked before the job; Beam would wait for five minutes."""
-LONGEST_JOB_SECONDS = 10_000_000
-"""Of `--job_server_timeout`, after which Beam breaks off a job too, however well it goes: no job takes so long."""
 
 _OTHERS = {grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 """How gRPC says that a question means nothing to who listens there."""
 
+_TIMEOUT = "job_server_timeout"
 _EMBEDDED = "embed"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1", _EMBEDDED}
 _ON_THIS_MACHINE = {"LOOPBACK", "PROCESS"}
@@ -96,6 +99,23 @@ def check_portable(name: str, args: Sequence[str]) -> None:
             f"the Beam argument --{ignored[0]} is for portable runners, and {name} ignores it; name one, such as "
             "--runner=PortableRunner with its --job_endpoint, or leave the argument out."
         )
+
+
+def whole_job(args: Sequence[str]) -> list[str]:
+    """What a portable runner is told besides, so that Beam does not break off a job that goes well.
+
+    Beam describes `--job_server_timeout` as how long the job server may take to answer, and applies it to the job as a
+    whole. Whether the server answers is asked here before.
+    """
+    given = PipelineOptions(list(args)).get_all_options(drop_default=True).get(_TIMEOUT, 0)
+    if given >= LONGEST_JOB_SECONDS:
+        return []
+    if given:
+        _LOG.warning(
+            "--%s=%d is not kept to: Apache Beam would break off the whole job after %d s, however well it goes.",
+            *(_TIMEOUT, given, given),
+        )
+    return [f"--{_TIMEOUT}={LONGEST_JOB_SECONDS}"]
 
 
 def check_servers(args: Sequence[str]) -> None:

@@ -16,16 +16,15 @@ from apache_beam.options.pipeline_options_validator import PipelineOptionsValida
 from tfx_explain.errors import ConfigError
 from tfx_explain.optional import optional
 from tfx_explain.transforms.portable_runners import (
-    LONGEST_JOB_SECONDS,
     PORTABLE_RUNNERS,
     check_portable,
     names_option,
     runner_name,
+    whole_job,
 )
 
 _FN_API_RUNNER = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 _PROCESS_RUNNER = "tfx_explain.transforms.process_runner.ProcessRunner"
-_TIMEOUT = "job_server_timeout"
 _Options = TypeVar("_Options", bound=PipelineOptions)
 _DATAFLOW = "DataflowRunner"
 _DATAFLOW_MODULE = "apache_beam.runners.dataflow.dataflow_runner"
@@ -64,7 +63,7 @@ def pipeline_args(args: Sequence[str]) -> list[str]:
     check_portable(name, chosen)
     _check_together(name, chosen)
     if not is_local(chosen) and name in PORTABLE_RUNNERS:
-        chosen += [] if names_option(_TIMEOUT, chosen) else [f"--{_TIMEOUT}={LONGEST_JOB_SECONDS}"]
+        chosen += whole_job(chosen)
     if in_processes and is_local(chosen):
         chosen.append(f"--runner={_PROCESS_RUNNER}")
     elif is_open:
