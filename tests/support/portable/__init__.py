@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,8 +17,9 @@ import apache_beam
 
 import tfx_explain
 
-CACHE = Path(__file__).resolve().parents[3] / ".cache" / "prism"
-_SOURCE = "github.com/apache/beam/sdks/v2/go/cmd/prism"
+_MAKE_BEAM_PROGRAM = Path(__file__).resolve().parents[3] / "tools" / "make_beam_program"
+_BOOT = Path("/opt/apache/beam/boot")
+_BOOT_PORT = 50_000  # which nothing moves
 _STARTING_SECONDS = 60
 _PRETENDING = {
     "tfx_explain": "import tfx_explain.version\n\ntfx_explain.version.__version__ = '9.9'\n",
@@ -30,7 +30,6 @@ version = importlib.metadata.version
 importlib.metadata.version = lambda name: "9.9" if name == "apache-beam" else version(name)
 """,
 }
-_BUILDING_SECONDS = 600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,34 +65,19 @@ class Engine:
 
 def lacking() -> str:
     """Why there can be no portable runner here; "" where there can."""
-    if os.environ.get("JOB_ENDPOINT") or binary().exists():
+    if os.environ.get("JOB_ENDPOINT"):
         return ""
-    if not shutil.which("go"):
-        return f"no portable runner: neither JOB_ENDPOINT, nor {binary()}, nor Go to build it with"
     try:
-        build()
-    except subprocess.SubprocessError as error:
-        return f"no portable runner: Go cannot build Prism ({error})"
+        prism()
+    except subprocess.CalledProcessError as error:
+        return f"no portable runner: {str(error.stderr).strip()}"
     return ""
 
 
-def binary() -> Path:
-    """Where Prism of this Beam's version is kept."""
-    return CACHE / f"prism-{apache_beam.__version__}"
-
-
-def build() -> Path:
-    """Prism of this Beam's version, built by Go where it is not there yet."""
-    made = binary()
-    if not made.exists():
-        into = CACHE / f"building-{os.getpid()}"
-        into.mkdir(parents=True, exist_ok=True)
-        source = f"{_SOURCE}@v{apache_beam.__version__}"
-        environment = {**os.environ, "GOBIN": str(into)}
-        subprocess.run(["go", "install", source], check=True, env=environment, timeout=_BUILDING_SECONDS)
-        (into / "prism").replace(made)
-        into.rmdir()
-    return made
+def prism() -> str:
+    """The program Prism of this Beam's version, which Go builds where it is not there yet."""
+    command = [str(_MAKE_BEAM_PROGRAM), "prism", apache_beam.__version__]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 @contextlib.contextmanager
@@ -108,21 +92,28 @@ def started(logs: Path, pretended: str = "") -> Iterator[Engine]:
     endpoint, server = os.environ.get("JOB_ENDPOINT"), None
     name = f"the job server at {endpoint}" if endpoint else f"Prism {apache_beam.__version__}"
     with contextlib.ExitStack() as stack:
-        pool_port = free_port()
+        command, pool_port = _pool()
         if pretended:
             (logs / "sitecustomize.py").write_text(_PRETENDING[pretended])
-        command = [sys.executable, "-m", "portable.worker_pool", str(pool_port)]
         pool = stack.enter_context(_process(command, logs / "workers.txt", [str(logs)]))
         if endpoint is None:
             port = free_port()
             server = stack.enter_context(
-                _process([str(build()), "-job_port", str(port), "-serve_http=false"], logs / "runner.txt")
+                _process([prism(), "-job_port", str(port), "-serve_http=false"], logs / "runner.txt")
             )
             endpoint = f"localhost:{port}"
         engine = Engine(name, endpoint, f"localhost:{pool_port}", pool, server)
         for process, address in ((server, engine.job_endpoint), (pool, engine.worker_pool)):
             _wait_for(address, process)
         yield engine
+
+
+def _pool() -> tuple[list[str], int]:
+    """The command of a pool of workers, and its port. Where there is Beam's boot it starts them, as on a cluster."""
+    if _BOOT.exists():
+        return [str(_BOOT), "--worker_pool"], _BOOT_PORT
+    port = free_port()
+    return [sys.executable, "-m", "portable.worker_pool", str(port)], port
 
 
 @contextlib.contextmanager
