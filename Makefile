@@ -108,7 +108,7 @@ PORTABLE_ROWS ?= 20000
 
 portable-test: env  ## the bits of the in-process run from a portable runner: Prism, which Go builds, or JOB_ENDPOINT=host:port
 	$(heading) "A portable runner (Beam)"
-	@PYTHONPATH=$(CURDIR)/components:$(CURDIR)/tests/support $(bin)/python -W ignore -m portable --rows $(PORTABLE_ROWS)
+	@PYTHONPATH=$(CURDIR)/components:$(CURDIR)/tests/support:$(CURDIR)/pipelines $(bin)/python -W ignore -m portable --rows $(PORTABLE_ROWS)
 
 kubeflow-test: env  ## the compiled loan pipeline on both backends of Kubeflow, each step in a process of its own
 	$(heading) "Compiled pipelines, executed (pytest)"

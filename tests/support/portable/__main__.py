@@ -1,7 +1,8 @@
 """Explains with a portable runner, compares every bit with the in-process run, and takes the engine apart half way.
 
-Prints the runner, rows, seconds, how many columns of attributions and tables are equal to the bit, and what became of a
-run whose worker was killed, whose job server was, whose workers have other versions, or whose port something else took.
+Prints the runner, rows, seconds, how many columns of attributions and tables are equal to the bit, those of the loan
+approval pipeline among them, and what became of a run whose worker was killed, whose job server was, whose workers have
+other versions, or whose port something else took.
 
     python -m portable --rows 20000
     JOB_ENDPOINT=localhost:8099 python -m portable
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ import yaml
 
 import portable
 import tfx_explain
-from portable import Engine, crossings, world
+from portable import Engine, crossings, loans, world
 from tfx_explain import tables
+from tfx_explain.reader import ExplanationReader
 
+PARTS = EXPLAIN, LOANS, LOSSES = "explain", "loans", "losses"
 MOST_SECONDS = 60
 """How long a run may take to see that its engine is gone."""
 
@@ -36,9 +39,9 @@ def main() -> int:
     """Returns 0 where everything is equal and every loss ended in a sentence."""
     parser = argparse.ArgumentParser(description="Explain with a portable runner and compare with the in-process run.")
     parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("--only-lose", action="store_true", help="leave the comparison out")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts of the test (default: all)")
     flags = parser.parse_args()
-    rows = flags.rows
+    rows, parts = flags.rows, set(flags.only)
     if why := portable.lacking():
         print(why)
         return 0
@@ -49,18 +52,26 @@ def main() -> int:
         inputs, config = world.make(root, rows), world.config(rows)
         with portable.started(root / "logs") as engine:
             print(f"runner: {engine.name}", flush=True)
-            is_right = flags.only_lose or compare(root, inputs, config, engine)
-            is_right &= lose("worker killed", root, inputs, config, engine, kill_worker)
-        if engine.server is not None:
-            with portable.started(root / "logs_of_server") as engine:
-                is_right &= lose("job server killed", root, inputs, config, engine, kill_server)
-        for package in ("tfx_explain", "apache_beam"):
-            with portable.started(root / f"logs_of_{package}", package) as engine:
-                is_right &= lose(f"workers with another {package}", root, inputs, config, engine)
-        with portable.started(root / "logs_of_pool") as engine:
-            taken = dataclasses.replace(engine, job_endpoint=engine.worker_pool)
-            is_right &= lose("port of the job server taken", root, inputs, config, taken)
+            is_right = EXPLAIN not in parts or compare(root, inputs, config, engine)
+            is_right &= LOANS not in parts or compare_loans(root / "loans", engine)
+        if LOSSES in parts:
+            is_right &= all([*losses(root, inputs, config)])
     return 0 if is_right else 1
+
+
+def losses(root: Path, inputs: dict[str, str], config: dict[str, Any]) -> Iterator[bool]:
+    """Takes engines apart, one after the other; whether each run ended right."""
+    with portable.started(root / "logs_of_worker") as engine:
+        yield lose("worker killed", root, inputs, config, engine, kill_worker)
+    if engine.server is not None:
+        with portable.started(root / "logs_of_server") as engine:
+            yield lose("job server killed", root, inputs, config, engine, kill_server)
+    for package in ("tfx_explain", "apache_beam"):
+        with portable.started(root / f"logs_of_{package}", package) as engine:
+            yield lose(f"workers with another {package}", root, inputs, config, engine)
+    with portable.started(root / "logs_of_pool") as engine:
+        taken = dataclasses.replace(engine, job_endpoint=engine.worker_pool)
+        yield lose("port of the job server taken", root, inputs, config, taken)
 
 
 def compare(root: Path, inputs: dict[str, str], config: dict[str, Any], engine: Engine) -> bool:
@@ -75,7 +86,26 @@ def compare(root: Path, inputs: dict[str, str], config: dict[str, Any], engine: 
             print(moved, flush=True)
         explained = found[-1].manifest["counts"]["eval"]["explained"]
         print(f"{name}: {explained:,} rows explained in {time.monotonic() - started:.0f} s", flush=True)
-    counted, different = world.differences(*found)
+    return are_equal(*found)
+
+
+def compare_loans(root: Path, engine: Engine) -> bool:
+    """Runs the loan approval pipeline; whether explanation and verdict are those of the same model in process."""
+    started = time.monotonic()
+    ours, theirs = loans.judged(root, engine)
+    said = " and ".join("blessed" if one.verdict[0] else "refused" for one in (theirs, ours))
+    is_same = ours.verdict == theirs.verdict
+    print(
+        f"loan pipeline: {said} in process, {len(theirs.verdict[1])} findings {'alike' if is_same else 'DIFFER'}, ",
+        end="",
+    )
+    print(f"{time.monotonic() - started:.0f} s", flush=True)
+    return are_equal(ours.explanation, theirs.explanation, [loans.KEY]) and is_same
+
+
+def are_equal(ours: ExplanationReader, theirs: ExplanationReader, key: Sequence[str] = world.NAMES) -> bool:
+    """Says how many columns are equal to the bit; whether all are."""
+    counted, different = world.differences(ours, theirs, key)
     n_columns = sum(counted.values())
     print(f"equal to the bit: {n_columns - len(different)} of {n_columns} columns of {len(counted)} tables")
     for name in different:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +76,18 @@ def _rows(n: int, seed: int) -> list[dict[str, Any]]:
     ]
 
 
-def differences(ours: ExplanationReader, theirs: ExplanationReader) -> tuple[dict[str, int], list[str]]:
-    """How many columns each file has, attributions among them, and which of them differ in any bit."""
+def differences(
+    ours: ExplanationReader, theirs: ExplanationReader, key: Sequence[str] = NAMES
+) -> tuple[dict[str, int], list[str]]:
+    """How many columns each file has, attributions among them, and which of them differ in any bit.
+
+    Args:
+      ours: one explanation.
+      theirs: another one.
+      key: columns that tell rows apart.
+    """
     counted, different = {}, []
-    for name, (one, other) in _tables(ours, theirs).items():
+    for name, (one, other) in _tables(ours, theirs, key).items():
         counted[name] = len(one.columns)
         if list(one.columns) != list(other.columns) or len(one) != len(other):
             different.append(f"{name}: other rows or columns")
@@ -87,13 +96,12 @@ def differences(ours: ExplanationReader, theirs: ExplanationReader) -> tuple[dic
     return counted, different
 
 
-def _tables(ours: ExplanationReader, theirs: ExplanationReader) -> dict[str, Any]:
+def _tables(ours: ExplanationReader, theirs: ExplanationReader, key: Sequence[str]) -> dict[str, Any]:
     found = {}
     for table in tables.TABLES:
         if table.key and (Path(ours.uri) / table.file).exists():
             pair = [records.read_table(f"{reader.uri}/{table.file}") for reader in (ours, theirs)]
             found[table.file] = [one.sort_values(list(table.key), ignore_index=True) for one in pair]
     rows = [reader.attributions() for reader in (ours, theirs)]
-    keys = [column for column in rows[0].columns if column in NAMES]
-    found["attributions"] = [one.sort_values(keys, ignore_index=True) for one in rows]
+    found["attributions"] = [one.sort_values(list(key), ignore_index=True) for one in rows]
     return found
