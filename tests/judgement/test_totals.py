@@ -12,9 +12,9 @@ from tfx_explain.judgement import Evidence, apply_rule
 from tfx_explain.judgement.details import Interactions, SliceContrast
 from tfx_explain.judgement.drift.comparison import Comparison, Moments
 from tfx_explain.summary import ImportanceAccumulator, Noise
+from trials import often, seldom_wrong
 
 RUNS = 300
-OFTEN = RUNS * 0.05 + 3 * math.sqrt(RUNS * 0.05 * 0.95)
 USED, N_NOISE, N = [4.0, 3.0, 1.0], 37, 120
 TRUTH = np.array(USED + [0.0] * N_NOISE)
 PLAYERS = tuple(f"p{i}" for i in range(len(TRUTH)))
@@ -54,7 +54,7 @@ CASES = {
 def test_a_rule_at_its_limit_is_seldom_wrong_beside_players_of_noise(evidences, case):
     rule, settings, far, expected = CASES[case]
     found = Counter(apply_rule(rule, settings, evidence).outcome for evidence in evidences)
-    assert max(found["pass"], found["fail"]) <= OFTEN, found
+    assert max(found["pass"], found["fail"]) <= often(RUNS), found
     power = [apply_rule(rule, {**settings, "value": far}, evidence).outcome for evidence in evidences[:20]]
     assert power.count(expected) >= 18, Counter(power)
 
@@ -66,12 +66,13 @@ def moments(found):
 
 @pytest.mark.parametrize("grown", [0.5, 2.0])
 def test_importance_that_grew_as_far_as_it_may_is_seldom_judged_wrongly_where_one_side_is_noisier(grown):
-    rng, found = np.random.default_rng(2), Counter()
-    for _ in range(RUNS):
+    rng, rule = np.random.default_rng(2), {"measure": "importance_ratio", "max": 2.0}
+
+    def trial():
         sides = explanation(rng), explanation(rng, TRUTH / grown, noise=0.04)
-        comparison = Comparison(PLAYERS, *map(moments, sides))
-        found[apply_rule("drift", {"measure": "importance_ratio", "max": 2.0}, comparison).outcome] += 1
-    assert max(found["pass"], found["fail"]) <= OFTEN, found
+        return (apply_rule("drift", rule, Comparison(PLAYERS, *map(moments, sides))).outcome,)
+
+    seldom_wrong((trial() for _ in range(RUNS)), "pass", "fail", runs=RUNS)
 
 
 def sharp(cut, scale=1.0):

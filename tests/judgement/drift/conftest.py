@@ -1,6 +1,6 @@
 """Attributions whose drift is known, and what the rules make of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from tfx_explain.judgement.drift.comparison import Comparison, Moments
 from tfx_explain.judgement.drift.distributions import AttributionSample, DistributionComparison
 from tfx_explain.summary import ImportanceAccumulator
 
-Sides = tuple[np.ndarray, np.ndarray]
+Rule = Mapping[str, Mapping[str, Any]]
 
 
 def _sample(
@@ -34,14 +34,21 @@ def _moments(phi: np.ndarray, weights: np.ndarray | None = None) -> Moments:
     return Moments(result.n_examples, result.n_effective, *of_sizes, *signed, cut_off=result.cut_off)
 
 
-def _judge(rule: Mapping[str, Mapping[str, Any]], ours: np.ndarray, theirs: np.ndarray, **kwargs: Any) -> Finding:
+def _judge(rule: Rule, ours: np.ndarray, theirs: np.ndarray, **kwargs: Any) -> Finding:
     """What one rule, written as in a configuration, finds between two sets of attributions."""
-    ((name, settings),) = rule.items()
+    (finding,) = _judge_all([rule], ours, theirs, **kwargs)
+    return finding
+
+
+def _judge_all(rules: Iterable[Rule], ours: np.ndarray, theirs: np.ndarray, **kwargs: Any) -> list[Finding]:
+    """What each rule finds."""
+    named = [item for rule in rules for item in rule.items()]
     players = tuple(f"p{i}" for i in range(ours.shape[1]))
-    if name == "drift":
-        return apply_rule(name, settings, Comparison(players, _moments(ours), _moments(theirs)), **kwargs)
     samples = [AttributionSample(phi, np.ones(len(phi))) for phi in (ours, theirs)]
-    return apply_rule(name, settings, DistributionComparison(players, *samples), **kwargs)
+    compared: dict[str, Any] = {"attribution_drift": DistributionComparison(players, *samples)}
+    if any(name == "drift" for name, _ in named):
+        compared["drift"] = Comparison(players, _moments(ours), _moments(theirs))
+    return [apply_rule(name, settings, compared[name], **kwargs) for name, settings in named]
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +64,8 @@ def moments() -> Callable[..., Moments]:
 @pytest.fixture(scope="session")
 def judge() -> Callable[..., Finding]:
     return _judge
+
+
+@pytest.fixture(scope="session")
+def judge_all() -> Callable[..., list[Finding]]:
+    return _judge_all

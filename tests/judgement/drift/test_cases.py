@@ -67,14 +67,15 @@ def cases(sample):
 
 
 @pytest.mark.parametrize("case", SEEN)
-def test_each_measure_sees_what_it_is_for_and_nothing_else(case, cases, judge):
-    outcomes = {name: judge(rule, *cases[case]).outcome for name, rule in RULES.items()}
+def test_each_measure_sees_what_it_is_for_and_nothing_else(case, cases, judge_all):
+    findings = judge_all(RULES.values(), *cases[case])
+    outcomes = {name: finding.outcome for name, finding in zip(RULES, findings, strict=True)}
     assert {name for name, outcome in outcomes.items() if outcome == "fail"} == SEEN[case], outcomes
 
 
 @pytest.mark.parametrize("case", SEEN)
-def test_the_default_rules_see_every_change_and_pass_none(case, cases, judge):
-    outcomes = [judge(rule, *cases[case]).outcome for rule in DEFAULT_DRIFT_RULES]
+def test_the_default_rules_see_every_change_and_pass_none(case, cases, judge_all):
+    outcomes = [finding.outcome for finding in judge_all(DEFAULT_DRIFT_RULES, *cases[case])]
     unseen = case in ("no change", "one slice, in the whole")
     assert ("fail" in outcomes) is not unseen, outcomes
     assert not unseen or set(outcomes) == {"pass"}, outcomes

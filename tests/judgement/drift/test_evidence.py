@@ -10,14 +10,14 @@ from scipy import stats
 from tfx_explain.config.drift import DEFAULT_DRIFT_RULES
 from tfx_explain.errors import ConfigError
 from tfx_explain.judgement import apply_rule, describe
+from tfx_explain.judgement.drift import histograms
 from tfx_explain.judgement.drift.bootstrap import distance_bounds, in_the_tail
 from tfx_explain.judgement.drift.comparison import Comparison
 from tfx_explain.judgement.drift.distributions import AttributionSample, DistributionComparison
 from tfx_explain.judgement.drift.paired import disagreement_bounds
 from tfx_explain.judgement.drift.values import Levels
 from tfx_explain.judgement.drift.z_tests import ZTests
-
-ALPHA = 0.05
+from trials import ALPHA, often, seldom_wrong
 
 
 def drift(comparison, **settings):
@@ -26,10 +26,6 @@ def drift(comparison, **settings):
 
 def attribution_drift(comparison, **settings):
     return apply_rule("attribution_drift", settings, comparison)
-
-
-def _slack(runs):
-    return 3 * math.sqrt(runs * ALPHA * (1 - ALPHA))
 
 
 def _drift(measure, limit, **settings):
@@ -56,29 +52,29 @@ AT_THE_LIMIT = {
 def test_at_the_limit_a_rule_is_wrong_either_way_at_most_as_often_as_it_says(case, sample, judge):
     rule, ours, theirs, changed = AT_THE_LIMIT[case]
     rng, runs = np.random.default_rng(7), 600
-    outcomes = [judge(rule, sample(ours, 200, rng, **changed), sample(theirs, 200, rng)).outcome for _ in range(runs)]
-    assert outcomes.count("fail") <= runs * ALPHA + _slack(runs), outcomes.count("fail")
-    assert outcomes.count("pass") <= runs * ALPHA + _slack(runs), outcomes.count("pass")
+    trials = ((judge(rule, sample(ours, 200, rng, **changed), sample(theirs, 200, rng)).outcome,) for _ in range(runs))
+    seldom_wrong(trials, "fail", "pass", runs=runs)
 
 
 def test_a_test_of_any_change_is_wrong_as_often_as_it_says(sample, judge):
     rng, runs = np.random.default_rng(8), 1000
     rule = _drift("z_score", 0.0)
-    none = [judge(rule, *(sample([0.5, 0.3, 0.2], 100, rng) for _ in range(2))).outcome for _ in range(runs)]
-    assert 0 < none.count("fail") <= runs * ALPHA + _slack(runs)
+    none = ((judge(rule, *(sample([0.5, 0.3, 0.2], 100, rng) for _ in range(2))).outcome,) for _ in range(runs))
+    seldom_wrong(none, "fail", runs=runs, seen="fail")
     one = judge(rule, sample([0.55, 0.3, 0.15], 2000, rng), sample([0.5, 0.3, 0.2], 2000, rng))
     assert (one.outcome, one.value, one.ci_low) == ("fail", 2.0, 2.0)
 
 
 @pytest.mark.parametrize("signs", [None, "random"])
-def test_no_change_passes_the_default_rules(sample, judge, signs):
+def test_no_change_passes_the_default_rules(sample, judge_all, signs, monkeypatch):
     """At most 5 % of runs end unsure and none as a fail; two players tie, with random signs mean effects are 0."""
+    monkeypatch.setattr(histograms, "N_DRAWS", 300)
     rng, runs, refused = np.random.default_rng(9), 100, 0
     for _ in range(runs):
         sides = [sample([0.3, 0.3, 0.2, 0.1, 0.1], 2000, rng) for _ in range(2)]
         if signs:
             sides = [phi * rng.choice([-1.0, 1.0], phi.shape) for phi in sides]
-        outcomes = {judge(rule, *sides).outcome for rule in DEFAULT_DRIFT_RULES}
+        outcomes = {finding.outcome for finding in judge_all(DEFAULT_DRIFT_RULES, *sides)}
         assert "fail" not in outcomes
         refused += outcomes != {"pass"}
     assert refused <= runs * ALPHA, refused
@@ -177,8 +173,7 @@ def test_bounds_of_disagreement_cover_as_often_as_they_say():
     for _ in range(runs):
         bounds = disagreement_bounds(rng.normal(size=(1000, 1)), rng.normal(size=(1000, 1)), weights, ["p0"], 1 - ALPHA)
         low, high = low + (bounds.low > truth), high + (bounds.high < truth)
-    assert max(low, high) <= runs * ALPHA + _slack(runs), (low, high)
-    assert min(low, high) > 0
+    assert 0 < min(low, high) <= max(low, high) <= often(runs), (low, high)
 
 
 @pytest.mark.parametrize("measure", ["sign_flips", "jensen_shannon"])
