@@ -53,17 +53,17 @@ class BinnedProducts:
         """Adds rows (n, C)."""
         for start in range(0, len(values), _ROWS_AT_ONCE):
             rows = values[start : start + _ROWS_AT_ONCE]
-            made = BinnedProducts(len(self.top))
             largest = np.abs(rows).max(axis=0)
-            made.unknown = ~(largest < 2.0 ** (_WIDTH * _HIGHEST))
-            if made.unknown.any():
-                rows, largest = np.where(made.unknown, 0.0, rows), np.where(made.unknown, 0.0, largest)
-            made.top = top_bins(largest, _WIDTH, _LOWEST)
-            made._multiply(_parts(rows, made.top))
-            self.merge(made)
+            unknown = ~(largest < 2.0 ** (_WIDTH * _HIGHEST))
+            if unknown.any():
+                rows, largest = np.where(unknown, 0.0, rows), np.where(unknown, 0.0, largest)
+            # Of thousands of columns each copy takes more memory than all else: the new products are added in place.
+            self._move(np.maximum(self.top, top_bins(largest, _WIDTH, _LOWEST)))
+            self._multiply(_parts(rows, self.top))
+            self.unknown = self.unknown | unknown
 
     def _multiply(self, parts: Array) -> None:
-        """Fills the levels from the (n, N_LEVELS, C) parts of numbers."""
+        """Adds the products of the (n, N_LEVELS, C) parts of numbers."""
         n, _, n_columns = parts.shape
         step = max(_PRODUCTS_AT_ONCE // (N_LEVELS * n_columns), 1)
         for start in range(0, n_columns, step):
@@ -76,19 +76,12 @@ class BinnedProducts:
                 others = parts[:, : N_LEVELS - part, start:].reshape(n, -1)
                 # Whole numbers of less than 2^53 in sum: any order adds up the same.
                 sums[:, part:] += (parts[:, part, start:stop].T @ others).reshape(len(sums), -1, n_columns - start)
-            self.levels[:, places] = sums.transpose(1, 0, 2)[:, first, second]
+            self.levels[:, places] += sums.transpose(1, 0, 2)[:, first, second].astype(np.int64)
 
     def merge(self, other: BinnedProducts) -> None:
         """Adds the rows that another one has seen."""
-        if (self.top == other.top).all():
-            self.levels += other.levels
-        elif (self.top == _LOWEST).all() and not self.levels.any():
-            self.levels, self.top = other.levels.copy(), other.top
-        else:
-            top = np.maximum(self.top, other.top)
-            self.levels = self._at(top)
-            self.levels += other._at(top)
-            self.top = top
+        self._move(np.maximum(self.top, other.top))
+        self.levels += other._at(self.top)
         self.unknown = self.unknown | other.unknown
 
     def without(self, part: BinnedProducts) -> BinnedProducts:
@@ -98,11 +91,17 @@ class BinnedProducts:
         rest.unknown = self.unknown | part.unknown
         return rest
 
+    def _move(self, top: npt.NDArray[np.int16]) -> None:
+        """Makes these the bins of the largest numbers."""
+        if (self.top != _LOWEST).any() or self.levels.any():
+            self.levels = self._at(top)
+        self.top = top
+
     def _at(self, top: npt.NDArray[np.int16]) -> IntArray:
-        """A copy of the levels as where the largest numbers are in these bins."""
+        """The levels as where the largest numbers are in these bins: a copy, or themselves where that is so."""
         by = top - self.top
         if not by.any():
-            return self.levels.copy()
+            return self.levels
         first, second = self.pairs
         return shifted(self.levels, by[first] + by[second])
 
