@@ -55,7 +55,7 @@ class Alerts(logging.Handler):
 
 
 def find_served(metadata: metadata_store_pb2.ConnectionConfig) -> pipeline.Served:
-    """The model that was pushed last, with its explanation and examples, as ML Metadata tells.
+    """The model that was pushed last, with its explanation before that and its examples, as ML Metadata tells.
 
     Raises:
       DemoError: no model was pushed.
@@ -71,21 +71,22 @@ def find_served(metadata: metadata_store_pb2.ConnectionConfig) -> pipeline.Serve
     done = [one.id for one in pushed if one.custom_properties["pushed"].int_value == 1]
     if not done:
         raise DemoError("no model was pushed, so there is none to monitor; run `make demo` first.")
-    model = _input_of(store, _producer(store, max(done)), "model")
-    explanations = store.get_artifacts_by_type("tfx_explain.Explanation")
-    of_model = [one for one in explanations if _input_of(store, _producer(store, one.id), "model").id == model.id]
+    model = _input_of(store, _maker(store, max(done)), "model")
+    # Those of the spans that were monitored since are of the same model.
+    before = [one for one in store.get_artifacts_by_type("tfx_explain.Explanation") if one.id < max(done)]
+    of_model = [one for one in before if _input_of(store, _maker(store, one.id), "model").id == model.id]
     explanation = max(of_model, key=lambda one: one.id)
-    examples = _input_of(store, _producer(store, explanation.id), "examples")
+    examples = _input_of(store, _maker(store, explanation.id), "examples")
     splits = artifact_utils.decode_split_names(examples.properties["split_names"].string_value)
     return pipeline.Served(model.uri, explanation.uri, examples.uri, tuple(splits))
 
 
-def _producer(store: metadata_store.MetadataStore, artifact_id: int) -> int:
-    """The execution that made an artifact; the last one where it was made once and reused."""
+def _maker(store: metadata_store.MetadataStore, artifact_id: int) -> int:
+    """The execution that made an artifact; those that reused or imported it came later."""
     from ml_metadata.proto import metadata_store_pb2
 
     events = store.get_events_by_artifact_ids([artifact_id])
-    return max(event.execution_id for event in events if event.type == metadata_store_pb2.Event.OUTPUT)
+    return min(event.execution_id for event in events if event.type == metadata_store_pb2.Event.OUTPUT)
 
 
 def _input_of(store: metadata_store.MetadataStore, execution_id: int, key: str) -> metadata_store_pb2.Artifact:

@@ -113,6 +113,7 @@ def test_only_the_span_that_drifted_is_refused(served, metadata, tmp_path):
     runs = history[history["kind"] == "verdict"]
     assert list(zip(runs["span"], runs["blessed"], strict=True)) == [("1", True), ("2", False)]
     assert "2 runs, the newest on the right; 1 was refused" in pages.Page((place / "verdict.html").read_text()).text
+    assert local_runner.find_served(metadata) == served, "explanations of later spans are of the same model"
 
 
 def test_the_wiring_of_the_page_builds():
