@@ -75,6 +75,21 @@ def test_the_label_of_json_is_the_header_behind_the_features(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
+    ("expression", "name"),
+    [("id", "id"), ("[*].id", "id"), ("[].id", "id"), ("[].a.id", "id"), ('[]."item-id"', None), ("item-id", None),
+     ("a || id", None), ("max(id)", None)],
+)  # fmt: skip
+def test_an_expression_names_a_feature_where_it_is_a_path(tmp_path: Path, expression: str, name: str | None) -> None:
+    data = {"time_series_data_config": {"item_id": expression}, "methods": {"asymmetric_shapley_value": {}}}
+    made = converted(tmp_path, data, "clarify")
+    assert made.config.id_key == name
+    assert ("time_series_data_config.item_id" in lost(made)) == (name is None)
+    data = {"joinsource_name_or_index": expression, "dataset_type": "application/jsonlines", "methods": {"shap": {}}}
+    made = converted(tmp_path, data, "clarify")
+    assert made.config.id_key == (None if ".a." in expression else name)
+
+
+@pytest.mark.parametrize(
     ("values", "specs"),
     [
         (None, [{"feature_keys": ["sex"]}]),
@@ -159,6 +174,7 @@ def test_paths_are_counted_by_the_features_they_permute(tmp_path: Path) -> None:
         ({"topK": 3}, None),
         ({"outputIndices": [2.0, 0]}, (2, 0)),
         ({"outputIndices": [[0, 1]]}, None),
+        ({"outputIndices": [1.5, -1]}, None),
         ({"outputIndices": [1], "topK": 2}, (1,)),
     ],
 )
@@ -171,6 +187,11 @@ def test_outputs_that_are_explained(tmp_path: Path, parameters: dict[str, Any], 
     assert set(told) >= {f"parameters.{name}" for name in parameters}
 
 
+def test_an_infinite_number_is_no_output(tmp_path: Path) -> None:
+    made = converted(tmp_path, "parameters: {xraiAttribution: {}, outputIndices: [.inf]}", "vertex")
+    assert (made.config.model.classes, [*lost(made)]) == (None, ["parameters.outputIndices"])
+
+
 def test_colours_of_an_image(tmp_path: Path) -> None:
     def xrai(*baselines: Any, **more: Any) -> Any:
         image = {"modality": "image", "inputBaselines": list(baselines), **more}
@@ -181,6 +202,10 @@ def test_colours_of_an_image(tmp_path: Path) -> None:
     assert xrai([[0, 0]], [[1, 1]]).references == ("black", "white")
     assert xrai(7.5, featureValueDomain={"maxValue": 7.5}).references == ("white",)
     assert xrai(0.3).references == ("black", "white")
+    # What the file says of the values decides: of 0 to 255 an image of 1 is nearly black, of -1 to 1 one of 0 is grey.
+    assert xrai(1, featureValueDomain={"maxValue": 255}).references == ("black", "white")
+    assert xrai(0, featureValueDomain={"minValue": -1, "maxValue": 1}).references == ("black", "white")
+    assert xrai([[-1]], domain={"min": -1, "max": 1}).references == ("black",)
 
 
 def test_what_the_sdk_prints_is_read_in_each_of_its_forms(tmp_path: Path) -> None:

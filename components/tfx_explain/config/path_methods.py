@@ -36,7 +36,7 @@ class IntegratedGradientsConfig(
     references: Literal["background", "zero"] | Annotated[dict[str, ReferenceValue], Field(min_length=1)] = Field(
         "background",
         description="rows that paths start from: of the background; one of zeros and empty texts; or of the "
-        "background with these values, null = missing",
+        "background with these values, a single one for all places of a list of fixed length, null = missing",
         examples=["zero", {"income": 0, "city": None}],
     )
     parts: dict[str, AnySlotsConfig] = Field(

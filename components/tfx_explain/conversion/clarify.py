@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from tfx_explain.conversion.clarify_parts import add_image, add_series, add_text
-from tfx_explain.conversion.columns import Columns
+from tfx_explain.conversion.columns import Columns, plain_name
 from tfx_explain.conversion.document import Document
 from tfx_explain.conversion.draft import MAX_ROWS, Draft
 from tfx_explain.errors import ConfigError
@@ -53,6 +53,8 @@ def _add_data(draft: Draft, columns: Columns) -> None:
         draft.put("label_key", label)
     if document.has("joinsource_name_or_index"):
         name = columns.name("joinsource_name_or_index", draft)
+        if name is not None and columns.is_json and name not in columns.headers:
+            name = plain_name(name, "joinsource_name_or_index", draft)
         if name is not None:
             draft.put("id_key", name)
     specs = [*_facets(draft, columns), *_segments(draft, columns)]

@@ -62,7 +62,8 @@ def _series() -> Iterator[Key]:
 
 def _shap() -> Iterator[Key]:
     at = "methods.shap"
-    rows = "the background is rows of examples: write these rows as such, and all of them are the background"
+    rows = "the background is rows of examples: write these rows as such; of more than 128 in a file of their own "
+    rows += "`background.num_rows` says how many are taken"
     yield section(at, to="methods.shapley")
     yield elsewhere(f"{at}.baseline", Kind.ANY, "`background_examples` (`--background`)", rows)
     medoids = (
@@ -91,10 +92,10 @@ def _texts(at: str) -> Iterator[Key]:
 def _images(at: str) -> Iterator[Key]:
     yield section(at)
     yield needless(f"{at}.model_type", Kind.TEXT, "any output of a fixed number of figures is explained")
-    by_colour = "regions follow colours (Felzenszwalb), which are not those of SLIC"
-    yield carried(f"{at}.num_segments", Kind.WHOLE, "methods.shapley.parts.<image>.segments", by_colour)
-    yield lost(f"{at}.segment_compactness", Kind.NUMBER, by_colour)
-    yield lost(f"{at}.feature_extraction_method", Kind.TEXT, by_colour)
+    exactly = "exactly as many in each row: SLIC finds more, and those alike that touch are joined"
+    yield carried(f"{at}.num_segments", Kind.WHOLE, "methods.shapley.parts.<image>.segments", exactly)
+    yield lost(f"{at}.segment_compactness", Kind.NUMBER, "how far places count beside colours is settled here")
+    yield lost(f"{at}.feature_extraction_method", Kind.TEXT, "regions are those of SLIC, where alike joined")
     yield lost(f"{at}.max_objects", Kind.WHOLE, _DETECTION)
     yield lost(f"{at}.iou_threshold", Kind.NUMBER, _DETECTION)
     yield lost(f"{at}.context", Kind.NUMBER, _DETECTION)

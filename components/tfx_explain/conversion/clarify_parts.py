@@ -14,7 +14,7 @@ _SEGMENTS = 20
 """Clarify's default."""
 _MOST_SEGMENTS = 128
 _FEWEST_ROWS, _MOST_ROWS = 64, 65_536
-_LAST_NAME = re.compile(r".*?([A-Za-z_][A-Za-z0-9_]*)")
+_LAST_NAME = re.compile(r"(?:[\w\[\]*.]*[.\]])?([A-Za-z_][A-Za-z0-9_]*)")
 
 
 def add_text(draft: Draft, columns: Columns, settings: dict[str, Any]) -> None:
@@ -123,6 +123,6 @@ def add_series(draft: Draft) -> None:
 
 
 def _last_name(expression: object) -> str | None:
-    """The name that a JMESPath expression ends in."""
+    """The name that a JMESPath expression ends in, where it is a path and no more."""
     found = _LAST_NAME.fullmatch(expression) if isinstance(expression, str) else None
     return None if found is None else found[1]

@@ -113,7 +113,7 @@ def _add_classes(draft: Draft) -> None:
     document = draft.document
     indices, top = document.get("parameters.output_indices"), document.get("parameters.top_k")
     if isinstance(indices, list) and indices:
-        numbers = [int(one) for one in indices if isinstance(one, int | float) and one == int(one) >= 0]
+        numbers = [int(one) for one in indices if isinstance(one, int | float) and one >= 0 and one % 1 == 0]
         if len(numbers) == len(indices) == len(set(numbers)):
             draft.put("model.classes", numbers)
         else:

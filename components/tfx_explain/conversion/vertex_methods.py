@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tfx_explain.conversion.draft import UNNAMED, Draft
@@ -159,14 +160,19 @@ def _image(inputs: list[Input], feature: str | None) -> Input | None:
 def _colours(draft: Draft, image: Input) -> list[str]:
     """Black and white, where these are the baselines."""
     path = f"{image.path}.input_baselines"
-    domains = [draft.document.get(f"{image.path}.{key}", 1) for key in ("feature_value_domain.max_value", "domain.max")]
-    whites = {1, 255, *domains}
-    found = ["black" if is_zero(one) else "white" if _is_all(one, whites) else "" for one in image.baselines]
+    blacks = _ends(draft, image, ("feature_value_domain.min_value", "domain.min")) or {0}
+    whites = _ends(draft, image, ("feature_value_domain.max_value", "domain.max")) or {1, 255}
+    found = ["black" if _is_all(one, blacks) else "white" if _is_all(one, whites) else "" for one in image.baselines]
     if not all(found) or len(set(found)) < len(found):
         draft.lose(path, "paths start from black images, white ones, or both; `references` says from which")
         return []
     draft.carry(path, "methods.xrai.references")
     return found
+
+
+def _ends(draft: Draft, image: Input, keys: Sequence[str]) -> set[object]:
+    """What the file says that one end of the image's values is; empty where it does not say."""
+    return {draft.document.get(f"{image.path}.{key}") for key in keys} - {None}
 
 
 def _is_all(baseline: object, values: set[object]) -> bool:

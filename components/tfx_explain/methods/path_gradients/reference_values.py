@@ -66,14 +66,15 @@ def _specs(models: Sequence[Model]) -> dict[str, FeatureSpec]:
 
 
 def _encoded(spec: FeatureSpec, value: ReferenceValue) -> list[bytes | float | int] | None:
-    """The values as examples have them.
+    """The values as examples have them; a single one is that of all places of a feature of fixed length.
 
     Raises:
       ConfigError: one is of another type.
     """
     if value is None:
         return None
-    return [_single(spec, single) for single in (value if isinstance(value, tuple) else (value,))]
+    n_places = spec.size if spec.kind == "dense" else 1
+    return [_single(spec, single) for single in (value if isinstance(value, tuple) else (value,) * n_places)]
 
 
 def _single(spec: FeatureSpec, value: Single) -> bytes | float | int:
