@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import shutil
 import sqlite3
@@ -141,8 +142,19 @@ IN_STORE = {
         {"configuration"},
     ),
     "policy_digest": ("string_value = 'f'", "name = 'policy_digest'", {"policy"}),
-    "model_digest": ("string_value = 'f'", "name = 'model_digest'", {"model"}),
-    "model_digest of what was pushed": ("string_value = 'f'", "name = 'model_digest'", {"model", "pushed model"}),
+    "model_digest": ("string_value = 'f'", "name = 'model_digest'", {"explanation", "model"}),
+    "model_digest of what was pushed": (
+        "string_value = 'f'",
+        "name = 'model_digest'",
+        {"explanation", "model", "pushed model"},
+    ),
+    "num_examples": ("int_value = 25", "name = 'num_examples'", {"explanation"}),
+    "num_failed": ("int_value = 7", "name = 'num_failed'", {"explanation"}),
+    "methods": ("string_value = 'sage'", "name = 'methods'", {"explanation"}),
+    "examples_digest": ("string_value = 'f'", "name = 'examples_digest'", {"explanation"}),
+    "config_digest": ("string_value = 'f'", "name = 'config_digest'", {"explanation", "configuration"}),
+    "slice of a refusal": ("string_value = replace(string_value, 'overall', 'x')", "name = 'refusals'", {"findings"}),
+    "decided_by": ("string_value = replace(string_value, 'age', 'race')", "name = 'decided_by'", {"findings"}),
 }
 
 
@@ -161,6 +173,30 @@ def test_a_property_changed_in_the_store_is_found(case: str, ask: Any, history: 
     connection.close()
     code, text = ask(*VERIFY, metadata=f"sqlite:{file}")
     assert (code, {what for what, _ in checked(text)}) == (1, found)
+
+
+def test_the_history_of_a_verdict_is_looked_at_too(ask: Any, history: Any) -> None:
+    validation = history.place("bad", "validation")
+    (validation / "history.parquet").write_bytes(b"rows")
+    findings = json.loads((validation / "findings.json").read_text())
+    told = {**findings, "history_digest": hashlib.sha256(b"rows").hexdigest()}
+    with opened(history.store) as store:
+        cases = cases_of(read_lineage(store))
+    case = next(one for one in cases if one.verdict and one.verdict.uri == str(validation))
+    content = json.dumps(told).encode()
+    case = dataclasses.replace(
+        case, verdict=dataclasses.replace(case.verdict, findings_digest=hashlib.sha256(content).hexdigest())
+    )
+
+    def states() -> list[tuple[str, str]]:
+        return [(one.state, one.why) for one in check_cases([case]) if one.what == "findings"]
+
+    with history.changed(validation / "findings.json", lambda _: content):
+        assert states() == [("unchanged", "")]
+        (validation / "history.parquet").write_bytes(b"rowS")
+        assert states() == [("changed", "history.parquet was changed")]
+        (validation / "history.parquet").unlink()
+        assert states() == [("changed", "history.parquet is gone")]
 
 
 def test_the_policy_of_the_step_is_compared_with_its_digest(ask: Any, history: Any, tmp_path: Path) -> None:
@@ -184,6 +220,16 @@ def test_what_an_earlier_version_did_not_record_is_said_so(ask: Any, history: An
     assert states["findings"] == states["explanation"] == states["policy"] == "not recorded"
     with history.changed(history.place("old", "explanation/importance.parquet"), one_digit):
         assert ask("--verify")[0] == 1  # the manifest beside it still knows
+
+
+def test_a_model_that_a_service_holds_is_not_called_gone(history: Any) -> None:
+    with opened(history.store) as store:
+        cases = cases_of(read_lineage(store))
+    case = next(one for one in cases if one.model and "/good/" in one.model)
+    (push,) = case.pushes
+    served = dataclasses.replace(case, pushes=(dataclasses.replace(push, destination="bq://project.loans.model"),))
+    states = {one.uri: one.state for one in check_cases([served]) if one.what == "pushed model"}
+    assert states == {push.uri: "unchanged", "bq://project.loans.model": "not recorded"}
 
 
 def test_what_infra_validator_may_have_packed_is_not_compared(history: Any, tmp_path: Path) -> None:

@@ -194,6 +194,25 @@ def test_a_store_that_says_something_else_than_was_logged_is_found(
     assert ask("--log", str(path))[0] == 0  # another store, which it agrees with
 
 
+def test_a_push_that_the_store_tells_otherwise_than_was_logged_is_found(ask: Any, history: Any, tmp_path: Path) -> None:
+    file, path = tmp_path / "metadata.db", tmp_path / "verdicts.jsonl"
+    shutil.copy(history.file, file)
+    assert ask("--log", str(path), metadata=f"sqlite:{file}")[0] == 0
+    with sqlite3.connect(file) as connection:
+        of = "(SELECT id FROM Artifact WHERE uri = ?)"
+        bad, good, bare = (str(history.place(run, "pushed_model")) for run in ("bad", "good", "bare"))
+        connection.execute(f"UPDATE ArtifactProperty SET int_value = 1 WHERE artifact_id IN {of}", (bad,))
+        elsewhere = "UPDATE ArtifactProperty SET string_value = '/other' WHERE name = 'pushed_destination'"
+        connection.execute(f"{elsewhere} AND artifact_id IN {of}", (good,))
+        connection.execute("UPDATE Artifact SET state = 5 WHERE uri = ?", (bare,))
+    connection.close()
+    code, text = ask("--log", str(path), metadata=f"sqlite:{file}")
+    assert code == 1
+    assert f"line 2: the store now has another pushed of the push {bad}" in text
+    assert f"line 3: the store now has another destination of the push {good}" in text
+    assert f"line 4: the store no longer has the push {bare}" in text
+
+
 @pytest.mark.parametrize(
     ("path", "said"),
     [

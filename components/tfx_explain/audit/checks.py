@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 from tfx_explain import documents, storage, tables
-from tfx_explain.audit.cases import OUTCOMES, Case, Explained, Push, Verdict
+from tfx_explain.audit.cases import Case, Explained, Push, Verdict
+from tfx_explain.audit.contradictions import against_findings, against_manifest
 from tfx_explain.content_digest import EMPTY, directory_digest, object_digest
 from tfx_explain.errors import TfxExplainError
 from tfx_explain.listed_files import differences, explanation_files
@@ -105,6 +105,9 @@ def _explanation(one: Explained) -> Check:
         return Check(what, one.uri, "changed", f"{differing.uri} {_WORDS[differing.what]}")
     if one.tables_digest is not None and object_digest(files) != one.tables_digest:
         return Check(what, one.uri, "changed", "its tables are not those that were recorded")
+    differing_fact = against_manifest(one, manifest)
+    if differing_fact:
+        return Check(what, one.uri, "changed", differing_fact)
     return Check(what, one.uri, "unchanged" if one.manifest_digest else "not recorded")
 
 
@@ -184,6 +187,8 @@ def _model(one: Explained) -> Check:
 def _pushed(explained: Explained | None, push: Push, place: str) -> Check:
     """What was pushed, which Pusher copies file by file, against the model that was explained."""
     what = "pushed model"
+    if not storage.is_local(place) and not storage.is_known(place):
+        return Check(what, place, "not recorded", "a model that is served there is no directory of files")
     now = directory_digest(place)
     if now == EMPTY:
         return Check(what, place, "gone")
@@ -225,32 +230,26 @@ def _findings(one: Verdict) -> Check:
     content = storage.read_bytes(storage.join(one.uri, tables.FINDINGS))
     if one.findings_digest is not None and hashlib.sha256(content).hexdigest() != one.findings_digest:
         return Check(what, one.uri, "changed", f"{tables.FINDINGS} is not the one that was recorded")
-    differing = _against_store(one, _object(content), there)
+    findings = _object(content)
+    differing = against_findings(one, findings) or _history(one, findings or {}, there)
+    if not differing and not _says(there, blessed=bool(one.blessed)):
+        differing = _MARKERS
     if differing:
         return Check(what, one.uri, "changed", differing)
     return Check(what, one.uri, "unchanged" if one.findings_digest else "not recorded")
 
 
-def _against_store(one: Verdict, findings: Mapping[str, Any] | None, there: Sequence[str]) -> str:
-    """How findings, the empty file that names the verdict, and the store contradict each other; empty: they do not."""
-    listed = None if findings is None else findings.get("findings")
-    if findings is None or not isinstance(listed, list):
-        return f"{tables.FINDINGS} holds no findings"
-    if findings.get("blessed") is not one.blessed:
-        return f"{tables.FINDINGS} and the store name different verdicts"
-    if not _says(there, blessed=bool(one.blessed)):
-        return _MARKERS
-    found = [finding for finding in listed if isinstance(finding, dict)]
-    counts = Counter(finding.get("outcome") for finding in found)
-    if one.outcomes is not None and any(counts[outcome] != one.outcomes[outcome] for outcome in OUTCOMES):
-        return f"{tables.FINDINGS} and the store count different outcomes"
-    written = [[finding.get(name) for name in _TOLD] for finding in found]
-    if not all([refusal.get(name) for name in _TOLD] in written for refusal in one.refusals or ()):
-        return f"the store tells of refusals that are not in {tables.FINDINGS}"
-    return ""
+def _history(one: Verdict, findings: dict[str, Any], there: Collection[str]) -> str:
+    """What is wrong with the table of earlier verdicts, whose digest the findings have; empty where nothing is."""
+    name, digest = tables.HISTORY.file, findings.get("history_digest")
+    if digest is None:
+        return ""
+    if name not in there:
+        return f"{name} is gone"
+    content = storage.read_bytes(storage.join(one.uri, name))
+    return "" if hashlib.sha256(content).hexdigest() == digest else f"{name} was changed"
 
 
-_TOLD = ("rule", "outcome", "value", "ci_low", "ci_high", "threshold")
 _MARKERS = f"the files {_BLESSED} and {_NOT_BLESSED} are not as the store has the verdict"
 
 

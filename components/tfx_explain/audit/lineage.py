@@ -64,7 +64,7 @@ class Artifact:
     def number(self, name: str) -> int | None:
         """A property that is a whole number, which Kubeflow keeps as a double; None where it was not recorded."""
         value = self.properties.get(name)
-        return int(value) if isinstance(value, int | float) and value == int(value) else None
+        return int(value) if isinstance(value, int | float) and value % 1 == 0 else None
 
 
 @dataclasses.dataclass

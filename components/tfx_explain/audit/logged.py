@@ -17,12 +17,14 @@ def contradictions(entries: Sequence[Mapping[str, Any]], cases: Sequence[Case], 
     Args:
       entries: of a log.
       cases: all of the store.
-      store: its name; verdicts that were logged from another store are not looked for in this one.
+      store: its name; what was logged from another store is not looked for in this one.
     """
     verdicts = (_verdict_entry(case, store) for case in cases)
     now = {_key(verdict): verdict for verdict in verdicts if verdict is not None}
+    pushes = {push.uri: _push(push) for case in cases for push in case.pushes}
     said = []
     for entry in entries:
+        said += _of_pushes(entry, pushes, store)
         found, uri = now.get(_key(entry)), entry.get("validation_uri")
         if entry.get("kind") != _VERDICT:
             continue
@@ -34,6 +36,22 @@ def contradictions(entries: Sequence[Mapping[str, Any]], cases: Sequence[Case], 
     return said
 
 
+def _of_pushes(entry: Mapping[str, Any], now: Mapping[str, Mapping[str, Any]], store: str) -> list[str]:
+    """The same of the pushes that a line tells of."""
+    said = []
+    for push in entry.get("pushes", ()):
+        uri = push.get("uri")
+        if uri in now:
+            differ = [name for name in _PUSH_FACTS if now[uri][name] != push.get(name)]
+            said += [
+                f"line {entry['number']}: the store now has another {name} of the push {uri}" for name in differ[:1]
+            ]
+        elif entry.get("store") == store:
+            said.append(f"line {entry['number']}: the store no longer has the push {uri}")
+    return said
+
+
+_PUSH_FACTS = ("created", "pushed", "destination")
 _FACTS = (
     "blessed", "decided_by", "outcomes", "refusals", "model_uri", "model_digest", "explanation_uri", "manifest_digest",
     "findings_digest", "policy_digest", "baseline_uri", "config_digest", "examples", "examples_digest", "model_blessed",

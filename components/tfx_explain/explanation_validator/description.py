@@ -41,7 +41,7 @@ def describe_verdict(verdict: Verdict, policy: str, model_uri: str, model_digest
         "model_digest": model_digest,
         **{f"num_{outcome}": counts[outcome] for outcome in get_args(Outcome)},
         "decided_by": decision(verdict),
-        "refusals": json.dumps([_refusal(finding) for finding in refusals[:MAX_REFUSALS]], allow_nan=False),
+        "refusals": json.dumps([refusal_of(finding) for finding in refusals[:MAX_REFUSALS]], allow_nan=False),
         "num_refusals": len(refusals),
         "findings_digest": hashlib.sha256(records.json_bytes(verdict.to_dict())).hexdigest(),
         "policy_digest": hashlib.sha256(policy.encode()).hexdigest(),
@@ -53,11 +53,16 @@ def decision(verdict: Verdict) -> str:
     if verdict.refusals:
         first, *others = verdict.refusals
         more = f" (and {len(others)} more)" if others else ""
-        return f"{first.rule}: {shortened(first.message, _MAX_DECISION)}{more}"
+        return f"{said_by(first)}{more}"
     return f"{'no rule refused' if verdict.blessed else 'no rule was judged'}: {verdict.counts}"
 
 
-def _refusal(finding: Finding) -> dict[str, object]:
+def said_by(finding: Finding) -> str:
+    """A rule and what it found, as metadata can bear it."""
+    return f"{finding.rule}: {shortened(finding.message, _MAX_DECISION)}"
+
+
+def refusal_of(finding: Finding) -> dict[str, object]:
     """One finding with its figures, names cut to what metadata can bear."""
     whole = finding.to_dict()
     names = {name: shortened(str(whole[name]), _MAX_NAME) for name in ("rule", "slice", "output", "outcome")}
