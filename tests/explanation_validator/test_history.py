@@ -63,11 +63,36 @@ def test_it_is_as_described(verdict: Any, explanation: ExplanationReader) -> Non
     assert list(shares["value"]) == list(tables.shares_of_total(importance))
     assert list(shares["ci_low"]) == list(importance["share_ci_low"])
     drift = table[table["kind"] == "drift"].set_index("rule")
-    found = {f"drift {one.settings['measure']}": one for one in verdict.findings if one.rule == "drift"}
+    drifts = [one for one in verdict.findings if one.rule == "drift"]
+    found = {f"drift {one.settings['measure']}, against model": one for one in drifts}
     assert set(drift.index) == set(found)
     for rule, finding in found.items():
         told = drift.loc[rule, ["value", "ci_low", "ci_high", "threshold", "outcome"]]
         assert list(told) == [getattr(finding, name) for name in told.index]
+
+
+def test_a_rule_keeps_its_name_from_run_to_run(explanation: ExplanationReader) -> None:
+    """Also where another of its measure is skipped in one of them, as before there is a baseline explanation."""
+    measure = {"measure": "total_variation", "max": 0.5}
+    rules: list[Any] = [
+        {"drift": {**measure, "against": "explanation"}},
+        {"drift": {**measure, "against": "model"}},
+        {"drift": {**measure, "against": "model", "players": ["age", "income"]}},
+        {"drift": {"measure": "top_k_overlap", "max": 0.5, "against": "model", "k": 2}},
+    ]
+    config = ValidationConfig.from_dict({"rules": rules, "min_slice_examples": 10})
+    first, second = (judge(explanation, config, baseline) for baseline in (None, explanation))
+    named: list[dict[str, float]] = []
+    for verdict in (first, second):
+        table = extended(None, explanation, verdict.findings, blessed=True).table
+        named.append(table[table["kind"] == "drift"].set_index("rule")["value"].to_dict())
+    assert list(named[0]) == [
+        "drift total_variation, against model",
+        "drift total_variation, against model, of age and income",
+        "drift top_k_overlap, k 2, against model",
+    ]
+    assert named[1] == {"drift total_variation, against explanation": 0.0, **named[0]}
+    assert len({(one.rule, repr(one.settings)) for one in second.findings}) == len(rules)
 
 
 def test_runs_are_added_and_the_oldest_go(verdict: Any, explanation: ExplanationReader) -> None:
@@ -116,7 +141,7 @@ def test_a_verdict_that_is_gone_or_of_an_earlier_version_has_none(verdict: Any, 
 
 def test_the_alert_is_one_line_with_rule_and_figure(verdict: Any) -> None:
     line = alert(verdict, "/validation/7", span="6")
-    assert line.startswith(f"{ALERT} in span 6: drift total_variation, slice overall: ")
+    assert line.startswith(f"{ALERT} in span 6: drift total_variation, against model, slice overall: ")
     assert "0.1 %" in line
     assert line.endswith("See /validation/7/verdict.html")
     assert "\n" not in line

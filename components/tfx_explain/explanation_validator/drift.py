@@ -74,7 +74,7 @@ def drift_judgements(
             settings.model_dump(exclude={"against", "method"}),
             pairs[methods[settings.method]].of(rule.evidence, kind, key),
             config.min_slice_examples,
-            named_method=settings.method,
+            chosen_by=settings.model_dump(include={"against", "method"}, exclude_none=True),
         )
         for key in keys
         for rule, settings, kind in rules

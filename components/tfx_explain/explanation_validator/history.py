@@ -16,6 +16,7 @@ import pandas as pd
 from tfx_explain import documents, records, storage, tables
 from tfx_explain.errors import InputError
 from tfx_explain.judgement import RULES, Finding
+from tfx_explain.judgement.wording import joined
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.report.header import span_of
 from tfx_explain.slicing import OVERALL
@@ -158,6 +159,10 @@ def is_drift(finding: Finding) -> bool:
 
 
 def drift_name(finding: Finding) -> str:
-    """The rule with what it measures, and by which method where it names one."""
-    told = [finding.rule, finding.settings.get("measure"), finding.settings.get("method")]
-    return " ".join(str(part) for part in told if part)
+    """The rule with what it measures, and the settings that tell it from others of the same measure, but its limit."""
+    settings = finding.settings
+    told = [" ".join(str(part) for part in (finding.rule, settings.get("measure"), settings.get("method")) if part)]
+    told += [f"k {settings['k']}"] if "k" in settings else []
+    told += [f"against {settings['against']}"] if settings.get("against") else []
+    told += [f"of {joined(settings['players'])}"] if settings.get("players") else []
+    return ", ".join(told)

@@ -234,22 +234,22 @@ def judge(
 
 def _standing_judgements(explanation: ExplanationReader, config: ValidationConfig) -> list[Judgement]:
     """Every rule that needs no baseline, for each method's evidence that rules are about."""
-    by_method: dict[str, list[tuple[RuleDescription, Settings, str | None]]] = {}
+    by_method: dict[str, list[tuple[RuleDescription, Settings, Settings]]] = {}
     asked: list[tuple[str, PartPlace]] = []
     for rule in config.rules:
-        described, named = RULES[rule.name], None
+        described = RULES[rule.name]
         if described.needs_baseline:
             continue
         settings = rule.settings.model_dump()
-        if isinstance(rule.settings, AttributionRule):
-            named = settings.pop("method")
+        name = settings.pop("method") if isinstance(rule.settings, AttributionRule) else None
+        named = {} if name is None else {"method": name}
         method = method_of(explanation, described, rule.settings)
         by_method.setdefault(method, []).append((described, settings, named))
         if described is MAX_PART_SHARE:
             asked.append((method, place_of(settings["feature"], settings["words"], settings["area"])))
     places = PartPlaces(explanation, config.slicing_specs, asked)
     return [
-        judgement_of(rule, settings, evidence, config.min_slice_examples, named_method=named)
+        judgement_of(rule, settings, evidence, config.min_slice_examples, chosen_by=named)
         for method, rules in by_method.items()
         for evidence in evidence_in(explanation, config.slicing_specs, [rule for rule, *_ in rules], method, places)
         for rule, settings, named in rules

@@ -68,15 +68,21 @@ def judgement_of(
     evidence: Grounds,
     min_examples: int,
     *,
-    named_method: str | None = None,
+    chosen_by: Settings | None = None,
 ) -> Judgement:
-    """The finding of a rule for any confidence; it repeats the method where the policy names one."""
+    """The finding of a rule for any confidence.
+
+    Args:
+      rule: the rule.
+      settings: its own.
+      evidence: of one (slice, output), of the rule's class.
+      min_examples: as of `judge_rule`.
+      chosen_by: the settings by which the policy chose this evidence, which the finding repeats; None = none.
+    """
 
     def judge(confidence: float) -> Finding:
         finding = judge_rule(rule, settings, evidence, confidence=confidence, min_examples=min_examples)
-        if named_method is None:
-            return finding
-        return dataclasses.replace(finding, settings={**finding.settings, "method": named_method})
+        return dataclasses.replace(finding, settings={**finding.settings, **(chosen_by or {})})
 
     return judge
 

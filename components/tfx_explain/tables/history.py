@@ -34,7 +34,10 @@ HISTORY = Table(
         text("output", "Name of the output; no text of a verdict."),
         text("method", "The method of attributions; no text of a verdict, and where a rule named none."),
         text("player", "Name of the feature, or of the group of features, of a share; no text of other rows."),
-        text("rule", "The rule about drift, with its measure and method; no text of other rows."),
+        text(
+            "rule",
+            "The rule about drift, with its measure and what else is set but its limit; no text of other rows.",
+        ),
         number("value", "The figure.", empty=UNKNOWN, of=_FIGURES),
         number("ci_low", "Its lower bound: of a share of the 95 % interval.", empty=UNKNOWN, of=_FIGURES),
         number("ci_high", "Its upper bound, likewise.", empty=UNKNOWN, of=_FIGURES),
