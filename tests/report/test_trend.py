@@ -75,6 +75,25 @@ def test_a_change_of_the_model_is_drawn_between_two_runs() -> None:
     assert trend.pictures[0].points[1].x < change < trend.pictures[0].points[2].x
 
 
+def test_a_rule_without_a_figure_is_marked_all_the_same() -> None:
+    history = pages.history(4)
+    drift = history["kind"] == "drift"
+    for run, value, outcome in ((1, math.nan, "insufficient_evidence"), (2, math.inf, "fail")):
+        history.loc[drift & (history["run"] == run), ["value", "outcome"]] = [value, outcome]
+    assert [row.cells[-1] for row in make_trend(history).rows][1:3] == ["✕ –", "? –"]
+
+
+def test_what_is_allowed_is_that_of_the_newest_run() -> None:
+    history = pages.history(4)
+    drift = history["kind"] == "drift"
+    (same,) = (one.summary for one in make_trend(history).pictures if one.heading.startswith("drift"))
+    history.loc[drift & (history["run"] == 0), "threshold"] = 0.5
+    picture = make_trend(history).pictures[-1]
+    newest = float(history.loc[drift, "threshold"].iloc[-1])
+    assert picture.summary.endswith(f"; {newest:g} is allowed in the newest run")
+    assert same.endswith(f"; {newest:g} is allowed")
+
+
 def test_unknown_figures_and_many_features_are_no_trouble() -> None:
     history = pages.history(3).assign(value=math.nan, ci_low=math.nan, ci_high=math.nan, threshold=math.nan)
     assert "From run to run" in render_verdict([], blessed=True, beside=Beside(history=history))

@@ -47,7 +47,7 @@ class Picture:
       heading: the feature or the rule.
       lines: corners of the line, in stretches without a gap.
       points: the runs that have the figure.
-      limit: y of what the rule allows; None where it allows anything.
+      limit: y of what the rule allows in the newest run; None where it allows anything.
       changes: x between two runs whose models differ.
       x_ticks, y_ticks: (place, text).
       summary: the picture in words.
@@ -140,9 +140,8 @@ class _Series:
     def cell(self, place: int) -> str:
         """The figure of a run as text, with a mark where its rule did not hold."""
         value = float(self.value[place])
-        if not math.isfinite(value):
-            return UNKNOWN
-        return _OUTCOMES.get(self.outcome[place], "") + (percent(value) if self.is_share else number(value, 3))
+        shown = percent(value) if self.is_share else number(value, 3)
+        return _OUTCOMES.get(self.outcome[place], "") + (shown if math.isfinite(value) else UNKNOWN)
 
 
 def _series(rows: pd.DataFrame, kind: str, runs: pd.DataFrame) -> list[_Series]:
@@ -231,7 +230,8 @@ def _summary(series: _Series, labels: Sequence[str], limits: Array) -> str:
         return f"{series.name}: no run has a figure"
     first, last = int(known[0]), int(known[-1])
     what = "share of the importance" if series.is_share else "drift"
-    limit = f"; {number(float(limits[-1]), 3)} is allowed" if len(limits) else ""
+    since = " in the newest run" if len(set(limits.tolist())) > 1 else ""
+    limit = f"; {number(float(limits[-1]), 3)} is allowed{since}" if len(limits) else ""
     return (
         f"{series.name}, {what}: {series.cell(first)} at {labels[first]}, {series.cell(last)} at {labels[last]}{limit}"
     )
