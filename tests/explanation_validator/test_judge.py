@@ -202,12 +202,15 @@ def test_anomalies_name_the_features(explained: Any) -> None:
                 {"monotonic": {"feature": "age", "direction": "decreasing"}},
                 {"min_examples": {"value": 1000}},
                 {"max_share": {"players": ["age", "race"], "value": 0.0}},
+                {"max_share": {"players": ["age", "race"], "value": 0.001, "method": "shapley"}},
             ]
         }
     )
     found = judge(explained, policy).findings
+    assert {one.outcome for one in found} <= {"fail", "insufficient_evidence"}
     anomalies = findings_to_anomalies(found)
     top = explained.importance_for()["player"].iloc[0]
+    assert len(anomalies.anomaly_info) == len(found), "also of rules that differ in their method alone"
     assert {tuple(info.path.step) for info in anomalies.anomaly_info.values()} == {(top,), ("age",), ()}
     table = tfdv.utils.display_util.get_anomalies_dataframe(anomalies)
     about = {str(name).strip("'").split(" (")[0] for name in table.index}

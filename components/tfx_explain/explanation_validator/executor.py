@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 import tfx
@@ -210,8 +211,10 @@ def findings_to_anomalies(findings: tuple[Finding, ...]) -> anomalies_pb2.Anomal
             continue
         about = ", ".join(finding.about) or "all features"
         rule = ": ".join(filter(None, [finding.rule, finding.settings.get("measure")]))
-        key = f"{about} ({rule}, {finding.slice_key}, {finding.output})"
-        info = anomalies.anomaly_info[key]
+        place = f"{rule}, {finding.slice_key}, {finding.output}"
+        # Rules may differ in their method alone, or in what they compare with.
+        keys = (f"{about} ({place}{f', {n}' if n > 1 else ''})" for n in itertools.count(1))
+        info = anomalies.anomaly_info[next(key for key in keys if key not in anomalies.anomaly_info)]
         if len(finding.about) == 1:
             info.path.step.extend(finding.about)
         failed = finding.outcome == "fail"
