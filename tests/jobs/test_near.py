@@ -9,6 +9,7 @@ import pytest
 import formats
 import tfx_explain
 import worlds
+from tfx_explain.card import make_card, to_markdown
 from tfx_explain.errors import InputError
 
 CUT_OFF, WITHIN = 1.0, 0.75
@@ -52,6 +53,16 @@ def test_the_base_value_is_near_and_the_manifest_counts_rows(near: Any) -> None:
     assert near.manifest["background"]["num_rows"] == 24
     assert near.manifest["background"]["model_rows"]["near"] == len(train())
     formats.check_files(near)
+
+
+def test_report_and_card_say_which_rows_the_background_is_drawn_from(near: Any) -> None:
+    (n_rows, n_all) = (near.manifest["background"]["near"][name] for name in ("num_rows", "of"))
+    said = f"24 rows of split train, of the {n_rows} of {n_all} whose output score is within 0.75 of 1 (raw), chosen as"
+    assert said in near.report()
+    card = to_markdown(make_card(near))
+    assert "| Background: only rows with an output near | 1 | `/config/background/near/output` |" in card
+    assert "| Background: near is as far as | 0.75 | `/config/background/near/within` |" in card
+    assert f"| Background: rows near | {n_rows} | `/background/near/num_rows` |" in card
 
 
 def test_all_is_as_of_a_split_that_has_these_rows_alone(near: Any, linear_model: str, tmp_path: Path) -> None:

@@ -93,6 +93,12 @@ def data_section(manifest: Manifest) -> Section:
         ("Background: rows", ("background", "num_rows")),
         ("Background: split", ("background", "split")),
         ("Background: how it was drawn", ("background", "strategy")),
+        ("Background: only rows with an output near", ("config", "background", "near", "output")),
+        ("Background: near is as far as", ("config", "background", "near", "within")),
+        ("Background: unit of both", ("background", "near", "unit")),
+        ("Background: output that was compared", ("background", "near", "output")),
+        ("Background: rows near", ("background", "near", "num_rows")),
+        ("Background: of rows", ("background", "near", "of")),
         ("Background: files", ("background", "pattern")),
         ("Background: digest", ("background", "digest")),
     ]
@@ -101,7 +107,7 @@ def data_section(manifest: Manifest) -> Section:
         for name, of in (at(manifest, LIMITS, "cut") or {}).items()
     ]
     shown = facts_of(manifest, wanted)
-    said = "The background stands in for absent features; the training data itself was not looked at."
+    said = "The background stands in for absent features; no other data of the training was looked at."
     return Section("Data of the tests", ("2(g)",), [Facts(shown.file, [*rows, *shown.facts, *cut]), said])
 
 

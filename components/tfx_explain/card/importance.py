@@ -8,6 +8,7 @@ from tfx_explain import tables
 from tfx_explain.card.blocks import Block, Column, Fact, Facts, Name, Section, Table, pointer, table_of
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.report.comparison import METHOD_NAMES
+from tfx_explain.report.gradients import at
 from tfx_explain.report.slices import FALSE_DISCOVERY_RATE
 from tfx_explain.report.text import count
 from tfx_explain.slicing import OVERALL
@@ -54,7 +55,10 @@ def importance_section(explanation: ExplanationReader) -> Section:
         overall = of_method[of_method["slice"] == OVERALL]
         outputs = list(dict.fromkeys(overall["output"]))
         for output in outputs[:MAX_OUTPUTS]:
-            blocks += [_heading(overall, method), _importance(overall[overall["output"] == output], method, output)]
+            blocks += [
+                _heading(explanation, overall, method),
+                _importance(overall[overall["output"] == output], method, output),
+            ]
         if len(outputs) > MAX_OUTPUTS:
             blocks.append(f"{count(len(outputs) - MAX_OUTPUTS)} more outputs are in {tables.IMPORTANCE.file}.")
     if methods and explanation.has(tables.BASELINE_IMPORTANCE.file):
@@ -62,10 +66,12 @@ def importance_section(explanation: ExplanationReader) -> Section:
     return Section("What the model relies on", ("2(b)",), blocks)
 
 
-def _heading(rows: pd.DataFrame, method: str) -> str:
+def _heading(explanation: ExplanationReader, rows: pd.DataFrame, method: str) -> str:
     metric = str(rows["metric"].iloc[0]) if "metric" in rows else tables.MEAN_ABS_ATTRIBUTION
+    slopes = at(explanation.manifest, "method", method, "gradients") == "smooth_grad"
+    unit = "units of the output per unit of a pixel's value" if slopes else "units of the output"
     what = {
-        tables.MEAN_ABS_ATTRIBUTION: "mean size of attributions, in units of the output",
+        tables.MEAN_ABS_ATTRIBUTION: f"mean size of attributions, in {unit}",
         "auc": "by how much the AUC falls",
     }.get(metric, f"in units of the loss ({metric})")
     return f"{METHOD_NAMES.get(method, method)}: {what}."

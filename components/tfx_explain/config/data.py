@@ -22,7 +22,7 @@ class NearConfig(Part, json_schema_extra={"examples": [{"output": 0.5, "within":
     unit: Literal["output", "probability"] = Field(
         "output",
         description="what both are in: the unit of attributions, as `model.output_space` has it, or `probability`, "
-        "where outputs are log-odds",
+        "where outputs are log-odds; it is the model's own, without the correction of `model.positive_rate`",
         examples=["probability"],
     )
     of: str | None = Field(

@@ -82,7 +82,8 @@ def _background(manifest: Manifest) -> str:
     rows, split = at(manifest, "background", "num_rows"), at(manifest, "background", "split")
     if rows is None:
         return ""
-    return f"{count(rows)} rows{f' of split {split}' if split else ''}, which stand in for absent features"
+    near = " near a cut-off" if at(manifest, "background", "near") else ""
+    return f"{count(rows)} rows{near}{f' of split {split}' if split else ''}, which stand in for absent features"
 
 
 def _made(manifest: Manifest) -> str:

@@ -240,7 +240,16 @@ def _background(manifest: Manifest) -> str:
     split = f" of split {background['split']}" if background.get("split") else ""
     how = f", chosen as {background['strategy']}" if background.get("strategy") else ""
     digest = f", digest {background['digest']}" if background.get("digest") else ""
-    return f"{count(background['num_rows'])} rows{split}{how}{digest}"
+    return f"{count(background['num_rows'])} rows{split}{_near(manifest)}{how}{digest}"
+
+
+def _near(manifest: Manifest) -> str:
+    """Which rows alone the background is drawn from, where these are not all."""
+    near, asked = at(manifest, "background", "near"), at(manifest, "config", "background", "near")
+    if not near or not asked:
+        return ""
+    where = f"whose output {near['output']} is within {asked['within']:g} of {asked['output']:g} ({near['unit']})"
+    return f", of the {count(near['num_rows'])} of {count(near['of'])} {where}"
 
 
 def _base_values(manifest: Manifest) -> str:
