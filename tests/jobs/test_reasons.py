@@ -15,6 +15,7 @@ import worlds
 from tfx_explain import records, tables
 from tfx_explain.cli import main
 from tfx_explain.errors import InputError
+from tfx_explain.reader import ExplanationReader
 from tfx_explain.reason_consistency import check_reasons
 
 K = 2
@@ -99,6 +100,16 @@ def test_the_command_prints_lines_json_and_csv(explained: Any, capsys: pytest.Ca
     header, *lines = capsys.readouterr().out.splitlines()
     assert header == ",".join(tables.REASONS.names())
     assert len(lines) == len(explained.reasons)
+
+
+def test_small_figures_keep_their_digits(
+    explained: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of probabilities of rare events."""
+    one = explained.reasons.head(1).assign(attribution=-1.2345678e-7, std_error=0.0)
+    monkeypatch.setattr(ExplanationReader, "reasons", one)
+    assert main(["reasons", explained.uri]) == 0
+    assert " -1.235e-07 +- 0.0000" in capsys.readouterr().out
 
 
 def test_a_row_without_reasons_is_told_from_one_that_is_not_there(
