@@ -100,6 +100,14 @@ def test_the_command_line_says_what_was_computed(explained: ExplanationReader) -
     assert "60 of 60 rows explained" in said
     assert f"no method attributes outputs to players; computed: {', '.join(explained.manifest['method'])}" in said
     assert "importance for" not in said
+    by_losses = [name for name in ("permutation_importance", "sage") if name in explained.manifest["method"]]
+    for method in by_losses:
+        table = explained.importance_for(method=method)
+        _, lines = said.split(f"importance by {method} ({table['metric'].iloc[0]} +- half of its 95 % interval):\n")
+        found = [line.split()[:3] for line in lines.splitlines()[: len(table)]]
+        assert found == [[str(row.rank), row.player, f"{row.value:.4f}"] for row in table.itertuples()]
+        assert "%" not in lines.splitlines()[0]
+    assert said.count("importance by") == len(by_losses)
 
 
 def test_rules_about_importance_are_refused_and_others_judged(explained: ExplanationReader) -> None:

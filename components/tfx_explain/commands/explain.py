@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +15,8 @@ from tfx_explain.commands.saying import say, say_json
 from tfx_explain.printable import printable, shortened
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tfx_explain.reader import ExplanationReader
 
 _DIRECTORY, _FILE = Place("dir"), Place("file")
@@ -97,12 +101,11 @@ def _described(explanation: ExplanationReader) -> dict[str, Any]:
     """What `summary` says, for programs: all players, in the order of their ranks."""
     from tfx_explain import storage, tables  # noqa: PLC0415 - see `validate._judged`
 
-    columns = ["output", "method", "player", "rank", "value", "std_error", "ci_low", "ci_high", "share"]
+    columns = ["output", "method", "metric", "player", "rank", "value", "std_error", "ci_low", "ci_high", "share"]
     importance: list[dict[str, Any]] = []
-    for output in explanation.outputs if explanation.methods else ():
-        table = explanation.importance_for(output=output)
-        table = table.assign(share=tables.shares_of_total(table))[columns].astype(object)
-        importance += table.where(table.notna(), None).to_dict("records")
+    for table in _tables(explanation):
+        shown = table[columns].astype(object)
+        importance += shown.where(shown.notna(), None).to_dict("records")
     manifest = explanation.manifest
     return {
         "explanation": explanation.uri,
@@ -128,16 +131,35 @@ def summary(explanation: ExplanationReader) -> list[str]:
         lines.append(f"{split}: {rows}, {failed:,} failed, {counts['model_rows']:,} model rows{empty}")
     if not explanation.methods:
         lines.append(f"no method attributes outputs to players; computed: {', '.join(manifest['method'])}")
-    by = f" by {explanation.methods[0]}" if len(explanation.methods) > 1 else ""
-    for output in explanation.outputs if explanation.methods else ():
-        unit = manifest["model"]["output_space"]
-        lines.append(f"importance for {output}{by} (mean |attribution| in {unit} units +- half of its 95 % interval):")
-        table = explanation.importance_for(output=output)
-        table = table.assign(share=tables.shares_of_total(table)).head(10)
-        names = [shortened(printable(player), _MAX_NAME) for player in table["player"]]
-        width = max(len(name) for name in names)
-        for row, name in zip(table.itertuples(), names, strict=True):
-            half = (row.ci_high - row.ci_low) / 2
-            lines.append(f"  {row.rank:>3}  {name:<{width}}  {row.value:9.4f} +- {half:.4f}  {row.share:6.1%}")
+    unit = manifest["model"]["output_space"]
+    for table in _tables(explanation):
+        first = table.iloc[0]
+        if first["method"] in explanation.methods:
+            by = f" by {first['method']}" if len(explanation.importance_methods) > 1 else ""
+            what = f"for {first['output']}{by} (mean |attribution| in {unit} units"
+        else:
+            what = f"by {first['method']} ({first['metric']}"
+        lines.append(f"importance {what} +- half of its 95 % interval):")
+        lines += _lines(table.head(10))
     lines.append(f"report: {storage.join(explanation.uri, tables.REPORT)}")
     return lines
+
+
+def _tables(explanation: ExplanationReader) -> Iterator[pd.DataFrame]:
+    """Importance of each output by the main method, then by each that judges all outputs together."""
+    from tfx_explain import tables  # noqa: PLC0415 - see `validate._judged`
+
+    of_losses = [name for name in explanation.importance_methods if name not in explanation.methods]
+    asked = [(None, output) for output in explanation.outputs if explanation.methods]
+    for method, output in [*asked, *((name, None) for name in of_losses)]:
+        table = explanation.importance_for(output=output, method=method)
+        yield table.assign(share=tables.shares_of_total(table) if method is None else math.nan)
+
+
+def _lines(table: pd.DataFrame) -> Iterator[str]:
+    """A player each."""
+    names = [shortened(printable(player), _MAX_NAME) for player in table["player"]]
+    width = max(len(name) for name in names)
+    for row, name in zip(table.itertuples(), names, strict=True):
+        share = "" if math.isnan(row.share) else f"  {row.share:6.1%}"
+        yield f"  {row.rank:>3}  {name:<{width}}  {row.value:9.4f} +- {(row.ci_high - row.ci_low) / 2:.4f}{share}"
