@@ -11,6 +11,7 @@ from sklearn.datasets import load_digits
 
 import tfx_explain
 from digits import data, local_runner, module
+from pipeline_settings import changed_settings
 
 INK = 16
 
@@ -63,10 +64,8 @@ def ran(tmp_path_factory):
     """What the demo says where fewer pictures are explained, and the directory that it wrote to."""
     root, settings = tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("settings")
     terminal = io.StringIO()
-    for name, count, fewer in (("explain.yaml", "max_examples: 200", "max_examples: 24"), ("policy.yaml", "150", "24")):
-        text = (local_runner.HERE / name).read_text("utf-8")
-        assert text.count(count) == 1
-        (settings / name).write_text(text.replace(count, fewer), "utf-8")
+    fewer = {"explain.yaml": ("max_examples: 200", "max_examples: 24"), "policy.yaml": ("150", "24")}
+    changed_settings(local_runner.HERE, settings, fewer)
     # The libraries' own warnings are none of ours: no code of the package runs here that other tests do not run too.
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -15,6 +15,7 @@ import pytest
 from launcher import OPEN_SOURCE, VERTEX, Launcher, in_process, in_processes
 from launcher.local import attributions, explained_locally
 from loan_approval import data, kubeflow_runner
+from pipeline_settings import changed_settings
 from tfx_explain import load
 from tfx_explain.explainer import executor
 
@@ -57,15 +58,24 @@ def steps(root, patch):
     return in_process
 
 
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    """Where the settings of the compiled pipeline are."""
+    fewer = {"explain.yaml": ("num_rows: 128", "num_rows: 16")}
+    return changed_settings(kubeflow_runner.HERE, tmp_path_factory.mktemp("settings"), fewer)
+
+
 # Without its cache a run of the open-source backend takes as long as the first: only where steps are processes.
 @pytest.fixture(scope="module", params=[VERTEX, OPEN_SOURCE] if STEPS == "processes" else [VERTEX])
-def world(request, tmp_path_factory):
-    """Backend, the first run, in which one try of Explainer fails, and the second."""
+def world(request, settings, tmp_path_factory):
+    """Backend, the first run, in which one try of Explainer fails, and the second; their background is smaller."""
     root = tmp_path_factory.mktemp("kubeflow")
     data.write_csv(root / "data")
     flag, *_ = BACKENDS[request.param]
     job = root / "job.yaml"
-    kubeflow_runner.main(["--image", "i", "--pipeline_root", str(root), "--output", str(job), "--backend", flag])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kubeflow_runner, "HERE", settings)
+        kubeflow_runner.main(["--image", "i", "--pipeline_root", str(root), "--output", str(job), "--backend", flag])
     # The libraries' own warnings are none of ours: no code of the package runs here that other tests do not run too.
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -115,10 +125,10 @@ def test_a_try_that_failed_leaves_no_rows(runs):
     assert not attributions(explanation.uri)["application_id"].duplicated().any()
 
 
-def test_attributions_are_those_of_local_dag_runner(runs, tmp_path):
+def test_attributions_are_those_of_local_dag_runner(runs, settings, tmp_path):
     first, second = (attributions(run.uri("Explainer", "explanation")) for run in runs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        local = attributions(explained_locally(runs[0].outputs, kubeflow_runner.HERE / "explain.yaml", tmp_path))
+        local = attributions(explained_locally(runs[0].outputs, settings / "explain.yaml", tmp_path))
     pd.testing.assert_frame_equal(first, local, check_exact=True)
     pd.testing.assert_frame_equal(second[first.columns], first, check_exact=True)

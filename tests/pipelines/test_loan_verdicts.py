@@ -7,6 +7,7 @@ import warnings
 import pytest
 
 from loan_approval import local_runner
+from pipeline_settings import changed_settings
 
 pytestmark = pytest.mark.e2e
 
@@ -19,13 +20,15 @@ REASONS = {
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory):
-    """Candidate -> what the terminal shows of it; the first candidate is what `make demo` shows as well."""
-    root = tmp_path_factory.mktemp("demo")
+    """Candidate -> what the terminal shows of it where the background is smaller."""
+    root, settings = tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("settings")
+    changed_settings(local_runner.HERE, settings, {"explain.yaml": ("num_rows: 128", "num_rows: 16")})
     terminal = io.StringIO()
     # The libraries' own warnings are none of ours: no code of the package runs here that other tests do not run too.
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         patch.setattr(local_runner, "DEMO", root)
+        patch.setattr(local_runner, "HERE", settings)
         for name, directory in (("SERVING", "serving"), ("DATA", "data"), ("LEAKING_DATA", "leaking_data")):
             patch.setattr(local_runner, name, root / directory)
         local_runner._run_candidates({name: local_runner.CANDIDATES[name] for name in REASONS}, terminal)
