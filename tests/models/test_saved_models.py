@@ -159,9 +159,12 @@ def test_keras_export_keeps_feature_names(tmp_path, check_model, tools):
     check_model(load_model(str(tmp_path)), data, call, [["u"], ["v"]])
 
 
-def _export_legacy(path):
+@pytest.fixture(scope="module")
+def legacy_model(tmp_path_factory):
+    """A model that Keras 2 saved."""
     import tf_keras
 
+    path = str(tmp_path_factory.mktemp("legacy"))
     tf_keras.utils.set_random_seed(4)
     inputs = {name: tf_keras.Input((1,), name=name) for name in ("u", "v")}
     joined = tf_keras.layers.Concatenate()(list(inputs.values()))
@@ -170,23 +173,22 @@ def _export_legacy(path):
     specs = [tf.TensorSpec([None], tf.string, name="examples")]
     serve = tf.function(lambda examples: {"p": net(tf.io.parse_example(examples, spec))}, input_signature=specs)
     net.save(path, save_format="tf", signatures={"serving_default": serve})
+    return path
 
 
 LEGACY_NOISE = pytest.mark.filterwarnings("ignore:non-integer arguments to randrange:DeprecationWarning")
 
 
 @LEGACY_NOISE
-def test_legacy_keras_model(tmp_path, check_model, tools):
-    _export_legacy(str(tmp_path))
+def test_legacy_keras_model(legacy_model, check_model, tools):
     data = tools.Data({"u": ("float", 1, 1, 0.0), "v": ("float", 1, 1, 0.0)})
-    call = tools.logit(tools.call_on_examples(str(tmp_path), "p"))
-    check_model(load_model(str(tmp_path)), data, call, [["u"], ["v"]])
+    call = tools.logit(tools.call_on_examples(legacy_model, "p"))
+    check_model(load_model(legacy_model), data, call, [["u"], ["v"]])
 
 
 @LEGACY_NOISE
-def test_legacy_keras_model_in_a_process_that_never_imported_it(tmp_path):
-    _export_legacy(str(tmp_path))
-    code = f"from tfx_explain.models import load_model; assert load_model({str(tmp_path)!r}).access == 'parse_cut'"
+def test_legacy_keras_model_in_a_process_that_never_imported_it(legacy_model):
+    code = f"from tfx_explain.models import load_model; assert load_model({legacy_model!r}).access == 'parse_cut'"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import shutil
 from collections import Counter
@@ -33,7 +34,11 @@ _EXTRAS: list[dict[str, Any]] = [
 
 def prepare(seed: int, directory: Path, n_spoilt: int = N_SPOILT) -> Case:
     """Cases of one job each, in turn for each way to call a model."""
-    kinds = {kind: make(directory / kind) for kind, make in models.KINDS.items()}
+
+    @functools.cache
+    def made(kind: str) -> models.Kind:
+        return models.KINDS[kind](directory / kind)
+
     worlds.write_records(directory / "background", [worlds.to_example(row) for row in models.rows(60, 1)])
     clean = [worlds.to_example(row) for row in models.rows(N_CLEAN, 2)]
     # What a job says of the good rows while nothing else is among them.
@@ -44,7 +49,7 @@ def prepare(seed: int, directory: Path, n_spoilt: int = N_SPOILT) -> Case:
         shutil.rmtree(place, ignore_errors=True)
         examples = worlds.write_records(place / "examples", records, num_shards)
         return api.explain(
-            model=kinds[kind].model_dir,
+            model=made(kind).model_dir,
             examples=examples,
             background=str(directory / "background" / "*"),
             output_dir=str(place / "out"),
@@ -52,14 +57,14 @@ def prepare(seed: int, directory: Path, n_spoilt: int = N_SPOILT) -> Case:
                 "background": {"num_rows": 6},
                 "max_examples": None,
                 "max_failed_fraction": 1.0,
-                "model": kinds[kind].config,
+                "model": made(kind).config,
                 **extra,
             },
         )
 
     def case(index: int) -> Result:
         rng = generator(seed, NAME, index)
-        kind = list(kinds)[index % len(kinds)]
+        kind = list(models.KINDS)[index % len(models.KINDS)]
         if kind not in alone:
             alone[kind] = explained_rows(run(kind, clean, {}, 1))
         spoilt, told = spoiling.spoil_all(models.rows(n_spoilt, 3 + index), rng)
@@ -75,7 +80,7 @@ def prepare(seed: int, directory: Path, n_spoilt: int = N_SPOILT) -> Case:
             result.violations.append(f"{kind}: the job fell: {fault_of(error) or error}")
             return result
         _account(explanation, records, result, kind)
-        check_values(explained_rows(explanation), alone[kind], records, told, kinds[kind], result, kind)
+        check_values(explained_rows(explanation), alone[kind], records, told, made(kind), result, kind)
         return result
 
     return case
