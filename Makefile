@@ -128,8 +128,9 @@ image:  ## an image with docker, podman or buildah: NAME=tfx-explain TARGET=work
 image-test: env  ## size and layers of that image, and the compiled loan pipeline run in it
 	@$(bin)/python tools/image_test.py $(or $(NAME),tfx-explain)
 
-test-tfx-latest: env  ## `make test` with the latest TFX; where that takes a Debian 13 root, without tests of pure numerics
-	@if [ "$$(tools/make_env --which)" = 1.21 ]; then $(MAKE) test; else tools/in_trixie_root make test without="$(numerics)"; fi
+test-tfx-latest: env  ## `make test` with the latest TFX; where that takes a Debian 13 root, without what is the same with any
+	@if [ "$$(tools/make_env --which)" = 1.21 ]; then $(MAKE) test; else \
+		tools/in_trixie_root make types wheel unit without="$(numerics)"; fi
 
 # Each library has a variable of its own, and NumPy 2 other names than NumPy 1. TensorFlow 2.16's XLA has none, and stops at
 # flags that it does not know; so the root is entered without the local environment's Python in between.
