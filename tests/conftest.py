@@ -1,5 +1,6 @@
 """Models and examples that several tests read; made once."""
 
+import gc
 import logging
 import signal
 import sys
@@ -11,9 +12,18 @@ from hypothesis import settings
 
 # Shells start background commands with Ctrl-C ignored, which the jobs that tests interrupt would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Nothing of what is imported is garbage: to look for some among it takes seconds.
+gc.disable()
 # How long an example may take is no test: machines differ.
 settings.register_profile("tfx-explain", deadline=None)
 settings.load_profile("tfx-explain")
+
+
+def pytest_collection_finish() -> None:
+    """From here on garbage is collected, but not looked for among what was imported."""
+    gc.freeze()
+    gc.set_threshold(10_000)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
