@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import apache_beam as beam
 import pytest
+from apache_beam.coders import VarIntCoder
 from apache_beam.options import pipeline_options
-from apache_beam.transforms import core
+from apache_beam.transforms import core, userstate
 
 CLASSES = [pipeline_options.DirectOptions, pipeline_options.DebugOptions, pipeline_options.StandardOptions]
 FLAGS = [[], ["--direct_num_workers=3", "--experiments=one", "--streaming"], ["--direct_num_workers=2"]]
@@ -45,11 +47,11 @@ class Plain(beam.DoFn):
 class Telling(Plain):
     """Tells its arguments itself, as steps do that hold another one."""
 
-    def __init__(self, names: list[str]) -> None:
-        self.names = names
+    def __init__(self, names: list[str], defaults: Sequence[Any] = ()) -> None:
+        self.names, self.defaults = names, defaults
 
     def _inspect_process(self) -> tuple[list[str], list[Any]]:
-        return list(self.names), []
+        return list(self.names), list(self.defaults)
 
 
 def test_arguments_are_those_of_each_step() -> None:
@@ -60,3 +62,22 @@ def test_arguments_are_those_of_each_step() -> None:
         names, defaults = core.get_function_arguments(step, "process")
         assert (names, defaults) == core.get_function_arguments.__wrapped__(step, "process")
         names.append("kept by nobody")
+
+
+COUNT, OTHER = (userstate.ReadModifyWriteStateSpec(name, VarIntCoder()) for name in ("count", "other"))
+COUNTING, COUNTING_OTHERS = map(beam.DoFn.StateParam, (COUNT, OTHER))
+
+
+class Stateful(beam.DoFn):
+    def process(self, element: Any, count: Any = COUNTING) -> None:
+        """Nothing."""
+
+
+def test_states_are_those_of_each_step() -> None:
+    told = Telling(["element"]), Telling(["element", "count"], [COUNTING_OTHERS])
+    steps = [Stateful(), Plain(), Windowed(), core.CallableWrapperDoFn(lambda element: [element]), *told]
+    found = [userstate.get_dofn_specs(step) for step in (*steps, *steps)]
+    assert found == [userstate.get_dofn_specs.__wrapped__(step) for step in (*steps, *steps)]
+    assert [len(states) for states, _ in found[: len(steps)]] == [1, 0, 0, 0, 0, 1]
+    found[0][0].clear()
+    assert userstate.get_dofn_specs(Stateful())[0] == {COUNT}
