@@ -43,6 +43,19 @@ def _beam_memory() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def without_statistics() -> Iterator[None]:
+    """Jobs as where TensorFlow Data Validation is absent, whose steps are a large part of a small job."""
+    from tfx_explain.job import manifest
+    from tfx_explain.optional import is_installed
+    from tfx_explain.transforms import job
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (job, manifest):
+            patch.setattr(module, "is_installed", lambda name: name != job.TFDV and is_installed(name))
+        yield
+
+
 @pytest.fixture(scope="session")
 def linear_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """`worlds.linear_output` as a SavedModel on serialized tf.Examples."""

@@ -17,6 +17,8 @@ from tfx_explain import errors
 from tfx_explain.methods.permutation_importance.explainer import PermutationExplainer
 from tfx_explain.transforms import select
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 NAMES = ("a", "b", "c", "idle")
 WEIGHTS = np.array([2.0, -1.0, 0.3, 0.0])
 METHODS = ["shapley", {"permutation_importance": {"metric": "auc"}}]

@@ -19,6 +19,8 @@ from tfx_explain.methods.losses import plan as loss_plan
 from tfx_explain.methods.losses.rows import LabelledMethods, LossRows, ScoredRows, paired
 from tfx_explain.transforms import select
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 NAMES = ("a", "b", "c", "d", "e")
 CANDIDATE = {"a": 2.0, "b": -1.0, "c": 0.5, "d": 0.3, "e": 0.2}
 UNREAD = ("c", "d", "e")

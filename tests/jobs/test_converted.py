@@ -14,6 +14,8 @@ import worlds
 from tfx_explain.conversion import System, convert_file
 from tfx_explain.reader import ExplanationReader
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 FILES = Path(__file__).parents[1] / "fixtures/conversion"
 N_TRAIN, N_EVAL = 12, 8
 STEPS = 12

@@ -11,6 +11,8 @@ import pytest
 import tfx_explain
 import worlds
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 DEFAULT = {"age": 0.0, "income": 0.0, "debt": 0, "race": b"a"}
 N = 400
 

@@ -18,6 +18,8 @@ from tfx_explain.errors import ConfigError
 from tfx_explain.explanation_validator.judge import judge
 from tfx_explain.reader import ExplanationReader
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 N = 24
 SQUARES = tuple((slice(3 * k, 3 * k + 3), slice(3, 9)) for k in range(3))
 """What each output looks at."""

@@ -15,6 +15,8 @@ import worlds
 from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.reader import ExplanationReader
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 N = 12
 
 

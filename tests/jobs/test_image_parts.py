@@ -26,6 +26,8 @@ from tfx_explain.regions.absent import absent_picture
 from tfx_explain.regions.partition import find_partition
 from tfx_explain.transforms import select
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 N, N_BACKGROUND = 8, 6
 DOWN, ACROSS = pictures.SQUARE
 Array = npt.NDArray[np.float64]

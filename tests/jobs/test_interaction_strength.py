@@ -20,6 +20,8 @@ from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.friedman import friedman_h
 from tfx_explain.tables import SHAPLEY
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 N = 600
 
 

@@ -21,6 +21,8 @@ from tfx_explain.methods.losses import plan as loss_plan
 from tfx_explain.models import Model
 from tfx_explain.transforms import select
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 NAMES = ("a", "b", "c", "d", "idle")
 WEIGHTS = np.array([2.0, -1.0, 0.5, 0.25, 0.0])
 METHODS = [{"shapley": {}}, {"permutation_importance": {}}, {"sage": {}}]

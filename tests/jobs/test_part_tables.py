@@ -25,6 +25,8 @@ from tfx_explain.report.inside import MAX_ROWS
 from tfx_explain.tables import PART_TABLES
 from tfx_explain.transforms import select
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 N = 18
 STEPS = 6
 TEXTS = [b"a good film", b"bad, and not GOOD", b"fine", b"good good bad", b"the plot is bad", b""]

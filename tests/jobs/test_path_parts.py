@@ -17,6 +17,8 @@ from tfx_explain.explanation_validator.judge import judge
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.regions.spans import spoken
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 VOCABULARY = ["good", "bad", "fine", "film", "very"]
 EFFECTS = dict(zip(["", "?", *VOCABULARY], [0.0, 0.0, 2.0, -1.5, 0.25, 0.0, 0.125], strict=True))
 MOST = 6

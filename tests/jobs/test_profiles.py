@@ -12,6 +12,8 @@ import tfx_explain
 import worlds
 from tfx_explain import ConfigError, tables
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 METHODS: list[dict[str, Any]] = [
     {"shapley": {}},
     {"partial_dependence": {"grid_size": 8, "num_ice": 3}},

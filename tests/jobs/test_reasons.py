@@ -18,6 +18,8 @@ from tfx_explain.errors import InputError
 from tfx_explain.reader import ExplanationReader
 from tfx_explain.reason_consistency import check_reasons
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 K = 2
 ALLOWED = ["debt", "income", "race"]
 CODES = {name: {"code": f"R{place}", "text": f"{name} speaks against it"} for place, name in enumerate(ALLOWED)}

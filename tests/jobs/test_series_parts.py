@@ -15,6 +15,8 @@ import worlds
 from tfx_explain import errors
 from tfx_explain.transforms import select
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 STEPS, CHANNELS = 12, 3
 FIXED = {
     "series": tf.io.FixedLenFeature([STEPS, CHANNELS], tf.float32),

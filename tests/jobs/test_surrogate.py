@@ -14,6 +14,8 @@ import worlds
 from tfx_explain import errors
 from tfx_explain.transforms import decode
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 FLOATS = [f"x{i}" for i in range(9)]
 GROUPS = {"place": ["town", "street"]}
 PLAYERS = [*FLOATS, "count", "tags", "place"]

@@ -13,6 +13,8 @@ import worlds
 from tfx_explain import errors
 from tfx_explain.regions import spans
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 EFFECTS = {b"good": 2.0, b"bad": -1.5, b"fine": 0.25}
 TEXTS = [
     b"a good film",

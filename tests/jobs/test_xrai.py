@@ -18,6 +18,8 @@ from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.methods.xrai import explainer, method
 from tfx_explain.reader import ExplanationReader
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 N = 24
 CONFIG = {"methods": [{"xrai": {"feature": "image"}}], "model": {"output_space": "raw"}, "background": {"num_rows": 8}}
 

@@ -18,6 +18,8 @@ from tfx_explain.methods.xrai.masks import Masks
 from tfx_explain.models import Inputs, load_model
 from tfx_explain.regions import encode_labels
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 SIDE = 18
 KINDS = {"image": object, "age": np.float32}
 CONFIG = {
