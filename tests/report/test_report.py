@@ -100,9 +100,9 @@ def test_what_hides_in_names_is_shown_on_pages():
 
 def test_long_values_are_cut_on_pages_and_told():
     plain = _hostile("x")
-    for page, short in zip(_hostile("y" * 1_000_000), plain, strict=True):
+    for page, short in zip(_hostile("y" * 250_000), plain, strict=True):
         assert len(page) < len(short) + 200_000
-        assert "(1,000,000 characters)" in page
+        assert "(250,000 characters)" in page
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -108,11 +108,13 @@ def test_who_does_not_answer_is_named_before_anything_starts(job_server: str, po
 def listening(greeting: bytes) -> Iterator[str]:
     """The address of a program of another kind, which says what such a program would, or nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
+        called: list[socket.socket] = []
 
         def greet() -> None:
             with contextlib.suppress(OSError):
                 while True:
                     with server.accept()[0] as connection:
+                        called.append(connection)
                         connection.sendall(greeting)
                         while greeting == b"" and connection.recv(1_000):
                             pass
@@ -123,6 +125,9 @@ def listening(greeting: bytes) -> Iterator[str]:
             yield f"127.0.0.1:{server.getsockname()[1]}"
         finally:
             server.shutdown(socket.SHUT_RDWR)
+            for connection in called:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
             thread.join(10)
 
 
