@@ -31,8 +31,8 @@ _WIDTH = 32
 # Below the last bin of this one there is no float64; above the other one, adding the rounder would overflow.
 _LOWEST, _HIGHEST = -31, 27
 _SHRINKING = 128
-# Numbers of which the largest is looked for at a time.
-AT_ONCE = 2**18
+# Numbers that are looked at at a time, such that what is made of them stays in a cache.
+AT_ONCE = 2**16
 # Numbers that are cut at a time, such that they and what is left of them stay in a processor's cache.
 _CUT_AT_ONCE = 2**14
 
@@ -226,7 +226,7 @@ def _count(bins: IntArray, exponents: IntArray, values: Array, lengths: IntArray
     step = max(_CUT_AT_ONCE // max(values.shape[1], 1), 1)
     for start in range(0, len(values), step):
         rest = values[start : start + step].copy()
-        cut, ones = np.empty_like(rest), np.ones(len(rest))
+        cut = np.empty_like(rest)
         group: IntArray | slice = slice(0, 1)
         if group_of_row is not None:
             of_row = group_of_row[start : start + step]
@@ -236,8 +236,9 @@ def _count(bins: IntArray, exponents: IntArray, values: Array, lengths: IntArray
             np.add(rest, by_row, out=cut)
             cut -= by_row
             rest -= cut
-            # All of these are whole units, of less than 2^53 in sum: any order adds up the same.
-            of_bin[group] += ones @ cut if group_of_row is None else np.add.reduceat(cut, firsts, axis=0)
+            # All of these are whole units, of less than 2^53 in sum: any order adds up the same. No product with ones:
+            # threads of the linear algebra would wait for each other longer than this takes.
+            of_bin[group] += np.einsum("ij->j", cut) if group_of_row is None else np.add.reduceat(cut, firsts, axis=0)
     bins += np.ldexp(sums, -exponents).astype(np.int64)
 
 
