@@ -55,6 +55,16 @@ def test_shares_on_the_terminal_are_of_a_total_that_is_not_cut_off(explanation: 
     assert line.endswith(f"{share:.1%}")
 
 
+def test_small_figures_on_the_terminal_keep_their_digits(explanation: str) -> None:
+    reader = tfx_explain.load(explanation)
+    first = reader.importance_for().iloc[0]
+    for column in ("value", "ci_low", "ci_high"):
+        reader.importance[column] *= 1e-6 / first["value"]
+    (line,) = [line for line in summary(reader) if line.split()[:2] == ["1", first["player"]]]
+    half = (first["ci_high"] - first["ci_low"]) / 2 / first["value"] * 1e-6
+    assert line.split()[2:5] == ["1e-06", "+-", f"{half:.4g}"]
+
+
 @pytest.mark.parametrize(("allowed", "code", "word"), [(0.9, 0, "blessed"), (0.001, 1, "refused")])
 def test_validate_answers_by_exit_code(
     explanation: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], allowed: float, code: int, word: str

@@ -11,7 +11,7 @@ import click
 from tfx_explain.commands.exit_codes import DONE
 from tfx_explain.commands.options import BEAM_ARGS, BeamCommand, F, Place, common_options
 from tfx_explain.commands.progress import shown_progress
-from tfx_explain.commands.saying import say, say_json
+from tfx_explain.commands.saying import figure, say, say_json
 from tfx_explain.printable import printable, shortened
 
 if TYPE_CHECKING:
@@ -161,5 +161,5 @@ def _lines(table: pd.DataFrame) -> Iterator[str]:
     names = [shortened(printable(player), _MAX_NAME) for player in table["player"]]
     width = max(len(name) for name in names)
     for row, name in zip(table.itertuples(), names, strict=True):
-        share = "" if math.isnan(row.share) else f"  {row.share:6.1%}"
-        yield f"  {row.rank:>3}  {name:<{width}}  {row.value:9.4f} +- {(row.ci_high - row.ci_low) / 2:.4f}{share}"
+        half, share = (row.ci_high - row.ci_low) / 2, "" if math.isnan(row.share) else f"  {row.share:6.1%}"
+        yield f"  {row.rank:>3}  {name:<{width}}  {figure(row.value):>9} +- {figure(half)}{share}"

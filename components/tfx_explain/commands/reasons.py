@@ -8,7 +8,7 @@ import click
 
 from tfx_explain.commands.exit_codes import DONE
 from tfx_explain.commands.options import Command, Place, verbose_option
-from tfx_explain.commands.saying import say, say_csv, say_json
+from tfx_explain.commands.saying import figure, say, say_csv, say_json
 from tfx_explain.errors import InputError
 from tfx_explain.printable import printable
 
@@ -77,12 +77,7 @@ def _lines(found: pd.DataFrame, *, several: bool) -> list[str]:
             heading = above
         code = f"{printable(one.code)}  " if one.code else ""
         doubts = [word for word, holds in (("tied", one.tied), ("rank uncertain", one.rank_uncertain)) if holds]
-        error = "" if one.std_error is None else f" +- {_figure(one.std_error)}"
+        error = "" if one.std_error is None else f" +- {figure(one.std_error)}"
         note = f"  ({', '.join(doubts)})" if doubts else ""
-        lines.append(f"  {one.rank}  {code}{printable(one.text)}  {_figure(one.attribution, '+')}{error}{note}")
+        lines.append(f"  {one.rank}  {code}{printable(one.text)}  {figure(one.attribution, '+')}{error}{note}")
     return lines
-
-
-def _figure(value: float, sign: str = "-") -> str:
-    """Four decimals; of what is too small for them four digits, so that nothing looks like 0 that is not."""
-    return f"{value:{sign}.4f}" if value == 0 or abs(value) >= 1e-3 else f"{value:{sign}.4g}"

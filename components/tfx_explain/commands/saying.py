@@ -55,6 +55,16 @@ def _shown(lines: Sequence[str]) -> str:
     return "".join(f"{shortened(printable(line), MAX_SENTENCE)}\n" for line in lines)
 
 
+def figure(value: float, sign: str = "-") -> str:
+    """Four decimals; of what is too small for them four digits, so that nothing looks like 0 that is not.
+
+    Args:
+      value: may be NaN.
+      sign: `+` writes the sign of what is positive, too.
+    """
+    return f"{value:{sign}.4f}" if value == 0 or not abs(value) < 1e-3 else f"{value:{sign}.4g}"
+
+
 def say_json(value: Any) -> None:
     """Prints one JSON value, in ASCII, so that nothing in it steers a terminal."""
     if sys.stdout is not None:
