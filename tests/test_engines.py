@@ -10,7 +10,12 @@ from tfx_explain.errors import ConfigError
 
 PORTABLE = {"runner": "PortableRunner", "job_server_timeout": 10_000_000}
 POOL = {**PORTABLE, "environment_type": "EXTERNAL", "environment_config": "localhost:50000"}
-IMAGE = {**PORTABLE, "environment_type": "DOCKER", "environment_config": "host/image:1"}
+IMAGE = {
+    **PORTABLE,
+    "environment_type": "DOCKER",
+    "environment_config": "host/image:1",
+    "sdk_container_image": "host/image:1",
+}
 DATAFLOW = {
     "project": "p",
     "region": "europe-west4",

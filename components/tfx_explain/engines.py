@@ -33,6 +33,9 @@ _WORKERS = {"worker_pool": "environment_config", "image": "environment_config"}
 
 _ENVIRONMENTS = {"worker_pool": "--environment_type=EXTERNAL", "image": "--environment_type=DOCKER"}
 
+# Else TFX's executors send workers a package of TFX, which Beam's boot would install over that of the image.
+_IMAGE = "--sdk_container_image"
+
 _COUNTS = {"workers", "max_workers", "parallelism", "disk_size_gb"}
 
 # TFX's own components would keep to Beam's default, five minutes.
@@ -120,6 +123,8 @@ def beam_args(engine: str, **settings: str | int) -> list[str]:
         names = " or ".join(f"`{name}`" for name in described.one_of)
         raise ConfigError(f"engine `{engine}` needs {names}, and not both; they say where its workers are.")
     given = [f"--{option}={settings[name]}" for name, option in described.settings.items() if name in settings]
+    if "image" in chosen:
+        given.append(f"{_IMAGE}={settings['image']}")
     return [*described.fixed, *(_ENVIRONMENTS[name] for name in chosen), *given]
 
 
