@@ -64,7 +64,7 @@ def ran(tmp_path_factory):
     """What the demo says where fewer pictures are explained, and the directory that it wrote to."""
     root, settings = tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("settings")
     terminal = io.StringIO()
-    fewer = {"explain.yaml": ("max_examples: 200", "max_examples: 24"), "policy.yaml": ("150", "24")}
+    fewer = {"explain.yaml": {"max_examples: 200": "max_examples: 24"}, "policy.yaml": {"150": "24"}}
     changed_settings(local_runner.HERE, settings, fewer)
     # The libraries' own warnings are none of ours: no code of the package runs here that other tests do not run too.
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():

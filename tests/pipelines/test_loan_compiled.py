@@ -61,8 +61,8 @@ def steps(root, patch):
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
     """Where the settings of the compiled pipeline are."""
-    fewer = {"explain.yaml": ("num_rows: 128", "num_rows: 16")}
-    return changed_settings(kubeflow_runner.HERE, tmp_path_factory.mktemp("settings"), fewer)
+    fewer = {"num_rows: 128": "num_rows: 16", "num_references: 8": "num_references: 2"}
+    return changed_settings(kubeflow_runner.HERE, tmp_path_factory.mktemp("settings"), {"explain.yaml": fewer})
 
 
 # Without its cache a run of the open-source backend takes as long as the first: only where steps are processes.

@@ -20,9 +20,14 @@ REASONS = {
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory):
-    """Candidate -> what the terminal shows of it where the background is smaller."""
+    """Candidate -> what the terminal shows of it where fewer applications are explained, with a smaller background."""
     root, settings = tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("settings")
-    changed_settings(local_runner.HERE, settings, {"explain.yaml": ("num_rows: 128", "num_rows: 16")})
+    fewer = {
+        "splits: [eval]": "splits: [eval]\nmax_examples: 300",
+        "num_rows: 128": "num_rows: 16",
+        "num_references: 8": "num_references: 2",
+    }
+    changed_settings(local_runner.HERE, settings, {"explain.yaml": fewer})
     terminal = io.StringIO()
     # The libraries' own warnings are none of ours: no code of the package runs here that other tests do not run too.
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
