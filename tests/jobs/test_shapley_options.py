@@ -12,6 +12,8 @@ import tfx_explain
 import worlds
 from tfx_explain import errors
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 N = 12
 NAMES = [f"x{i:02d}" for i in range(N)]
 PRODUCTS = {("x00", "x01"): 2.0, ("x02", "x05"): -1.0}

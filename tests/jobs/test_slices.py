@@ -14,6 +14,8 @@ from tfx_explain.explanation_validator.judge import judge
 from tfx_explain.summary.slices import false_discovery_q_values
 from tfx_explain.transforms import select
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 SPECS = [
     {},
     {"feature_keys": ["race"]},

@@ -24,6 +24,8 @@ from tfx_explain.models.transform.handle import TransformHandle
 from tfx_explain.models.transform.joining import Front
 from tfx_explain.reader import ExplanationReader
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 SETTINGS: dict[str, Any] = {"background": {"num_rows": 8}, "id_key": "id", "seed": 3}
 METHODS = ["shapley", {"permutation_importance": {"num_donors": 2}}, "sage"]
 

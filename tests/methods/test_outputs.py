@@ -11,6 +11,8 @@ from tfx_explain.config import ExplainConfig, ModelConfig
 from tfx_explain.errors import ConfigError, ModelError
 from tfx_explain.methods.outputs import check_positive_rate, explained_outputs, places
 
+pytestmark = pytest.mark.usefixtures("without_statistics")
+
 N = 14
 MODULE = """
 import numpy as np
