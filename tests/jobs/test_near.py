@@ -9,7 +9,7 @@ import pytest
 import formats
 import tfx_explain
 import worlds
-from tfx_explain.card import make_card, to_markdown
+from tfx_explain.card import make_card, to_markdown, to_model_card
 from tfx_explain.errors import InputError
 
 CUT_OFF, WITHIN = 1.0, 0.75
@@ -59,7 +59,8 @@ def test_report_and_card_say_which_rows_the_background_is_drawn_from(near: Any) 
     (n_rows, n_all) = (near.manifest["background"]["near"][name] for name in ("num_rows", "of"))
     said = f"24 rows of split train, of the {n_rows} of {n_all} whose output score is within 0.75 of 1 (raw), chosen as"
     assert said in near.report()
-    card = to_markdown(make_card(near))
+    card, (*_, data) = to_markdown(made := make_card(near)), to_model_card(made, near)["model_parameters"]["data"]
+    assert f"24 rows, of the {n_rows} of {n_all} whose output score is within 0.75 of 1 (raw) by" in data["description"]
     assert "| Background: only rows with an output near | 1 | `/config/background/near/output` |" in card
     assert "| Background: near is as far as | 0.75 | `/config/background/near/within` |" in card
     assert f"| Background: rows near | {n_rows} | `/background/near/num_rows` |" in card

@@ -91,7 +91,7 @@ def _importance(rows: pd.DataFrame, method: str, output: str) -> Table:
 def _changes(explanation: ExplanationReader, method: str) -> list[Block]:
     rows = explanation.baseline_importance
     rows = rows[(rows["slice"] == OVERALL) & (rows["method"] == method)]
-    blocks: list[Block] = ["Against the baseline model on the same rows, the largest changes first."]
+    blocks: list[Block] = ["The model less the baseline model, on the same rows; the largest changes first."]
     outputs = list(dict.fromkeys(rows["output"]))
     for output in outputs[:MAX_OUTPUTS]:
         chosen = rows[rows["output"] == output].sort_values("difference", key=abs, ascending=False, kind="stable")

@@ -16,6 +16,7 @@ from tfx_explain.card.blocks import Card, Cell, Facts, Name, Points, Section
 from tfx_explain.card.details import OwnerDetails
 from tfx_explain.card.markdown import ACT
 from tfx_explain.reader import ExplanationReader
+from tfx_explain.report.story import near_cut_off
 from tfx_explain.tables.manifest import Manifest
 
 SCHEMA_VERSION = "0.0.2"
@@ -83,8 +84,8 @@ def _parameters(manifest: Manifest, details: OwnerDetails) -> Json:
     data.append(
         {
             "name": f"background, split {background['split']}",
-            "description": f"{background['pattern']}; {background['num_rows']} rows by {background['strategy']}; "
-            f"digest {background['digest']}",
+            "description": f"{background['pattern']}; {background['num_rows']} rows{near_cut_off(manifest)} by "
+            f"{background['strategy']}; digest {background['digest']}",
         }
     )
     if details.training_data:

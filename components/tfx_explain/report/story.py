@@ -240,10 +240,10 @@ def _background(manifest: Manifest) -> str:
     split = f" of split {background['split']}" if background.get("split") else ""
     how = f", chosen as {background['strategy']}" if background.get("strategy") else ""
     digest = f", digest {background['digest']}" if background.get("digest") else ""
-    return f"{count(background['num_rows'])} rows{split}{_near(manifest)}{how}{digest}"
+    return f"{count(background['num_rows'])} rows{split}{near_cut_off(manifest)}{how}{digest}"
 
 
-def _near(manifest: Manifest) -> str:
+def near_cut_off(manifest: Manifest) -> str:
     """Which rows alone the background is drawn from, where these are not all."""
     near, asked = at(manifest, "background", "near"), at(manifest, "config", "background", "near")
     if not near or not asked:
