@@ -154,6 +154,7 @@ IN_STORE = {
     "examples_digest": ("string_value = 'f'", "name = 'examples_digest'", {"explanation"}),
     "config_digest": ("string_value = 'f'", "name = 'config_digest'", {"explanation", "configuration"}),
     "slice of a refusal": ("string_value = replace(string_value, 'overall', 'x')", "name = 'refusals'", {"findings"}),
+    "a refusal taken out": ("string_value = '[]'", "name = 'refusals'", {"findings"}),
     "decided_by": ("string_value = replace(string_value, 'age', 'race')", "name = 'decided_by'", {"findings"}),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tfx_explain import tables
@@ -47,13 +47,13 @@ def against_findings(one: Verdict, findings: Mapping[str, Any] | None) -> str:
     counts = Counter(finding.get("outcome") for finding in found)
     if one.outcomes is not None and any(counts[outcome] != one.outcomes[outcome] for outcome in OUTCOMES):
         return f"{tables.FINDINGS} and the store count different outcomes"
-    return _against_refusals(one, found) if one.refusals else ""
+    return "" if one.refusals is None else _against_refusals(one, one.refusals, found)
 
 
-def _against_refusals(one: Verdict, found: list[dict[str, Any]]) -> str:
+def _against_refusals(one: Verdict, told: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]) -> str:
     """The refusals that the store tells of, and the first of them, which decided."""
-    # What words a finding for the store draws reports, too, which takes its time.
-    from tfx_explain.explanation_validator.description import refusal_of, said_by  # noqa: PLC0415
+    # Here, as what describes findings also draws pages, and takes long to import.
+    from tfx_explain.explanation_validator.description import MAX_REFUSALS, refusal_of, said_by  # noqa: PLC0415
     from tfx_explain.judgement import Finding  # noqa: PLC0415
 
     try:
@@ -61,8 +61,10 @@ def _against_refusals(one: Verdict, found: list[dict[str, Any]]) -> str:
     except InputError:
         return f"{tables.FINDINGS} holds no findings"
     written = list(map(refusal_of, findings))
-    if not all(refusal in written for refusal in one.refusals or ()):
+    if not all(refusal in written for refusal in told):
         return f"the store tells of refusals that are not in {tables.FINDINGS}"
-    if one.decided_by is not None and not one.decided_by.startswith(tuple(map(said_by, findings))):
+    if len(told) < min(sum(finding.outcome == "fail" for finding in findings), MAX_REFUSALS):
+        return f"the store leaves out refusals that are in {tables.FINDINGS}"
+    if told and one.decided_by is not None and not one.decided_by.startswith(tuple(map(said_by, findings))):
         return f"the store tells of a decision that is not in {tables.FINDINGS}"
     return ""
