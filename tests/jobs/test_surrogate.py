@@ -61,7 +61,7 @@ def save_model(directory: Path, bend: float = 1.0) -> str:
 
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return worlds.write_splits(tmp_path_factory.mktemp("mixed"), make_rows, 120, 60)
+    return worlds.write_splits(tmp_path_factory.mktemp("mixed"), make_rows, 120, 36)
 
 
 @pytest.fixture(scope="module")
