@@ -1,5 +1,6 @@
 """Whole jobs within limits, and what is known of jobs before they run."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -56,3 +57,18 @@ def test_an_estimate_is_of_the_job_that_would_run(
     assert said["output_bytes"] == pytest.approx(written, rel=0.1)
     assert said["memory_bytes"] > 2**20
     assert said["seconds"] > said["start_seconds"] >= 0
+
+
+def test_what_a_refused_job_did_is_not_counted_for_the_next(
+    linear_model: str, linear_examples: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise tfx_explain.InputError("refused")
+
+    run = functools.partial(tfx_explain.explain, model=linear_model, examples=linear_examples, config=CONFIG)
+    with monkeypatch.context() as patch:
+        patch.setattr("tfx_explain.transforms.plan.plan", refuse)
+        with pytest.raises(tfx_explain.InputError, match="refused"):
+            run(output_dir=str(tmp_path / "refused"))
+    (process,) = run(output_dir=str(tmp_path / "out")).manifest["processes"]
+    assert process["pilot"]["times"] == 1

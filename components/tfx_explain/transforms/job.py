@@ -92,6 +92,8 @@ def run_job(request: ExplainRequest, make_pipeline: Callable[[], beam.Pipeline])
         records.write_json(storage.join(request.explanation_dir, tables.MANIFEST), manifest)
     except BaseException as error:
         discard(request)
+        # What this job spent is not the next one's.
+        TIMINGS.take()
         if is_interrupt(error):
             raise KeyboardInterrupt from error
         ours = raised_by_us(error, (request.explanation_dir, request.attributions_dir))
