@@ -65,6 +65,16 @@ def test_a_run_without_a_figure_is_a_gap() -> None:
     assert [row.cells[0] for row in trend.rows][3] == "–"
 
 
+def test_shares_by_another_method_are_no_part_of_the_line() -> None:
+    history = pages.history(6)
+    of_shares = history["kind"] == "share"
+    history.loc[of_shares, "method"] = ["occlusion" if run < 2 else "shapley" for run in history["run"][of_shares]]
+    trend = make_trend(history)
+    assert trend is not None
+    assert [len(picture.points) for picture in trend.pictures] == [4, 4, 4, 6]
+    assert [row.cells[0] for row in trend.rows[-2:]] == ["–", "–"]
+
+
 def test_a_change_of_the_model_is_drawn_between_two_runs() -> None:
     history = pages.history(4)
     history["model_digest"] = ["a" if run < 2 else "b" for run in history["run"]]

@@ -145,9 +145,11 @@ class _Series:
 
 
 def _series(rows: pd.DataFrame, kind: str, runs: pd.DataFrame) -> list[_Series]:
-    """Those of the last run, the largest shares first, rules in their order."""
+    """Those of the last run, the largest shares first, rules in their order; no shares by another method than its."""
     rows, told = rows[rows["kind"] == kind], "player" if kind == tables.SHARE else "rule"
-    names = list(rows[rows["run"] == runs["run"].max()][told])[:MAX_PICTURES]
+    last = rows[rows["run"] == runs["run"].max()]
+    rows = rows[rows["method"].isin(set(last["method"]))]
+    names = list(last[told])[:MAX_PICTURES]
     found = []
     for name in names:
         of_name = rows[rows[told] == name].set_index("run").reindex(runs["run"])
