@@ -73,7 +73,7 @@ class PartialDependenceAccumulator:
         rows = _Rows(curve_weights(weights, shapes[0][0]), draws, example_ids)
         finite = np.stack([np.isfinite(of_feature).all(axis=1) for of_feature in values], axis=1)
         finite &= rows.weights[:, None] > 0
-        whole = finite.all(axis=1)
+        whole = np.asarray(finite.all(axis=1))
         self._whole.add(values, rows, whole)
         for place in np.flatnonzero(finite[~whole].any(axis=0)).tolist():
             self._other(place).add([values[place]], rows, finite[:, place] & ~whole)
