@@ -120,7 +120,9 @@ class PartialDependenceAccumulator:
 
     def ice(self, place: int) -> IceCurves:
         """The single curves of a feature that were kept."""
-        kept = self._of(place).ice
+        kept = self._whole.ice_of(place)
+        if place in self._others:
+            kept.merge(self._others[place].ice)
         return IceCurves(kept.example_ids, kept.values, kept.values - _row_means(kept.values, self.fractions[place]))
 
 
@@ -155,30 +157,41 @@ class _CurveSums:
             curves = [of_feature[kept] for of_feature in curves]
         weights = rows.weights[kept]
         centred = [values - _row_means(values, of) for values, of in zip(curves, self.fractions, strict=True)]
-        values = np.concatenate(curves, axis=1)
+        values = np.concatenate([*curves, *centred], axis=1)
         self.n_examples += len(values)
-        self.outputs.add(np.concatenate([values, *centred], axis=1), weights)
+        self.outputs.add(values, weights)
         self.steps.add(np.concatenate([np.diff(of_feature, axis=1) for of_feature in curves], axis=1), weights)
         if rows.draws is not None and rows.example_ids is not None:
-            self.ice.add(rows.draws[kept], rows.example_ids[kept], values)
+            self.ice.add(rows.draws[kept], rows.example_ids[kept], values[:, : values.shape[1] // 2])
 
     def merge(self, other: _CurveSums) -> None:
         """Adds the examples that another one has seen."""
         self.n_examples += other.n_examples
         self.outputs.merge(other.outputs)
         self.steps.merge(other.steps)
-        self.ice.add(other.ice.draws, other.ice.example_ids, other.ice.values)
+        self.ice.merge(other.ice)
 
     def of(self, place: int) -> _CurveSums:
         """A copy of what one feature has."""
-        ends = np.cumsum([0, *map(len, self.fractions)])
-        points = np.arange(ends[place], ends[place + 1])
+        points, n_points = self._points_of(place), sum(map(len, self.fractions))
         made = _CurveSums([self.fractions[place]], self.ice.n)
         made.n_examples = self.n_examples
-        made.outputs = self.outputs.of_columns(np.concatenate([points, ends[-1] + points]))
+        made.outputs = self.outputs.of_columns(np.concatenate([points, n_points + points]))
         made.steps = self.steps.of_columns(points[:-1] - place)
-        made.ice.add(self.ice.draws, self.ice.example_ids, self.ice.values[:, points])
+        made.ice = self.ice_of(place)
         return made
+
+    def ice_of(self, place: int) -> _SmallestDraws:
+        """A copy of the single curves of one feature."""
+        points = self._points_of(place)
+        made = _SmallestDraws(self.ice.n, len(points))
+        made.add(self.ice.draws, self.ice.example_ids, self.ice.values[:, points])
+        return made
+
+    def _points_of(self, place: int) -> npt.NDArray[np.int64]:
+        """Where the points of a feature are among those of all."""
+        start = sum(map(len, self.fractions[:place]))
+        return np.arange(start, start + len(self.fractions[place]))
 
 
 def _row_means(curves: Array, fractions: Array) -> Array:
@@ -204,3 +217,7 @@ class _SmallestDraws:
         self.draws = all_draws[order]
         self.example_ids = np.concatenate([self.example_ids, example_ids])[order]
         self.values = np.concatenate([self.values, values])[order]
+
+    def merge(self, other: _SmallestDraws) -> None:
+        """Offers the rows that another one has kept."""
+        self.add(other.draws, other.example_ids, other.values)
