@@ -3,8 +3,8 @@
     python tools/image_test.py IMAGE
 
 Each step is a process of its own, as the user of the image, on a read-only root with one writable volume. The pipeline
-runs twice, and one try of Explainer is killed. Then LocalDagRunner explains the same model in the image, and the
-attributions have to be equal to the bit. Works with docker, podman or buildah; buildah needs root.
+runs twice, and one try of Explainer is killed. Then LocalDagRunner explains and judges the same model in the image:
+attributions and findings have to be equal to the bit. Works with docker, podman or buildah; buildah needs root.
 """
 
 from __future__ import annotations
@@ -149,8 +149,9 @@ def _run_pipeline(image: Image) -> None:
     print(image.run(*launch, environment=environment))
     if not (image.volume / "struck").exists():
         sys.exit("no try of Explainer was killed.")
-    compare = ["python", "-m", "launcher.local", "/tmp/artifacts/runs.json", "/tmp/loan_approval/explain.yaml"]
-    print(image.run(*compare, "--root", "/tmp/local", environment=environment).splitlines()[-1])
+    compare = ["python", "-m", "launcher.local", "/tmp/artifacts/runs.json", "/tmp/loan_approval"]
+    said = image.run(*compare, "--root", "/tmp/local", environment=environment).splitlines()
+    print(*said[-2:], sep="\n")
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from launcher import OPEN_SOURCE, ContainerError, Launcher, conditions
+from launcher import OPEN_SOURCE, ContainerError, Launcher, conditions, verdicts
 from launcher.job import Job
 
 MODEL = {"instanceSchema": "title: tfx.Model\ntype: object\n"}
@@ -222,3 +222,41 @@ def test_conditions_are_those_that_tfx_compiles(condition, expected):
 def test_conditions_about_what_is_not_there_are_errors(condition):
     with pytest.raises((KeyError, NotImplementedError)):
         conditions.holds(condition, {"artifacts": {}})
+
+
+FINDING = {"rule": "max_share", "outcome": "pass", "value": 0.01, "ci_low": None, "message": "race carries 1 %."}
+
+
+def said(directory, findings, **others):
+    """What `verdicts.read` makes of a verdict with these findings."""
+    directory.mkdir()
+    verdict = {"blessed": True, "explanation_uri": str(directory), "manifest_digest": directory.name, **others}
+    (directory / "findings.json").write_text(json.dumps({**verdict, "findings": findings}), encoding="utf-8")
+    return verdicts.read(str(directory))
+
+
+@pytest.mark.parametrize(
+    ("findings", "others", "words"),
+    [
+        ([FINDING], {}, ""),
+        ([FINDING], {"blessed": False}, "blessed is False, not True."),
+        (
+            [{**FINDING, "value": 0.010000000000000002}],
+            {},
+            "`value` of finding 1 (max_share) is 0.010000000000000002, not",
+        ),
+        (
+            [{**FINDING, "message": "race carries 2 %."}],
+            {},
+            "`message` of finding 1 (max_share) is 'race carries 2 %.', n",
+        ),
+        ([{**FINDING, "ci_low": 0.0}], {}, "`ci_low` of finding 1 (max_share) is 0.0, not None."),
+        ([], {}, "the number of findings is 0, not 1."),
+        ([FINDING, FINDING], {}, "the number of findings is 2, not 1."),
+    ],
+)
+def test_verdicts_differ_in_whatever_one_of_them_says_but_in_no_place(tmp_path, findings, others, words):
+    found, expected = said(tmp_path / "run", findings, **others), said(tmp_path / "local", [FINDING])
+    different = verdicts.difference(found, expected)
+    assert different.startswith(words)
+    assert bool(different) == bool(words)

@@ -26,6 +26,7 @@ import yaml
 
 import portable
 import tfx_explain
+from launcher import verdicts
 from portable import Engine, crossings, loans, world
 from tfx_explain import tables
 from tfx_explain.reader import ExplanationReader
@@ -40,6 +41,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Explain with a portable runner and compare with the in-process run.")
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts of the test (default: all)")
+    parser.add_argument("--applications", type=Path, help="directory with the CSV of the loan pipeline (default: made)")
     flags = parser.parse_args()
     rows, parts = flags.rows, set(flags.only)
     if why := portable.lacking():
@@ -49,11 +51,13 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
-        inputs, config = world.make(root, rows), world.config(rows)
+        # The loan pipeline has data of its own.
+        inputs = world.make(root, rows) if parts - {LOANS} else {}
+        config = world.config(rows)
         with portable.started(root / "logs") as engine:
             print(f"runner: {engine.name}", flush=True)
             is_right = EXPLAIN not in parts or compare(root, inputs, config, engine)
-            is_right &= LOANS not in parts or compare_loans(root / "loans", engine)
+            is_right &= LOANS not in parts or compare_loans(root, engine, flags.applications)
         if LOSSES in parts:
             is_right &= all([*losses(root, inputs, config)])
     return 0 if is_right else 1
@@ -89,18 +93,19 @@ def compare(root: Path, inputs: dict[str, str], config: dict[str, Any], engine: 
     return are_equal(*found)
 
 
-def compare_loans(root: Path, engine: Engine) -> bool:
+def compare_loans(root: Path, engine: Engine, applications: Path | None) -> bool:
     """Runs the loan approval pipeline; whether explanation and verdict are those of the same model in process."""
     started = time.monotonic()
-    ours, theirs = loans.judged(root, engine)
-    said = " and ".join("blessed" if one.verdict[0] else "refused" for one in (theirs, ours))
-    is_same = ours.verdict == theirs.verdict
+    ours, theirs = loans.judged(root / "loans", engine, applications or loans.written(root / "applications"))
+    verdict, expected = theirs.verdict(), ours.verdict()
+    different = verdicts.difference(verdict, expected)
+    print(f"loan pipeline: {verdicts.name(verdict)}, {verdicts.name(expected)} in process, ", end="")
     print(
-        f"loan pipeline: {said} in process, {len(theirs.verdict[1])} findings {'alike' if is_same else 'DIFFER'}, ",
-        end="",
+        f"{verdicts.n_findings(verdict)} findings{f' DIFFER: {different}' if different else ' are the same'}, ", end=""
     )
     print(f"{time.monotonic() - started:.0f} s", flush=True)
-    return are_equal(ours.explanation, theirs.explanation, [loans.KEY]) and is_same
+    explanations = [tfx_explain.load(judged.explanation) for judged in (ours, theirs)]
+    return are_equal(*explanations, [loans.KEY]) and not different
 
 
 def are_equal(ours: ExplanationReader, theirs: ExplanationReader, key: Sequence[str] = world.NAMES) -> bool:

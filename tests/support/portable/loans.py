@@ -3,69 +3,65 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import io
 import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from tfx import v1 as tfx
 
 import demonstration
-import tfx_explain
-from launcher.local import explained_locally
-from loan_approval import data, kubeflow_runner
+from launcher.local import Judged, judged_locally
+from launcher.store import Outputs
+from loan_approval import kubeflow_runner
 from loan_approval.pipeline import create_pipeline
 from portable import Engine
-from tfx_explain import ExplainConfig, ValidationConfig, tables
-from tfx_explain.reader import ExplanationReader
+from tfx_explain import ExplainConfig, ValidationConfig
 
 KEY = "application_id"
 """What tells rows apart."""
-EXPLAIN, POLICY = (kubeflow_runner.HERE / name for name in ("explain.yaml", "policy.yaml"))
 EXAMPLES = {
     "split_names": json.dumps(["train", "eval"]),
     "payload_format": "FORMAT_TF_EXAMPLE",
     "file_format": "tfrecords_gzip",
 }
 """What ExampleGen says of its examples."""
+_MADE = (
+    ("CsvExampleGen", "examples"),
+    ("Trainer", "model"),
+    ("SchemaGen", "schema"),
+    ("Explainer", "explanation"),
+    ("ExplanationValidator", "validation"),
+)
+"""Tasks, and the keys of what is read of them."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Judged:
-    """An explanation, and what the policy says of it.
+def written(directory: Path) -> Path:
+    """The applications as CSV, by a package that images do without."""
+    from loan_approval import data
 
-    Attributes:
-      explanation: of the candidate that does not see race.
-      verdict: whether it is blessed, and every finding.
-    """
-
-    explanation: ExplanationReader
-    verdict: tuple[bool, Any]
+    data.write_csv(directory)
+    return directory
 
 
-def judged(root: Path, engine: Engine) -> tuple[Judged, Judged]:
-    """What the pipeline finds by a portable runner, and what Explainer and policy find in process of the same model.
+def judged(root: Path, engine: Engine, applications: Path) -> tuple[Judged, Judged]:
+    """What is found in process of the model that the pipeline makes, and what the pipeline finds by a portable runner.
 
     Args:
       root: directory that is not there yet.
       engine: the runner.
+      applications: directory with the CSV.
     """
-    data.write_csv(root / "data")
     artifacts = root / "artifacts"
     with _quiet():
-        _run(root, artifacts, engine)
-    theirs = tfx_explain.load(_output(artifacts, "Explainer", "explanation"))
-    found = json.loads(Path(_output(artifacts, "ExplanationValidator", "validation"), tables.FINDINGS).read_text())
-    made = {
-        task: {key: [{"uri": _output(artifacts, task, key), "metadata": EXAMPLES}]}
-        for task, key in (("CsvExampleGen", "examples"), ("Trainer", "model"), ("SchemaGen", "schema"))
-    }
+        _run(root, artifacts, engine, applications)
+    made: dict[str, Outputs] = {}
+    for task, key in _MADE:
+        made.setdefault(task, {})[key] = [{"uri": _output(artifacts, task, key), "metadata": EXAMPLES}]
     with _quiet():
-        ours = tfx_explain.load(explained_locally(made, EXPLAIN, root / "in_process"))
-    return Judged(ours, _verdict(_judge(ours))), Judged(theirs, _verdict(found))
+        ours = judged_locally(made, kubeflow_runner.HERE, root / "in_process")
+    return ours, Judged.of(made)
 
 
 @contextlib.contextmanager
@@ -79,31 +75,21 @@ def _quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def _run(root: Path, artifacts: Path, engine: Engine) -> None:
+def _run(root: Path, artifacts: Path, engine: Engine, applications: Path) -> None:
     tfx.orchestration.LocalDagRunner().run(
         create_pipeline(
             pipeline_name="loans",
             pipeline_root=str(artifacts),
-            data_root=str(root / "data"),
+            data_root=str(applications),
             serving_dir=str(root / "serving"),
-            explain_config=ExplainConfig.from_file(EXPLAIN),
-            validation_config=ValidationConfig.from_file(POLICY),
+            explain_config=ExplainConfig.from_file(kubeflow_runner.HERE / "explain.yaml"),
+            validation_config=ValidationConfig.from_file(kubeflow_runner.HERE / "policy.yaml"),
             sees_race=False,
             metadata_connection_config=demonstration.metadata(root),
             beam_pipeline_args=engine.beam_args,
             enable_cache=False,
         )
     )
-
-
-def _judge(explanation: ExplanationReader) -> dict[str, Any]:
-    verdict = tfx_explain.judge(explanation, ValidationConfig.from_file(POLICY))
-    # As it would be read from a file.
-    return json.loads(json.dumps(verdict.to_dict()))
-
-
-def _verdict(said: dict[str, Any]) -> tuple[bool, Any]:
-    return said["blessed"], said["findings"]
 
 
 def _output(artifacts: Path, task: str, key: str) -> str:
