@@ -180,11 +180,24 @@ def test_what_a_worker_has_started_ends_with_it(
     gone(int(number.read_text()))
 
 
-def test_ctrl_c_ends_the_workers_of_a_driver_that_waits(monkeypatch: pytest.MonkeyPatch, started: list[int]) -> None:
+@pytest.mark.parametrize("wakes", [True, False], ids=["wakes", "does not wake"])
+def test_ctrl_c_ends_the_workers_of_a_driver_that_waits(
+    wakes: bool, monkeypatch: pytest.MonkeyPatch, started: list[int], tmp_path: Path
+) -> None:
     monkeypatch.setattr(worker_processes, "UNWINDING_SECONDS", 0.0)
-    workers, start, _ = use(monkeypatch, f"kill -INT {os.getpid()}; sleep 60")
-    with pytest.raises(KeyboardInterrupt):
-        workers.drive(started_and_waiting(start))
+    ended = tmp_path / "ended"
+    workers, start, _ = use(monkeypatch, f"kill -INT {os.getpid()}; sleep 20; : >'{ended}'")
+    over = threading.Event()
+    with contextlib.ExitStack() as stack:
+        if not wakes:
+            # The system gives the signal to this thread: the others do not take it.
+            threading.Thread(target=over.wait).start()
+            stack.callback(over.set)
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            stack.callback(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGINT})
+        with pytest.raises(KeyboardInterrupt):
+            workers.drive(started_and_waiting(start))
+    assert not ended.exists()
 
 
 WORKER = """

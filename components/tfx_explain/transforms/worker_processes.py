@@ -1,6 +1,6 @@
 """The worker processes of a job on this machine: started, watched, and none left behind.
 
-A thread per worker sleeps in the kernel until its process ends or is stopped; nothing is polled meanwhile.
+A thread per worker sleeps in the kernel until its process ends or is stopped; no worker is polled meanwhile.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent import futures
 from concurrent.futures import Future, InvalidStateError
 from typing import Any, TypeVar
 
@@ -31,6 +32,9 @@ LEAVING_SECONDS = 10.0
 
 UNWINDING_SECONDS = 5.0
 """How long the driver of a job that has failed may take to see it; then it is left to itself."""
+
+_UNHEARD_SECONDS = 0.5
+"""How long Ctrl-C may go unheard: a signal that comes just before a thread falls asleep does not wake it."""
 
 _COMMAND = [sys.executable, "-m", "tfx_explain.transforms.worker_main"]
 _CONNECTION_LOST = "Channel closed prematurely"
@@ -88,6 +92,8 @@ class WorkerProcesses:
         try:
             driver.start()
             with unfinished(self._end):
+                while not futures.wait([self._outcome], _UNHEARD_SECONDS).done:
+                    pass
                 return self._outcome.result()
         except RuntimeError as error:
             # Beam may see that a worker is gone before the system says how it ended.
