@@ -88,6 +88,7 @@ def test_the_end_of_a_worker_ends_a_job_that_waits_for_it(
 def test_what_a_worker_that_is_killed_leaves_for_itself_alone_is_removed(
     monkeypatch: pytest.MonkeyPatch, started: list[int], tmp_path: Path
 ) -> None:
+    monkeypatch.setattr(worker_processes, "UNWINDING_SECONDS", 0.0)
     script = f'mkdir "$TMPDIR/copy"; echo "$TMPDIR" > {tmp_path}/told; kill -KILL $$'
     workers, start, _ = use(monkeypatch, script)
     with pytest.raises(WorkerError):
