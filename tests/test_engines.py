@@ -9,7 +9,12 @@ import tfx_explain
 from tfx_explain.errors import ConfigError
 
 PORTABLE = {"runner": "PortableRunner", "job_server_timeout": 10_000_000}
-POOL = {**PORTABLE, "environment_type": "EXTERNAL", "environment_config": "localhost:50000"}
+POOL = {
+    **PORTABLE,
+    "environment_type": "EXTERNAL",
+    "environment_config": "localhost:50000",
+    "sdk_container_image": "that-of-the-worker-pool",
+}
 IMAGE = {
     **PORTABLE,
     "environment_type": "DOCKER",

@@ -4,7 +4,9 @@
 
 Each step is a process of its own, as the user of the image, on a read-only root with one writable volume. The pipeline
 runs twice, and one try of Explainer is killed. Then LocalDagRunner explains and judges the same model in the image:
-attributions and findings have to be equal to the bit. Works with docker, podman or buildah; buildah needs root.
+attributions and findings have to be equal to the bit. Where the image has Beam's boot, that starts workers for every
+component of the pipeline, with Beam's portable runner, which Go builds. Works with docker, podman or buildah; buildah
+needs root.
 """
 
 from __future__ import annotations
@@ -30,6 +32,14 @@ UNWANTED = "pytest", "mypy", "ruff", "xgboost", "hypothesis", "importlinter"
 
 USER = 65532
 
+BOOT = "/opt/apache/beam/boot"
+
+SOURCES = "tests/support", "pipelines", "tools/make_beam_program"
+"""What is put into the volume, at the same places as here."""
+
+SAID = "runner: ", "loan pipeline: ", "equal to the bit: "
+"""How the lines begin that tell what became of workers."""
+
 # Namespaces of its own, of which nothing stays: buildah itself cannot make the root of a container read-only.
 _ENTER = """
 tree=$1 volume=$2
@@ -39,6 +49,7 @@ mount -o remount,bind,ro "$tree"
 mount -t proc proc "$tree/proc"
 mount --rbind /dev "$tree/dev"
 mount --bind "$volume" "$tree/tmp"
+ip link set lo up
 exec chroot --userspec=65532:65532 "$tree" "$@"
 """
 
@@ -54,7 +65,10 @@ class Image:
 
     def __init__(self, name: str, volume: Path, stack: ExitStack) -> None:
         self.name, self.volume, self.engine, self.tree = name, volume, _engine(), ""
+        self.variables: list[str] = []
         if self.engine == "buildah":
+            # As docker and podman set them by themselves.
+            self.variables = json.loads(self._ask("inspect", "--type", "image", name))["OCIv1"]["config"]["Env"]
             container = self._ask("from", "--pull-never", name)
             stack.callback(self._ask, "rm", container)
             self.tree = self._ask("mount", container)
@@ -84,15 +98,9 @@ class Image:
         """Runs a command as the user of the image; returns what it prints, and shows that where it fails."""
         variables = ["TF_CPP_MIN_LOG_LEVEL=2", *environment]
         if self.engine == "buildah":
-            fixed = [
-                "/usr/bin/env",
-                "-i",
-                "-C",
-                "/tmp",
-                "PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin",
-                "HOME=/home/nonroot",
-            ]
-            begin = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-euc", _ENTER, "_", self.tree]
+            fixed = ["/usr/bin/env", "-i", "-C", "/tmp", "HOME=/home/nonroot", *self.variables]
+            spaces = ["--mount", "--net", "--pid", "--fork", "--kill-child"]
+            begin = ["unshare", *spaces, "bash", "-euc", _ENTER, "_", self.tree]
             program = [*begin, str(self.volume), *fixed, *variables, *command]
         else:
             options = [word for variable in variables for word in ("--env", variable)]
@@ -132,26 +140,59 @@ print(os.getuid(), [name for name in {UNWANTED} if importlib.util.find_spec(name
         sys.exit("the image is not as it has to be.")
 
 
-def _run_pipeline(image: Image) -> None:
-    for source in ("tests/support/launcher", "tests/support/striking", "pipelines/loan_approval"):
-        shutil.copytree(ROOT / source, image.volume / Path(source).name, ignore=shutil.ignore_patterns("__pycache__"))
+def _fill_volume(image: Image) -> None:
+    """Puts sources there, and the applications, which a package makes that the image does without."""
+    for source in SOURCES:
+        place = image.volume / source
+        if (ROOT / source).is_dir():
+            shutil.copytree(ROOT / source, place, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            place.parent.mkdir()
+            shutil.copy(ROOT / source, place)
     data = image.volume / "data"
     write = f"import pathlib, loan_approval.data as d; d.write_csv(pathlib.Path({str(data)!r}))"
     path = os.pathsep.join([str(ROOT / "pipelines"), str(ROOT / "components")])
     python = ROOT / ".venv" / "bin" / "python"
     subprocess.run([python, "-c", write], check=True, env={**os.environ, "PYTHONPATH": path})
     subprocess.run(["chmod", "-R", "a+rwX", image.volume], check=True)
+
+
+def _import_path(*places: str) -> str:
+    return "PYTHONPATH=" + os.pathsep.join(f"/tmp/{place}" for place in ("tests/support", "pipelines", *places))
+
+
+def _run_pipeline(image: Image) -> None:
     strike = {"place": "summary", "signal": signal.SIGKILL, "delay": 0, "driver": False, "mark": "/tmp/struck"}
-    environment = ["PYTHONPATH=/tmp:/tmp/striking", f"STRIKE={json.dumps(strike)}", "WORKER_ID=step"]
+    environment = [_import_path("tests/support/striking"), f"STRIKE={json.dumps(strike)}", "WORKER_ID=step"]
     flags = ["--image", "image", "--pipeline_root", "/tmp", "--output", "/tmp/job.yaml"]
     image.run("python", "-m", "loan_approval.kubeflow_runner", *flags, environment=environment)
     launch = ["python", "-m", "launcher", "/tmp/job.yaml", "--root", "/tmp/artifacts", "--runs", "2", "--tries", "2"]
-    print(image.run(*launch, environment=environment))
+    print(image.run(*launch, environment=environment), flush=True)
     if not (image.volume / "struck").exists():
         sys.exit("no try of Explainer was killed.")
-    compare = ["python", "-m", "launcher.local", "/tmp/artifacts/runs.json", "/tmp/loan_approval"]
+    compare = ["python", "-m", "launcher.local", "/tmp/artifacts/runs.json", "/tmp/pipelines/loan_approval"]
     said = image.run(*compare, "--root", "/tmp/local", environment=environment).splitlines()
-    print(*said[-2:], sep="\n")
+    print(*said[-2:], sep="\n", flush=True)
+
+
+def _run_workers(image: Image) -> None:
+    """Has Beam's boot start workers for every component of the loan pipeline, and compares with one process."""
+    if image.run("sh", "-c", f"test -e {BOOT} || echo none"):
+        print(f"{image.name} is without Beam's boot: it starts no workers.")
+        return
+    version = image.run("python", "-c", "import importlib.metadata as m; print(m.version('apache-beam'))")
+    make = [ROOT / "tools" / "make_beam_program", "prism", version]
+    prism = subprocess.run(make, stdout=subprocess.PIPE, text=True, check=False).stdout.strip()
+    if not prism:
+        return
+    cache = image.volume / "cache" / "tfx-explain" / "beam"
+    cache.mkdir(parents=True)
+    shutil.copy(prism, cache)
+    environment = [_import_path(), "XDG_CACHE_HOME=/tmp/cache", "PYTHONWARNINGS=ignore"]
+    said = image.run(
+        *("python", "-m", "portable", "--only", "loans", "--applications", "/tmp/data"), environment=environment
+    )
+    print(*(line for line in said.splitlines() if line.startswith(SAID)), sep="\n")
 
 
 def main() -> None:
@@ -164,7 +205,9 @@ def main() -> None:
         image = Image(parser.parse_args().image, volume, stack)
         _print_size(image)
         _check_content(image)
+        _fill_volume(image)
         _run_pipeline(image)
+        _run_workers(image)
 
 
 if __name__ == "__main__":

@@ -33,8 +33,9 @@ _WORKERS = {"worker_pool": "environment_config", "image": "environment_config"}
 
 _ENVIRONMENTS = {"worker_pool": "--environment_type=EXTERNAL", "image": "--environment_type=DOCKER"}
 
-# Else TFX's executors send workers a package of TFX, which Beam's boot would install over that of the image.
-_IMAGE = "--sdk_container_image"
+# Else TFX's executors send workers a package of TFX, which Beam's boot would install over that of the image. Beam asks
+# no pool for an image: there the name is for TFX alone.
+_IMAGE, _IMAGE_OF_POOL = "--sdk_container_image", "that-of-the-worker-pool"
 
 _COUNTS = {"workers", "max_workers", "parallelism", "disk_size_gb"}
 
@@ -123,8 +124,8 @@ def beam_args(engine: str, **settings: str | int) -> list[str]:
         names = " or ".join(f"`{name}`" for name in described.one_of)
         raise ConfigError(f"engine `{engine}` needs {names}, and not both; they say where its workers are.")
     given = [f"--{option}={settings[name]}" for name, option in described.settings.items() if name in settings]
-    if "image" in chosen:
-        given.append(f"{_IMAGE}={settings['image']}")
+    if chosen:
+        given.append(f"{_IMAGE}={settings.get('image', _IMAGE_OF_POOL)}")
     return [*described.fixed, *(_ENVIRONMENTS[name] for name in chosen), *given]
 
 

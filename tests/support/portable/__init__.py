@@ -18,6 +18,8 @@ import apache_beam
 import tfx_explain
 
 _MAKE_BEAM_PROGRAM = Path(__file__).resolve().parents[3] / "tools" / "make_beam_program"
+_BOOT = Path("/opt/apache/beam/boot")
+_BOOT_PORT = 50_000  # which nothing moves
 _STARTING_SECONDS = 60
 _PRETENDING = {
     "tfx_explain": "import tfx_explain.version\n\ntfx_explain.version.__version__ = '9.9'\n",
@@ -89,11 +91,11 @@ def started(logs: Path, pretended: str = "") -> Iterator[Engine]:
     logs.mkdir(parents=True, exist_ok=True)
     endpoint, server = os.environ.get("JOB_ENDPOINT"), None
     name = f"the job server at {endpoint}" if endpoint else f"Prism {apache_beam.__version__}"
+    name += ", workers started by Beam's boot" if _BOOT.exists() else ""
     with contextlib.ExitStack() as stack:
-        pool_port = free_port()
+        command, pool_port = _pool()
         if pretended:
             (logs / "sitecustomize.py").write_text(_PRETENDING[pretended])
-        command = [sys.executable, "-m", "portable.worker_pool", str(pool_port)]
         pool = stack.enter_context(_process(command, logs / "workers.txt", [str(logs)]))
         if endpoint is None:
             port = free_port()
@@ -105,6 +107,14 @@ def started(logs: Path, pretended: str = "") -> Iterator[Engine]:
         for process, address in ((server, engine.job_endpoint), (pool, engine.worker_pool)):
             _wait_for(address, process)
         yield engine
+
+
+def _pool() -> tuple[list[str], int]:
+    """The command of a pool of workers, and its port. Where there is Beam's boot it starts them, as on a cluster."""
+    if _BOOT.exists():
+        return [str(_BOOT), "--worker_pool"], _BOOT_PORT
+    port = free_port()
+    return [sys.executable, "-m", "portable.worker_pool", str(port)], port
 
 
 @contextlib.contextmanager
