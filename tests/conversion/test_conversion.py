@@ -136,6 +136,50 @@ def test_a_text_is_found_by_its_baseline_or_by_name(tmp_path: Path) -> None:
     assert "64" in lost(named)["methods.shap.num_samples"]
 
 
+@pytest.mark.parametrize(
+    ("baseline", "absent"),
+    [
+        ([["x", ""]], None),
+        ([["x", "_"], ["y", "_"]], "_"),
+        # A word that is a keyword here, several words, and what is no row of texts: told, never taken for another.
+        ([["x", "delete"]], "told"),
+        ([["x", "_"], ["x", "?"]], "told"),
+        ([["x", 3]], "told"),
+        ([["_"]], "told"),
+        ([{"features": ["x", "_"]}], "told"),
+        ("s3://bucket/baseline.csv", "told"),
+    ],
+)
+def test_what_stands_for_absent_parts_of_a_text(tmp_path: Path, baseline: Any, absent: str | None) -> None:
+    shap = {"text_config": {"granularity": "token"}, "baseline": baseline}
+    data = {"headers": ["title", "body"], "methods": {"shap": shap}}
+    made = converted(tmp_path, data, "clarify", "body")
+    is_told = absent == "told"
+    assert made.config.shapley.parts["body"].absent == (absent if absent and not is_told else "delete")
+    assert ("`absent` of `methods.shapley.parts.body`" in lost(made).get("methods.shap.baseline", "")) == is_told
+
+
+@pytest.mark.parametrize("segments", [None, []])
+def test_a_column_without_segments_is_no_slice(tmp_path: Path, segments: Any) -> None:
+    data = {"segment_config": [{"name_or_index": "age", "segments": segments}], "methods": {"shap": {}}}
+    made = converted(tmp_path, data, "clarify")
+    assert len(made.config.slicing_specs) == 1
+    assert "`segments` does not say" in lost(made)["segment_config[0].name_or_index"]
+    assert "segment_config[0].segments" not in lost(made)
+
+
+def test_a_series_is_absent_as_the_file_says_or_it_is_told(tmp_path: Path) -> None:
+    names = {"target_time_series": "sales.series", "related_time_series": ["cost.series"]}
+    baseline = {"target_time_series": "median", "related_time_series": "zero"}
+    data = {"time_series_data_config": names, "methods": {"asymmetric_shapley_value": {"baseline": baseline}}}
+    made = converted(tmp_path, data, "clarify")
+    assert set(lost(made)) == {
+        "methods.asymmetric_shapley_value.baseline.target_time_series",
+        "time_series_data_config.related_time_series",
+    }
+    assert [*made.config.shapley.parts] == ["series"]
+
+
 def test_baselines_of_one_row_are_references_of_gradients(tmp_path: Path) -> None:
     def references(*baselines: Any) -> Any:
         inputs = {f"f{i}": {} if one is None else {"inputBaselines": one} for i, one in enumerate(baselines)}
@@ -252,6 +296,17 @@ def test_what_the_sdk_prints_is_read_in_each_of_its_forms(tmp_path: Path) -> Non
             "`parameters.sampled_shapley_attribution` and `parameters.xrai_attribution`; keep one of them",
         ),
         ("vertex", "a: &a [*a]", "contains itself"),
+        ("vertex", '{"inputs": {"a": {}, "b": {"inputTensorName": "a"}}}', "'a' and 'b' are both the feature 'a'"),
+        (
+            "vertex",
+            '{"parameters": {"xraiAttribution": {"stepCount": 16, "numIntegralSteps": 32}}}',
+            "`parameters.xrai_attribution.step_count` and `parameters.xrai_attribution.num_integral_steps` would be",
+        ),
+        (
+            "clarify",
+            '{"methods": {"shap": {"text_config": {}, "image_config": {}}}}',
+            "`methods.shap.text_config` and `methods.shap.image_config` would be one setting; keep one of them",
+        ),
     ],
 )  # fmt: skip
 def test_files_that_cannot_be_converted(tmp_path: Path, system: System, text: str, said: str) -> None:

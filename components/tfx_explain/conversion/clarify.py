@@ -14,6 +14,7 @@ from tfx_explain.errors import ConfigError
 _SHAP, _PDP, _SERIES = "methods.shap", "methods.pdp", "methods.asymmetric_shapley_value"
 _MOST_GRID = 1_000
 _MOST_BUDGET = 2**31
+_NO_COLUMN = "`name_or_index` names no column that is known"
 _INTERVAL = re.compile(r"\s*[\[(].*,.*[\])]\s*")
 
 
@@ -25,13 +26,15 @@ def draft_of(document: Document, feature: str | None) -> Draft:
       feature: what an image or a text is called, where the file does not say.
 
     Raises:
-      ConfigError: it asks for nothing that is computed here.
+      ConfigError: it asks for nothing that is computed here, or for two things where one is possible.
     """
     if not any(document.has(path) for path in (_SHAP, _PDP, _SERIES)):
         raise ConfigError(
             "the file asks for no explanation: it has none of `methods.shap`, `methods.pdp` and "
             "`methods.asymmetric_shapley_value`; bias metrics are computed by Fairness Indicators, not here."
         )
+    document.check_one_of(f"{_SHAP}.text_config", f"{_SHAP}.image_config")
+    document.check_one_of("joinsource_name_or_index", "time_series_data_config.item_id")
     draft, columns = Draft(document, feature), Columns.of(document)
     draft.put("max_examples", None)
     draft.reasons["max_examples"] = "every row is explained"
@@ -145,7 +148,7 @@ def _facets(draft: Draft, columns: Columns) -> list[dict[str, Any]]:
             continue
         name, values = columns.name(at, draft), draft.document.get(values_at)
         if name is None:
-            draft.lose(values_at, "see `name_or_index`")
+            draft.lose(values_at, _NO_COLUMN)
             continue
         listed = values if isinstance(values, list) else [] if values is None else [values]
         if len(listed) == 1 and not isinstance(listed[0], str):
@@ -163,12 +166,16 @@ def _segments(draft: Draft, columns: Columns) -> list[dict[str, Any]]:
     for place in range(draft.document.count("segment_config")):
         at, values_at = f"segment_config[{place}].name_or_index", f"segment_config[{place}].segments"
         name, segments = columns.name(at, draft), draft.document.get(values_at)
-        single = isinstance(segments, list) and all(len(one) == 1 and not _is_interval(one[0]) for one in segments)
-        if name is None or not single or not isinstance(segments, list):
+        if name is None:
+            draft.lose(values_at, _NO_COLUMN)
+        elif not isinstance(segments, list) or not segments:
+            why = "`segments` does not say into which parts it is cut"
+            draft.lose(at, f"{why}; `feature_keys: [{name}]` would give a part for each value")
+        elif not all(len(one) == 1 and not _is_interval(one[0]) for one in segments):
             draft.lose(values_at, "a slice has one value, and is neither an interval nor several values together")
-            draft.told.setdefault(at, draft.told[values_at])
-            continue
-        specs += _parts(name, [one[0] for one in segments], values_at, draft)
+            draft.told[at] = draft.told[values_at]
+        else:
+            specs += _parts(name, [one[0] for one in segments], values_at, draft)
     return specs
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from tfx_explain.config.parts import DELETE
 from tfx_explain.conversion.columns import Columns
 from tfx_explain.conversion.draft import UNNAMED, Draft
 
@@ -14,6 +15,7 @@ _SEGMENTS = 20
 """Clarify's default."""
 _MOST_SEGMENTS = 128
 _FEWEST_ROWS, _MOST_ROWS = 64, 65_536
+_OF_ROWS = "other columns have their values from rows of examples, so write these rows as such"
 _LAST_NAME = re.compile(r"(?:[\w\[\]*.]*[.\]])?([A-Za-z_][A-Za-z0-9_]*)")
 
 
@@ -49,27 +51,38 @@ def _text_column(draft: Draft, columns: Columns) -> tuple[str | None, str]:
     """The name of the text, where it is known, and what stands for an absent part of it ("" = nothing)."""
     names = columns.features
     baseline = draft.document.get(f"{_SHAP}.baseline")
-    first = baseline[0] if isinstance(baseline, list) and baseline and isinstance(baseline[0], list) else []
-    texts = {
-        name: value
-        for name, value in zip(names, first, strict=False)
-        if isinstance(value, str) and len(first) == len(names)
+    rows = [one for one in baseline if isinstance(one, list)] if isinstance(baseline, list) else []
+    columns_of_texts = {
+        name: [row[place] for row in rows]
+        for place, name in enumerate(names)
+        if rows and all(len(row) == len(names) and isinstance(row[place], str) for row in rows)
     }
     if draft.feature is not None:
         name: str | None = draft.feature
-    elif len(texts) == 1 or len(names) == 1:
-        (name,) = texts or names
+    elif len(columns_of_texts) == 1 or len(names) == 1:
+        (name,) = columns_of_texts or names
     else:
         name = None
-    absent = texts.get(name or "", "")
-    if absent:
-        draft.change(
-            f"{_SHAP}.baseline",
-            f"methods.shapley.parts.{name}.absent, `background_examples` (`--background`)",
-            f"{absent!r} stands for absent parts; other columns have their values from rows of examples, so write "
-            "these rows as such",
-        )
-    return name, absent
+    return name, _absent_text(draft, name, columns_of_texts.get(name or "", []))
+
+
+def _absent_text(draft: Draft, name: str | None, texts: list[str]) -> str:
+    """What stands for absent parts; "" = nothing, which is told where the baseline says something else, or nothing."""
+    path, said = f"{_SHAP}.baseline", f"`absent` of `methods.shapley.parts.{name}` says what stands for absent parts"
+    absent = texts[0] if texts else ""
+    if name is None or not draft.document.has(path):
+        return ""
+    if not texts:
+        draft.lose(path, f"no text is read from it, so absent parts are left out: {said}; {_OF_ROWS}")
+    elif len(set(texts)) > 1:
+        draft.lose(path, f"its rows have several texts, so absent parts are left out: {said}, one text; {_OF_ROWS}")
+    elif absent == DELETE:
+        draft.lose(path, f"`{DELETE}` means to leave absent parts out, as is done, not that word: {said}; {_OF_ROWS}")
+    elif absent:
+        to = f"methods.shapley.parts.{name}.absent, `background_examples` (`--background`)"
+        draft.change(path, to, f"{absent!r} stands for absent parts; {_OF_ROWS}")
+        return absent
+    return ""
 
 
 def add_image(draft: Draft, settings: dict[str, Any]) -> None:
@@ -110,9 +123,10 @@ def add_series(draft: Draft) -> None:
             draft.lose(
                 f"{at}.{key}", "the name of the feature is not in it; name it under `parts` of `shapley` by hand"
             )
-        absent = draft.document.get(f"{_SERIES}.baseline.{key}")
+        settings_of_series = {"by": "time", **_absent_values(draft, f"{_SERIES}.baseline.{key}")}
         for name in filter(None, names):
-            parts[name] = {"by": "time", **({"absent": absent} if absent in ("zero", "mean") else {})}
+            if parts.setdefault(name, settings_of_series) != settings_of_series:
+                draft.lose(f"{at}.{key}", f"`{name}` is the name of another series, too, whose baseline is another")
     item = _last_name(draft.document.get(f"{at}.item_id"))
     if item is not None:
         draft.put("id_key", item)
@@ -120,6 +134,16 @@ def add_series(draft: Draft) -> None:
         draft.lose(f"{at}.item_id", "the name of the feature is not in it; name it as `id_key` by hand")
     if not parts:
         del settings["parts"]
+
+
+def _absent_values(draft: Draft, path: str) -> dict[str, str]:
+    """What absent values of a series are, as the file says."""
+    absent = draft.document.get(path)
+    if absent in ("zero", "mean"):
+        return {"absent": str(absent)}
+    if draft.document.has(path):
+        draft.lose(path, "it is neither `zero` nor `mean`; `absent` of a series has other ways")
+    return {}
 
 
 def _last_name(expression: object) -> str | None:

@@ -49,6 +49,16 @@ class Document:
         """Whether there is such a key."""
         return path in self._by_path
 
+    def check_one_of(self, *paths: str) -> None:
+        """Refuses several keys that would become one.
+
+        Raises:
+          ConfigError: more than one of these paths is there.
+        """
+        there = [path for path in paths if self.has(path)]
+        if len(there) > 1:
+            raise ConfigError(f"{' and '.join(f'`{path}`' for path in there)} would be one setting; keep one of them.")
+
     def names(self, path: str) -> list[str]:
         """The names under a section, in their order; empty where there is none."""
         section = self.get(path)

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 
 from tfx_explain.conversion.document import Document
+from tfx_explain.errors import ConfigError
+from tfx_explain.printable import shown
 
 _ENCODINGS = (
     "encoding_unspecified",
@@ -59,8 +61,21 @@ class Input:
 
 
 def inputs_of(document: Document) -> list[Input]:
-    """All inputs, in their order."""
-    return [_input(document, key) for key in document.names("metadata.inputs")]
+    """All inputs, in their order.
+
+    Raises:
+      ConfigError: two of them are one feature.
+    """
+    by_feature: dict[str, Input] = {}
+    for key in document.names("metadata.inputs"):
+        one = _input(document, key)
+        other = by_feature.setdefault(one.feature, one)
+        if other is not one:
+            raise ConfigError(
+                f"the inputs {shown(other.key)} and {shown(key)} are both the feature {shown(one.feature)}; each "
+                "feature is described once: keep one of them."
+            )
+    return [*by_feature.values()]
 
 
 def _input(document: Document, key: str) -> Input:

@@ -25,6 +25,7 @@ def add_shapley(draft: Draft, inputs: list[Input], at: str | None) -> None:
       at: path of the method in the file; None where it names none.
     """
     settings: dict[str, Any] = {}
+    draft.document.check_one_of(f"{at}.path_count", f"{at}.num_paths")
     for name in ("path_count", "num_paths") if at else ():
         paths = draft.within(f"{at}.{name}", 1, _MOST_PATHS)
         if paths is None:
@@ -47,6 +48,7 @@ def add_shapley(draft: Draft, inputs: list[Input], at: str | None) -> None:
 def add_gradients(draft: Draft, inputs: list[Input], at: str) -> None:
     """Adds integrated gradients; arguments as of `add_shapley`."""
     settings: dict[str, Any] = {}
+    draft.document.check_one_of(f"{at}.step_count", f"{at}.num_integral_steps")
     for name in ("step_count", "num_integral_steps"):
         steps = draft.within(f"{at}.{name}", 3, _MOST_STEPS)
         if steps is not None:
@@ -120,6 +122,7 @@ def add_xrai(draft: Draft, inputs: list[Input], at: str) -> None:
     settings: dict[str, Any] = {"feature": image.feature if image else draft.feature or "image"}
     if image is None and draft.feature is None:
         draft.change(at, "methods.xrai.feature", f"the feature is taken to be called `image`; else {UNNAMED}")
+    draft.document.check_one_of(f"{at}.step_count", f"{at}.num_integral_steps")
     for name in ("step_count", "num_integral_steps"):
         steps = draft.within(f"{at}.{name}", 1, _MOST_XRAI_STEPS)
         if steps is not None:
