@@ -1,6 +1,7 @@
 """What was changed after it was written is refused in one sentence, never judged: digests first, then arithmetic."""
 
 import functools
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -392,3 +393,11 @@ def test_an_explanation_that_was_replaced_as_a_whole_is_not_the_one_in_metadata(
 def test_metadata_knows_the_digest_of_the_manifest(explained: dict[str, str]) -> None:
     reader = tfx_explain.load(explained["one"])
     assert describe_explanation(reader.manifest)["manifest_digest"] == reader.manifest_digest
+
+
+def test_the_manifest_knows_the_report_which_is_written_again_to_the_byte(copy: Path) -> None:
+    known, report = json.loads((copy / "manifest.json").read_text())["report_digest"], copy / "report.html"
+    assert hashlib.sha256(report.read_bytes()).hexdigest() == known
+    report.write_text("another page")
+    assert main(["report", str(copy)]) == 0  # a changed page is no reason to refuse
+    assert hashlib.sha256(report.read_bytes()).hexdigest() == known

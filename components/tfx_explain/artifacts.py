@@ -100,7 +100,8 @@ class ExplanationValidation(_Described):
       `baseline_uri` is null without a baseline explanation.
     * `history.parquet`: this run and those before it; `findings.json` has its SHA-256 as `history_digest`.
     * `BLESSED` or `NOT_BLESSED`: an empty file.
-    * `verdict.html`: the findings for a person to read, and `report.html`, the report of the explanation with them.
+    * `verdict.html`: the findings for a person to read, and `report.html`, the report of the explanation with them;
+      `findings.json` has their SHA-256 as `page_digests`.
 
     Custom properties say of the verdict what an audit asks: outcomes counted (`num_pass`, `num_fail`,
     `num_insufficient_evidence`, `num_skipped`), `decided_by`, up to ten `refusals` with their figures as JSON and

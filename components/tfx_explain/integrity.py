@@ -2,9 +2,9 @@
 
 The manifest names every file of the explanation with its SHA-256: `files`, by name, and `attribution_files`, by name
 beneath `attributions_uri`. Left out are the manifest itself and the report, which `tfx-explain report` writes again and
-no verdict rests on. `self_digest` is the SHA-256 of the manifest's other entries: it finds damage, not intent, since
-who edits a manifest can compute it. Intent is found by the digest of the whole file, which the Explainer puts into ML
-Metadata and a verdict into `findings.json`.
+no verdict rests on; `report_digest` is that of the page that the run wrote. `self_digest` is the SHA-256 of the
+manifest's other entries: it finds damage, not intent, since who edits a manifest can compute it. Intent is found by the
+digest of the whole file, which the Explainer puts into ML Metadata and a verdict into `findings.json`.
 
 `consistency` is the other half: what tables must agree in, whoever computed their digests.
 """
@@ -18,7 +18,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from tfx_explain import storage
+from tfx_explain import storage, tables
 from tfx_explain.config import SlicingSpec
 from tfx_explain.errors import InputError
 from tfx_explain.listed_files import differences, explanation_files
@@ -28,6 +28,7 @@ from tfx_explain.tables.manifest import (
     ENTRIES,
     FILES,
     PARTS,
+    REPORT_DIGEST,
     SELF_DIGEST,
     Manifest,
     attributing_methods,
@@ -39,7 +40,7 @@ def with_digests(manifest: Manifest, explanation_dir: str, attributions_dir: str
 
     Args:
       manifest: all other entries.
-      explanation_dir: what it describes; only the manifest is missing.
+      explanation_dir: what it describes; only the manifest is missing, and the report where none was made.
       attributions_dir: where the records are, beneath the explanation or elsewhere.
     """
     attribution_files = {
@@ -48,13 +49,16 @@ def with_digests(manifest: Manifest, explanation_dir: str, attributions_dir: str
         for name in storage.names_beneath(attributions_dir, f"Split-{split}")
     }
     files = {name: storage.sha256(storage.join(explanation_dir, name)) for name in explanation_files(explanation_dir)}
-    whole = {**manifest, FILES: files, ATTRIBUTION_FILES: attribution_files}
+    report = storage.join(explanation_dir, tables.REPORT)
+    of_report = {REPORT_DIGEST: storage.sha256(report)} if storage.exists(report) else {}
+    whole = {**manifest, FILES: files, ATTRIBUTION_FILES: attribution_files, **of_report}
     return {**whole, SELF_DIGEST: self_digest(whole)}
 
 
 def without_digests(manifest: Manifest) -> dict[str, Any]:
     """The entries that were there before `with_digests`."""
-    return {name: value for name, value in manifest.items() if name not in (FILES, ATTRIBUTION_FILES, SELF_DIGEST)}
+    added = (FILES, ATTRIBUTION_FILES, REPORT_DIGEST, SELF_DIGEST)
+    return {name: value for name, value in manifest.items() if name not in added}
 
 
 def self_digest(manifest: Manifest) -> str:

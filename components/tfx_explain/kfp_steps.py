@@ -108,7 +108,7 @@ def validate_step(
             _check_same_model(reader, explanation, model)
         verdict = judge(reader, config, None if baseline is None else _recorded(baseline))
         directory = _Places(is_on_disk=True).emptied(outputs["validation"])
-        verdict.write(directory)
+        verdict = verdict.write(directory)
         storage.write_bytes(outputs["verdict"].path, verdict.page().encode())
         model_uri = str(explanation.metadata.get("model_uri") or reader.manifest["model"]["uri"])
         described = describe_verdict(verdict, validation_config, model_uri, reader.manifest["model"]["digest"])

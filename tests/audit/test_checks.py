@@ -63,6 +63,9 @@ FILES = {
         "findings",
         "is not the one",
     ),
+    "a report": ("explanation/report.html", one_digit, "report", "report.html was changed; `tfx-explain report`"),
+    "the page of a verdict": ("validation/verdict.html", one_digit, "pages", "verdict.html was changed"),
+    "the report with a verdict": ("validation/report.html", one_digit, "pages", "report.html was changed"),
 }
 
 
@@ -110,7 +113,9 @@ def test_what_was_cleaned_away_is_gone_and_no_fault(ask: Any, history: Any) -> N
         listed = ask("--model", str(history.place("good", "model")))[1]
     assert code == 0
     gone = {what for what, _ in checked(text, state="gone")}
-    assert gone == {"explanation", "attributions", "findings", "model", "blessing", "pushed model"}
+    assert gone == {
+        "explanation", "report", "attributions", "findings", "pages", "model", "blessing", "pushed model"
+    }  # fmt: skip
     assert "no rule refused: 1 pass" in listed
 
 

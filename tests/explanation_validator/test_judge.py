@@ -1,6 +1,7 @@
 """From a written explanation to findings: every rule finds its figures in the tables, or says what is not there."""
 
 import dataclasses
+import hashlib
 import logging
 import shutil
 from pathlib import Path
@@ -223,7 +224,7 @@ def test_verdict_and_report_lead_to_each_other_and_the_explanation_stays_as_it_w
 ) -> None:
     policy = ValidationConfig.from_dict({"rules": [{"max_share": {"players": ["age"], "value": 0.01}}]})
     verdict, before = judge(explained, policy), explained.report()
-    verdict.write(str(tmp_path))
+    written = verdict.write(str(tmp_path))
     assert {path.name for path in tmp_path.iterdir()} == set(verdict.file_names) < set(FILE_NAMES)
     page, report = ((tmp_path / name).read_text() for name in ("verdict.html", "report.html"))
     assert '<a href="report.html">' in page
@@ -232,6 +233,11 @@ def test_verdict_and_report_lead_to_each_other_and_the_explanation_stays_as_it_w
     assert verdict.findings[0].message in report
     assert explained.report() == before
     assert "none in this report" in before
+    # Whoever records the findings records what a person read.
+    digests = {
+        name: hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("verdict.html", "report.html")
+    }
+    assert records.read_json(str(tmp_path / "findings.json"))["page_digests"] == digests == written.page_digests
 
 
 def test_the_log_says_the_verdict_and_what_decided_it(explained: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 import sqlite3
@@ -116,6 +117,7 @@ def write_run(root: Path, verdict: Verdict, weights: bytes) -> Verdict:
     model.mkdir(parents=True)
     (model / "saved_model.pb").write_bytes(weights)
     shutil.copytree(WRITTEN, explanation)
+    (explanation / "report.html").write_text("<title>report</title>")
     shutil.copytree(model, run.places["pushed_model"])
     digest = directory_digest(str(model))
 
@@ -130,6 +132,10 @@ def write_run(root: Path, verdict: Verdict, weights: bytes) -> Verdict:
     verdict = dataclasses.replace(verdict, explanation_uri=str(explanation), manifest_digest=reader.manifest_digest)
     validation = Path(run.places["validation"])
     validation.mkdir()
+    for name in ("verdict.html", "report.html"):
+        (validation / name).write_text(f"<title>{name}</title>")
+    pages = {page.name: hashlib.sha256(page.read_bytes()).hexdigest() for page in validation.iterdir()}
+    verdict = dataclasses.replace(verdict, page_digests=pages)
     records.write_json(str(validation / "findings.json"), verdict.to_dict())
     for directory in (validation, Path(run.places["blessing"])):
         directory.mkdir(exist_ok=True)

@@ -5,39 +5,22 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
-from tfx_explain import documents, storage, tables
+from tfx_explain import storage, tables
 from tfx_explain.audit.cases import Case, Explained, Push, Verdict
+from tfx_explain.audit.check import Check, json_object, told
 from tfx_explain.audit.contradictions import against_findings, against_manifest
+from tfx_explain.audit.pages import check_report, check_verdict_pages
 from tfx_explain.content_digest import EMPTY, directory_digest, object_digest
 from tfx_explain.errors import TfxExplainError
 from tfx_explain.listed_files import differences, explanation_files
 
-State = Literal["unchanged", "changed", "gone", "not recorded", "not checked"]
-
 _BLESSED, _NOT_BLESSED = "BLESSED", "NOT_BLESSED"
 
 
-class Check(NamedTuple):
-    """What became of one thing.
-
-    Attributes:
-      what: the kind of thing.
-      uri: where it is, or was.
-      state: `gone` where it was cleaned away as a whole; `not recorded` where the store holds nothing to compare it
-        with, as of earlier versions; `not checked` where its storage did not answer.
-      why: what differs, in a sentence; empty where nothing does.
-    """
-
-    what: str
-    uri: str
-    state: State
-    why: str = ""
-
-
 def check_cases(cases: Sequence[Case]) -> list[Check]:
-    """Everything that cases rest on, each thing once: tables, attributions, models, findings, policies, pushed models.
+    """Everything that cases rest on, each thing once, and the pages that people read of it.
 
     A thing that was cleaned away is gone; what is there but differs from what was recorded was changed. A relative
     address is looked for from the working directory.
@@ -63,6 +46,7 @@ _Asked = tuple[tuple[str, str, str | None], Callable[[], Check]]
 def _of_explanation(one: Explained | None) -> Iterator[_Asked]:
     if one is not None:
         yield ("explanation", one.uri, one.manifest_digest), lambda: _explanation(one)
+        yield ("report", one.uri, one.manifest_digest), lambda: check_report(one.uri)
         yield ("configuration", one.uri, one.config_digest), lambda: _configuration(one)
         if one.attributions_uri is not None:
             where = _attributions_uri(one)
@@ -75,6 +59,7 @@ def _of_verdict(case: Case) -> Iterator[_Asked]:
     one = case.verdict
     if one is not None:
         yield ("findings", one.uri, one.findings_digest), lambda: _findings(one)
+        yield ("pages", one.uri, one.findings_digest), lambda: check_verdict_pages(one.uri)
         yield ("policy", one.uri, one.policy_digest), lambda: _policy(one)
         yield ("verdict", one.uri, one.explanation_digest), lambda: _verdict(one, case.explanation)
         if one.blessing_uri is not None:
@@ -102,7 +87,7 @@ def _explanation(one: Explained) -> Check:
         return Check(what, one.uri, "not recorded", "an earlier version wrote it, without digests of its tables")
     differing = next(differences(one.uri, files, explanation_files(one.uri)), None)
     if differing is not None:
-        return Check(what, one.uri, "changed", f"{differing.uri} {_WORDS[differing.what]}")
+        return Check(what, one.uri, "changed", told(differing))
     if one.tables_digest is not None and object_digest(files) != one.tables_digest:
         return Check(what, one.uri, "changed", "its tables are not those that were recorded")
     differing_fact = against_manifest(one, manifest)
@@ -111,24 +96,12 @@ def _explanation(one: Explained) -> Check:
     return Check(what, one.uri, "unchanged" if one.manifest_digest else "not recorded")
 
 
-_WORDS = {"gone": "is gone", "added": "was added", "changed": "was changed"}
-
-
 def _manifest(one: Explained) -> tuple[dict[str, Any] | None, bytes]:
     where = storage.join(one.uri, tables.MANIFEST)
     if not storage.exists(where):
         return None, b""
     content = storage.read_bytes(where)
-    return _object(content), content
-
-
-def _object(content: bytes) -> dict[str, Any] | None:
-    """The JSON object in a file; None where it holds something else."""
-    try:
-        found = documents.parse_json(content, max_values=None)
-    except documents.DocumentError:
-        return None
-    return found if isinstance(found, dict) else None
+    return json_object(content), content
 
 
 def _configuration(one: Explained) -> Check:
@@ -136,7 +109,7 @@ def _configuration(one: Explained) -> Check:
     what, text = "configuration", one.config
     if text is None or one.config_digest is None:
         return Check(what, one.uri, "not recorded")
-    config = _object(text.encode())
+    config = json_object(text.encode())
     if config is None:
         cut = "characters)" in text
         return Check(
@@ -167,7 +140,7 @@ def _attributions(one: Explained, where: str) -> Check:
         return Check(what, where, "changed", "the manifest lists others than were recorded")
     differing = next(differences(where, files, there), None)
     if differing is not None:
-        return Check(what, where, "changed", f"{differing.uri} {_WORDS[differing.what]}")
+        return Check(what, where, "changed", told(differing))
     return Check(what, where, "unchanged" if one.attributions_digest or one.manifest_digest else "not recorded")
 
 
@@ -211,7 +184,7 @@ def _model_digest(uri: str, module_file: str | None, ignored: tuple[str, ...]) -
 
 
 def _module_file(one: Explained) -> str | None:
-    config = _object((one.config or "").encode())
+    config = json_object((one.config or "").encode())
     if config is None:
         manifest, _ = _manifest(one)
         config = (manifest or {}).get("config")
@@ -230,7 +203,7 @@ def _findings(one: Verdict) -> Check:
     content = storage.read_bytes(storage.join(one.uri, tables.FINDINGS))
     if one.findings_digest is not None and hashlib.sha256(content).hexdigest() != one.findings_digest:
         return Check(what, one.uri, "changed", f"{tables.FINDINGS} is not the one that was recorded")
-    findings = _object(content)
+    findings = json_object(content)
     differing = against_findings(one, findings) or _history(one, findings or {}, there)
     if not differing and not _says(there, blessed=bool(one.blessed)):
         differing = _MARKERS

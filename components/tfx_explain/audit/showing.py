@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from tfx_explain import documents
 from tfx_explain.audit.cases import Case, Explained, Push, Verdict, iso
-from tfx_explain.audit.checks import Check
+from tfx_explain.audit.check import Check
 
 UNKNOWN = "not recorded"
 """What stands for what an earlier version did not record."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import datetime
 
     from tfx_explain.audit.cases import Case
-    from tfx_explain.audit.checks import Check
+    from tfx_explain.audit.check import Check
     from tfx_explain.audit.showing import LogShown
 
 

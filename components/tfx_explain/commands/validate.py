@@ -67,7 +67,7 @@ def validate(
             verdict = dataclasses.replace(verdict, blessed=False)
         if output is not None:
             verdict = _with_history(verdict, previous)
-            _write(verdict, output)
+            verdict = _write(verdict, output)
     code = ALL_SKIPPED if undecided else DONE if verdict.blessed else REFUSED
     if as_json:
         say_json({"verdict": _WORDS[code], **verdict.to_dict()})
@@ -99,12 +99,12 @@ def _with_history(verdict: Verdict, previous: str | None) -> Verdict:
     return verdict.with_history(load(verdict.explanation_uri), earlier)
 
 
-def _write(verdict: Verdict, directory: str) -> None:
-    """Findings, page and verdict in a directory that was empty; all of it or nothing."""
+def _write(verdict: Verdict, directory: str) -> Verdict:
+    """Findings, pages and verdict in a directory that was empty; all of it or nothing. What was written."""
     from tfx_explain import storage  # noqa: PLC0415 - see `_judged`
 
     try:
-        verdict.write(directory)
+        return verdict.write(directory)
     except BaseException:
         for name in verdict.file_names:
             storage.remove(storage.join(directory, name))

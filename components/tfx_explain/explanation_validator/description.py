@@ -24,7 +24,7 @@ def describe_verdict(verdict: Verdict, policy: str, model_uri: str, model_digest
     """What metadata say of a verdict: the custom properties that `artifacts.ExplanationValidation` reads.
 
     Args:
-      verdict: of the policy.
+      verdict: of the policy, as it was written.
       policy: its text, as the step was given it.
       model_uri: the model that was explained.
       model_digest: of its content, as its explanation has it.

@@ -70,7 +70,7 @@ class Executor(base_executor.BaseExecutor):
         baseline = load_recorded(baseline_uri, _baseline_digest(input_dict)) if baseline_uri else None
         verdict = with_surroundings(judge(reader, config, baseline, no_baseline), reader, input_dict)
         validation = artifact_utils.get_single_instance(output_dict["validation"])
-        verdict.write(validation.uri)
+        verdict = verdict.write(validation.uri)
         explained = reader.manifest["model"]
         validation.describe(
             describe_verdict(verdict, exec_properties["validation_config"], explained["uri"], explained["digest"])

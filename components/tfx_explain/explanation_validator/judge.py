@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import urllib.parse
 from collections import Counter
+from collections.abc import Mapping
 
 from typing_extensions import Self
 
@@ -39,6 +41,7 @@ from tfx_explain.slicing import OVERALL
 BLESSED = "BLESSED"
 NOT_BLESSED = "NOT_BLESSED"
 VERDICT_REPORT = "verdict.html"
+PAGE_DIGESTS = "page_digests"
 FILE_NAMES = (tables.FINDINGS, tables.HISTORY.file, VERDICT_REPORT, tables.REPORT, BLESSED, NOT_BLESSED)
 """Of all that any verdict writes."""
 
@@ -60,6 +63,7 @@ class Verdict:
       on_insufficient_evidence: what the policy makes of doubts: `refuse` or `bless`.
       history: this run and those before it; None where nobody asked for it.
       evaluation_uri: an Evaluator's metrics of the same model, if there are any.
+      page_digests: SHA-256 of each page for people, by name; empty before they are written.
     """
 
     blessed: bool
@@ -72,6 +76,7 @@ class Verdict:
     on_insufficient_evidence: str = "refuse"
     history: History | None = None
     evaluation_uri: str | None = None
+    page_digests: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def refusals(self) -> list[Finding]:
@@ -128,6 +133,7 @@ class Verdict:
             "baseline_uri": self.baseline_uri,
             "baseline_manifest_digest": self.baseline_manifest_digest,
             "evaluation_uri": self.evaluation_uri,
+            PAGE_DIGESTS: dict(self.page_digests),
             HISTORY_DIGEST: self.history.digest if self.history else None,
             "findings": [finding.to_dict() for finding in self.findings],
         }
@@ -151,21 +157,31 @@ class Verdict:
             beside=beside,
         )
 
-    def write(self, directory: str) -> None:
-        """Writes findings, the pages for people, and last the file that names the verdict.
+    def write(self, directory: str) -> Self:
+        """Writes the pages for people, findings, and last the file that names the verdict.
 
-        The report is that of the explanation with the verdict on it: an explanation is not changed by judging it.
+        Returns:
+          The verdict as it was written, with the digests of its pages.
         """
-        beside = self._beside(directory)
-        to_verdict = dataclasses.replace(beside, page=VERDICT_REPORT)
-        report = render_judged(self.explanation_uri, self.findings, blessed=self.blessed, beside=to_verdict)
+        pages = self._pages(directory)
+        written = dataclasses.replace(
+            self, page_digests={name: hashlib.sha256(page).hexdigest() for name, page in pages.items()}
+        )
         if self.history:
             storage.write_bytes(storage.join(directory, tables.HISTORY.file), self.history.content)
-        records.write_json(storage.join(directory, tables.FINDINGS), self.to_dict())
-        alone = self.page(dataclasses.replace(beside, page=tables.REPORT))
-        for name, page in ((VERDICT_REPORT, alone), (tables.REPORT, report)):
-            storage.write_bytes(storage.join(directory, name), page.encode())
+        records.write_json(storage.join(directory, tables.FINDINGS), written.to_dict())
+        for name, page in pages.items():
+            storage.write_bytes(storage.join(directory, name), page)
         write_blessing(directory, self.blessed)
+        return written
+
+    def _pages(self, directory: str) -> dict[str, bytes]:
+        """The verdict alone, and the report of the explanation with it, as judging changes no explanation."""
+        beside = self._beside(directory)
+        alone = self.page(dataclasses.replace(beside, page=tables.REPORT))
+        to_verdict = dataclasses.replace(beside, page=VERDICT_REPORT)
+        report = render_judged(self.explanation_uri, self.findings, blessed=self.blessed, beside=to_verdict)
+        return {VERDICT_REPORT: alone.encode(), tables.REPORT: report.encode()}
 
     def _beside(self, directory: str) -> Beside:
         """What both pages show, from where they will be."""

@@ -22,6 +22,7 @@ PROCESSES = "processes"
 LIMITS = "limits"
 REASONS = "reasons"
 STORED_FEATURES = "stored_features"
+REPORT_DIGEST = "report_digest"
 SELF_DIGEST = "self_digest"
 
 _NOTHING = type(None)
@@ -368,6 +369,13 @@ ENTRIES = (
         _OBJECT,
         "The same of the attribution records, by name beneath `attributions_uri`.",
         of=_TEXT,
+    ),
+    Entry(
+        REPORT_DIGEST,
+        _TEXT,
+        "SHA-256 of the report as the run wrote it. An explanation whose report is another one is read all the same; "
+        "`tfx-explain audit --verify` tells it.",
+        since="2026-11-30",
     ),
     Entry(SELF_DIGEST, _TEXT, "SHA-256 of all other entries as JSON with sorted keys."),
 )
