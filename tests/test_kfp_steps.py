@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+import sealing
 import tfx_explain
 import worlds
 from tfx_explain import kfp_steps
@@ -156,6 +158,26 @@ def test_a_model_that_meets_the_policy_is_blessed_against_a_baseline(
     )
     assert blessed is True
     assert outputs["metrics"].metadata["blessed"] == 1
+
+
+def test_a_history_goes_on_from_the_run_before(bucket: Bucket, explained: dict[str, Artifact]) -> None:
+    """Of an explanation made a day later by its manifest, as judging the same one again is no new run."""
+    _, first = bucket.validate("first", {"explanation": explained["explanation"]}, POLICY % 0.99)
+    (later,) = bucket.artifacts("later", "explanation").values()
+    shutil.copytree(explained["explanation"].path, later.path)
+    sealing.reseal(Path(later.path), lambda manifest: manifest.update(created="2026-12-01T00:00:00+00:00"))
+    inputs = {"explanation": later, "previous_validation": first["validation"]}
+    _, second = bucket.validate("second", inputs, POLICY % 0.99)
+    runs = [
+        pd.read_parquet(Path(one["validation"].path) / "history.parquet")["run"].nunique() for one in (first, second)
+    ]
+    assert runs == [1, 2]
+    assert "From run to run" in Path(second["verdict"].path).read_text()
+    assert "From run to run" not in Path(first["verdict"].path).read_text()
+    (Path(first["validation"].path) / "history.parquet").write_bytes(b"another")
+    with pytest.raises(SystemExit, match=r"history\.parquet is not the file that was written"):
+        bucket.validate("of another", inputs, POLICY % 0.99)
+    assert bucket.files("of another") == []
 
 
 EXPLAIN_REFUSALS = {

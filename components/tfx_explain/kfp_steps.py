@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -15,9 +16,11 @@ from tfx_explain.config import ExplainConfig, ValidationConfig
 from tfx_explain.errors import InputError, TfxExplainError
 from tfx_explain.explainer.description import describe_explanation, log_explanation
 from tfx_explain.explanation_validator.description import describe_verdict
+from tfx_explain.explanation_validator.history import History, extended
 from tfx_explain.explanation_validator.judge import judge
 from tfx_explain.explanation_validator.recorded import check_same_model, load_recorded, log_verdict
 from tfx_explain.reader import ExplanationReader
+from tfx_explain.report import Beside
 from tfx_explain.transforms.runner import is_local, pipeline_args
 
 _MOST_SHARES = 50
@@ -88,7 +91,8 @@ def validate_step(
     """Judges an explanation, as the ExplanationValidator component does.
 
     Args:
-      inputs: `explanation`, and what is optional: `model`, which must be the explained one, and `baseline_explanation`.
+      inputs: `explanation`, and what is optional: `model`, which must be the explained one, `baseline_explanation`, and
+        `previous_validation`, what this step wrote the time before.
       outputs: `validation`, `verdict` and `metrics`.
       validation_config: a ValidationConfig as YAML or JSON.
 
@@ -107,9 +111,10 @@ def validate_step(
         if model is not None:
             _check_same_model(reader, explanation, model)
         verdict = judge(reader, config, None if baseline is None else _recorded(baseline))
+        history = extended(_earlier(inputs), reader, verdict.findings, blessed=verdict.blessed)
         directory = _Places(is_on_disk=True).emptied(outputs["validation"])
-        verdict = verdict.write(directory)
-        storage.write_bytes(outputs["verdict"].path, verdict.page().encode())
+        verdict = dataclasses.replace(verdict, history=history).write(directory)
+        storage.write_bytes(outputs["verdict"].path, verdict.page(Beside(history=history.table)).encode())
         model_uri = str(explanation.metadata.get("model_uri") or reader.manifest["model"]["uri"])
         described = describe_verdict(verdict, validation_config, model_uri, reader.manifest["model"]["digest"])
         outputs["validation"].metadata.update(described)
@@ -161,6 +166,12 @@ def _schema(place: str | None) -> str | None:
 
 def _recorded(artifact: Artifact) -> ExplanationReader:
     return load_recorded(artifact.path, str(artifact.metadata.get("manifest_digest", "")))
+
+
+def _earlier(inputs: Mapping[str, Artifact | None]) -> History | None:
+    """What the verdict before this one knew, if there was one that knew something."""
+    previous = inputs.get("previous_validation")
+    return None if previous is None else History.read(previous.path)
 
 
 def _check_same_model(reader: ExplanationReader, explanation: Artifact, model: Artifact) -> None:

@@ -63,6 +63,7 @@ def validate_explanation(
     validation_config: str,
     model: Input[Model] = None,
     baseline_explanation: Input[Artifact] = None,
+    previous_validation: Input[Artifact] = None,
 ) -> NamedTuple("Outputs", [("blessed", bool)]):  # type: ignore[valid-type]
     """Judges an explanation by a policy, by tfx-explain.
 
@@ -74,12 +75,18 @@ def validate_explanation(
         validation_config: A ValidationConfig as YAML or JSON.
         model: The model that is to be blessed; refused where it is not the explained one.
         baseline_explanation: An explanation that rules about drift compare with.
+        previous_validation: The validation of the run before, whose history goes on in this one.
 
     Returns:
         Whether the explanation meets the policy.
     """
     from tfx_explain.kfp_steps import validate_step
 
-    inputs = {"explanation": explanation, "model": model, "baseline_explanation": baseline_explanation}
+    inputs = {
+        "explanation": explanation,
+        "model": model,
+        "baseline_explanation": baseline_explanation,
+        "previous_validation": previous_validation,
+    }
     outputs = {"validation": validation, "verdict": verdict, "metrics": metrics}
     return (validate_step(inputs, outputs, validation_config),)
