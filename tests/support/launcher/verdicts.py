@@ -9,7 +9,7 @@ from typing import Any
 
 from tfx_explain import tables
 
-_OF_FILES = "_uri", "_digest"
+_OF_FILES = "_uri", "_digest", "_digests"
 """Ends of the keys about files: places differ from run to run, and so do digests of files that name places."""
 
 
