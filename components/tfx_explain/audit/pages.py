@@ -13,8 +13,6 @@ from tfx_explain.audit.check import Check, json_object, told
 from tfx_explain.listed_files import differences
 from tfx_explain.tables.manifest import REPORT_DIGEST
 
-_PAGE_DIGESTS = "page_digests"  # of `findings.json`; whoever writes that also draws pages, and takes long to import
-
 
 def check_report(explanation_uri: str) -> Check:
     """The report of an explanation against its manifest, whose own digest is another check's."""
@@ -26,7 +24,7 @@ def check_report(explanation_uri: str) -> Check:
 
 def check_verdict_pages(validation_uri: str) -> Check:
     """The pages of a verdict against its findings, likewise."""
-    digests = _read(validation_uri, tables.FINDINGS).get(_PAGE_DIGESTS)
+    digests = _read(validation_uri, tables.FINDINGS).get(tables.PAGE_DIGESTS)
     return _check("pages", validation_uri, digests if isinstance(digests, dict) else {})
 
 

@@ -41,7 +41,6 @@ from tfx_explain.slicing import OVERALL
 BLESSED = "BLESSED"
 NOT_BLESSED = "NOT_BLESSED"
 VERDICT_REPORT = "verdict.html"
-PAGE_DIGESTS = "page_digests"
 FILE_NAMES = (tables.FINDINGS, tables.HISTORY.file, VERDICT_REPORT, tables.REPORT, BLESSED, NOT_BLESSED)
 """Of all that any verdict writes."""
 
@@ -133,7 +132,7 @@ class Verdict:
             "baseline_uri": self.baseline_uri,
             "baseline_manifest_digest": self.baseline_manifest_digest,
             "evaluation_uri": self.evaluation_uri,
-            PAGE_DIGESTS: dict(self.page_digests),
+            tables.PAGE_DIGESTS: dict(self.page_digests),
             HISTORY_DIGEST: self.history.digest if self.history else None,
             "findings": [finding.to_dict() for finding in self.findings],
         }

@@ -12,6 +12,7 @@ DEAD_LETTERS = "dead_letters"
 ATTRIBUTIONS = "attributions"
 IMAGES = "images"
 FINDINGS = "findings.json"
+PAGE_DIGESTS = "page_digests"  # entry of the findings: name of each page for people -> its SHA-256
 RUN = "run.json"  # what the workers found out, for the manifest; gone when the run ends
 TRIAL = ".trial"  # where a job on few rows writes, to know what all take; gone when that ends
 CLAIM = ".explanation_in_progress"  # of a directory that a run writes into; gone when the run ends
