@@ -50,8 +50,8 @@ def test_tables_of_noisy_attributions_agree_with_themselves(known):
         with pytest.raises(InputError, match=why):
             found.importance(table.assign(cut_off=impossible), tables.IMPORTANCE)
     found.importance(table.drop(columns="cut_off"), tables.IMPORTANCE)
-    found.covariance(writer.covariance({key: ours}), tables.IMPORTANCE_COVARIANCE, table)
-    of_both = writer.covariance({key: theirs}, {key: differences})
+    (covariance,), (of_both,) = writer.covariance({key: ours}), writer.covariance({key: theirs}, {key: differences})
+    found.covariance(covariance, tables.IMPORTANCE_COVARIANCE, table)
     found.covariance(of_both, tables.BASELINE_IMPORTANCE_COVARIANCE, baseline)
     assert (table["value"] < table["mean_signed"].abs()).any()
     assert (table["value"] == 0).any()

@@ -95,6 +95,7 @@ def test_tables_and_json_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for name, table in (("longer", longer), ("empty", longer[:0].astype({"text": object}))):
         records.write_table(str(tmp_path / name), table)
         pd.testing.assert_frame_equal(records.read_table(str(tmp_path / name)), table, check_index_type=False)
+    assert records.table_bytes(iter([longer[:3], longer[3:]])) == records.table_bytes(longer)
     empty = pd.DataFrame({"text": [None, None], "figure": [None, None], "other": [None, None], "value": [1, 2]})
     types = {"text": pa.string(), "figure": pa.float64(), "value": pa.string()}
     records.write_table(str(tmp_path / "typed"), empty, types)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from tfx_explain import documents, storage
 from tfx_explain.errors import InputError
+from tfx_explain.frames import in_parts
 from tfx_explain.optional import optional
 from tfx_explain.rows import alike, as_written, concat_rows, list_lengths, take_rows
 from tfx_explain.tfrecords import read_records as read_records
@@ -42,11 +43,15 @@ _EMPTY_EXAMPLES = frozenset({b"", b"\n\x00"})
 """tf.Examples without any feature."""
 
 _LARGEST_WHOLE = 2.0**53
-_ROWS_AT_ONCE = 2**18
 """From here on a float64 is no longer every whole number."""
+
+_ROWS_AT_ONCE = 2**18
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Float64Array = npt.NDArray[np.float64]
+
+Written = pd.DataFrame | pa.Table | Iterable[pd.DataFrame]
+"""A table, or its rows in frames (at least one) of the same columns, of which few need to be in memory at a time."""
 
 
 # --- tf.Examples ----------------------------------------------------------------------------------------------------
@@ -227,35 +232,34 @@ def text(value: Any) -> Any:
 # --- tables and JSON ------------------------------------------------------------------------------------------------
 
 
-def write_table(
-    uri: str, table: pd.DataFrame | pa.Table, types: Mapping[str, pa.DataType] = MappingProxyType({})
-) -> None:
+def write_table(uri: str, table: Written, types: Mapping[str, pa.DataType] = MappingProxyType({})) -> None:
     """Writes a Parquet file; arguments as of `table_bytes`, and the URI of the file."""
     storage.write_bytes(uri, table_bytes(table, types))
 
 
-def table_bytes(table: pd.DataFrame | pa.Table, types: Mapping[str, pa.DataType] = MappingProxyType({})) -> bytes:
+def table_bytes(table: Written, types: Mapping[str, pa.DataType] = MappingProxyType({})) -> bytes:
     """What `write_table` writes.
 
     Args:
-      table: its rows.
+      table: its rows; of several frames, the first one says of what types columns are.
       types: of columns by name, for those of a frame all of whose cells are empty, so that their type is not seen.
     """
     sink = io.BytesIO()
-    if isinstance(table, pd.DataFrame):
-        seen = pa.Schema.from_pandas(table, preserve_index=False)
-        fields = [
-            field.with_type(types[field.name]) if pa.types.is_null(field.type) and field.name in types else field
-            for field in seen
-        ]
-        schema = pa.schema(fields, seen.metadata)
-        with pq.ParquetWriter(sink, schema) as writer:
-            # Texts of long tables take far more memory there than here.
-            for start in range(0, max(len(table), 1), _ROWS_AT_ONCE):
-                part = table.iloc[start : start + _ROWS_AT_ONCE]
-                writer.write_table(pa.Table.from_pandas(part, schema, preserve_index=False))
-    else:
+    if isinstance(table, pa.Table):
         pq.write_table(table, sink)
+        return sink.getvalue()
+    frames = iter([table] if isinstance(table, pd.DataFrame) else table)
+    first = next(frames)
+    seen = pa.Schema.from_pandas(first, preserve_index=False)
+    fields = [
+        field.with_type(types[field.name]) if pa.types.is_null(field.type) and field.name in types else field
+        for field in seen
+    ]
+    schema = pa.schema(fields, seen.metadata)
+    with pq.ParquetWriter(sink, schema) as writer:
+        # Texts of long tables take far more memory there than here.
+        for part in in_parts(itertools.chain([first], frames), _ROWS_AT_ONCE):
+            writer.write_table(pa.Table.from_pandas(part, schema, preserve_index=False))
     return sink.getvalue()
 
 

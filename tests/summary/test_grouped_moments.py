@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tfx_explain.summary import binned_products, grouped_moments
+from tfx_explain.summary import binned_products
 from tfx_explain.summary.grouped_moments import GroupedMoments
 
 
@@ -68,6 +68,5 @@ def test_pairs_that_are_taken_a_few_at_a_time_have_the_same_covariances(monkeypa
 
     at_once = covariances()
     np.testing.assert_allclose(at_once, np.cov(values.T) / len(values), rtol=1e-9)
-    monkeypatch.setattr(binned_products, "_PRODUCTS_AT_ONCE", 150)
-    monkeypatch.setattr(grouped_moments, "_PAIRS_AT_ONCE", 7)
+    monkeypatch.setattr(binned_products, "_NUMBERS_AT_ONCE", 150)
     np.testing.assert_array_equal(covariances(), at_once)

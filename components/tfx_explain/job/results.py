@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -20,12 +21,12 @@ from tfx_explain.job.reason_rows import ReasonRows, reasons_table
 from tfx_explain.job.request import ExplainRequest
 from tfx_explain.methods.attribution_tables import SIZES
 from tfx_explain.methods.background import Background, JobPlan
-from tfx_explain.methods.method import CANDIDATE, Accumulated, Key
+from tfx_explain.methods.method import CANDIDATE, Accumulated, Key, TableRows
 from tfx_explain.methods.outputs import looks_like_probabilities
 from tfx_explain.methods.registry import methods_of
 from tfx_explain.slicing import OVERALL, SliceKey, in_spec, slice_name, spec_name
 from tfx_explain.summary.counts import RowCount
-from tfx_explain.summary.importance_summary import ImportanceSummary
+from tfx_explain.summary.importance import ImportanceAccumulator
 
 _N_TOP = 10
 _MAX_REASONS = 50
@@ -159,13 +160,13 @@ def _background(request: ExplainRequest, plan: JobPlan, counts: Mapping[tuple[st
     }
 
 
-def _importance(accumulated: Accumulated, outputs: Sequence[str]) -> list[ImportanceSummary]:
+def _importance(accumulated: Accumulated, outputs: Sequence[str]) -> list[ImportanceAccumulator]:
     """What a method that attributes says of the whole data, in the order of the outputs."""
     sizes = accumulated.side(CANDIDATE, SIZES)
-    return [sizes[OVERALL, output].result() for output in outputs if (OVERALL, output) in sizes]
+    return [sizes[OVERALL, output] for output in outputs if (OVERALL, output) in sizes]
 
 
-def _largest_gaps(of_outputs: Sequence[ImportanceSummary]) -> dict[str, float]:
+def _largest_gaps(of_outputs: Sequence[ImportanceAccumulator]) -> dict[str, float]:
     """The entry of a method in `completeness_gaps` of the manifest."""
     return {
         "max_abs": max((one.max_completeness_gap for one in of_outputs), default=0.0),
@@ -216,15 +217,22 @@ def describe_slices(
     }
 
 
-def _write(directory: str, made: Iterable[Mapping[str, pd.DataFrame]]) -> None:
+def _write(directory: str, made: Iterable[Mapping[str, TableRows]]) -> None:
     """Writes every table, the rows of each method after those of the one before."""
-    parts: dict[str, list[pd.DataFrame]] = {}
+    parts: dict[str, list[TableRows]] = {}
     for of_method in made:
-        for name, table in of_method.items():
-            parts.setdefault(name, []).append(table)
+        for name, rows in of_method.items():
+            parts.setdefault(name, []).append(rows)
     for name, of_table in parts.items():
-        whole = of_table[0] if len(of_table) == 1 else pd.concat(of_table, ignore_index=True)
-        records.write_table(storage.join(directory, name), whole, _TYPES[name])
+        records.write_table(storage.join(directory, name), _together(of_table), _TYPES[name])
+
+
+def _together(of_methods: Sequence[TableRows]) -> TableRows:
+    """The rows of all methods, whose frames may have other columns."""
+    frames = [rows for rows in of_methods if isinstance(rows, pd.DataFrame)]
+    if len(frames) < len(of_methods):
+        return itertools.chain.from_iterable([rows] if isinstance(rows, pd.DataFrame) else rows for rows in of_methods)
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
 def _write_rows(request: ExplainRequest, background: Background, examples: pa.RecordBatch | None) -> None:
@@ -272,6 +280,6 @@ def _check_weights(n_weighted: int, weight: str | None) -> None:
         )
 
 
-def _top_players(players: Sequence[str], results: Sequence[ImportanceSummary]) -> list[str]:
+def _top_players(players: Sequence[str], of_outputs: Sequence[ImportanceAccumulator]) -> list[str]:
     """The most important players of the first output, most important first."""
-    return [players[i] for i in np.argsort(results[0].rank, kind="stable")[:_N_TOP]] if results else []
+    return [players[i] for i in np.argsort(of_outputs[0].ranks(), kind="stable")[:_N_TOP]] if of_outputs else []

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import pandas as pd
-
 from tfx_explain.methods.attribution_rows import AttributionRows, attribution_contributions, attribution_differences
 from tfx_explain.methods.attribution_tables import AttributionTables
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.context import JobContext
-from tfx_explain.methods.method import Accumulated, Contributed, SliceRows
+from tfx_explain.methods.method import Accumulated, Contributed, SliceRows, TableRows
 
 
 class Attributing:
@@ -32,6 +30,6 @@ class Attributing:
         """Paired differences of the sizes of attributions."""
         return attribution_differences(ours, theirs, self.context.outputs, part)
 
-    def tables(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, pd.DataFrame]:
+    def tables(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, TableRows]:
         """Importance and covariance, of the baseline model too, and differences of slices."""
         return AttributionTables(self.key, tuple(self.context.players)).all(accumulated)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tfx_explain import tables
-from tfx_explain.methods.method import BASELINE, CANDIDATE, DIFFERENCE, Accumulated
+from tfx_explain.methods.method import BASELINE, CANDIDATE, DIFFERENCE, Accumulated, TableRows
 from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.importance import ImportanceAccumulator
 from tfx_explain.summary.importance_summary import ImportanceSummary
@@ -22,6 +22,7 @@ from tfx_explain.summary.sizes import NoisyMoments
 from tfx_explain.summary.slices import compare_with_rest, false_discovery_q_values
 
 _FRAMES_AT_ONCE = 512
+_PAIRS_AT_ONCE = 2**18
 
 SIZES, INTERACTIONS = "sizes", "interactions"
 
@@ -42,11 +43,11 @@ class AttributionTables:
     interaction_pairs: npt.NDArray[np.int32] = dataclasses.field(default_factory=lambda: np.zeros((0, 2), np.int32))
     interaction_index: str = ""
 
-    def all(self, accumulated: Accumulated) -> dict[str, pd.DataFrame]:
-        """File name -> table."""
+    def all(self, accumulated: Accumulated) -> dict[str, TableRows]:
+        """File name -> table, or frames that are its rows."""
         of_candidate = accumulated.side(CANDIDATE, SIZES)
         importance = {place: value.result() for place, value in of_candidate.items()}
-        made = {
+        made: dict[str, TableRows] = {
             tables.IMPORTANCE.file: self.importance(importance),
             tables.IMPORTANCE_COVARIANCE.file: self.covariance(importance),
         }
@@ -121,20 +122,25 @@ class AttributionTables:
             columns["num_rest_examples"] = overall.n_examples - inside.n_examples
             yield pd.DataFrame(columns)
 
-    def _about(self, slice_name: str, output: str) -> dict[str, Any]:
-        return {"slice": slice_name, "output": output, "method": self.method, "player": self.players}
-
     def covariance(
         self,
         summaries: Mapping[tuple[str, str], ImportanceSummary],
         differences: Mapping[tuple[str, str], NoisyMoments] | None = None,
-    ) -> pd.DataFrame:
-        """A row per slice, output and pair of players, each with itself too; with `differences` also theirs."""
-        first, second = np.triu_indices(len(self.players))
-        columns = {key: {"covariance": s.mean_abs_covariance[first, second]} for key, s in summaries.items()}
-        for key, moments in (differences or {}).items():
-            columns[key]["difference_covariance"] = moments.covariance_of_mean()[first, second]
-        return self._pairs(first, second, columns)
+    ) -> Iterator[pd.DataFrame]:
+        """A row per slice, output and pair of players, each with itself too; with `differences` also theirs.
+
+        In frames, since of thousands of players there are millions of pairs.
+        """
+        n_players = len(self.players)
+        step = max(_PAIRS_AT_ONCE // n_players, 1)
+        for key, summary in summaries.items():
+            matrices = {"covariance": summary.mean_abs_covariance}
+            if differences:
+                matrices["difference_covariance"] = differences[key].covariance_of_mean()
+            for start in range(0, n_players, step):
+                first, second = np.triu_indices(min(step, n_players - start), start, n_players)
+                columns = {name: matrix[first + start, second] for name, matrix in matrices.items()}
+                yield self._pairs(first + start, second, {key: columns})
 
     def interactions(self, summaries: Mapping[tuple[str, str], InteractionSummary]) -> pd.DataFrame:
         """A row per slice, output and pair of players, strongest first."""

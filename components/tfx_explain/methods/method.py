@@ -36,6 +36,9 @@ class Key(NamedTuple):
     output: str
 
 
+TableRows = pd.DataFrame | Iterator[pd.DataFrame]
+"""Rows of a table; in frames of the same columns, one after the other, where all together take much memory."""
+
 Contribution = tuple[Callable[[], Any], tuple[Any, ...]]
 """How to make an empty accumulator, and the arguments of its `add`."""
 
@@ -201,7 +204,7 @@ class Method(Protocol[Plan, Rows]):
     def differences(self, ours: Rows, theirs: Rows, part: SliceRows) -> Iterator[Contributed]:
         """The same for the model less the baseline model, row by row."""
 
-    def tables(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, pd.DataFrame]:
+    def tables(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, TableRows]:
         """File name of a table -> its rows of this method."""
 
     def describe(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, Mapping[str, object]]:

@@ -21,7 +21,6 @@ IntArray = npt.NDArray[np.int64]
 
 _LEAST_SKEWED = 1e-8
 """Values whose spread is less than this part of their mean may differ by rounding, and are not skewed."""
-_PAIRS_AT_ONCE = 2**18
 _LEAST_SHARED = 3e-9
 """Values whose spread is less than this part of their mean go together with no others."""
 
@@ -206,10 +205,8 @@ class GroupedMoments:
         # Of what differs so little products have no digits left: with others it has nothing in common.
         spread = np.where(variances * n > (_LEAST_SHARED * powers.mean) ** 2, np.sqrt(variances), 0.0)
         covariance = np.empty((1, self.n_columns, self.n_columns))
-        for start in range(0, self.products.levels.shape[1], _PAIRS_AT_ONCE):
-            pairs = slice(start, start + _PAIRS_AT_ONCE)
-            first, second = (column[pairs] for column in self.products.pairs)
-            found = powers.covariances(self.products.exact(pairs)[None], first, second, n)
+        for first, second, sums in self.products.sums():
+            found = powers.covariances(sums[None], first, second, n)
             most = spread[:, first] * spread[:, second]
             covariance[:, first, second] = covariance[:, second, first] = np.clip(found, -most, most)
         np.einsum("gcc->gc", covariance)[:] = variances

@@ -39,6 +39,12 @@ _MOST_FEW = 64
 class ImportanceAccumulator:
     """Sums over the examples of one (slice, output), for players in a fixed order.
 
+    Attributes:
+      n_players: d.
+      n_examples: examples of positive weight.
+      max_completeness_gap: largest |completeness gap| of any example.
+      max_relative_completeness_gap: largest |completeness gap| / (1 + |prediction|) of any example.
+
     Example:
       >>> accumulator = ImportanceAccumulator(n_players=2)
       >>> zeros = np.zeros((3, 2))
@@ -63,8 +69,8 @@ class ImportanceAccumulator:
         # Few examples take less memory than sums, and less time the more there are at a time.
         self._few = FewExamples.none(n_players)
         self._summed: ImportanceSums | None = None
-        self._max_gap = 0.0
-        self._max_relative_gap = 0.0
+        self.max_completeness_gap = 0.0
+        self.max_relative_completeness_gap = 0.0
 
     def add(
         self,
@@ -100,8 +106,8 @@ class ImportanceAccumulator:
         if (w < 0).any():
             raise InputError("an example weight is negative; example weights must be 0 or more.")
         if n:
-            self._max_gap = max(self._max_gap, float(gap.max()))
-            self._max_relative_gap = max(self._max_relative_gap, float((gap / scale).max()))
+            self.max_completeness_gap = max(self.max_completeness_gap, float(gap.max()))
+            self.max_relative_completeness_gap = max(self.max_relative_completeness_gap, float((gap / scale).max()))
         known = Noise() if noise is None else noise
         errors = design_error if known.std is None else self._checked("noise", known.std, n=n, wide=True)
         shared = np.zeros(n, np.int64) if known.design_ids is None else known.design_ids
@@ -125,8 +131,10 @@ class ImportanceAccumulator:
             self._summed = self._summed or ImportanceSums(self.n_players)
             self._summed.merge(other._summed)
         self._take(other._few)
-        self._max_gap = max(self._max_gap, other._max_gap)
-        self._max_relative_gap = max(self._max_relative_gap, other._max_relative_gap)
+        self.max_completeness_gap = max(self.max_completeness_gap, other.max_completeness_gap)
+        self.max_relative_completeness_gap = max(
+            self.max_relative_completeness_gap, other.max_relative_completeness_gap
+        )
 
     def _take(self, examples: FewExamples) -> None:
         """Adds examples to the few, or where they are no longer few all of them to the sums."""
@@ -147,6 +155,10 @@ class ImportanceAccumulator:
     def absolute(self) -> NoisyMoments:
         """Moments of sizes of attributions, with covariances; not to be changed."""
         return self._all_summed().absolute
+
+    def ranks(self) -> npt.NDArray[np.int64]:
+        """(d,) as `result` has them, without covariances."""
+        return _ranks(np.maximum(self.absolute.mean_or_nan(), 0.0))
 
     def result(self, confidence: float = 0.95) -> ImportanceSummary:
         """The summary of all examples so far; every mean is NaN where there were none.
@@ -196,8 +208,8 @@ class ImportanceAccumulator:
             share_ci_high=np.maximum(share_high, share),
             mean_design_std_error=design_error,
             mean_background_std_error=background_error,
-            max_completeness_gap=self._max_gap,
-            max_relative_completeness_gap=self._max_relative_gap,
+            max_completeness_gap=self.max_completeness_gap,
+            max_relative_completeness_gap=self.max_relative_completeness_gap,
         )
 
     def _checked(
@@ -224,7 +236,8 @@ def _shares(mean_abs: Array, covariance: Array) -> tuple[Array, Array]:
     if not total > 0:
         return np.zeros_like(mean_abs) + 0.0 * total, np.full_like(mean_abs, np.nan)
     share = mean_abs / total
-    contrast = np.eye(len(share)) - share[:, None]
+    contrast = np.eye(len(share))
+    contrast -= share[:, None]
     variance = np.einsum("ij,jk,ik->i", contrast, covariance, contrast, optimize=True)
     return share, np.sqrt(np.maximum(variance, 0.0)) / total
 

@@ -207,7 +207,13 @@ class NoisyMoments:
         own, common = self.beyond_rows()
         if not (own.any() or common.any()):
             return found
-        return found + (np.diag(own) + np.outer(common, common) if found.ndim == 2 else own + common**2)
+        if found.ndim == 1:
+            return found + (own + common**2)
+        # Of thousands of players each matrix takes more memory than all else.
+        together = np.outer(common, common)
+        np.einsum("ii->i", together)[:] += own
+        together += found
+        return together
 
     def beyond_rows(self) -> tuple[Array, Array]:
         """Variances (d,) of what the spread over rows does not show of each mean, and an error (d,) of all alike."""

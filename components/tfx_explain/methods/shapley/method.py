@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from tfx_explain import tables
 from tfx_explain.attribution import Design
@@ -19,7 +18,7 @@ from tfx_explain.methods.attribution_tables import AttributionTables
 from tfx_explain.methods.background import JobPlan, pool_size
 from tfx_explain.methods.batch import Batch
 from tfx_explain.methods.context import FirstRows, JobContext, Sample, features_of
-from tfx_explain.methods.method import Accumulated, Earlier, Result
+from tfx_explain.methods.method import Accumulated, Earlier, Result, TableRows
 from tfx_explain.methods.removal import Removal
 from tfx_explain.methods.shapley.background import ShapleyPlan
 from tfx_explain.methods.shapley.designs import shapley_design, uses_surrogate
@@ -125,7 +124,7 @@ class Shapley(Attributing):
         inside = self.context.config.shapley.parts
         return removals_of(self.context, inside, plan.absent, Removed(models[0], batch, plan, rows)) if inside else {}
 
-    def tables(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, pd.DataFrame]:
+    def tables(self, accumulated: Accumulated, plan: JobPlan) -> Mapping[str, TableRows]:
         """Importance, covariance and interactions, of the baseline model too, and differences of slices."""
         design = self._design(plan)
         players = tuple(self.context.players)
