@@ -1,18 +1,19 @@
 """What SAGE costs on models of five kinds, and what its intervals cover.
 
-    python benchmarks/sage_coverage.py             some ten minutes on two cores
-    python benchmarks/sage_coverage.py --runs 10   quicker, rougher
+    python benchmarks/sage_coverage.py                      some ten minutes on two cores
+    python benchmarks/sage_coverage.py --runs 12            quicker, rougher
+    python benchmarks/sage_coverage.py --before ../older    another checkout before this one, with the same rows
 
 A run draws new rows and permutations, plans by a pilot on other rows, explains, and summarises as a job does, until the
 largest standard error is 5 % of the range of the values. The truth is the mean over many other rows, each with the
 whole background; its own standard error is added to `claimed`, and twice that to intervals. `claimed` and `actual` are
 the root mean squares, over runs, of the standard error and of the error of the player that has the largest, in parts of
-that range; `coverage` is of the 95 % intervals of all players. `model rows` are those of a run and its pilot, `alone`
-what the same error is forecast to take with the whole background alone.
+that range; `coverage` is of the 95 % intervals of all players. `model rows` are those of a run and its pilot.
 """
 
 import argparse
-import dataclasses
+import inspect
+import multiprocessing
 import tempfile
 from pathlib import Path
 
@@ -20,8 +21,8 @@ import model_kinds
 import numpy as np
 import pyarrow as pa
 from sage_vs_sage import LABEL, draws_of, summarize
+from scale import of_checkout
 
-from tfx_explain.attribution.levels import choose_levels
 from tfx_explain.config import BackgroundConfig, ExplainConfig, ModelConfig
 from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.methods.background import choose_background
@@ -72,14 +73,15 @@ class Explained:
         planned, spent = losses.plan(Sample(sample, draws_of(sample, seed)), [self.model], self.job)
         return LossExplainer(self.model, self.players, config, Labels(LABEL)), planned, spent["sage_pilot"]
 
-    def run(self, seed: int) -> tuple[LossImportanceSummary, int, float]:
-        """The values over new rows, the model rows they took, and those forecast without cheap games."""
+    def run(self, seed: int) -> tuple[LossImportanceSummary, int]:
+        """The values over new rows, and the model rows they took."""
         explainer, planned, n_pilot = self._planned(seed)
-        rows, plan = self.rows(N_ROWS, 2_000_000 + 10 * seed), planned.for_rows(N_ROWS, AIM)
+        # Plans of older checkouts are told how many background rows there are.
+        known = {"n_rows": N_ROWS, "n_background": N_BACKGROUND, "aim": AIM}
+        plan = planned.for_rows(**{name: known[name] for name in inspect.signature(planned.for_rows).parameters})
+        rows = self.rows(N_ROWS, 2_000_000 + 10 * seed)
         summary, n_model_rows = summarize(explainer, rows, self.job.side(0), plan, seed)
-        alone = dataclasses.replace(planned.pilot, chains=planned.pilot.chains[:1])
-        n_alone = choose_levels(alone, N_ROWS, AIM, 1).n_full * N_BACKGROUND * (model_kinds.N_FEATURES - 1)
-        return summary, n_model_rows + n_pilot, n_alone + n_pilot
+        return summary, n_model_rows + n_pilot
 
     def truth(self) -> LossImportanceSummary:
         """The values over many other rows, each with the whole background."""
@@ -87,25 +89,35 @@ class Explained:
         return summarize(explainer, self.rows(N_TRUTH, 7), self.job.side(0), planned, 1_000)[0]
 
 
+def measure(kind: str, n_runs: int, name: str) -> None:
+    """Prints the line of a model."""
+    with tempfile.TemporaryDirectory() as model_dir:
+        explained = Explained(kind, model_dir)
+        truth, runs = explained.truth(), [explained.run(seed) for seed in range(n_runs)]
+    spread, summaries = np.ptp(truth.value), [summary for summary, _ in runs]
+    errors = np.abs([found.value - truth.value for found in summaries])
+    claims = np.hypot([found.std_error for found in summaries], truth.std_error)
+    widths = np.hypot([found.ci_high - found.value for found in summaries], 2 * truth.std_error)
+    claimed, actual = (np.sqrt(np.square(of).mean(axis=0)).max() / spread for of in (claims, errors))
+    n_model_rows, right = np.median([n for _, n in runs]), np.mean(errors <= widths)
+    print(f"{name:<30}{n_model_rows:>14,.0f}{claimed:>10.4f}{actual:>10.4f}{right:>10.3f}", flush=True)
+
+
 def main() -> None:
-    """Prints a line per model."""
+    """Prints a line per model and checkout."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=40)
     parser.add_argument("--kinds", nargs="+", default=list(model_kinds.KINDS))
+    parser.add_argument("--before", help="another checkout, which is measured before this one")
     arguments = parser.parse_args()
-    print(f"{'':<22}{'model rows':>14}{'alone':>14}{'claimed':>10}{'actual':>10}{'coverage':>10}")
+    print(f"{'':<30}{'model rows':>14}{'claimed':>10}{'actual':>10}{'coverage':>10}", flush=True)
     for kind in arguments.kinds:
-        with tempfile.TemporaryDirectory() as model_dir:
-            explained = Explained(kind, model_dir)
-            truth, runs = explained.truth(), [explained.run(seed) for seed in range(arguments.runs)]
-        spread, summaries = np.ptp(truth.value), [run[0] for run in runs]
-        errors = np.abs([found.value - truth.value for found in summaries])
-        claims = np.hypot([found.std_error for found in summaries], truth.std_error)
-        widths = np.hypot([found.ci_high - found.value for found in summaries], 2 * truth.std_error)
-        claimed, actual = (np.sqrt(np.square(of).mean(axis=0)).max() / spread for of in (claims, errors))
-        right = np.mean(errors <= widths)
-        rows = [np.median([run[i] for run in runs]) for i in (1, 2)]
-        print(f"{kind:<22}{rows[0]:>14,.0f}{rows[1]:>14,.0f}{claimed:>10.4f}{actual:>10.4f}{right:>10.3f}", flush=True)
+        checkouts = {kind: None} if arguments.before is None else {f"{kind}, before": arguments.before, kind: None}
+        for name, checkout in checkouts.items():
+            measured = multiprocessing.get_context("spawn").Process(target=measure, args=(kind, arguments.runs, name))
+            with of_checkout(checkout):
+                measured.start()
+            measured.join()
 
 
 if __name__ == "__main__":
