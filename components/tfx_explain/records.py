@@ -11,7 +11,7 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +50,7 @@ _ROWS_AT_ONCE = 2**18
 FloatArray = npt.NDArray[np.floating[Any]]
 Float64Array = npt.NDArray[np.float64]
 
-Written = pd.DataFrame | pa.Table | Iterable[pd.DataFrame]
+Written: TypeAlias = pd.DataFrame | pa.Table | Iterable[pd.DataFrame]
 """A table, or its rows in frames (at least one) of the same columns, of which few need to be in memory at a time."""
 
 

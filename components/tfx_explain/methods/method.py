@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ class Key(NamedTuple):
     output: str
 
 
-TableRows = pd.DataFrame | Iterator[pd.DataFrame]
+TableRows: TypeAlias = pd.DataFrame | Iterator[pd.DataFrame]
 """Rows of a table; in frames of the same columns, one after the other, where all together take much memory."""
 
 Contribution = tuple[Callable[[], Any], tuple[Any, ...]]
