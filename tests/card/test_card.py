@@ -12,6 +12,7 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
+import sealing
 import tfx_explain
 from tfx_explain import InputError
 from tfx_explain.card import OwnerDetails, Validation, make_card, to_markdown
@@ -168,3 +169,20 @@ def test_an_explanation_that_was_changed_has_no_card(today: Any, tmp_path: Path)
     table.assign(value=2 * table["value"]).to_parquet(changed / "importance.parquet")
     with pytest.raises(InputError, match=r"importance\.parquet"):
         make_card(tfx_explain.load(str(changed)))
+
+
+@pytest.mark.parametrize(
+    ("gradients", "unit"),
+    [("smooth_grad", "units of the output per unit of a pixel's value"), ("blur_ig", "units of the output")],
+)
+def test_slopes_have_another_unit_than_shares_of_the_output(
+    gradients: str, unit: str, earlier: Any, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(earlier.explanation.uri, tmp_path / "copy")
+    sealing.reseal(copy, lambda manifest: manifest["method"]["shapley"].update(gradients=gradients))
+    nodes = SyntaxTreeNode(
+        MarkdownIt("commonmark").enable("table").parse(to_markdown(make_card(tfx_explain.load(str(copy)))))
+    )
+    told = [text_of(node) for node in nodes.walk() if node.type == "paragraph"]
+    assert told.count(f"Shapley values: mean size of attributions, in {unit}.") == 1
+    assert not [text for text in told if "per unit of a pixel" in text and gradients != "smooth_grad"]

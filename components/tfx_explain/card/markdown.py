@@ -84,10 +84,22 @@ def _cell(value: Cell) -> str:
     if value is None:
         return ""
     if isinstance(value, Name):
-        return code(value.text).replace("|", "\\|") if value.text else ""
+        return _name_in_cell(value.text)
     if isinstance(value, str):
-        return sentence(value)
+        return _without_pipes(sentence(value))
     return count(value) if isinstance(value, int) else number(value)
+
+
+def _name_in_cell(name: str) -> str:
+    """A name as code, or as text where it has what would end the cell: code has no way to write that everywhere."""
+    if "|" in name:
+        return _without_pipes(sentence(name, _MAX_NAME))
+    return code(name) if name else ""
+
+
+def _without_pipes(text: str) -> str:
+    """Readers differ in whether the second backslash of two escapes what comes behind, so pipes have none."""
+    return text.replace("\\|", "&#124;")
 
 
 def code(name: str) -> str:
