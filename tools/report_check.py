@@ -43,6 +43,8 @@ _USE = """(() => {
     const chosen = () => section.querySelector(".chosen").textContent;
     change(section.querySelector("input"), ids.at(-1));
     if (!chosen().includes(ids.at(-1)) || !section.querySelector(".chosen table")) found.push("no row for its name");
+    const told = one => one.querySelectorAll(".reasons, .reasons + .note").length > 0;
+    if (told(section.closest(".tfxe")) && !chosen().includes("Reasons for")) found.push("no reasons of a chosen row");
     change(section.querySelector("input"), "nobody");
     if (!chosen().startsWith("No such row")) found.push("an unknown row is not told");
   }

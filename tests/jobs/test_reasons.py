@@ -1,5 +1,6 @@
 """Reasons of whole jobs, on linear models whose reasons are known by hand."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import formats
+import pages
 import tfx_explain
 import worlds
 from tfx_explain import records, tables
@@ -64,6 +66,20 @@ def test_reasons_of_a_linear_model_are_those_by_hand(explained: Any) -> None:
     assert found["code"].tolist() == [CODES[player]["code"] for player in found["player"]]
     assert not found["tied"].any()
     assert found["example_id"].is_monotonic_increasing
+
+
+def test_the_report_counts_what_the_table_holds(explained: Any) -> None:
+    page = pages.Page(explained.report())
+    first = explained.reasons.query("rank == 1")
+    assert "What moved each row most to the low side" in page.text
+    assert f"{explained.reasons['row'].nunique()} rows have a reason" in page.text
+    for code, rows in first.groupby("code"):
+        assert f"{code} {rows['text'].iloc[0]} {len(rows)} " in page.text
+    (panel,) = json.loads(page.scripts[0])
+    told = explained.reasons.groupby("example_id")["code"].agg(list)
+    for row in panel["rows"]:
+        codes = [line[1].partition(" ")[0] for line in row["reasons"]["lines"]]
+        assert codes == told.get(row["id"], []), row["id"]
 
 
 def test_errors_and_doubts_are_those_of_the_records(explained: Any) -> None:
@@ -195,6 +211,91 @@ def test_copies_are_rows_of_their_own(two: Any) -> None:
     one, other = (rows.drop(columns="row") for _, rows in found[found["example_id"] == name].groupby("row"))
     pd.testing.assert_frame_equal(one.reset_index(drop=True), other.reset_index(drop=True))
     assert found["row"].is_monotonic_increasing
+
+
+CITY_LOGITS = {b"x": (0.5, 0.0, -1.0), b"y": (-0.5, 0.7, 0.4)}
+CLASS_CODES = {name: {"code": f"C{place}", "text": f"{name}!"} for place, name in enumerate(["a", "b", "city"])}
+
+
+def class_probabilities(a: float, b: float, city: bytes) -> np.ndarray:
+    """Of three classes, each moved by all three features at once."""
+    logits = np.array([a - 0.8 * b, 1.2 * b - 0.5 * a, 0.8 * a * b]) + CITY_LOGITS[city]
+    return np.exp(logits) / np.exp(logits).sum()
+
+
+@pytest.fixture(scope="module")
+def classes(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A softmax of three classes, explained in probability, of which the second has no adverse side."""
+    root = tmp_path_factory.mktemp("classes")
+    rng = np.random.default_rng(5)
+
+    def score(features: dict[str, Any]) -> Any:
+        a, b = (tf.cast(features[name], tf.float64) for name in ("a", "b"))
+        x, y = (tf.constant(CITY_LOGITS[city], tf.float64) for city in (b"x", b"y"))
+        logits = tf.stack([a - 0.8 * b, 1.2 * b - 0.5 * a, 0.8 * a * b], axis=1)
+        return tf.nn.softmax(logits + tf.where((features["city"] == b"x")[:, None], x, y))
+
+    spec = {name: tf.io.FixedLenFeature([], tf.float32) for name in "ab"} | {
+        "city": tf.io.FixedLenFeature([], tf.string)
+    }
+    model = worlds.save_serving_model(root / "model", score, spec)
+    for split, n in (("train", 6), ("eval", 20)):
+        numbers = rng.normal(size=(n, 2)).astype(np.float32)
+        rows = [
+            {"a": float(a), "b": float(b), "city": b"xy"[i % 2 : i % 2 + 1], "name": f"{split}{i}".encode()}
+            for i, (a, b) in enumerate(numbers)
+        ]
+        worlds.write_records(root / "examples" / f"Split-{split}", [worlds.to_example(row) for row in rows], 2)
+    config = {
+        "id_key": "name",
+        "model": {"output_space": "probability"},
+        "reasons": {"adverse": {"score[2]": "high", "score[0]": "low"}, "k": 2, "codes": CLASS_CODES},
+    }
+    return tfx_explain.explain(
+        model=model, examples=str(root / "examples"), output_dir=str(root / "out"), config=config
+    )
+
+
+def enumerated(row: dict[str, Any], background: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Feature -> its Shapley values for the three classes: the mean of what it adds over all orders and background."""
+    found = {name: np.zeros(3) for name in CLASS_CODES}
+    orders = list(itertools.permutations(CLASS_CODES))
+    for other, order in itertools.product(background, orders):
+        mixed, before = dict(other), class_probabilities(**other)
+        for name in order:
+            mixed[name] = row[name]
+            after = class_probabilities(**mixed)
+            found[name] += (after - before) / (len(orders) * len(background))
+            before = after
+    return found
+
+
+def test_reasons_of_a_class_are_those_that_enumeration_finds(classes: Any) -> None:
+    def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
+        cells = frame[list(CLASS_CODES)].apply(lambda column: column.map(lambda cell: np.ravel(cell)[0]))
+        rows = cells.to_dict("records")
+        return [{**row, "city": row["city"].encode() if isinstance(row["city"], str) else row["city"]} for row in rows]
+
+    assert classes.background[tables.BACKGROUND_WEIGHT].map(lambda cell: float(np.ravel(cell)[0])).nunique() == 1
+    background, rows = plain(classes.background), classes.attributions(output="score[2]")
+    by_row = dict(zip(rows["example_id"], plain(rows), strict=True))
+    assert set(classes.reasons["output"]) == {"score[0]", "score[2]"}
+    n_reasons = 0
+    for name, row in by_row.items():
+        values = enumerated(row, background)
+        for place, sign in ((0, -1.0), (2, 1.0)):
+            adverse = {feature: sign * value[place] for feature, value in values.items() if sign * value[place] > 0}
+            order = sorted(adverse, key=lambda feature: -adverse[feature])
+            sizes = [*(adverse[feature] for feature in order), 0.0]
+            reasons = classes.reasons
+            found = reasons[(reasons["example_id"] == name) & (reasons["output"] == f"score[{place}]")]
+            assert found["player"].tolist() == order[:2], (name, place)
+            assert found["code"].tolist() == [CLASS_CODES[feature]["code"] for feature in order[:2]]
+            # Probabilities are of 32 bits at most.
+            np.testing.assert_allclose(found["attribution"], [sign * size for size in sizes[: len(found)]], atol=1e-6)
+            np.testing.assert_allclose(found["margin"], -np.diff(sizes)[: len(found)], atol=1e-6)
+            n_reasons += len(found)
+    assert n_reasons == len(classes.reasons) > 40
 
 
 def test_an_explanation_without_reasons_says_so(capsys: pytest.CaptureFixture[str]) -> None:

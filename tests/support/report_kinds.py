@@ -18,6 +18,7 @@ from tfx_explain.part_records import PartRows, PartsOf
 from tfx_explain.regions import encode_labels
 from tfx_explain.report import Beside, ReportData, render_report, render_verdict
 from tfx_explain.report.inside import InsideSection, make_inside
+from tfx_explain.report.reasons import count_reasons, reasons_of_rows
 from tfx_explain.summary import PartialDependenceAccumulator
 
 EVIL = """<script>alert("x")</script><img src=x onerror=alert(1)>&amp;'"""
@@ -97,6 +98,31 @@ def _inside(feature: str, values: Sequence[bytes], of: PartsOf, parts: PartRows)
     return make_inside(attribution_batch(rows, layout, ids, [sums[:, 0]], [figures]), layout, ["out"])
 
 
+def of_reasons(n: int = 30, k: int = 7) -> ReportData:
+    """Reasons of all rows, with codes, long texts and texts that try to be markup."""
+    data = of_features(n)
+    (output,), rows = data.outputs, data.examples["approve"].reset_index(drop=True)
+    names = [f"feature_{place}" for place in range(n)]
+    values = rows[[f"attribution_{name}" for name in names]].to_numpy()
+    texts = [EVIL, "What you owe is high for what you earn, " * 6, *(f"{name} speaks against it" for name in names[2:])]
+    listed = []
+    for row, order in enumerate(np.argsort(values, axis=1)[:, :k]):
+        chosen = [int(place) for place in order if values[row, place] < 0]
+        listed += [
+            (row, f"row{row}", output, rank, names[place], f"R{place}", texts[place], values[row, place], row % 7 == 0)
+            for rank, place in enumerate(chosen, 1)
+        ]
+    columns = ["row", "example_id", "output", "rank", "player", "code", "text", "attribution", "rank_uncertain"]
+    frame = pd.DataFrame(listed, columns=columns).assign(std_error=0.01, tied=False)
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    manifest = {
+        **data.manifest,
+        "reasons": {"adverse": {output: "low"}, "method": "shapley", "k": k, "confidence": 0.95},
+    }
+    of_rows = reasons_of_rows(table, set(rows["example_id"]))
+    return dataclasses.replace(data, manifest=manifest, reasons=count_reasons(table), row_reasons=of_rows)
+
+
 def of_images(n: int = 6) -> ReportData:
     """Photographs of noise in four regions."""
     rng, files = np.random.default_rng(0), []
@@ -146,6 +172,7 @@ KINDS: dict[str, Callable[[], str]] = {
     "300-features": lambda: render_report(of_features(300)),
     "25-classes": lambda: render_report(of_classes(25)),
     "200-slices": lambda: render_report(of_slices(200)),
+    "reasons": lambda: render_report(of_reasons()),
     "images": lambda: render_report(of_images()),
     "texts": lambda: render_report(of_texts()),
     "hostile-names": lambda: render_report(of_hostile_names()),

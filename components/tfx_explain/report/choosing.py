@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from tfx_explain.report.dependence import Scatter
 from tfx_explain.report.page import readable
+from tfx_explain.report.reasons import ReasonSection
 from tfx_explain.report.row_steps import row_steps
 from tfx_explain.report.text import number, percent, signed
 from tfx_explain.report.waterfall import Waterfall, known_players, place_steps
@@ -24,7 +25,11 @@ Json = dict[str, object]
 
 
 def choices(
-    rows: pd.DataFrame, players: Sequence[str], features: Mapping[str, Sequence[str]], scatters: Sequence[Scatter]
+    rows: pd.DataFrame,
+    players: Sequence[str],
+    features: Mapping[str, Sequence[str]],
+    scatters: Sequence[Scatter],
+    reasons: ReasonSection | None = None,
 ) -> Json:
     """What there is to choose of one output.
 
@@ -33,14 +38,16 @@ def choices(
       players: most important first.
       features: player -> its features; a player that is absent here is a feature.
       scatters: of its players.
+      reasons: of its rows, if it has some.
 
     Returns:
-      `rows`: id, base value, prediction, probabilities, places of the last two, and steps of each row; `scatters`.
+      `rows`: id, base value, prediction, probabilities, places of the last two, steps and reasons of each row;
+      `scatters`.
     """
     known = known_players(rows, players)
     steps = row_steps(rows, known, features) if known else []
     return {
-        "rows": [_row(place_steps("", row)) for row in steps],
+        "rows": [{**_row(place_steps("", row)), **_reasons(reasons, row.example_id)} for row in steps],
         "scatters": [_scatter(scatter) for scatter in scatters],
     }
 
@@ -80,6 +87,13 @@ def _row(drawn: Waterfall) -> Json:
             for bar in drawn.bars
         ],
     }
+
+
+def _reasons(reasons: ReasonSection | None, example_id: str) -> Json:
+    if reasons is None:
+        return {}
+    of_row = reasons.of(example_id)
+    return {"reasons": {"note": of_row.note, "lines": [list(map(readable, line)) for line in of_row.lines]}}
 
 
 def _scatter(scatter: Scatter) -> Json:

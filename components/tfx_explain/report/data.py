@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 from typing_extensions import Self
@@ -13,6 +13,7 @@ from tfx_explain.attribution_records import RecordLayout, attribution_frames
 from tfx_explain.errors import InputError
 from tfx_explain.judgement import Finding
 from tfx_explain.report.inside import InsideSection, channels_of, make_inside
+from tfx_explain.report.reasons import count_reasons, reasons_of_rows
 from tfx_explain.tables.manifest import Manifest
 
 _REQUIRED = ("slice", "output", "player", "value", "rank")
@@ -64,6 +65,8 @@ class ReportData:
       verdict_page: a page with the verdict alone, as a link from where the report will be; empty where there is none.
       history: of the verdicts before, as in `history.parquet`, if there is one.
       evaluation: an Evaluator's metrics, if one was wired.
+      reasons: how often each player is a reason, as `count_reasons` says, if there are any.
+      row_reasons: as in `reasons.parquet`, of the rows of the sample.
     """
 
     manifest: Manifest
@@ -86,6 +89,8 @@ class ReportData:
     verdict_page: str = ""
     history: pd.DataFrame | None = None
     evaluation: Link | None = None
+    reasons: pd.DataFrame | None = None
+    row_reasons: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         """Checks the columns, and adds the optional ones that are absent.
@@ -139,6 +144,7 @@ class ReportData:
         frames.setdefault("importance", pd.DataFrame(columns=list(_REQUIRED)))
         if "baseline_importance" in frames and frames["baseline_importance"].empty:
             del frames["baseline_importance"]
+        frames |= _reasons(storage.join(explanation_dir, tables.REASONS.file), examples.values())
         return cls(manifest=manifest, examples=examples, inside=inside, parts=parts, **frames)
 
     @property
@@ -147,6 +153,15 @@ class ReportData:
         told = list(self.manifest.get("outputs", ()))
         there = list(dict.fromkeys(self.importance["output"])) or told
         return sorted(there, key=lambda name: told.index(name) if name in told else len(told))
+
+
+def _reasons(uri: str, samples: Iterable[pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """What the report says of reasons, of a table that may be too long to be looked at row by row."""
+    if not storage.exists(uri):
+        return {}
+    table = records.parse_table(uri, storage.read_bytes(uri))
+    names = {str(name) for rows in samples if tables.EXAMPLE_ID in rows for name in rows[tables.EXAMPLE_ID]}
+    return {"reasons": count_reasons(table), "row_reasons": reasons_of_rows(table, names)}
 
 
 def _complete(frame: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -98,6 +98,9 @@ def _manifest(manifest: Manifest, features: Names, outputs: Names) -> Manifest:
     values = at(manifest, "base_values")
     if isinstance(values, Mapping):
         named["base_values"] = _keys(values, outputs)
+    reasons = at(manifest, "reasons")
+    if isinstance(reasons, Mapping) and isinstance(reasons.get("adverse"), Mapping):
+        named["reasons"] = {**reasons, "adverse": _keys(reasons["adverse"], outputs)}
     return {**manifest, **named}
 
 

@@ -14,6 +14,7 @@ from tfx_explain.report.interactions import InteractionTable, interaction_tables
 from tfx_explain.report.probabilities import with_probabilities
 from tfx_explain.report.profiles import ProfileSection, make_profiles
 from tfx_explain.report.ranking import Ranking, rank_players
+from tfx_explain.report.reasons import ReasonSection, make_reasons
 from tfx_explain.report.stored import stored_players
 from tfx_explain.report.surfaces import SurfaceSection, make_surfaces
 from tfx_explain.report.swarm import Swarm, make_swarm
@@ -46,6 +47,7 @@ class Panel:
     profiles: Sequence[ProfileSection]
     surfaces: SurfaceSection | None
     interactions: Sequence[InteractionTable]
+    reasons: ReasonSection | None = None
 
 
 def make_panels(data: ReportData) -> list[Panel]:
@@ -67,6 +69,7 @@ def make_panels(data: ReportData) -> list[Panel]:
             for table in (data.profiles, data.baseline_profiles, data.interactions)
         )
         shown = None if ranking is None or len(panels) >= MAX_PANELS else examples
+        reasons = make_reasons(data.reasons, data.row_reasons, data.manifest, output)
         by_importance = [feature for name in names for feature in players.get(name, (name,))]
         panels.append(
             Panel(
@@ -74,24 +77,31 @@ def make_panels(data: ReportData) -> list[Panel]:
                 slice_key=slice_key,
                 output=output,
                 ranking=ranking,
-                rows=Pictures() if shown is None else _pictures(shown.head(rows_for(n_drawn)), names, players, pairs),
+                rows=Pictures()
+                if shown is None
+                else _pictures(shown.head(rows_for(n_drawn)), names, players, pairs, reasons),
                 profiles=[] if curves is None else make_profiles(curves, by_importance, baseline_curves),
                 surfaces=None if curves is None else make_surfaces(curves),
                 interactions=[] if pairs is None else interaction_tables(pairs),
+                reasons=reasons if slice_key == keys[0][0] else None,
             )
         )
     return panels
 
 
 def _pictures(
-    rows: pd.DataFrame, players: Sequence[str], features: Mapping[str, Sequence[str]], pairs: pd.DataFrame | None
+    rows: pd.DataFrame,
+    players: Sequence[str],
+    features: Mapping[str, Sequence[str]],
+    pairs: pd.DataFrame | None,
+    reasons: ReasonSection | None,
 ) -> Pictures:
     scatters = make_scatters(rows, players, features, pairs)
     return Pictures(
         make_swarm(rows, players, features),
         scatters,
         make_waterfalls(rows, players, features),
-        choices(rows, players, features, scatters),
+        choices(rows, players, features, scatters, reasons),
     )
 
 

@@ -80,10 +80,15 @@ def row_steps(rows: pd.DataFrame, players: Sequence[str], features: Mapping[str,
         ]
         if n_shown < len(players):
             steps.append(Step(f"{len(players) - n_shown} other features", "", float(rest[at]), float("nan")))
-        identity = cell(values[EXAMPLE_ID], _ID_LETTERS) if EXAMPLE_ID in values else ""
+        identity = identity_of(values[EXAMPLE_ID]) if EXAMPLE_ID in values else ""
         base, prediction, base_probability, probability = (float(end[at]) for end in ends)
         made.append(RowSteps(identity, base, prediction, base_probability, probability, tuple(steps)))
     return made
+
+
+def identity_of(example_id: Any) -> str:
+    """The name of a row, as a page has it."""
+    return cell(example_id, _ID_LETTERS)
 
 
 def columns_of(rows: pd.DataFrame, prefix: str, players: Sequence[str]) -> FloatArray:

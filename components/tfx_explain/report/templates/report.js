@@ -44,7 +44,17 @@
       html("tbody", {}, end("Base value", row.at[0], row.base), ...row.steps.map(step),
         end("Prediction", row.at[1], row.prediction)));
     return [html("h3", {}, "Row ", html("bdi", {}, row.id)), told,
-      html("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": label}, table)];
+      html("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": label}, table),
+      ...(row.reasons ? reasons(row.reasons) : [])];
+  };
+
+  const reasons = ({note, lines}) => {
+    const about = `Reasons for the adverse side:${lines.length ? "" : ` ${note}`}`;
+    const items = lines.map(([rank, name, attribution, error, doubts]) => html("li", {}, `${rank}. `,
+      html("bdi", {}, name), " ",
+      html("span", {class: "soft"}, `${attribution} ± ${error}${doubts && `, ${doubts}`}`)));
+    if (lines.length && note) items.push(html("li", {class: "soft"}, note));
+    return [html("p", {class: "note"}, about), ...(items.length ? [html("ul", {class: "reasons"}, ...items)] : [])];
   };
 
   const chooseRow = (section, rows, place) => {
