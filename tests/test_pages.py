@@ -17,7 +17,7 @@ import tfx_explain
 from snippets import DOCS, PAGES, ROOT, blocks, commands, texts
 from tfx_explain.cli import main
 from tfx_explain.commands import program
-from tfx_explain.config.explain import Method
+from tfx_explain.config.methods import Method
 from tfx_explain.config.validation import Rule
 from tfx_explain.models import load_module_model
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from tfx_explain.config import ExplainConfig, ValidationConfig
 from tfx_explain.config.base import Config, OneOf, Part, SlicingSpec
 from tfx_explain.config.data import NearConfig
-from tfx_explain.config.explain import Method
+from tfx_explain.config.methods import Method
 from tfx_explain.config.model import PositiveRateConfig
 from tfx_explain.config.occlusion import OccludedImageConfig
 from tfx_explain.config.parts import ImagePartsConfig, SeriesPartsConfig, SpansConfig, TextPartsConfig, WindowsConfig

@@ -207,7 +207,7 @@ def test_mistakes_get_one_sentence(case: str, linear_model: str, examples: str, 
 def test_slices_beyond_the_first_rows_are_counted_too(
     linear_model: str, examples: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tfx_explain.job.request._PEEK_ROWS", 50)
+    monkeypatch.setattr("tfx_explain.job.peeking._PEEK_ROWS", 50)
     with pytest.raises(errors.ConfigError, match="more than 200 slices"):
         run(linear_model, examples, tmp_path / "out", slicing_specs=[{"feature_keys": ["unused"]}], max_slices=200)
 

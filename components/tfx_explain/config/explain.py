@@ -2,56 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field, JsonValue, model_validator
 from typing_extensions import Self
 
-from tfx_explain.config.base import Config, OneOf, SlicingSpec
+from tfx_explain.config.agreement import check_agreement
+from tfx_explain.config.base import Config, SlicingSpec
 from tfx_explain.config.data import BackgroundConfig, FeaturesConfig
-from tfx_explain.config.faithfulness import FaithfulnessConfig
+from tfx_explain.config.methods import ATTRIBUTION_METHODS, LOSS_METHODS, Method
 from tfx_explain.config.model import ModelConfig
-from tfx_explain.config.occlusion import OcclusionConfig
-from tfx_explain.config.parts import BACKGROUND, RegionsConfig, SomeParts
-from tfx_explain.config.path_methods import ExpectedGradientsConfig, IntegratedGradientsConfig
+from tfx_explain.config.parts import RegionsConfig, SomeParts
 from tfx_explain.config.reasons import ReasonsConfig
 from tfx_explain.config.shapley import ShapleyConfig
-from tfx_explain.config.whole_data import (
-    AccumulatedLocalEffectsConfig,
-    InteractionStrengthConfig,
-    PartialDependenceConfig,
-    PermutationImportanceConfig,
-    SageConfig,
-)
 from tfx_explain.config.xrai import XraiConfig
-
-
-class Method(OneOf):
-    """One thing to compute."""
-
-    noun: ClassVar[str] = "method"
-    shapley: ShapleyConfig | None = None
-    partial_dependence: PartialDependenceConfig | None = None
-    accumulated_local_effects: AccumulatedLocalEffectsConfig | None = None
-    interaction_strength: InteractionStrengthConfig | None = None
-    permutation_importance: PermutationImportanceConfig | None = None
-    sage: SageConfig | None = None
-    integrated_gradients: IntegratedGradientsConfig | None = None
-    expected_gradients: ExpectedGradientsConfig | None = None
-    xrai: XraiConfig | None = None
-    occlusion: OcclusionConfig | None = None
-    faithfulness: FaithfulnessConfig | None = None
-
-
-ATTRIBUTION_METHODS = ("shapley", "integrated_gradients", "expected_gradients", "xrai", "occlusion")
-"""Methods that say how much each player moved the output of a row."""
-
-SHOWING_METHODS = ("partial_dependence", "accumulated_local_effects", "xrai")
-"""Methods whose tables or pictures show values of features."""
-
-LOSS_METHODS = ("permutation_importance", "sage")
-"""Methods that need labels."""
-
 
 _EXAMPLE: dict[str, JsonValue] = {
     "splits": ["eval"],
@@ -216,88 +180,8 @@ class ExplainConfig(Config, json_schema_extra={"examples": [_EXAMPLE]}):
         return self
 
     @model_validator(mode="after")
-    def _near_one_probability(self) -> Self:
-        near = self.background.near
-        if near is not None and near.unit == "probability" and self.model.positive_rate is not None:
-            raise ValueError(
-                "`background.near.unit: probability` may be the model's or what `model.positive_rate` makes of it; "
-                "give `output` and `within` in log-odds"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _faithful_to_something(self) -> Self:
-        checked = self.method("faithfulness")
-        if checked is None:
-            return self
-        listed = [name for name in ATTRIBUTION_METHODS if self.method(name) is not None]
-        for name in checked.methods or ():
-            if name not in listed:
-                why = "is not listed" if name in ATTRIBUTION_METHODS else "does not attribute"
-                raise ValueError(
-                    f"`faithfulness` checks the attributions of `{name}`, which {why}; methods that attribute here: "
-                    f"{', '.join(listed) or 'none'}"
-                )
-        if not listed:
-            raise ValueError("`faithfulness` checks the attributions of other methods; list one that attributes, too")
-        return self
-
-    @model_validator(mode="after")
-    def _reasons_of_something(self) -> Self:
-        if self.reasons is None:
-            return self
-        listed = [method.name for method in self.methods if method.name in ATTRIBUTION_METHODS]
-        name = self.reasons.chosen_method(listed)
-        xrai: XraiConfig | None = self.method("xrai")
-        if name == "xrai" and xrai is not None and not xrai.adds_up:
-            raise ValueError(
-                "`reasons` need attributions with a sign, which `smooth_grad` of `xrai` has not; name another `method`"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _without_values(self) -> Self:
-        if self.store_features != "none":
-            return self
-        shows = [f"method `{name}`" for name in SHOWING_METHODS if self.method(name) is not None]
-        shows += [f"`parts` of `{method}`" for method, _ in sorted(self._parts)]
-        shows += ["`feature_keys` of `slicing_specs`"] * any(spec.feature_keys for spec in self.slicing_specs)
-        if shows:
-            raise ValueError(
-                f"`store_features: none` keeps values of features out of all files, but {shows[0]} writes some; remove "
-                "it, or store the features"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _parts_of_players(self) -> Self:
-        features = self.features
-        for method, name in sorted(self._parts):
-            grouped = [group for group, members in features.groups.items() if name in members]
-            if grouped or name in features.exclude or (features.include is not None and name not in features.include):
-                where = f"in group `{grouped[0]}`" if grouped else "left out by `features`"
-                raise ValueError(
-                    f"`parts` of `{method}` looks inside `{name}`, which is {where}; let it be a player of its own"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _images_of_the_background(self) -> Self:
-        taken = [
-            place
-            for place, of in self._parts.items()
-            if place[0] == "occlusion" and isinstance(of, RegionsConfig) and of.absent == BACKGROUND
-        ]
-        xrai: XraiConfig | None = self.method("xrai")
-        if xrai is not None and xrai.gradients == "expected_gradients":
-            taken.append(("xrai", xrai.feature))
-        for method, feature in taken:
-            other = self.shapley.parts.get(feature)
-            if other is not None and other.absent != BACKGROUND:
-                raise ValueError(
-                    f"`{method}` takes the images `{feature}` of the background, where `parts` of `shapley` makes them "
-                    f"`absent: {other.absent}`; set `absent: background` there"
-                )
+    def _agreeing(self) -> Self:
+        check_agreement(self)
         return self
 
     @model_validator(mode="after")
@@ -335,11 +219,11 @@ class ExplainConfig(Config, json_schema_extra={"examples": [_EXAMPLE]}):
     def mask_features(self) -> list[str]:
         """The features that hold regions of images, sorted: they are no players."""
         xrai: XraiConfig | None = self.method("xrai")
-        masks = [settings.masks for settings in self._parts.values() if isinstance(settings, RegionsConfig)]
+        masks = [settings.masks for settings in self.parts.values() if isinstance(settings, RegionsConfig)]
         return sorted({name for name in (*masks, xrai.masks if xrai else None) if name is not None})
 
     @property
-    def _parts(self) -> dict[tuple[str, str], SomeParts]:
+    def parts(self) -> dict[tuple[str, str], SomeParts]:
         """(method, feature) -> how the method looks inside it."""
         found = {name: self.method(name) for name in ("shapley", "integrated_gradients", "occlusion")}
         return {

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import logging
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 
-from tfx_explain import records, storage, tables
+from tfx_explain import tables
 from tfx_explain.attribution_records import RecordLayout
 from tfx_explain.config import ExplainConfig, FeaturesConfig
-from tfx_explain.errors import ConfigError, EmptySplitError, InputError, MissingFeatureError, ModelError
+from tfx_explain.errors import ConfigError, InputError, MissingFeatureError, ModelError
 from tfx_explain.job.labels import choose_labels, class_names_of
 from tfx_explain.job.model_handle import ModelHandle
 from tfx_explain.job.near import Near, settle_near
+from tfx_explain.job.peeking import first_rows_of
 from tfx_explain.job.players import REST, choose_players, choose_players_by_origin
 from tfx_explain.job.reasons import Named, Reasons, settle_reasons
 from tfx_explain.job.transforming import are_raw_examples, check_use, column_origins
@@ -27,17 +26,11 @@ from tfx_explain.methods.outputs import check_positive_rate, output_names
 from tfx_explain.methods.registry import attributing_methods_of, methods_of, second_passes_of
 from tfx_explain.models import Model
 from tfx_explain.models.transform.handle import TransformHandle
-from tfx_explain.rows import column_or_nulls, concat_alike, example_weights, list_lengths, name_errors
+from tfx_explain.rows import column_or_nulls, example_weights, list_lengths, name_errors
 from tfx_explain.slicing import check_slice_count, slice_examples
-from tfx_explain.tfrecords import Fault
-
-_LOG = logging.getLogger(__name__)
 
 BACKGROUND_NAMES = frozenset([tables.BACKGROUND_WEIGHT])
 """Names that the table of the background adds to those of the examples."""
-
-_PEEK_ROWS = 1_000
-_PEEK_FILES = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +136,7 @@ class ExplainRequest:
         """
         handles = [handle.identified((explanation_dir, attributions_dir)) for handle in models]
         given, transform = handles, handles[0].transform
-        peeked, background = _peeked(example_patterns, background_pattern, config)
+        peeked, background = first_rows_of(example_patterns, background_pattern, config)
         first_rows = [background, *peeked.values()]
         if not (are_raw := are_raw_examples(config, transform, peeked, background)):
             handles = [dataclasses.replace(handle, transform=None) for handle in handles]
@@ -183,16 +176,6 @@ class ExplainRequest:
         )
 
 
-def _peeked(
-    example_patterns: Mapping[str, str], background_pattern: str, config: ExplainConfig
-) -> tuple[dict[str, pa.RecordBatch], pa.RecordBatch]:
-    """The first rows of each split, and of the background."""
-    peeked = {split: peek(pattern, split) for split, pattern in example_patterns.items()}
-    background = peek(background_pattern, config.background.split)
-    _warn_of_empty_files({background_pattern, *example_patterns.values()})
-    return peeked, background
-
-
 def _load(
     handles: Sequence[ModelHandle], config: ExplainConfig, rows: Sequence[pa.RecordBatch]
 ) -> tuple[list[ModelHandle], list[Model]]:
@@ -209,62 +192,6 @@ def _players(
 ) -> dict[str, tuple[str, ...]]:
     """The players, by the raw features that columns come from where a transform graph made the examples."""
     return choose_players(read, features) if origins is None else choose_players_by_origin(read, origins, features)
-
-
-def peek(pattern: str, split: str) -> pa.RecordBatch:
-    """The first rows of some of a split's files, up to a thousand rows.
-
-    What cannot be read is passed over: what is wrong with it, and whether that is too much, is said where all is read.
-
-    Raises:
-      EmptySplitError: there are none.
-      InputError: nothing that is there can be read.
-    """
-    files = storage.data_files(pattern)
-    faults: list[Fault] = []
-    spread = files[:: -(-len(files) // _PEEK_FILES) or 1]
-    found = [
-        record
-        for uri in spread
-        for record in itertools.islice(records.read_records(uri, faults), _PEEK_ROWS // len(spread))
-    ]
-    batches, failures = records.decode_examples(found)
-    rest = iter(uri for uri in files if uri not in spread)
-    while not batches and (uri := next(rest, None)):
-        batches, more = records.decode_examples(list(itertools.islice(records.read_records(uri, faults), _PEEK_ROWS)))
-        failures += more
-    if batches:
-        return _most_alike(batches)
-    reasons = [fault.reason for fault in faults] + [reason for _, reason in failures]
-    if reasons:
-        raise InputError(
-            f"no record of split `{split}` can be read: {reasons[0]}; Explainer reads TFRecords of tf.Examples."
-        )
-    empty = f", {files[0]} is empty (0 bytes)" if files and not storage.size(files[0]) else ""
-    what = f"its files ({pattern}) hold no rows{empty}" if files else f"no file matches {pattern}"
-    raise EmptySplitError(f"split `{split}` is empty: {what}; name another split or check what ExampleGen wrote.")
-
-
-def _warn_of_empty_files(patterns: Collection[str]) -> None:
-    """Says once which files of 0 bytes add no rows, as those do that a writer was stopped in.
-
-    Gzipped files without a record have 20 bytes, and those of 0 bytes go to the dead letters.
-    """
-    sizes = {uri: size for pattern in patterns for uri, size in storage.data_file_sizes(pattern).items()}
-    empty = sorted(uri for uri, size in sizes.items() if size == 0 and not uri.endswith(".gz"))
-    if empty:
-        more = f" (as are {len(empty) - 1} more files of the examples)" if len(empty) > 1 else ""
-        _LOG.warning(
-            "%s is empty (0 bytes) and adds no rows%s; check that what wrote it was not stopped.", empty[0], more
-        )
-
-
-def _most_alike(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    """The rows of the largest batch, where features have several types, with the columns of all."""
-    largest = max(concat_alike(batches), key=lambda batch: batch.num_rows)
-    absent = sorted({name for batch in batches for name in batch.schema.names} - set(largest.schema.names))
-    columns = [*largest.columns, *(pa.nulls(largest.num_rows) for _ in absent)]
-    return pa.RecordBatch.from_arrays(columns, names=[*largest.schema.names, *absent])
 
 
 def _check_comparable(models: Sequence[Model], config: ExplainConfig) -> None:

@@ -7,7 +7,7 @@ import logging
 import time
 
 from tfx_explain.config import ExplainConfig
-from tfx_explain.config.explain import Method
+from tfx_explain.config.methods import Method
 from tfx_explain.config.shapley import ShapleyConfig
 from tfx_explain.errors import InputError
 from tfx_explain.job.request import ExplainRequest

@@ -15,7 +15,8 @@ from tfx_explain.errors import EmptySplitError, ModelCallError
 from tfx_explain.job.explained import set_aside
 from tfx_explain.job.failures import most_frequent
 from tfx_explain.job.near import check_near
-from tfx_explain.job.request import ExplainRequest, peek
+from tfx_explain.job.peeking import peek
+from tfx_explain.job.request import ExplainRequest
 from tfx_explain.job.split_rows import background_name
 from tfx_explain.methods.absent import with_absent_features
 from tfx_explain.methods.background import JobPlan, choose_background, pool_size

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tfx_explain import tables
-from tfx_explain.config.explain import LOSS_METHODS
+from tfx_explain.config.methods import LOSS_METHODS
 from tfx_explain.errors import ModelCallError, ModelError
 from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.batch import Batch

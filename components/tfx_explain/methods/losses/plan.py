@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from tfx_explain.attribution.levels import Pilot, RoughBackground, choose_levels
 from tfx_explain.config import ExplainConfig
-from tfx_explain.config.explain import LOSS_METHODS
+from tfx_explain.config.methods import LOSS_METHODS
 from tfx_explain.errors import ConfigError, InputError
 from tfx_explain.methods.context import JobContext, labels_of
 from tfx_explain.methods.sage.games import CheapGames
