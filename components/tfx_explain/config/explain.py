@@ -92,8 +92,8 @@ class ExplainConfig(Config, json_schema_extra={"examples": [_EXAMPLE]}):
     )
     id_key: str | None = Field(
         None,
-        description="feature with the name of each row, a single value, by which records and report call it; null, "
-        "and in rows without one = a name made of the row's content",
+        description="feature with the name of each row, by which records and report call it; a row without exactly one "
+        "value fails; null = names made of the rows' content",
         examples=["application_id"],
     )
     model: ModelConfig = Field(
