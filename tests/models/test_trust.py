@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfx_explain.errors import ConfigError, ModelError
 from tfx_explain.models import load_model, load_module_model
 from tfx_explain.models.closeness import Closeness
+from tfx_explain.models.effort import Effort
 from tfx_explain.models.features import Inputs
 from tfx_explain.models.trust import check_rows
 
@@ -21,6 +22,13 @@ FLOAT = tf.float32
 FIXED = tf.io.FixedLenFeature([], FLOAT)
 STEPS = tf.io.FixedLenSequenceFeature([], FLOAT, True)
 SPEC = {"a": FIXED, "b": FIXED}
+MEASURED = Effort.of
+
+
+@pytest.fixture(autouse=True)
+def effort(monkeypatch):
+    """Models are tried as fast ones are, however busy the machine is."""
+    monkeypatch.setattr(Effort, "of", lambda model, pair: Effort(1e-6))
 
 
 def _random(values):
@@ -178,12 +186,21 @@ def test_sums_in_another_order_are_not_chance(tmp_path):
 def test_a_slow_model_is_asked_about_few_rows(tmp_path, monkeypatch):
     model = _module_model(tmp_path, "    return lambda c: c['a'] * c['b']\n")
     rows, clock = _rows(model), itertools.count()
+    monkeypatch.setattr(Effort, "of", MEASURED)
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(clock)))
     asked = []
     call = model.outputs
     monkeypatch.setattr(model, "outputs", lambda inputs: asked.append(len(inputs)) or call(inputs))
     _check(model, rows)
     assert sum(asked) <= 40
+
+
+def test_a_fast_model_is_tried_in_full_though_the_machine_was_busy_for_a_moment(tmp_path, monkeypatch):
+    model = _module_model(tmp_path, "    return lambda c: c['a'] * c['b']\n")
+    pair = _rows(model, 2)
+    clock = iter([0.0, 1.0, 1.0, 1.001, 2.0, 2.001])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    assert MEASURED(model, pair).is_full
 
 
 def _sparse_pair(parsed):
