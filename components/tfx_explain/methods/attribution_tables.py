@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tfx_explain import tables
+from tfx_explain.frames import concatenated
 from tfx_explain.methods.method import BASELINE, CANDIDATE, DIFFERENCE, Accumulated, TableRows
 from tfx_explain.slicing import OVERALL
 from tfx_explain.summary.importance import ImportanceAccumulator
@@ -21,7 +21,6 @@ from tfx_explain.summary.ratio import t_quantile
 from tfx_explain.summary.sizes import NoisyMoments
 from tfx_explain.summary.slices import compare_with_rest, false_discovery_q_values
 
-_FRAMES_AT_ONCE = 512
 _PAIRS_AT_ONCE = 2**18
 
 SIZES, INTERACTIONS = "sizes", "interactions"
@@ -69,7 +68,7 @@ class AttributionTables:
         differences: Mapping[tuple[str, str], NoisyMoments] | None = None,
     ) -> pd.DataFrame:
         """A row per slice, output and player; with `differences` also candidate - baseline, paired by row."""
-        return _concatenated(self._importance(summaries, candidate or {}, differences or {}))
+        return concatenated(self._importance(summaries, candidate or {}, differences or {}))
 
     def _importance(
         self,
@@ -99,7 +98,7 @@ class AttributionTables:
 
     def slice_differences(self, accumulators: Mapping[tuple[str, str], ImportanceAccumulator]) -> pd.DataFrame | None:
         """A row per slice, output and player; None where there are no slices."""
-        table = _concatenated(self._differences(accumulators))
+        table = concatenated(self._differences(accumulators))
         if table.empty:
             return None
         q_values = false_discovery_q_values(table["p_value"])
@@ -169,7 +168,7 @@ class AttributionTables:
         columns: Mapping[tuple[str, str], Mapping[str, Any]],
     ) -> pd.DataFrame:
         names = np.array(self.players, object)
-        return _concatenated(
+        return concatenated(
             pd.DataFrame(
                 {
                     "slice": slice_name,
@@ -182,19 +181,3 @@ class AttributionTables:
             )
             for (slice_name, output), values in columns.items()
         )
-
-
-def _concatenated(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """One table of many small ones, which take far more memory than their rows, so that few are there at a time."""
-    rest, parts = iter(frames), list[pd.DataFrame]()
-    while some := list(itertools.islice(rest, _FRAMES_AT_ONCE)):
-        parts.append(_joined(some))
-    return _joined(parts) if parts else pd.DataFrame()
-
-
-def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    """One table, which is not copied where it is there already."""
-    if len(parts) > 1:
-        return pd.concat(parts, ignore_index=True)
-    parts[0].index = pd.RangeIndex(len(parts[0]))
-    return parts[0]
