@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
@@ -18,6 +21,20 @@ from tfx_explain.paths import Rule
 FEATURES = ("u", "v", "w")
 PLAYERS = [["u"], ["v"], ["w"]]
 RULES = Rule(4, 4, 8), Rule(4, 4)
+
+
+@dataclass(frozen=True)
+class GivenPlaces:
+    """Places of steps, (n, B, S), as a table."""
+
+    alphas: npt.NDArray[np.float64]
+
+    @property
+    def n_steps(self):
+        return self.alphas.shape[2]
+
+    def of(self, rows, references):
+        return self.alphas[np.ix_(rows, references)]
 
 
 def tensors_model(directory, score, features=FEATURES):
@@ -79,7 +96,7 @@ def test_expected_gradients_are_what_their_definition_says(tmp_path):
     middles = alphas.reshape(-1)
     segments = PathSegments(pairs_of_b, pairs_of_x, middles - 0.5, middles + 0.5)
     one = paths.refine(starts, ends, segments, outputs, Rule(1, 1)).sums.reshape(3, 4, 5, 3, 1)
-    made = paths.expected(starts, ends, weights, alphas, outputs)
+    made = paths.expected(starts, ends, weights, GivenPlaces(alphas), outputs)
     y, w = one.mean(axis=2), weights[:, None, None]
     values = (w * y).sum(axis=1)
     places = alphas[..., None, None]
@@ -96,7 +113,7 @@ def test_one_reference_has_no_variance_of_references(tmp_path):
     model, x, b = tensors_model(tmp_path, FORMULAS["multilinear"][0]), rows(3, 1), rows(1, 2)
     paths = model.paths(b, PLAYERS)
     alphas = np.tile((np.arange(4) + 0.5) / 4, (3, 1, 1))
-    made = paths.expected(paths.enter(b), paths.enter(x), np.ones(1), alphas, np.zeros((3, 1), np.int64))
+    made = paths.expected(paths.enter(b), paths.enter(x), np.ones(1), GivenPlaces(alphas), np.zeros((3, 1), np.int64))
     assert not made.background_variance.any()
     assert (made.design_variance > 0).any()
 
@@ -157,7 +174,7 @@ def test_a_row_has_the_same_bits_alone_and_among_others(dense, compiled, monkeyp
     def all_of(chosen):
         row = np.array(chosen)
         given = starts.take(row), ends.take(row), alphas[row]
-        estimates = paths.expected(starts, ends.take(row), np.full(9, 1 / 9), strata[row], outputs[row])
+        estimates = paths.expected(starts, ends.take(row), np.full(9, 1 / 9), GivenPlaces(strata[row]), outputs[row])
         first, later = (paths.refine(*given[:2], whole(len(row)), outputs[row], rule) for rule in RULES)
         return [
             paths.values(*given, outputs[row]),
@@ -197,7 +214,9 @@ def test_equal_rows_have_the_same_bits_wherever_they_stand(tmp_path, compiled, m
     monkeypatch.setattr(paths._runner, "compiles", compiled)
     ends = paths.enter(rows(1, 1, features)).take(np.zeros(64, np.intp))
     strata = np.tile((np.arange(50) + 0.3) / 50, (64, 1, 1))
-    made = paths.expected(paths.enter(rows(1, 2, features)), ends, np.ones(1), strata, np.zeros((64, 1), np.int64))
+    made = paths.expected(
+        paths.enter(rows(1, 2, features)), ends, np.ones(1), GivenPlaces(strata), np.zeros((64, 1), np.int64)
+    )
     for estimate in (made.values, made.design_variance):
         assert len(np.unique(estimate, axis=0)) == 1
 
@@ -209,7 +228,7 @@ def test_compiled_or_not_contributions_are_the_same(dense, monkeypatch):
     strata = np.sort(np.random.default_rng(0).random((4, 4, 16)), axis=2)
 
     def both():
-        estimates = paths.expected(starts, ends, np.array([0.1, 0.2, 0.3, 0.4]), strata, outputs)
+        estimates = paths.expected(starts, ends, np.array([0.1, 0.2, 0.3, 0.4]), GivenPlaces(strata), outputs)
         return [midpoint_sums(paths, starts, ends, 16, outputs), *vars(estimates).values()]
 
     compiled = both()
@@ -222,7 +241,8 @@ def test_compiled_or_not_contributions_are_the_same(dense, monkeypatch):
 def test_many_steps_from_one_reference_are_more_than_one_call(dense, monkeypatch):
     _, paths = dense
     ends, starts, rng = paths.enter(rows(3, 1)), paths.enter(rows(2, 2)), np.random.default_rng(0)
-    given = starts, ends, np.array([0.3, 0.7]), np.sort(rng.random((3, 2, 40)), axis=2), np.ones((3, 1), np.int64)
+    places = GivenPlaces(np.sort(rng.random((3, 2, 40)), axis=2))
+    given = starts, ends, np.array([0.3, 0.7]), places, np.ones((3, 1), np.int64)
     whole = paths.expected(*given)
     monkeypatch.setattr(paths._runner, "rows_per_call", 32)
     in_parts = paths.expected(*given)
@@ -233,7 +253,8 @@ def test_many_steps_from_one_reference_are_more_than_one_call(dense, monkeypatch
 def test_references_that_do_not_fit_one_call_count_once(dense, monkeypatch):
     _, paths = dense
     ends, starts, rng = paths.enter(rows(3, 1)), paths.enter(rows(7, 2)), np.random.default_rng(0)
-    given = starts, ends, np.full(7, 1 / 7), np.sort(rng.random((3, 7, 4)), axis=2), np.ones((3, 1), np.int64)
+    places = GivenPlaces(np.sort(rng.random((3, 7, 4)), axis=2))
+    given = starts, ends, np.full(7, 1 / 7), places, np.ones((3, 1), np.int64)
     whole = paths.expected(*given)
     monkeypatch.setattr(paths._runner, "rows_per_call", 20)
     in_parts = paths.expected(*given)
@@ -298,4 +319,8 @@ def test_no_rows(dense):
     assert paths.values(nobody, nobody, np.zeros((0, 5)), outputs).shape == (0, 5, 2)
     assert midpoint_sums(paths, nobody, nobody, 5, outputs).shape == (0, 3, 2)
     some = paths.enter(rows(2, 1))
-    assert paths.expected(some, nobody, np.ones(2) / 2, np.zeros((0, 2, 3)), outputs).values.shape == (0, 3, 2)
+    assert paths.expected(some, nobody, np.ones(2) / 2, GivenPlaces(np.zeros((0, 2, 3))), outputs).values.shape == (
+        0,
+        3,
+        2,
+    )

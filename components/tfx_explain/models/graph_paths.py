@@ -16,7 +16,14 @@ from tfx_explain.models.features import Column, Inputs, Ragged
 from tfx_explain.models.path_calls import PathCalls
 from tfx_explain.models.path_columns import Moving
 from tfx_explain.models.path_cut import Cut
-from tfx_explain.models.path_gradients import ExpectedGradients, FloatArray, IntArray, PathSegments, Points
+from tfx_explain.models.path_gradients import (
+    ExpectedGradients,
+    FloatArray,
+    IntArray,
+    PathSegments,
+    Points,
+    StepPlaces,
+)
 from tfx_explain.models.path_pieces import Call, Pieces, finite_rows
 from tfx_explain.models.path_runner import PathRunner
 from tfx_explain.models.path_sums import ReferenceSums
@@ -30,7 +37,7 @@ from tfx_explain.paths import Refined, Rule
 Enter = Callable[[Sequence[PortValue]], Sequence[tf.Tensor]]
 
 # Of expected gradients, points of a tile of a compiled call.
-_ROWS_PER_TILE = 2**12
+_ROWS_PER_TILE = 2**14
 # Of single points, of few of which each waits for the one before.
 _MAX_ROWS_OF_POINTS = 2**6
 # Outputs of a call: a backward pass each, after one forward pass.
@@ -158,18 +165,18 @@ class GraphPaths:
         return TokenReader(self._cut.whole, slots.feature, sources, self._what)
 
     def expected(
-        self, references: Points, examples: Points, weights: FloatArray, alphas: FloatArray, outputs: IntArray
+        self, references: Points, examples: Points, weights: FloatArray, places: StepPlaces, outputs: IntArray
     ) -> ExpectedGradients:
         """Expected gradients of n rows."""
-        run = self._few_steps if alphas.shape[2] <= self._runner.rows_per_call else self._many_steps
-        sums = [run(references, examples, part, alphas, weights) for part in _columns(outputs)]
+        run = self._few_steps if places.n_steps <= self._runner.rows_per_call else self._many_steps
+        sums = [run(references, examples, part, places, weights) for part in _columns(outputs)]
         return ReferenceSums(np.concatenate(sums, axis=-1), weights).estimates()
 
     def _few_steps(
-        self, references: Points, examples: Points, outputs: IntArray, alphas: FloatArray, weights: FloatArray
+        self, references: Points, examples: Points, outputs: IntArray, places: StepPlaces, weights: FloatArray
     ) -> FloatArray:
         """(4, n, n_players, c) sums over references, some references and examples a call."""
-        n, n_references, n_steps = alphas.shape
+        n, n_references, n_steps = len(examples), len(references), places.n_steps
         pairs = max(self._runner.rows_per_call // n_steps, 1)
         n_together = -(-n_references // -(-n_references // pairs))
         # A power of two, as the numbers of rows of batches mostly are.
@@ -183,7 +190,7 @@ class GraphPaths:
                 numbers = np.arange(first, first + n_together)
                 others = np.minimum(numbers, n_references - 1)
                 shares = np.where(numbers < n_references, weights[others], 0.0)
-                steps = (alphas[np.ix_(call.items, others)], shares)
+                steps = (places.of(call.items, others), shares)
                 part = self._runner.run(self._expected, call.compiled, references.take(others), own, chosen, steps)
                 sums[:, call.items[: call.n]] += part[:, : call.n]
 
@@ -191,11 +198,12 @@ class GraphPaths:
         return sums
 
     def _many_steps(
-        self, references: Points, examples: Points, outputs: IntArray, alphas: FloatArray, weights: FloatArray
+        self, references: Points, examples: Points, outputs: IntArray, places: StepPlaces, weights: FloatArray
     ) -> FloatArray:
         """The same where the steps from one reference are more than a call takes: example by example."""
         sums = np.zeros((4, len(examples), self.n_players, outputs.shape[1]))
-        for row, steps in enumerate(alphas):
+        for row in range(len(examples)):
+            (steps,) = places.of(np.array([row]), np.arange(len(references)))
             copies = np.full(len(references), row)
             pieces = Pieces.of(steps)
             ends, shape = examples.take(copies), (pieces.size, *sums.shape[2:])

@@ -85,6 +85,22 @@ class ExpectedGradients:
     background_variance: FloatArray
 
 
+class StepPlaces(Protocol):
+    """Where the steps of expected gradients are, on the paths from B references to n rows; shared between threads."""
+
+    @property
+    def n_steps(self) -> int:
+        """S >= 3 of each path."""
+
+    def of(self, rows: IntArray, references: IntArray) -> FloatArray:
+        """(p, q, S) in [0, 1), ascending, one drawn in each of S equal strata.
+
+        Args:
+          rows: (p,) which of the n rows.
+          references: (q,) which of the B references.
+        """
+
+
 class Paths(Protocol):
     """A model, cut where rows can move along straight lines, and the players that its tensors belong to.
 
@@ -192,7 +208,7 @@ class Paths(Protocol):
         """
 
     def expected(
-        self, references: Points, examples: Points, weights: FloatArray, alphas: FloatArray, outputs: IntArray
+        self, references: Points, examples: Points, weights: FloatArray, places: StepPlaces, outputs: IntArray
     ) -> ExpectedGradients:
         """Expected gradients of n rows: all references, each with S steps of its own.
 
@@ -205,7 +221,7 @@ class Paths(Protocol):
           references: B rows, the paths' starts.
           examples: n rows, the paths' ends.
           weights: (B,) w_b of the references, of sum 1.
-          alphas: (n, B, S) in [0, 1], sorted, one drawn in each of S >= 3 equal strata.
+          places: of the steps, from all references to all rows.
           outputs: (n, c) which of the model's outputs.
 
         Raises:

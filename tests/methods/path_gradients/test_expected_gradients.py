@@ -11,7 +11,8 @@ import tensorflow as tf
 from scipy.special import stdtrit
 
 from attributing import Attributing, floats, model_of
-from tfx_explain.methods.path_gradients.draws import stratified_alphas
+from tfx_explain.methods.path_gradients import expected_gradients
+from tfx_explain.methods.path_gradients.draws import StratifiedPlaces, stratified_alphas
 from tfx_explain.methods.path_gradients.rows import AskedSide, PathEstimates
 from tfx_explain.summary import ImportanceAccumulator
 
@@ -155,6 +156,23 @@ def test_steps_follow_from_seed_and_row_and_are_one_to_a_stratum():
     np.testing.assert_array_equal(alphas[[5]], stratified_alphas(hashes[[5]], np.arange(7), 4, seed=3))
     np.testing.assert_array_equal(alphas[:, [2, 6]], stratified_alphas(hashes, np.array([2, 6]), 4, seed=3))
     assert (alphas != stratified_alphas(hashes, np.arange(7), 4, seed=4)).all()
+
+
+def test_places_of_some_rows_and_references_are_those_among_all():
+    hashes = np.random.default_rng(0).integers(0, 2**63, 20).astype(np.uint64)
+    numbers = np.array([3, 1, 8, 5])
+    places, rows, references = StratifiedPlaces(hashes, numbers, 4, 3), np.array([7, 7, 0, 19]), np.array([2, 0, 2])
+    alphas = stratified_alphas(hashes, numbers, places.n_steps, seed=3)
+    np.testing.assert_array_equal(places.of(rows, references), alphas[np.ix_(rows, references)])
+
+
+def test_rows_enter_the_cut_some_at_a_time(model, monkeypatch):
+    at_work, rows = expected(model, rows_of(9, 10), num_samples=50), rows_of(30, 11)
+    together = at_work.explain(rows).sides[0]
+    monkeypatch.setattr(expected_gradients, "_POINTS", 14 * 7)
+    in_parts = at_work.explain(rows).sides[0]
+    for name in vars(together).keys() - {"parts"}:
+        np.testing.assert_array_equal(getattr(in_parts, name), getattr(together, name), err_msg=name)
 
 
 def test_importance_holds_what_exact_attributions_would_say():

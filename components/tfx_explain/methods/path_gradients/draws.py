@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,9 +11,31 @@ from tfx_explain.content_sample import copy_keys, stream_of, uniform_of
 from tfx_explain.rows import HashArray
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 
-def stratified_alphas(hashes: HashArray, references: npt.NDArray[np.int64], n_strata: int, seed: int) -> FloatArray:
+@dataclass(frozen=True)
+class StratifiedPlaces:
+    """Places on the paths from B references to n rows, see `stratified_alphas`; made where they are asked for.
+
+    Attributes:
+      hashes: (n,) of the rows' contents.
+      references: (B,) numbers of the rows that paths start from.
+      n_steps: of each path.
+      seed: of the job.
+    """
+
+    hashes: HashArray
+    references: IntArray
+    n_steps: int
+    seed: int
+
+    def of(self, rows: IntArray, references: IntArray) -> FloatArray:
+        """(p, q, n_steps) of some rows and references, counted from 0."""
+        return stratified_alphas(self.hashes[rows], self.references[references], self.n_steps, self.seed)
+
+
+def stratified_alphas(hashes: HashArray, references: IntArray, n_strata: int, seed: int) -> FloatArray:
     """(n, B, n_strata) points of [0, 1), ascending: one at random in each of n_strata equal parts.
 
     Args:

@@ -15,7 +15,7 @@ from tfx_explain.methods.background import JobPlan
 from tfx_explain.methods.context import JobContext, Sample
 from tfx_explain.methods.method import Accumulated
 from tfx_explain.methods.path_gradients.base import PathExplainer, PathMethod, PathSide
-from tfx_explain.methods.path_gradients.draws import stratified_alphas
+from tfx_explain.methods.path_gradients.draws import StratifiedPlaces
 from tfx_explain.methods.path_gradients.references import References, of_background
 from tfx_explain.methods.path_gradients.rows import PathEstimates
 from tfx_explain.models import Model
@@ -26,8 +26,8 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 _MAX_DOUBLINGS = 6
-# Places of steps that are held at a time: 32 MiB.
-_PLACES = 2**22
+# Floats of rows at the cut that are held at a time: 64 MiB.
+_POINTS = 2**24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,11 +129,11 @@ class ExpectedGradientsExplainer(PathExplainer[RefinedRows]):
         The spread over references shows the error of these as a sample, and the noise of the steps with it.
         """
         weights = side.weights
-        at_once = max(_PLACES // (len(weights) * n_strata), 1)
+        at_once = max(_POINTS // max(side.starts.moving.shape[1], 1), 1)
         for some in np.split(rows, range(at_once, len(rows), at_once)) if len(rows) else []:
-            alphas = stratified_alphas(side.hashes[some], references.numbers, n_strata, self._seed)
+            places = StratifiedPlaces(side.hashes[some], references.numbers, n_strata, self._seed)
             ends = side.paths.enter(side.inputs.take(some))
-            found = side.paths.expected(side.starts, ends, weights, alphas, side.asked.outputs[some])
+            found = side.paths.expected(side.starts, ends, weights, places, side.asked.outputs[some])
             estimates.values[some] = found.values
             estimates.design_variance[some] = found.design_variance
             beyond = np.maximum(found.background_variance - found.design_variance, 0.0)
