@@ -2,53 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
 from midpoints import midpoint_sums, whole
+from path_models import FEATURES, GivenPlaces, rows, tensors_model
 from tfx_explain.errors import InputError, ModelError
-from tfx_explain.models import load_model, load_module_model
+from tfx_explain.models import load_module_model
 from tfx_explain.models.features import Inputs
 from tfx_explain.models.path_gradients import PathSegments
 from tfx_explain.models.path_pieces import Pieces
 from tfx_explain.models.path_sums import OF_BENDS
-from tfx_explain.paths import Rule
+from tfx_explain.models.path_sweeps import SweepLayout
+from tfx_explain.paths import OF_DIFFERENCE, Rule, Steps, Swept
 
-FEATURES = ("u", "v", "w")
 PLAYERS = [["u"], ["v"], ["w"]]
 RULES = Rule(4, 4, 8), Rule(4, 4)
-
-
-@dataclass(frozen=True)
-class GivenPlaces:
-    """Places of steps, (n, B, S), as a table."""
-
-    alphas: npt.NDArray[np.float64]
-
-    @property
-    def n_steps(self):
-        return self.alphas.shape[2]
-
-    def of(self, rows, references):
-        return self.alphas[np.ix_(rows, references)]
-
-
-def tensors_model(directory, score, features=FEATURES):
-    """A model whose signature takes one float per feature, and rows for it."""
-    module = tf.Module()
-    specs = [tf.TensorSpec([None], tf.float32, name) for name in features]
-    module.serve = tf.function(lambda *columns: {"y": score(*columns)}, input_signature=specs)
-    tf.saved_model.save(module, str(directory), signatures={"serving_default": module.serve})
-    return load_model(str(directory), output_space="raw")
-
-
-def rows(n, seed, features=FEATURES):
-    rng = np.random.default_rng(seed)
-    return Inputs(n, {name: rng.normal(size=n).astype(np.float32) for name in features})
+SWEEPS = Steps(54, True), Steps(162, False)
 
 
 FORMULAS = {
@@ -176,10 +147,12 @@ def test_a_row_has_the_same_bits_alone_and_among_others(dense, compiled, monkeyp
         given = starts.take(row), ends.take(row), alphas[row]
         estimates = paths.expected(starts, ends.take(row), np.full(9, 1 / 9), GivenPlaces(strata[row]), outputs[row])
         first, later = (paths.refine(*given[:2], whole(len(row)), outputs[row], rule) for rule in RULES)
+        swept = (paths.sweep(*given[:2], whole(len(row)), outputs[row], steps) for steps in SWEEPS)
         return [
             paths.values(*given, outputs[row]),
             *first,
             *later,
+            *(part for of_steps in swept for part in of_steps),
             estimates.values,
             estimates.design_variance,
             estimates.background_variance,
@@ -204,6 +177,46 @@ def test_equal_segments_have_the_same_bits_in_any_tile(dense, rule, compiled, mo
     assert paths._runner.tile(rule.n_points) < 200 / 3
     for many, two in zip(made, alone, strict=True):
         np.testing.assert_array_equal(many, np.tile(two, (100, *[1] * (two.ndim - 1))))
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("steps", SWEEPS)
+def test_equal_paths_have_the_same_bits_in_any_tile(dense, steps, compiled, monkeypatch):
+    _, paths = dense
+    monkeypatch.setattr(paths._runner, "compiles", compiled)
+    ends, starts, outputs = paths.enter(rows(2, 1)), paths.enter(rows(2, 2)), np.array([[3, 7], [0, 9]])
+    n = 3 * SweepLayout(steps, 3).tile if compiled else 100
+    two = whole(2)
+    made = paths.sweep(starts, ends, two.take(np.arange(n) % 2), outputs, steps)
+    for many, alone in zip(made, paths.sweep(starts, ends, two, outputs, steps), strict=True):
+        np.testing.assert_array_equal(many, alone[np.arange(n) % 2])
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_sweeps_are_sums_over_their_steps(dense, compiled, monkeypatch):
+    """The midpoint rule of a segment of width 1 around a step is the gradient there."""
+    _, paths = dense
+    monkeypatch.setattr(paths._runner, "compiles", compiled)
+    ends, starts, outputs = paths.enter(rows(2, 1)), paths.enter(rows(2, 2)), np.array([[3, 7], [0, 9]])
+
+    def at(alphas):
+        """(2, ..., 3, 2) what players change per unit of alpha."""
+        middles, rows_of = np.tile(alphas.ravel(), 2), np.repeat([0, 1], alphas.size)
+        segments = PathSegments(rows_of, rows_of, middles - 0.5, middles + 0.5)
+        return paths.refine(starts, ends, segments, outputs, Rule(1, 1)).sums.reshape(2, *alphas.shape, 3, 2)
+
+    first, later = SWEEPS
+    found = Swept(*paths.sweep(starts, ends, whole(2), outputs, first))
+    old, newer, new = (at(group).sum(axis=2) for group in first.groups)
+    coarse, fine = 3 * (newer * 3 / 8 + old / 4) / 18, 3 * (new * 3 / 8 + (old + newer) / 4) / 54
+    ends_of_paths = paths.values(starts, ends, np.tile([0.0, 1.0], (2, 1)), outputs)
+    variance = OF_DIFFERENCE * (fine - coarse) ** 2
+    of_blocks = variance.sum(axis=2)
+    expected = ends_of_paths, fine.sum(axis=1), variance.sum(axis=1), of_blocks, old + newer + new, fine
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=3e-6 * np.abs(theirs).max() + 1e-12)
+    (sums,) = paths.sweep(starts, ends, whole(2), outputs, later)
+    np.testing.assert_allclose(sums, at(later.groups[0]).sum(axis=2), rtol=1e-4, atol=1e-5 * np.abs(sums).max())
 
 
 @pytest.mark.parametrize("compiled", [True, False])

@@ -27,12 +27,13 @@ from tfx_explain.models.path_gradients import (
 from tfx_explain.models.path_pieces import Call, Pieces, finite_rows
 from tfx_explain.models.path_runner import PathRunner
 from tfx_explain.models.path_sums import ReferenceSums
+from tfx_explain.models.path_sweeps import SweepLayout, first_steps
 from tfx_explain.models.path_tiles import Layout, in_tiles, over_examples, tile_by_tile
 from tfx_explain.models.ports import PackedPorts, PortValue
 from tfx_explain.models.side_by_side import Owner
 from tfx_explain.models.token_reading import TokenReader
 from tfx_explain.models.tracing import Variants, traced, traced_by_shapes, traced_variants
-from tfx_explain.paths import Refined, Rule
+from tfx_explain.paths import Refined, Rule, Steps
 
 Enter = Callable[[Sequence[PortValue]], Sequence[tf.Tensor]]
 
@@ -64,7 +65,8 @@ class GraphPaths:
         self._enter, self._feed = _entrance(cut)
         self._runner = PathRunner(cut.graph, self._fixed, n_outputs, what)
         made = {compiled: PathCalls(cut.graph, self._moving, n_outputs, compiled) for compiled in (False, True)}
-        self._path_calls, self._refine, self._lock = made, dict[tuple[Rule, int], Variants](), threading.Lock()
+        self._path_calls, self._tiled, self._lock = made, dict[Rule | Steps, Variants](), threading.Lock()
+        self.first_steps = first_steps(cut.graph) if self._runner.compiles else 0
         self._values, self._steps, self._at = (
             traced_variants({compiled: getattr(run, name) for compiled, run in made.items()})
             for name in ("values", "steps", "at")
@@ -114,9 +116,23 @@ class GraphPaths:
     def refine(self, starts: Points, ends: Points, segments: PathSegments, outputs: IntArray, rule: Rule) -> Refined:
         """Integrals over pieces of segments, and outputs at their edges."""
         layout, tile = Layout(rule, self.n_players + self._moving.n_slots), self._runner.tile(rule.n_points)
-        variants = self._refining(layout, tile)
+        # TensorFlow makes functions of a loop that differ, with gradients and without, but have one name: no graph can
+        # have both.
+        variants = self._variants(rule, tile, layout.n_figures, ("edges", "integrals"), "refine")
         made = [
             self._runner.segments(variants, starts, ends, segments, part, layout, tile) for part in _columns(outputs)
+        ]
+        return layout.unpacked(made[0] if len(made) == 1 else np.concatenate(made, axis=-1))
+
+    def sweep(
+        self, starts: Points, ends: Points, paths: PathSegments, outputs: IntArray, steps: Steps
+    ) -> list[FloatArray]:
+        """Figures of whole paths."""
+        layout = SweepLayout(steps, self.n_players + self._moving.n_slots)
+        variants = self._variants(steps, layout.tile, layout.n_figures, ("sweep",), "sweep")
+        made = [
+            self._runner.segments(variants, starts, ends, paths, part, layout, layout.tile)
+            for part in _columns(outputs)
         ]
         return layout.unpacked(made[0] if len(made) == 1 else np.concatenate(made, axis=-1))
 
@@ -212,19 +228,19 @@ class GraphPaths:
             sums[:, row] = ReferenceSums.of_steps(by_step, steps, weights).sums[:, 0]
         return sums
 
-    def _refining(self, layout: Layout, tile: int) -> Variants:
-        """What refines segments by a rule, so many of a tile."""
-        key = (layout.rule, tile)
+    def _variants(self, of: Rule | Steps, tile: int, n_figures: int, plain: Sequence[str], fused: str) -> Variants:
+        """What makes figures of paths in tiles: one program, or functions whose figures follow each other."""
         with self._lock:
-            if key not in self._refine:
-                calls, plain = self._path_calls[True], self._path_calls[False]
-                fused = in_tiles(functools.partial(calls.refine, rule=layout.rule), tile, layout.n_figures)
-                # TensorFlow makes functions of a loop that differ, with gradients and without, but have one name: no
-                # graph can have both.
-                parts = [functools.partial(part, rule=layout.rule) for part in (plain.edges, plain.integrals)]
+            if of not in self._tiled:
+                given = {"rule": of} if isinstance(of, Rule) else {"steps": of}
+                one, parts = (
+                    [functools.partial(getattr(self._path_calls[compiled], name), **given) for name in names]
+                    for compiled, names in ((True, (fused,)), (False, plain))
+                )
+                program = traced_by_shapes(in_tiles(one[0], tile, n_figures), jit_compile=True)
                 by_tile = tile_by_tile([traced_by_shapes(part) for part in parts], tile)
-                self._refine[key] = {True: traced_by_shapes(fused, jit_compile=True), False: by_tile}
-            return self._refine[key]
+                self._tiled[of] = {True: program, False: by_tile}
+            return self._tiled[of]
 
 
 def _entrance(cut: Cut) -> tuple[Enter | None, Callable[[Mapping[str, Column]], list[PortValue]] | None]:

@@ -12,9 +12,10 @@ import tensorflow as tf
 from tfx_explain.models.chunks import rows_that_round_alike
 from tfx_explain.models.graph import FrozenGraph
 from tfx_explain.models.path_columns import Moving
+from tfx_explain.models.path_heads import AtCut, head_of
 from tfx_explain.models.path_sums import OF_BENDS
-from tfx_explain.models.ports import PortValue, forward_function
-from tfx_explain.paths import Rule
+from tfx_explain.models.ports import PortValue
+from tfx_explain.paths import N_BLOCKS, OF_DIFFERENCE, Rule, Steps, step_weights
 
 
 class Lines(NamedTuple):
@@ -44,15 +45,16 @@ class PathCalls:
     """
 
     def __init__(self, graph: FrozenGraph, moving: Moving, n_outputs: int, compiled: bool) -> None:
-        self._ports, self._moving, self._n_outputs = graph.ports, moving, n_outputs
+        self._moving, self._n_outputs = moving, n_outputs
         self._sum = _sum_by_loop if compiled else _sum_by_product
-        self._forward = forward_function(graph)
+        # Sums that are led back may be of other things than numbers: only rows that are finite run compiled.
+        self._head = head_of(graph, moving) if compiled else AtCut(graph, moving)
 
     def values(self, lines: Lines, alphas: tf.Tensor) -> tf.Tensor:
         """(p, s, c) outputs at s points of each of p paths."""
-        p, s = alphas.shape
-        starts = self._moving.with_still(lines.starts, lines.ends)
-        points = _between(starts[:, None], lines.ends[:, None], alphas[:, :, None])
+        p, s = lines.ends.shape[0], alphas.shape[1]
+        starts = self._head.columns(self._moving.with_still(lines.starts, lines.ends))
+        points = _between(starts[:, None], self._head.columns(lines.ends)[:, None], alphas[:, :, None])
         made = self._outputs(tf.reshape(points, [p * s, starts.shape[1]]), _repeated(lines.fixed, p, s))
         made = tf.reshape(tf.cast(made, tf.float64), [p, s, self._n_outputs])
         return tf.gather(made, _repeated_rows(lines.outputs, s), batch_dims=2)
@@ -60,12 +62,13 @@ class PathCalls:
     def steps(self, lines: Lines, alphas: tf.Tensor) -> tf.Tensor:
         """(p, s, n_players, c) contributions at each point."""
         p, s = alphas.shape
-        starts = self._moving.with_still(lines.starts, lines.ends)
-        moves = _moves(starts, lines.ends)[:, None]
-        points = _inside(starts[:, None], moves, alphas[:, :, None])
+        points, moves = self._points(lines, alphas)
         gradients = self._gradients(points, _repeated(lines.fixed, p, s), lines.outputs)
         # Where nothing moves, a gradient counts for nothing even if it is no number.
-        made = [self._moving.by_player(tf.math.multiply_no_nan(gradient, moves)) for gradient in gradients]
+        made = [
+            self._moving.by_player(tf.math.multiply_no_nan(self._head.back(gradient), moves[:, None]))
+            for gradient in gradients
+        ]
         return tf.cast(tf.stack(made, axis=-1), tf.float64)
 
     def refine(self, lines: Lines, low: tf.Tensor, high: tf.Tensor, *, rule: Rule) -> tf.Tensor:
@@ -80,19 +83,45 @@ class PathCalls:
 
     def integrals(self, lines: Lines, low: tf.Tensor, high: tf.Tensor, *, rule: Rule) -> tf.Tensor:
         """(p, figures, c) the other figures of segments."""
-        starts = self._moving.with_still(lines.starts, lines.ends)
-        moves, width = _moves(starts, lines.ends), (high - low)[:, None]
-        alphas = low[:, None] + width * rule.nodes
-        points = _inside(starts[:, None], moves[:, None], alphas[:, :, None])
+        width = (high - low)[:, None]
+        points, moves = self._points(lines, low[:, None] + width * rule.nodes)
         gradients = self._gradients(points, _repeated(lines.fixed, low.shape[0], rule.n_points), lines.outputs)
         made = [tf.concat(self._of_segments(gradient, moves, width, rule), axis=1) for gradient in gradients]
         return tf.stack(made, axis=-1)
+
+    def sweep(self, lines: Lines, low: tf.Tensor, high: tf.Tensor, *, steps: Steps) -> tf.Tensor:
+        """(p, figures, c) what whole paths come to, wherever segments are said to start and end; see `path_sweeps`."""
+        p, groups = low.shape[0], steps.groups
+        points, moves = self._points(lines, tf.constant(np.concatenate(groups, axis=None)[None]))
+        gradients = self._gradients(points, _repeated(lines.fixed, p, steps.n_points), lines.outputs)
+        made = []
+        for gradient in gradients:
+            parts = tf.split(gradient, [group.size for group in groups], axis=1)
+            blocks = (tf.reshape(part, [p, N_BLOCKS, -1, part.shape[2]]) for part in parts)
+            summed = [self._sum(tf.ones([block.shape[2]], block.dtype), block) for block in blocks]
+            sums = tf.unstack(self._of_owners(tf.stack(summed), moves[None, :, None]))
+            made.append(self._of_first(sums, steps) if steps.is_first else tf.reshape(sums[0], [p, -1]))
+        figures = tf.stack(made, axis=-1)
+        if not steps.is_first:
+            return figures
+        return tf.concat([self.values(lines, tf.constant([[0.0, 1.0]], tf.float64)), figures], axis=1)
+
+    def _of_first(self, sums: Sequence[tf.Tensor], steps: Steps) -> tf.Tensor:
+        """(p, figures) of sums (p, N_BLOCKS, n) of the three groups of the first sweep."""
+        before = sums[0] + sums[1]
+        of_old, of_new = step_weights(steps.n)
+        coarse, fine = 3 * (of_old * sums[0] + of_new * sums[1]), of_old * before + of_new * sums[2]
+        variance = tf.square(fine - coarse) * OF_DIFFERENCE
+        of_blocks = tf.reduce_sum(variance[:, :, : self._moving.n_players], axis=2)
+        added = (tf.reduce_sum(fine, axis=1), tf.reduce_sum(variance, axis=1))
+        parts = [*added, of_blocks, before + sums[2], fine]
+        return tf.concat([tf.reshape(part, [part.shape[0], -1]) for part in parts], axis=1)
 
     def _of_segments(self, gradient: tf.Tensor, moves: tf.Tensor, width: tf.Tensor, rule: Rule) -> list[tf.Tensor]:
         """(p, n figures each) integrals of the whole, of pieces, and squared differences of their nodes' halves.
 
         Args:
-          gradient: (p, s, width) at the nodes.
+          gradient: (p, s, w) at the nodes.
           moves: (p, width).
           width: (p, 1) of the segments.
           rule: where the nodes are.
@@ -101,38 +130,37 @@ class PathCalls:
         shape = [p, rule.n_pieces, n_parts, rule.n_nodes // n_parts, gradient.shape[2]]
         weights = tf.constant(rule.weights.reshape(shape[2:4]), gradient.dtype)
         summed = self._sum(weights, tf.reshape(gradient[:, rule.n_whole :], shape))
-        parts = self._of_owners(summed, moves[:, None, None], width[:, None, None])
+        parts = self._of_owners(summed, moves[:, None, None]) * width[:, None, None]
         first, last = parts[:, :, 0], parts[:, :, -1]
         both = (first + last, last - first) if n_parts > 1 else (last, last)
         figures = [tf.reshape(both[0], [p, -1]), tf.reshape(tf.square(both[1]), [p, -1])]
         if rule.n_whole:
             whole = self._sum(tf.constant(rule.weights_of_whole, gradient.dtype), gradient[:, : rule.n_whole])
-            figures.insert(0, self._of_owners(whole, moves, width))
+            figures.insert(0, self._of_owners(whole, moves) * width)
         return figures
 
-    def _of_owners(self, gradient: tf.Tensor, moves: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
-        """(..., n_players + n_slots) of mean gradients (..., width) over segments of so much of a path's moves."""
-        moved = tf.cast(tf.math.multiply_no_nan(gradient, moves), tf.float64)
-        return self._moving.by_player_and_slot(moved) * width
+    def _of_owners(self, gradient: tf.Tensor, moves: tf.Tensor) -> tf.Tensor:
+        """(..., n_players + n_slots) of mean gradients (..., w) over paths of these moves."""
+        moved = tf.cast(tf.math.multiply_no_nan(self._head.back(gradient), moves), tf.float64)
+        return self._moving.by_player_and_slot(moved)
 
     def inside(self, lines: Lines, alphas: tf.Tensor, *, player: int) -> tf.Tensor:
         """(p, 2, n_players + width, c) sums over the even and the odd of s steps: of players, and of one's columns."""
         p, s = alphas.shape
-        starts = self._moving.with_still(lines.starts, lines.ends)
-        moves = _moves(starts, lines.ends)
-        points = _inside(starts[:, None], moves[:, None], alphas[:, :, None])
-        halves = tf.tile(tf.constant([[1.0, 0.0], [0.0, 1.0]], starts.dtype), [1, s // 2])
+        points, moves = self._points(lines, alphas)
+        halves = tf.tile(tf.constant([[1.0, 0.0], [0.0, 1.0]], points.dtype), [1, s // 2])
         columns = self._moving.places(player)
         made = []
         for gradient in self._gradients(points, _repeated(lines.fixed, p, s), lines.outputs):
             summed = tf.matmul(tf.tile(halves[None], [p, 1, 1]), gradient)
-            moved = tf.cast(tf.math.multiply_no_nan(summed, moves[:, None]), tf.float64)
+            moved = tf.cast(tf.math.multiply_no_nan(self._head.back(summed), moves[:, None]), tf.float64)
             made.append(tf.concat([self._moving.by_player(moved), tf.gather(moved, columns, axis=2)], axis=2))
         return tf.stack(made, axis=-1)
 
     def at(self, lines: Lines, alphas: tf.Tensor) -> tf.Tensor:
         """(p, width, c) gradients at the ends; their starts and alphas say nothing."""
-        made = [gradient[:, 0] for gradient in self._gradients(lines.ends[:, None], lines.fixed, lines.outputs)]
+        points = self._head.columns(lines.ends)[:, None]
+        made = [self._head.back(gradient[:, 0]) for gradient in self._gradients(points, lines.fixed, lines.outputs)]
         return tf.cast(tf.stack(made, axis=-1), tf.float64)
 
     def expected(self, lines: Lines, alphas: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -140,10 +168,12 @@ class PathCalls:
         p, q, s = alphas.shape
         starts = self._moving.with_still(lines.starts[None], lines.ends[:, None])
         moves = _moves(starts, lines.ends[:, None])[:, :, None]
-        points = _inside(starts[:, :, None], moves, alphas[:, :, :, None])
+        first = self._head.columns(tf.reshape(starts, [-1, starts.shape[2]]))
+        first, last = tf.reshape(first, [-1, q, first.shape[1]]), self._head.columns(lines.ends)[:, None]
+        points = _inside(first[:, :, None], _moves(first, last)[:, :, None], alphas[:, :, :, None])
         squares, made = tf.square(weights), []
         for gradient in self._gradients(points, _repeated(lines.fixed, p, q * s), lines.outputs):
-            of_players = self._moving.by_player(tf.math.multiply_no_nan(gradient, moves))
+            of_players = self._moving.by_player(tf.math.multiply_no_nan(self._head.back(gradient), moves))
             mean = self._mean_of_steps(of_players)
             spread = self._mean_of_steps(_step_variances(of_players, tf.cast(alphas, of_players.dtype)[..., None])) / s
             terms = ((weights, mean), (squares, mean), (squares, tf.square(mean)), (squares, spread))
@@ -155,8 +185,15 @@ class PathCalls:
         n_steps = values.shape[2]
         return tf.cast(self._sum(tf.ones([n_steps], values.dtype), values) / n_steps, tf.float64)
 
+    def _points(self, lines: Lines, alphas: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """(p, s, w) points of alphas (p, s) behind the head, and (p, width) how far what moves goes at the cut."""
+        starts = self._moving.with_still(lines.starts, lines.ends)
+        first, last = self._head.columns(starts), self._head.columns(lines.ends)
+        points = _inside(first[:, None], _moves(first, last)[:, None], alphas[:, :, None])
+        return points, _moves(starts, lines.ends)
+
     def _gradients(self, points: tf.Tensor, fixed: Sequence[PortValue], outputs: tf.Tensor) -> list[tf.Tensor]:
-        """Per column of `outputs`, its gradient (p, ..., width) by points of that shape."""
+        """Per column of `outputs`, its gradient (p, ..., w) by points of that shape."""
         n_points = math.prod(points.shape[:-1])
         flat = tf.reshape(points, [n_points, points.shape[-1]])
         made = self._outputs(flat, fixed)
@@ -169,21 +206,13 @@ class PathCalls:
         return gradients
 
     def _outputs(self, points: tf.Tensor, fixed: Sequence[PortValue]) -> tf.Tensor:
-        """(n, K) outputs at n points (n, width)."""
+        """(n, K) outputs at n points (n, w)."""
         n, n_called = points.shape[0], int(rows_that_round_alike(points.shape[0]))
         if n_called > n:
             rows = np.minimum(np.arange(n_called), n - 1)
             points = tf.concat([points, tf.stop_gradient(tf.gather(points, rows[n:]))], axis=0)
             fixed = [tf.gather(value, rows) for value in fixed]
-        feeds: dict[int, PortValue] = {}
-        parts = tf.split(points, self._moving.widths, axis=1) if self._moving.widths else []
-        for port, part in zip(self._moving.ports, parts, strict=True):
-            spec = self._ports[port].spec
-            feeds[port] = tf.cast(tf.reshape(part, [n_called, *spec.shape]), tf.dtypes.as_dtype(spec.dtype))
-        others = [port for port in range(len(self._ports)) if port not in feeds]
-        feeds.update(zip(others, fixed, strict=True))
-        made = self._forward([feeds[port] for port in range(len(self._ports))])[0]
-        return tf.reshape(made, [n_called, self._n_outputs])[:n]
+        return tf.reshape(self._head.outputs(points, fixed), [n_called, self._n_outputs])[:n]
 
 
 def _between(starts: tf.Tensor, ends: tf.Tensor, alphas: tf.Tensor) -> tf.Tensor:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from tfx_explain.models.features import Column, Inputs, take_rows
 from tfx_explain.models.slots import Slots
-from tfx_explain.paths import Refined, Rule
+from tfx_explain.paths import Refined, Rule, Steps
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -125,6 +125,10 @@ class Paths(Protocol):
     def is_compiled(self) -> bool:
         """Whether XLA compiles gradients, which may then be asked for from several threads at once."""
 
+    @property
+    def first_steps(self) -> int:
+        """How many steps paths are swept with at first, where gradients cost little; 0 = they are cut into segments."""
+
     def enter(self, inputs: Inputs) -> Points:
         """Runs the graph up to the cut.
 
@@ -156,6 +160,22 @@ class Paths(Protocol):
           segments: q segments of paths between them.
           outputs: (n, c) which of the model's outputs.
           rule: how segments are cut.
+
+        Raises:
+          ModelCallError: the model fails there.
+        """
+
+    def sweep(
+        self, starts: Points, ends: Points, paths: PathSegments, outputs: IntArray, steps: Steps
+    ) -> list[FloatArray]:
+        """The parts of `paths.Swept` of q whole paths; of a later sweep than the first, the sums alone.
+
+        Args:
+          starts: R rows.
+          ends: n rows.
+          paths: q between them.
+          outputs: (n, c) which of the model's outputs.
+          steps: where gradients are taken.
 
         Raises:
           ModelCallError: the model fails there.

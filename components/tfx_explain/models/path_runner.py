@@ -18,7 +18,7 @@ from tfx_explain.models.messages import first_line
 from tfx_explain.models.path_calls import Lines
 from tfx_explain.models.path_gradients import FloatArray, IntArray, PathSegments, Points
 from tfx_explain.models.path_pieces import BoolArray, Call, Pieces, calls, check_outputs, finite_rows
-from tfx_explain.models.path_tiles import Layout, padded_to
+from tfx_explain.models.path_tiles import Figures, padded_to
 from tfx_explain.models.ports import port_value
 from tfx_explain.models.row_values import values_per_row
 from tfx_explain.models.tracing import Variants
@@ -95,13 +95,13 @@ class PathRunner:
         ends: Points,
         segments: PathSegments,
         outputs: IntArray,
-        layout: Layout,
+        layout: Figures,
         tile: int,
     ) -> FloatArray:
         """(q, n_figures, c) of segments, compiled in calls of many tiles, else a tile a call."""
         check_outputs(outputs, self._n_outputs)
         finite = (finite_rows(starts)[segments.start] & finite_rows(ends)[segments.end]) & self.compiles
-        n_bytes = self.bytes(ends, layout.rule.n_points)
+        n_bytes = self.bytes(ends, layout.n_points)
         n_bytes = None if n_bytes is None else n_bytes[segments.end]
         most = layout.n_tiles(tile, outputs.shape[1]) * tile
         made = np.empty((len(segments), layout.n_figures, outputs.shape[1]))

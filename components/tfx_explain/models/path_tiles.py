@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -12,9 +13,24 @@ from tfx_explain.models.path_calls import Lines
 from tfx_explain.models.path_gradients import FloatArray, RowNumbers
 from tfx_explain.paths import Refined, Rule
 
-# Figures that a call gives back: 8 MiB.
-_MAX_FIGURES = 2**20
+MAX_FIGURES = 2**20
+"""That a call gives back: 8 MiB."""
 _MAX_TILES = 16
+
+
+class Figures(Protocol):
+    """What a call gives back of each segment."""
+
+    @property
+    def n_points(self) -> int:
+        """Where gradients are taken, of a segment."""
+
+    @property
+    def n_figures(self) -> int:
+        """Of a segment, per output."""
+
+    def n_tiles(self, tile: int, n_outputs: int) -> int:
+        """How many tiles of so many segments the largest call takes."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +46,18 @@ class Layout:
     n_owners: int
 
     @property
+    def n_points(self) -> int:
+        """Where gradients are taken, of a segment."""
+        return self.rule.n_points
+
+    @property
     def n_figures(self) -> int:
         """Of a segment, per output."""
         return len(self.rule.edges) + self.n_owners * (2 * self.rule.n_pieces + bool(self.rule.n_whole))
 
     def n_tiles(self, tile: int, n_outputs: int) -> int:
         """How many tiles of so many segments the largest call takes."""
-        return min(max(_MAX_FIGURES // (tile * self.n_figures * n_outputs), 1), _MAX_TILES)
+        return min(max(MAX_FIGURES // (tile * self.n_figures * n_outputs), 1), _MAX_TILES)
 
     def unpacked(self, figures: FloatArray) -> Refined:
         """What (q, n_figures, c) say."""
@@ -61,6 +82,8 @@ def in_tiles(run: Callable[..., tf.Tensor], size: int, n_figures: int) -> Callab
     """
 
     def call(lines: Lines, low: tf.Tensor, high: tf.Tensor, n_tiles: tf.Tensor) -> tf.Tensor:
+        if low.shape[0] == size:
+            return run(lines, low, high)
         tensors = [lines.starts, lines.ends, lines.outputs, low, high, *lines.fixed]
         parts = [tf.reshape(tensor, [-1, size, *tensor.shape[1:]]) for tensor in tensors]
         shape = [size, n_figures, lines.outputs.shape[1]]

@@ -11,17 +11,25 @@ from tfx_explain.paths.integral import Accuracy, Integrals, PathFunction, integr
 from tfx_explain.paths.rules import Rule
 from tfx_explain.paths.segments import Refined
 from tfx_explain.paths.strata import Strata, choose_strata, satterthwaite_dof, second_difference_dof
+from tfx_explain.paths.sweeps import N_BLOCKS, OF_DIFFERENCE, Steps, Swept, SweptFunction, step_weights, sweep
 
 __all__ = [
+    "N_BLOCKS",
+    "OF_DIFFERENCE",
     "Accuracy",
     "Integrals",
     "PathFunction",
     "Refined",
     "Rule",
+    "Steps",
     "Strata",
+    "Swept",
+    "SweptFunction",
     "choose_strata",
     "guided_points",
     "integrate",
     "satterthwaite_dof",
     "second_difference_dof",
+    "step_weights",
+    "sweep",
 ]

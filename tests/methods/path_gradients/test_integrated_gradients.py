@@ -188,7 +188,7 @@ def test_a_reference_of_zeros_where_the_slope_breaks(tmp_path, kind):
     result = at_work.explain(rows_of(40, 7, names))
     checked(result, 1e-3)
     # Steps in equal parts would have to be as narrow as the break is: thousands.
-    assert result.counts["integrated_gradients_gradient_rows"] < 400 * 40
+    assert result.counts["integrated_gradients_gradient_rows"] < 450 * 40
 
 
 def test_against_many_nodes_on_a_smooth_network(tmp_path):

@@ -26,7 +26,7 @@ class Lines:
     def __init__(self, slopes: np.ndarray) -> None:
         self.slopes, self.n_players = slopes, len(slopes)
 
-    is_compiled = True
+    is_compiled, first_steps = True, 0
 
     def enter(self, inputs: Points) -> Points:
         return inputs

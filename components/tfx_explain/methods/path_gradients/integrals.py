@@ -18,7 +18,17 @@ from tfx_explain.methods.path_gradients.rows import PathEstimates
 from tfx_explain.models.calls import calls_at_once
 from tfx_explain.models.path_gradients import Paths, PathSegments, Points
 from tfx_explain.part_records import PartRows
-from tfx_explain.paths import Accuracy, Integrals, Refined, Rule, integrate, satterthwaite_dof
+from tfx_explain.paths import (
+    Accuracy,
+    Integrals,
+    Refined,
+    Rule,
+    Steps,
+    Swept,
+    integrate,
+    satterthwaite_dof,
+    sweep,
+)
 from tfx_explain.rows import take_rows
 
 FloatArray = npt.NDArray[np.float64]
@@ -58,24 +68,45 @@ class IntegratedRows(NamedTuple):
 
 
 class _RowPaths:
-    """A model along the paths from R references to n rows: path i R + r leads from reference r to row i.
+    """A model along paths from R references to n rows.
 
     Args:
       paths: of the model.
       starts: R references.
       ends: n rows.
       outputs: (n, c) which outputs each row asks for.
+      numbers: (P,) which paths: i R + r leads from reference r to row i.
     """
 
-    def __init__(self, paths: Paths, starts: Points, ends: Points, outputs: IntArray) -> None:
+    def __init__(self, paths: Paths, starts: Points, ends: Points, outputs: IntArray, numbers: IntArray) -> None:
         self.n_players = paths.n_players
-        self._paths, self._starts, self._ends, self._outputs = paths, starts, ends, outputs
+        self._paths, self._starts, self._ends, self._outputs, self._numbers = paths, starts, ends, outputs, numbers
 
     def refine(self, paths: IntArray, low: FloatArray, high: FloatArray, rule: Rule) -> Refined:
         """See `paths.PathFunction`."""
-        rows, references = np.divmod(paths, len(self._starts))
-        segments = PathSegments(references, rows, low, high)
+        segments = self._segments(paths, low, high)
         return self._paths.refine(self._starts, self._ends, segments, self._outputs, rule)
+
+    def first_sweep(self, paths: IntArray, steps: Steps) -> Swept:
+        """See `paths.SweptFunction`."""
+        return Swept(*self._swept(paths, steps))
+
+    def sweep(self, paths: IntArray, steps: Steps) -> FloatArray:
+        """See `paths.SweptFunction`."""
+        (sums,) = self._swept(paths, steps)
+        return sums
+
+    def part(self, paths: IntArray) -> _RowPaths:
+        """See `paths.SweptFunction`."""
+        return _RowPaths(self._paths, self._starts, self._ends, self._outputs, self._numbers[paths])
+
+    def _swept(self, paths: IntArray, steps: Steps) -> list[FloatArray]:
+        segments = self._segments(paths, np.zeros(len(paths)), np.ones(len(paths)))
+        return self._paths.sweep(self._starts, self._ends, segments, self._outputs, steps)
+
+    def _segments(self, paths: IntArray, low: FloatArray, high: FloatArray) -> PathSegments:
+        rows, references = np.divmod(self._numbers[paths], len(self._starts))
+        return PathSegments(references, rows, low, high)
 
 
 class _SomeRows(NamedTuple):
@@ -147,10 +178,12 @@ def _some_rows(
     """
     n_references, paths, rows, ends = len(side.weights), side.paths, entered[places], at_cut.take(places)
     part = side.asked.take(rows)
-    function = _RowPaths(paths, side.starts, ends, part.outputs)
+    function = _RowPaths(paths, side.starts, ends, part.outputs, np.arange(len(rows) * n_references))
     unit, floor = 1 + np.abs(part.prediction), _UNITS_OF_GAPS * part.floor
     each = (np.repeat(values, n_references, axis=0) for values in (unit, floor))
-    found = integrate(function, Accuracy(settings.max_completeness_gap, settings.max_steps, *each))
+    accuracy = Accuracy(settings.max_completeness_gap, settings.max_steps, *each)
+    first = paths.first_steps
+    found = sweep(function, accuracy, first) if 0 < first <= settings.max_steps else integrate(function, accuracy)
     estimates = PathEstimates.empty((len(rows), n_figures, part.outputs.shape[1]), side.weights)
     _take_over(estimates, found, side.weights, paths.n_players)
     gap = estimates.values[:, : paths.n_players].sum(axis=1) - (part.prediction - part.base_value)
