@@ -44,6 +44,8 @@ def test_examples_are_taken_a_tile_at_a_time():
     ends, fixed = (tf.constant(rng.normal(size=shape)) for shape in ((12, 3), (12,)))
     lines = Lines(tf.zeros([5, 3]), ends, [fixed], tf.ones([12, 2], tf.int64))
     steps = tf.constant(rng.random((12, 5, 4))), tf.constant(rng.random(5))
-    made, whole = over_examples(sums, 90)(lines, *steps), sums(lines, *steps)
-    # Of 20 points an example, 4 go together.
-    np.testing.assert_allclose(made, whole - 1_000.0 * (12 - 4) * np.arange(4)[:, None, None, None], rtol=1e-9)
+    whole = sums(lines, *steps) - 1_000.0 * (12 - 4) * np.arange(4)[:, None, None, None]
+    # Of 20 points an example, 4 go together; behind the fifth are copies.
+    made = over_examples(sums, 90, 3)(lines, *steps, tf.constant(5))
+    np.testing.assert_allclose(made[:, :8], whole[:, :8], rtol=1e-9)
+    assert not made[:, 8:].numpy().any()

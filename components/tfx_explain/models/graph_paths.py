@@ -24,6 +24,7 @@ from tfx_explain.models.path_gradients import (
     Points,
     StepPlaces,
 )
+from tfx_explain.models.path_pairs import pair_by_pair
 from tfx_explain.models.path_pieces import Call, Pieces, finite_rows
 from tfx_explain.models.path_runner import PathRunner
 from tfx_explain.models.path_sums import ReferenceSums
@@ -37,8 +38,12 @@ from tfx_explain.paths import Refined, Rule, Steps
 
 Enter = Callable[[Sequence[PortValue]], Sequence[tf.Tensor]]
 
-# Of expected gradients, points of a tile of a compiled call.
+# Of expected gradients, points of a tile of a compiled call, and of a call of a model that XLA does not compile.
 _ROWS_PER_TILE = 2**14
+_ROWS_OF_PAIRS = 2**12
+# What is asked for at a time: tiles, and points where XLA does not compile.
+_MAX_TILES = 32
+_MAX_POINTS = 2**16
 # Of single points, of few of which each waits for the one before.
 _MAX_ROWS_OF_POINTS = 2**6
 # Outputs of a call: a backward pass each, after one forward pass.
@@ -71,8 +76,10 @@ class GraphPaths:
             traced_variants({compiled: getattr(run, name) for compiled, run in made.items()})
             for name in ("values", "steps", "at")
         )
-        expected = over_examples(made[True].expected, _ROWS_PER_TILE)
-        self._expected = traced_variants({True: expected, False: made[False].expected})
+        tiled = over_examples(made[True].expected, min(_ROWS_PER_TILE, self._runner.rows_per_call), n_players)
+        of_call = min(_ROWS_OF_PAIRS, self._runner.rows_per_call)
+        of_pairs = pair_by_pair(traced_by_shapes(made[False].steps), of_call, n_players)
+        self._expected = {True: traced_by_shapes(tiled, jit_compile=True), False: of_pairs}
         self._inside = {
             player: traced_variants(
                 {compiled: functools.partial(run.inside, player=player) for compiled, run in made.items()}
@@ -193,10 +200,13 @@ class GraphPaths:
     ) -> FloatArray:
         """(4, n, n_players, c) sums over references, some references and examples a call."""
         n, n_references, n_steps = len(examples), len(references), places.n_steps
-        pairs = max(self._runner.rows_per_call // n_steps, 1)
+        pairs = max(min(self._runner.rows_per_call, _ROWS_PER_TILE) // n_steps, 1)
         n_together = -(-n_references // -(-n_references // pairs))
-        # A power of two, as the numbers of rows of batches mostly are.
-        n_rows = 1 << (max(pairs // n_together, 1).bit_length() - 1)
+        # Powers of two, as the numbers of rows of batches mostly are.
+        of_tile = 1 << (max(pairs // n_together, 1).bit_length() - 1)
+        most = 2 * self._runner.rows_per_call if self._runner.compiles else _MAX_POINTS
+        n_tiles = min(max(most // (of_tile * n_together * n_steps), 1), _MAX_TILES)
+        n_rows = of_tile << (n_tiles.bit_length() - 1)
         finite = finite_rows(examples) & finite_rows(references).all()
         sums = np.zeros((4, n, self.n_players, outputs.shape[1]))
 
@@ -206,7 +216,7 @@ class GraphPaths:
                 numbers = np.arange(first, first + n_together)
                 others = np.minimum(numbers, n_references - 1)
                 shares = np.where(numbers < n_references, weights[others], 0.0)
-                steps = (places.of(call.items, others), shares)
+                steps = (places.of(call.items, others), shares, np.int32(call.n))
                 part = self._runner.run(self._expected, call.compiled, references.take(others), own, chosen, steps)
                 sums[:, call.items[: call.n]] += part[:, : call.n]
 
@@ -225,7 +235,7 @@ class GraphPaths:
             ends, shape = examples.take(copies), (pieces.size, *sums.shape[2:])
             made = self._runner.in_pieces(self._steps, references, ends, outputs[copies], pieces, shape)
             by_step = made.reshape(len(references), -1, *sums.shape[2:])[:, : steps.shape[1]]
-            sums[:, row] = ReferenceSums.of_steps(by_step, steps, weights).sums[:, 0]
+            sums[:, row] = ReferenceSums.of_steps(by_step[None], steps[None], weights).sums[:, 0]
         return sums
 
     def _variants(self, of: Rule | Steps, tile: int, n_figures: int, plain: Sequence[str], fused: str) -> Variants:

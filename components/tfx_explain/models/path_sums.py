@@ -33,22 +33,23 @@ class ReferenceSums:
 
     @classmethod
     def of_steps(cls, contributions: FloatArray, alphas: FloatArray, weights: FloatArray) -> ReferenceSums:
-        """Of one row, n = 1.
+        """Of n rows; the bits of one do not depend on how many there are.
 
         Args:
-          contributions: (B, S, n_players, c) of each step.
-          alphas: (B, S) where the steps are.
+          contributions: (n, B, S, n_players, c) of each step.
+          alphas: (n, B, S) where the steps are.
           weights: (B,).
         """
-        n_steps = contributions.shape[1]
-        mean, w = contributions.mean(axis=1), weights[:, None, None]
-        places = alphas[:, :, None, None]
-        slope = (contributions[:, 2:] - contributions[:, :-2]) / (places[:, 2:] - places[:, :-2])
-        line = contributions[:, :-2] + slope * (places[:, 1:-1] - places[:, :-2])
-        variances = slope**2 / (12.0 * n_steps**2) + OF_BENDS * (contributions[:, 1:-1] - line) ** 2
-        spread = variances.mean(axis=1) / n_steps
+        n_steps = contributions.shape[2]
+        mean, w = contributions.mean(axis=2), weights[:, None, None]
+        before, there, after = contributions[:, :, :-2], contributions[:, :, 1:-1], contributions[:, :, 2:]
+        places = alphas[..., None, None]
+        slope = (after - before) / (places[:, :, 2:] - places[:, :, :-2])
+        line = before + slope * (places[:, :, 1:-1] - places[:, :, :-2])
+        variances = slope**2 / (12.0 * n_steps**2) + OF_BENDS * (there - line) ** 2
+        spread = variances.mean(axis=2) / n_steps
         terms = (w * mean, w**2 * mean, w**2 * mean**2, w**2 * spread)
-        return cls(np.stack([term.sum(axis=0) for term in terms])[:, None], weights)
+        return cls(np.stack([term.sum(axis=1) for term in terms]), weights)
 
     def estimates(self) -> ExpectedGradients:
         """Expected gradients, with both variances."""

@@ -99,15 +99,18 @@ def in_tiles(run: Callable[..., tf.Tensor], size: int, n_figures: int) -> Callab
     return call
 
 
-def over_examples(run: Callable[..., tf.Tensor], n_points: int) -> Callable[..., tf.Tensor]:
+def over_examples(run: Callable[..., tf.Tensor], n_points: int, n_players: int) -> Callable[..., tf.Tensor]:
     """A function of expected gradients of many examples, of one that takes about so many points at a time.
+
+    It is told how many examples are no copies that fill a call up: tiles of copies alone are left out.
 
     Args:
       run: takes lines, alphas (p, q, s) and weights, and gives (4, p, n_players, c).
       n_points: of a tile.
+      n_players: how many players there are.
     """
 
-    def call(lines: Lines, alphas: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    def call(lines: Lines, alphas: tf.Tensor, weights: tf.Tensor, n_examples: tf.Tensor) -> tf.Tensor:
         p, q, s = alphas.shape
         most = min(max(n_points // (q * s), 1), p)
         size = next(size for size in range(most, 0, -1) if p % size == 0)
@@ -118,12 +121,16 @@ def over_examples(run: Callable[..., tf.Tensor], n_points: int) -> Callable[...,
             for tensor in (lines.ends, lines.outputs, alphas, *lines.fixed)
         ]
 
-        def one(part: list[tf.Tensor]) -> tf.Tensor:
-            own, chosen, places, *others = part
-            return run(Lines(lines.starts, own, others, chosen), places, weights)
+        shape = [4, size, n_players, lines.outputs.shape[1]]
+        made = tf.TensorArray(tf.float64, size=p // size, element_shape=shape)
 
-        made = tf.map_fn(one, parts, fn_output_signature=tf.float64)
-        return tf.reshape(tf.transpose(made, [1, 0, 2, 3, 4]), [4, p, *made.shape[3:]])
+        def one(tile: tf.Tensor, made: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            own, chosen, places, *others = (tf.gather(part, tile) for part in parts)
+            return tile + 1, made.write(tile, run(Lines(lines.starts, own, others, chosen), places, weights))
+
+        n_tiles = (n_examples + size - 1) // size
+        _, made = tf.while_loop(lambda tile, _: tile < n_tiles, one, (tf.constant(0), made), parallel_iterations=1)
+        return tf.reshape(tf.transpose(made.stack(), [1, 0, 2, 3, 4]), [4, p, *shape[2:]])
 
     return call
 

@@ -51,21 +51,15 @@ def over_background(pictures: Pictures, settings: XraiConfig, numbers: IntArray,
             own = reference == number
             share = pictures.weights[number] / shares[group[number]]
             pixels[row[own], group[number]] += share * of_pixels[own]
-    found = [
-        ReferenceSums.of_steps(*of_row, pictures.weights).estimates() for of_row in zip(by_step, alphas, strict=True)
-    ]
-    values, of_steps, of_both = (
-        np.concatenate([getattr(one, name) for one in found]) if found else np.zeros((0, n_players, n_outputs))
-        for name in ("values", "design_variance", "background_variance")
-    )
+    found = ReferenceSums.of_steps(by_step, alphas, pictures.weights).estimates()
     return PixelRows(
-        of_players=np.broadcast_to(values[:, None], (n, n_groups, *values.shape[1:])),
+        of_players=np.broadcast_to(found.values[:, None], (n, n_groups, *found.values.shape[1:])),
         pixels=pixels,
         is_complete=np.ones(n, np.bool_),
         n_steps=n * n_references * n_steps,
         base_value=pictures.asked.base_value,
         shares=shares,
-        variances=(of_steps, np.maximum(of_both - of_steps, 0.0)),
+        variances=(found.design_variance, np.maximum(found.background_variance - found.design_variance, 0.0)),
         design_dof=second_difference_dof(1 / float(np.square(pictures.weights).sum()), n_steps),
     )
 
