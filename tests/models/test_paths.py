@@ -10,6 +10,7 @@ from midpoints import midpoint_sums, whole
 from path_models import FEATURES, GivenPlaces, rows, tensors_model
 from tfx_explain.errors import InputError, ModelError
 from tfx_explain.models import load_module_model
+from tfx_explain.models.chunks import rows_that_round_alike
 from tfx_explain.models.features import Inputs
 from tfx_explain.models.path_gradients import PathSegments
 from tfx_explain.models.path_pieces import Pieces
@@ -337,3 +338,13 @@ def test_no_rows(dense):
         3,
         2,
     )
+
+
+@pytest.mark.parametrize("n_points", [3, 8, 16, 24])
+@pytest.mark.parametrize("rows_per_call", [192, 384, 49_152])
+def test_tiles_of_segments_leave_no_call_to_be_filled_up(dense, n_points, rows_per_call, monkeypatch):
+    _, paths = dense
+    monkeypatch.setattr(paths._runner, "rows_per_call", rows_per_call)
+    n_rows = paths._runner.tile(n_points) * n_points
+    assert rows_that_round_alike(n_rows) == n_rows
+    assert min(rows_per_call, 768) / 2 < n_rows <= min(rows_per_call, 768)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfx_explain.models.call_bytes import RowBytes
 from tfx_explain.models.calls import calls_at_once, model_errors
-from tfx_explain.models.chunks import rows_per_call
+from tfx_explain.models.chunks import rows_per_call, rows_that_round_alike
 from tfx_explain.models.compilation import can_compile_gradients
 from tfx_explain.models.graph import FrozenGraph
 from tfx_explain.models.messages import first_line
@@ -57,8 +57,10 @@ class PathRunner:
         self._threads = ThreadPoolExecutor(calls_at_once())
 
     def tile(self, n_points: int) -> int:
-        """How many segments of so many points make a tile: a power of two, as most batches have rows."""
-        return 1 << (max(min(self.rows_per_call, _MAX_ROWS_OF_PIECES) // n_points, 1).bit_length() - 1)
+        """How many segments of so many points make a tile: the most of those whose calls are filled up least."""
+        sizes = np.arange(max(min(self.rows_per_call, _MAX_ROWS_OF_PIECES) // n_points, 1), 0, -1)
+        used = sizes * n_points / rows_that_round_alike(sizes * n_points)
+        return int(sizes[np.argmax(used)])
 
     def in_pieces(
         self,
