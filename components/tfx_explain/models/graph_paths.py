@@ -216,7 +216,8 @@ class GraphPaths:
                 numbers = np.arange(first, first + n_together)
                 others = np.minimum(numbers, n_references - 1)
                 shares = np.where(numbers < n_references, weights[others], 0.0)
-                steps = (places.of(call.items, others), shares, np.int32(call.n))
+                # Half of what there is to copy, where points are of 32 bits.
+                steps = (places.of(call.items, others).astype(own.moving.dtype), shares, np.int32(call.n))
                 part = self._runner.run(self._expected, call.compiled, references.take(others), own, chosen, steps)
                 sums[:, call.items[: call.n]] += part[:, : call.n]
 

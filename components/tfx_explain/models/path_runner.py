@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from tfx_explain.models.call_bytes import RowBytes
@@ -141,7 +142,7 @@ class PathRunner:
         starts: Points,
         ends: Points,
         outputs: IntArray,
-        steps: tuple[FloatArray | np.int32, ...],
+        steps: tuple[npt.NDArray[np.generic] | np.int32, ...],
     ) -> FloatArray:
         """What one call gives, compiled by XLA where that was asked for and works."""
         with model_errors(self._what):

@@ -45,7 +45,10 @@ def stratified_alphas(hashes: HashArray, references: IntArray, n_strata: int, se
       seed: of the job.
     """
     strata = np.arange(n_strata)
-    counters = references[:, None] * n_strata + strata
+    counters = (references[:, None] * n_strata + strata).reshape(1, -1)
     # Other numbers of strata are other draws.
-    keys = copy_keys(hashes[:, None, None], counters[None], stream_of(seed, f"expected_gradients {n_strata}"))
-    return np.asarray((strata + uniform_of(keys)) / n_strata)
+    keys = copy_keys(hashes[:, None], counters, stream_of(seed, f"expected_gradients {n_strata}"))
+    places = uniform_of(keys)
+    places += np.tile(strata, len(references))
+    places /= n_strata
+    return places.reshape(len(hashes), len(references), n_strata)
