@@ -69,7 +69,9 @@ class GraphPaths:
         self._fixed = [port for port in range(len(self._ports)) if port not in cut.moving]
         self._enter, self._feed = _entrance(cut)
         self._runner = PathRunner(cut.graph, self._fixed, n_outputs, what)
-        made = {compiled: PathCalls(cut.graph, self._moving, n_outputs, compiled) for compiled in (False, True)}
+        plain = PathCalls(cut.graph, self._moving, n_outputs, False)
+        fused = PathCalls(cut.graph, self._moving, n_outputs, True) if self._runner.compiles else plain
+        made = {False: plain, True: fused}
         self._path_calls, self._tiled, self._lock = made, dict[Rule | Steps, Variants](), threading.Lock()
         self.first_steps = first_steps(cut.graph) if self._runner.compiles else 0
         self._values, self._steps, self._at = (
