@@ -55,7 +55,9 @@ class PathRunner:
         most = min(rows_per_call(width, graph.n_weights()), _MAX_VALUES // max(values_per_row(graph), 1))
         self.rows_per_call = 3 << (max(min(most, _MAX_ROWS) // 3, 8).bit_length() - 1)
         self.compiles = can_compile_gradients(graph)
-        self._threads = ThreadPoolExecutor(calls_at_once())
+        # Where calls are short: one is made ready and another's figures are taken up while two are worked off.
+        more = 2 if self.compiles and calls_at_once() > 1 else 1
+        self._threads = ThreadPoolExecutor(more * calls_at_once())
 
     def tile(self, n_points: int) -> int:
         """How many segments of so many points make a tile: the most of those whose calls are filled up least."""
@@ -121,7 +123,7 @@ class PathRunner:
         return made
 
     def do(self, work: Callable[[Call], None], todo: Iterator[Call]) -> None:
-        """All calls, two at a time: while one is prepared in Python, TensorFlow has the other."""
+        """All calls, some at a time: while one is prepared in Python, TensorFlow has another."""
         for _ in self._threads.map(work, todo):
             pass
 
