@@ -54,7 +54,7 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "expected_gradients, 400 samples": ("expected_gradients", {"num_samples": 400}),
     "expected_gradients, 1,600 samples": ("expected_gradients", {"num_samples": 1_600}),
     "integrated_gradients, gap 0.01": ("integrated_gradients", {}),
-    "integrated_gradients, gap 0.001": ("integrated_gradients", {"max_completeness_gap": 0.001}),
+    "integrated_gradients, gap 0.001": ("integrated_gradients", {"max_completeness_gap": 0.001, "max_steps": 2_048}),
 }
 TRUTH = {"num_samples": 64 * 1_600}
 

@@ -15,6 +15,7 @@ WIDTH = 12
 FEATURES = tuple(f"f{i:02}" for i in range(WIDTH))
 RNG = np.random.default_rng(0)
 FIRST, SECOND, BIAS = (RNG.normal(size=shape).astype(np.float32) / 2 for shape in ((WIDTH, 16), (16, 3), (16,)))
+WIDE = SECOND.astype(np.float64)
 
 
 def head_of(model, players=None):
@@ -44,6 +45,7 @@ AT_CUT = {
         tf.repeat(joined(*columns), 20, axis=1) * np.arange(20 * WIDTH, dtype=np.float32)
     ),
     "a product of features": lambda *columns: tf.tanh(joined(*columns) * columns[0][:, None]) @ FIRST,
+    "sums in 64 bits": lambda *columns: tf.tanh(tf.cast(joined(*columns) @ FIRST, tf.float64) + 1e7) @ WIDE,
     # Not affine: which row is the first.
     "the first row": lambda *columns: tf.tanh((joined(*columns) - joined(*columns)[:1]) @ FIRST),
 }
@@ -90,3 +92,17 @@ def test_where_nothing_is_won_or_lines_do_not_stay_straight_points_are_made_at_t
 def test_columns_of_nobody_keep_points_at_the_cut(tmp_path):
     model = tensors_model(tmp_path, BEHIND["dense"], FEATURES)
     assert isinstance(head_of(model, [[name] for name in FEATURES[1:]])[1], AtCut)
+
+
+@pytest.mark.parametrize("large", [1e30, np.finfo(np.float32).max])
+def test_numbers_near_overflow_are_not_multiplied_behind_the_head(tmp_path, large):
+    """Outputs are finite, and so is every point at the cut."""
+    model = tensors_model(tmp_path, BEHIND["dense"], FEATURES)
+    paths, _ = head_of(model)
+    x = rows(3, 1, FEATURES)
+    x.columns[FEATURES[0]][1] = large
+    ends, starts = paths.enter(x), paths.enter(rows(3, 2, FEATURES))
+    outputs = np.zeros((3, 1), np.int64)
+    made = paths.sweep(starts, ends, whole(3), outputs, Steps(54, True))[:2]
+    assert all(np.isfinite(part).all() for part in made)
+    np.testing.assert_allclose(made[0][:, 1], model.predict(x)[:, :1], rtol=1e-5, atol=1e-5)

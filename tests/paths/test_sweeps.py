@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from known_paths import SweptKnown, accuracy, exact, gaps, network, rectifier
-from tfx_explain.paths import Steps, step_weights, sweep
+from tfx_explain.paths import Steps, integrate, step_weights, sweep
 
 FIRST = 54
 
@@ -94,24 +94,33 @@ def test_errors_show_where_players_cancel_in_the_sum():
     found, finer = (sweep(function, accuracy(function, gap), FIRST) for gap in (0.01, 0.001))
     assert found.gap[0, 0] == 0
     assert (np.abs(found.contributions[0, :, 0] - [0.7, -0.7]) < 4 * np.sqrt(found.variance[0, :, 0])).all()
-    assert finer.n_steps[0] > found.n_steps[0]
+    assert (finer.variance < found.variance / 50).all()
 
 
-@pytest.mark.parametrize("max_gap", [0.2, 0.01])
-def test_a_path_whose_change_is_all_in_one_place_is_cut_there(max_gap):
+@pytest.mark.parametrize("near", [1e-5, 1e-3, 1e-2])
+@pytest.mark.parametrize("max_gap", [0.2, 0.1, 0.01])
+@pytest.mark.parametrize("max_steps", [200, 512])
+def test_paths_whose_change_is_all_in_one_place_are_cut_there(near, max_gap, max_steps):
     """As where a layer norm leaves zero."""
-    near = 1e-5
+    weights = np.random.default_rng(0).normal(size=(3, 2))
     function = SweptKnown(
-        lambda z: z / np.sqrt(z**2 + near**2),
-        lambda z: (near**2 / (z**2 + near**2) ** 1.5)[..., None],
-        np.zeros((1, 1)),
-        np.ones((1, 1)),
+        lambda z: z / np.sqrt(z**2 + near**2) @ weights,
+        lambda z: (near**2 / (z**2 + near**2) ** 1.5)[..., None] * weights,
+        np.zeros((9, 3)),
+        np.random.default_rng(1).uniform(0.5, 1, size=(9, 3)),
     )
-    found = sweep(function, accuracy(function, max_gap), FIRST)
+    found = sweep(function, accuracy(function, max_gap, max_steps), FIRST)
     assert found.is_complete.all()
-    assert FIRST < found.n_steps[0] <= 512
+    assert (found.n_steps <= max_steps).all()
     np.testing.assert_array_equal(found.n_steps, function.n_steps)
-    np.testing.assert_allclose(found.contributions[0, 0], 1.0, atol=max_gap)
+
+
+@pytest.mark.parametrize(("max_gap", "max_steps"), [(0.01, 512), (0.003, 512), (0.003, 486)])
+def test_hardly_more_paths_are_left_incomplete_than_by_segments_alone(max_gap, max_steps):
+    function = relu_network(200, 8)
+    of = accuracy(function, max_gap, max_steps)
+    swept, cut = (np.mean(~found.is_complete) for found in (sweep(function, of, 162), integrate(function, of)))
+    assert swept <= cut + 0.03
 
 
 @pytest.mark.parametrize("max_steps", [54, 100, 161, 162, 300, 512])
@@ -119,7 +128,6 @@ def test_no_path_takes_more_steps_than_allowed_and_all_are_counted(max_steps):
     function = relu_network(30, 5)
     found = sweep(function, accuracy(function, 1e-6, max_steps), FIRST)
     assert (found.n_steps <= max_steps).all()
-    assert not found.is_complete.any()
     np.testing.assert_array_equal(found.n_steps, function.n_steps)
     np.testing.assert_array_equal(found.n_values, function.n_values)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,8 @@ _ROWS_OF_PAIRS = 2**12
 # What is asked for at a time: tiles, and points where XLA does not compile.
 _MAX_TILES = 32
 _MAX_POINTS = 2**16
+# Of a call where few paths come to be cut into segments.
+_TILES_OF_FEW = 4
 # Of single points, of few of which each waits for the one before.
 _MAX_ROWS_OF_POINTS = 2**6
 # Outputs of a call: a backward pass each, after one forward pass.
@@ -124,7 +127,7 @@ class GraphPaths:
 
     def refine(self, starts: Points, ends: Points, segments: PathSegments, outputs: IntArray, rule: Rule) -> Refined:
         """Integrals over pieces of segments, and outputs at their edges."""
-        layout, tile = Layout(rule, self.n_players + self._moving.n_slots), self._runner.tile(rule.n_points)
+        layout, tile = self._layout(rule), self._runner.tile(rule.n_points)
         # TensorFlow makes functions of a loop that differ, with gradients and without, but have one name: no graph can
         # have both.
         variants = self._variants(rule, tile, layout.n_figures, ("edges", "integrals"), "refine")
@@ -132,6 +135,10 @@ class GraphPaths:
             self._runner.segments(variants, starts, ends, segments, part, layout, tile) for part in _columns(outputs)
         ]
         return layout.unpacked(made[0] if len(made) == 1 else np.concatenate(made, axis=-1))
+
+    def _layout(self, rule: Rule) -> Layout:
+        layout = Layout(rule, self.n_players + self._moving.n_slots)
+        return replace(layout, max_tiles=_TILES_OF_FEW) if self.first_steps else layout
 
     def sweep(
         self, starts: Points, ends: Points, paths: PathSegments, outputs: IntArray, steps: Steps

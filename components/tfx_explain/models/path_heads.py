@@ -151,6 +151,9 @@ def _behind_affine(graph: FrozenGraph, moving: Moving) -> BehindAffine | None:
         FeatureSpec(name, kind, "dense", tuple(shape[1:]))
         for name, kind, shape in zip(names, kinds, shapes, strict=True)
     )
+    if any(spec.dtype == "float64" for spec in specs) and all(port.spec.dtype != "float64" for port in ports):
+        # What is added up in 64 bits would be rounded to the 32 of the cut.
+        return None
     fixed = [port for number, port in enumerate(graph.ports) if number not in moving.ports]
     behind = replace(graph, ports=(*fixed, *(Port(spec, "dense", (spec.name,)) for spec in specs)))
     read = behind.reachable([graph.output], stops=[name for port in behind.ports for name in port.tensors])
@@ -207,4 +210,4 @@ def _is_affine(head: BehindAffine) -> bool:
     except (tf.errors.OpError, ValueError):
         return False
     off = np.abs(np.stack([(first + last) / 2 - between, last - alone[0]]))
-    return len(alone) == 1 and bool((off <= _ROUNDING * max(np.abs(first).max(), np.abs(last).max())).all())
+    return len(alone) == 1 and bool((off <= _ROUNDING * np.maximum(np.abs(first), np.abs(last))).all())

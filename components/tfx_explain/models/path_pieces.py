@@ -16,6 +16,7 @@ from tfx_explain.models.path_gradients import FloatArray, IntArray, Points, RowN
 
 BoolArray = npt.NDArray[np.bool_]
 
+_LARGEST = 2.0**64
 # Points of one path that go together: whatever divides their number with the least filling up.
 _SIZES = (16, 8, 4, 2, 1)
 
@@ -92,8 +93,9 @@ def calls(finite: BoolArray, n_bytes: FloatArray | None, size: int, what: str) -
 
 
 def finite_rows(points: Points) -> BoolArray:
-    """(n,) whether all floats of a row are finite."""
-    finite = np.asarray(np.isfinite(points.moving).all(axis=1))
+    """(n,) whether all floats of a row are finite, and what moves far enough from overflow to be multiplied."""
+    with np.errstate(invalid="ignore"):
+        finite = np.asarray((np.abs(points.moving) <= _LARGEST).all(axis=1))
     for column in points.fixed:
         if not isinstance(column, Ragged) and column.dtype.kind == "f":
             finite &= np.isfinite(column).reshape(len(finite), -1).all(axis=1)

@@ -40,10 +40,12 @@ class Layout:
     Attributes:
       rule: how segments are cut.
       n_owners: players and slots.
+      max_tiles: of a call, which is filled up with copies that are read and written though not worked off.
     """
 
     rule: Rule
     n_owners: int
+    max_tiles: int = _MAX_TILES
 
     @property
     def n_points(self) -> int:
@@ -57,7 +59,7 @@ class Layout:
 
     def n_tiles(self, tile: int, n_outputs: int) -> int:
         """How many tiles of so many segments the largest call takes."""
-        return min(max(MAX_FIGURES // (tile * self.n_figures * n_outputs), 1), _MAX_TILES)
+        return min(max(MAX_FIGURES // (tile * self.n_figures * n_outputs), 1), self.max_tiles)
 
     def unpacked(self, figures: FloatArray) -> Refined:
         """What (q, n_figures, c) say."""

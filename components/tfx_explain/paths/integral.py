@@ -49,17 +49,19 @@ class Accuracy:
       max_steps: most points per path that gradients are taken at, at least 3.
       unit: (P, c) of each path's outputs.
       floor: (P, c) gaps that are rounding.
+      n_nodes: of a segment: an even number.
     """
 
     max_gap: float
     max_steps: int
     unit: FloatArray
     floor: FloatArray
+    n_nodes: int = _N_NODES
 
     @property
     def rule(self) -> Rule:
         """How a segment is cut that has too much of its path's gap or error; more coarsely for very few steps."""
-        most = min(_N_NODES, self.max_steps // 3)
+        most = min(self.n_nodes, self.max_steps // 3)
         return Rule(2, most - most % 2 if most > 1 else most)
 
     @property

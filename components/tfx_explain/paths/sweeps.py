@@ -24,7 +24,13 @@ N_BLOCKS = 6
 # Between panels of three steps: of the outer ones and of the middle one.
 _OUTER, _MIDDLE = 3 / 8, 1 / 4
 # Of a path that converges, in its players' errors, the root of the sum of whose squares is one.
-_LARGEST_GAP = 10.0
+_LARGEST_GAP = 3.0
+# Steps of a sweep: a path is in one call.
+_MOST_STEPS = 4_374
+_TO_SPARE = 1.5
+# Of the segments of paths that sweeps do not bring near enough: between kinks gradients hardly change.
+_N_NODES = 2
+_LEAST_LEFT = 24
 OF_DIFFERENCE = 1 / (1 + 9)
 """Variance of an error by a square of what three times the steps change: of kinks, on average, it is 9 times as large
 with a third of them."""
@@ -157,23 +163,25 @@ def _converges(found: Integrals, paths: IntArray, n_players: int, accuracy: Accu
     return np.asarray((gap <= np.maximum(_LARGEST_GAP * error, bound)).all(axis=1))
 
 
-def _reach(n: int, max_steps: int) -> int:
+def _reach(n: int, max_steps: int) -> float:
     """How many times too large an error may be after n steps for those that are left: of kinks it goes as 1 / n.
 
-    As errors scatter, three times as much is worth a try where there is another sweep at all.
+    As errors scatter, and few steps are left for segments after the last sweep, there is to be something to spare.
     """
     reach = 1
-    while 3 * reach * n <= max_steps:
+    while 3 * reach * n <= min(max_steps, _MOST_STEPS):
         reach *= 3
-    return 3 * reach if reach > 1 else 1
+    return reach / _TO_SPARE if reach > 1 else 1
 
 
 def _cut(function: SweptFunction, accuracy: Accuracy, found: Integrals, paths: IntArray) -> None:
-    """Cuts paths (q,) into segments, where at least half of their steps are left, and takes over what is better."""
+    """Cuts paths (q,) into segments, where some steps are left, and takes over what is better."""
     left = accuracy.max_steps - int(found.n_steps[paths].max(initial=0))
-    if not len(paths) or 2 * left < accuracy.max_steps:
+    if not len(paths) or left < _LEAST_LEFT:
         return
-    part = dataclasses.replace(accuracy, max_steps=left, unit=accuracy.unit[paths], floor=accuracy.floor[paths])
+    part = dataclasses.replace(
+        accuracy, max_steps=left, unit=accuracy.unit[paths], floor=accuracy.floor[paths], n_nodes=_N_NODES
+    )
     made = integrate(function.part(paths), part)
     every = np.arange(len(paths))
     is_better = _excess(made, every, function.n_players, part) < _excess(found, paths, function.n_players, accuracy)

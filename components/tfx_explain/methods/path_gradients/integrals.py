@@ -180,10 +180,11 @@ def _some_rows(
     part = side.asked.take(rows)
     function = _RowPaths(paths, side.starts, ends, part.outputs, np.arange(len(rows) * n_references))
     unit, floor = 1 + np.abs(part.prediction), _UNITS_OF_GAPS * part.floor
-    each = (np.repeat(values, n_references, axis=0) for values in (unit, floor))
-    accuracy = Accuracy(settings.max_completeness_gap, settings.max_steps, *each)
-    first = paths.first_steps
-    found = sweep(function, accuracy, first) if 0 < first <= settings.max_steps else integrate(function, accuracy)
+    each = [np.repeat(values, n_references, axis=0) for values in (unit, floor)]
+    accuracy = Accuracy(settings.max_completeness_gap, settings.max_steps, unit=each[0], floor=each[1])
+    # Paths that the first sweep does not bring near enough need another, or as many steps on segments.
+    is_swept = 0 < 3 * paths.first_steps <= settings.max_steps
+    found = sweep(function, accuracy, paths.first_steps) if is_swept else integrate(function, accuracy)
     estimates = PathEstimates.empty((len(rows), n_figures, part.outputs.shape[1]), side.weights)
     _take_over(estimates, found, side.weights, paths.n_players)
     gap = estimates.values[:, : paths.n_players].sum(axis=1) - (part.prediction - part.base_value)
