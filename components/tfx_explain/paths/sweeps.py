@@ -24,7 +24,7 @@ N_BLOCKS = 6
 # Between panels of three steps: of the outer ones and of the middle one.
 _OUTER, _MIDDLE = 3 / 8, 1 / 4
 # Of a path that converges, in its players' errors, the root of the sum of whose squares is one.
-_LARGEST_GAP = 3.0
+_LARGEST_GAP = 7.0
 # Steps of a sweep: a path is in one call.
 _MOST_STEPS = 4_374
 _TO_SPARE = 1.5
@@ -166,12 +166,12 @@ def _converges(found: Integrals, paths: IntArray, n_players: int, accuracy: Accu
 def _reach(n: int, max_steps: int) -> float:
     """How many times too large an error may be after n steps for those that are left: of kinks it goes as 1 / n.
 
-    As errors scatter, and few steps are left for segments after the last sweep, there is to be something to spare.
+    Few steps are left for segments after the last sweep, and errors scatter: there is to be something to spare.
     """
     reach = 1
     while 3 * reach * n <= min(max_steps, _MOST_STEPS):
         reach *= 3
-    return reach / _TO_SPARE if reach > 1 else 1
+    return reach / _TO_SPARE if reach == 3 else reach
 
 
 def _cut(function: SweptFunction, accuracy: Accuracy, found: Integrals, paths: IntArray) -> None:
