@@ -12,6 +12,7 @@ import tensorflow as tf
 from attributing import Attributing, batch_of, model_of
 from tfx_explain.errors import ConfigError
 from tfx_explain.methods.path_gradients.draws import stratified_alphas
+from tfx_explain.methods.xrai import expected
 from tfx_explain.methods.xrai.pixels import combined
 from tfx_explain.models import Model
 from tfx_explain.regions import decode_labels
@@ -66,6 +67,15 @@ def test_a_quadratic_has_what_the_places_of_steps_make_of_it(tmp_path: Path) -> 
         np.testing.assert_allclose(parts.attributions[own, 0], mean, rtol=1e-5, atol=1e-4)
         np.testing.assert_allclose(parts.std_errors[own, 0], error, rtol=1e-5, atol=1e-4)
         assert parts.attributions[own, 0].sum() == pytest.approx(found.attributions[row, 0, 0], rel=1e-6, abs=1e-6)
+
+
+def test_few_rows_at_a_time_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of, rows = at_work(model_of(tmp_path, planted, SPECS), "xrai"), rows_of(N, 2)
+    whole = of.explain(rows).sides[0]
+    monkeypatch.setattr(expected, "_FIGURES", 2 * SAMPLES * 2)
+    in_parts = of.explain(rows).sides[0]
+    for name in ("attributions", "background_std_error", "design_std_error"):
+        np.testing.assert_array_equal(getattr(in_parts, name), getattr(whole, name), err_msg=name)
 
 
 def test_the_image_has_what_the_method_for_features_says(tmp_path: Path) -> None:

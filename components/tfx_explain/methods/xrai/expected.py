@@ -51,7 +51,7 @@ def over_background(pictures: Pictures, settings: XraiConfig, numbers: IntArray,
             own = reference == number
             share = pictures.weights[number] / shares[group[number]]
             pixels[row[own], group[number]] += share * of_pixels[own]
-    found = ReferenceSums.of_steps(by_step, alphas, pictures.weights).estimates()
+    found = _sums(by_step, alphas, pictures.weights).estimates()
     return PixelRows(
         of_players=np.broadcast_to(found.values[:, None], (n, n_groups, *found.values.shape[1:])),
         pixels=pixels,
@@ -62,6 +62,16 @@ def over_background(pictures: Pictures, settings: XraiConfig, numbers: IntArray,
         variances=(found.design_variance, np.maximum(found.background_variance - found.design_variance, 0.0)),
         design_dof=second_difference_dof(1 / float(np.square(pictures.weights).sum()), n_steps),
     )
+
+
+def _sums(by_step: FloatArray, alphas: FloatArray, weights: FloatArray) -> ReferenceSums:
+    """Of contributions (n, R, S, n_players, c), some rows at a time: several tables of that shape are made of them."""
+    n, at_once = len(by_step), max(_FIGURES // max(int(np.prod(by_step.shape[1:])), 1), 1)
+    parts = [
+        ReferenceSums.of_steps(by_step[first : first + at_once], alphas[first : first + at_once], weights).sums
+        for first in range(0, max(n, 1), at_once)
+    ]
+    return ReferenceSums(np.concatenate(parts, axis=1), weights)
 
 
 def _added(pictures: Pictures, reference: IntArray, row: IntArray, alphas: FloatArray) -> FloatArray:
