@@ -97,6 +97,16 @@ def test_errors_show_where_players_cancel_in_the_sum():
     assert (finer.variance < found.variance / 50).all()
 
 
+def test_each_sweep_is_the_rule_of_all_its_steps():
+    function = relu_network(60, 1)
+    found = sweep(function, accuracy(function, 0.003, max_steps=13_122), FIRST)
+    for n in (54, 162, 486):
+        of_panels = function.along(np.arange(60), np.tile((np.arange(n) + 0.5) / n, (60, 1))).reshape(60, -1, 3, 6, 2)
+        by_rule = np.einsum("pkmdc,m->pdc", of_panels, [3 / 8, 1 / 4, 3 / 8]) / (n / 3)
+        is_swept = np.isclose(found.contributions, by_rule, rtol=1e-12, atol=1e-12).all(axis=(1, 2))
+        assert 0 < is_swept.sum() <= (found.n_steps == n).sum()
+
+
 @pytest.mark.parametrize("near", [1e-5, 1e-3, 1e-2])
 @pytest.mark.parametrize("max_gap", [0.2, 0.1, 0.01])
 @pytest.mark.parametrize("max_steps", [200, 512])
@@ -121,6 +131,20 @@ def test_hardly_more_paths_are_left_incomplete_than_by_segments_alone(max_gap, m
     of = accuracy(function, max_gap, max_steps)
     swept, cut = (np.mean(~found.is_complete) for found in (sweep(function, of, 162), integrate(function, of)))
     assert swept <= cut + 0.03
+
+
+def test_no_more_steps_are_swept_where_they_change_nothing():
+    """All of the change lies before the first step of either sweep."""
+    near = 1e-5
+    function = SweptKnown(
+        lambda z: z / np.sqrt(z**2 + near**2),
+        lambda z: (near**2 / (z**2 + near**2) ** 1.5)[..., None],
+        np.zeros((1, 1)),
+        np.ones((1, 1)),
+    )
+    found = sweep(function, accuracy(function, 0.2), FIRST)
+    assert found.is_complete.all()
+    assert found.n_steps[0] < 162
 
 
 @pytest.mark.parametrize("max_steps", [54, 100, 161, 162, 300, 512])

@@ -13,7 +13,6 @@ import dataclasses
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from tfx_explain.paths.integral import Accuracy, Integrals, integrate
 from tfx_explain.paths.segments import FloatArray, IntArray, PathFunction
@@ -23,8 +22,6 @@ N_BLOCKS = 6
 """Equal parts of a path whose errors are told apart."""
 # Between panels of three steps: of the outer ones and of the middle one.
 _OUTER, _MIDDLE = 3 / 8, 1 / 4
-# Of a path that converges, in its players' errors, the root of the sum of whose squares is one.
-_LARGEST_GAP = 7.0
 # Steps of a sweep: a path is in one call.
 _MOST_STEPS = 4_374
 _TO_SPARE = 1.5
@@ -127,9 +124,7 @@ def sweep(function: SweptFunction, accuracy: Accuracy, n: int) -> Integrals:
     )
     while True:
         excess = _excess(found, left, n_players, accuracy)
-        goes_on = (
-            (excess > 1) & (excess <= _reach(n, accuracy.max_steps)) & _converges(found, left, n_players, accuracy)
-        )
+        goes_on = (excess > 1) & (excess <= _reach(n, accuracy.max_steps))
         _cut(function, accuracy, found, left[(excess > 1) & ~goes_on])
         if not goes_on.any():
             break
@@ -151,16 +146,6 @@ def _excess(found: Integrals, paths: IntArray, n_players: int, accuracy: Accurac
     bound = accuracy.bound(paths, found.contributions[paths, :n_players])
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(error == 0, 0.0, error / bound).max(axis=1, initial=0.0))
-
-
-def _converges(found: Integrals, paths: IntArray, n_players: int, accuracy: Accuracy) -> npt.NDArray[np.bool_]:
-    """(q,) whether the gaps of some paths that are too large are such as what the steps have changed says of errors.
-
-    Where all of a path's change is in one place between steps, as at a layer norm near zero, more steps change nothing.
-    """
-    gap, error = np.abs(found.gap[paths]), np.sqrt(found.variance[paths, :n_players].sum(axis=1))
-    bound = accuracy.bound(paths, found.contributions[paths, :n_players])
-    return np.asarray((gap <= np.maximum(_LARGEST_GAP * error, bound)).all(axis=1))
 
 
 def _reach(n: int, max_steps: int) -> float:
