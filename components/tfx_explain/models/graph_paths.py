@@ -131,10 +131,8 @@ class GraphPaths:
         # TensorFlow makes functions of a loop that differ, with gradients and without, but have one name: no graph can
         # have both.
         variants = self._variants(rule, tile, layout.n_figures, ("edges", "integrals"), "refine")
-        made = [
-            self._runner.segments(variants, starts, ends, segments, part, layout, tile) for part in _columns(outputs)
-        ]
-        return layout.unpacked(made[0] if len(made) == 1 else np.concatenate(made, axis=-1))
+        run = functools.partial(self._runner.segments, variants, starts, ends, segments, layout=layout, tile=tile)
+        return layout.unpacked(_by_columns(outputs, run))
 
     def _layout(self, rule: Rule) -> Layout:
         layout = Layout(rule, self.n_players + self._moving.n_slots)
@@ -146,11 +144,8 @@ class GraphPaths:
         """Figures of whole paths."""
         layout = SweepLayout(steps, self.n_players + self._moving.n_slots)
         variants = self._variants(steps, layout.tile, layout.n_figures, ("sweep",), "sweep")
-        made = [
-            self._runner.segments(variants, starts, ends, paths, part, layout, layout.tile)
-            for part in _columns(outputs)
-        ]
-        return layout.unpacked(made[0] if len(made) == 1 else np.concatenate(made, axis=-1))
+        run = functools.partial(self._runner.segments, variants, starts, ends, paths, layout=layout, tile=layout.tile)
+        return layout.unpacked(_by_columns(outputs, run))
 
     def inside(
         self, starts: Points, ends: Points, alphas: FloatArray, outputs: IntArray, player: int
@@ -158,25 +153,25 @@ class GraphPaths:
         """Means over the halves of the steps, of players and of the columns of one."""
         n_paths, n_steps = alphas.shape
         pieces = Pieces.of(alphas)
-        width = self._moving.owners.count(player)
-        parts = [
-            self._runner.in_pieces(
-                self._inside[player], starts, ends, part, pieces, (2, self.n_players + width, part.shape[1])
-            )
-            for part in _columns(outputs)
-        ]
-        sums = np.concatenate(parts, axis=-1).reshape(n_paths, pieces.per_path, 2, -1, outputs.shape[1]).sum(axis=1)
+        n_figures = self.n_players + self._moving.owners.count(player)
+
+        def run(part: IntArray) -> FloatArray:
+            shape = (2, n_figures, part.shape[1])
+            return self._runner.in_pieces(self._inside[player], starts, ends, part, pieces, shape)
+
+        sums = _by_columns(outputs, run).reshape(n_paths, pieces.per_path, 2, n_figures, outputs.shape[1]).sum(axis=1)
         means = sums / (n_steps // 2)
         return means[:, :, : self.n_players], means[:, :, self.n_players :]
 
     def gradients(self, points: Points, outputs: IntArray) -> FloatArray:
         """Of single points, in calls of fewer rows: paths that choose their way ask for one point each at a time."""
         pieces, width = Pieces.of(np.zeros((len(points), 1))), points.moving.shape[1]
-        parts = [
-            self._runner.in_pieces(self._at, points, points, part, pieces, (width, part.shape[1]), _MAX_ROWS_OF_POINTS)
-            for part in _columns(outputs)
-        ]
-        return np.concatenate(parts, axis=-1)
+
+        def run(part: IntArray) -> FloatArray:
+            shape = (width, part.shape[1])
+            return self._runner.in_pieces(self._at, points, points, part, pieces, shape, _MAX_ROWS_OF_POINTS)
+
+        return _by_columns(outputs, run)
 
     def pictures(self, points: Points, player: int) -> npt.NDArray[np.float32] | FloatArray:
         """A player's columns as pictures."""
@@ -201,8 +196,8 @@ class GraphPaths:
     ) -> ExpectedGradients:
         """Expected gradients of n rows."""
         run = self._few_steps if places.n_steps <= self._runner.rows_per_call else self._many_steps
-        sums = [run(references, examples, part, places, weights) for part in _columns(outputs)]
-        return ReferenceSums(np.concatenate(sums, axis=-1), weights).estimates()
+        sums = _by_columns(outputs, lambda part: run(references, examples, part, places, weights))
+        return ReferenceSums(sums, weights).estimates()
 
     def _few_steps(
         self, references: Points, examples: Points, outputs: IntArray, places: StepPlaces, weights: FloatArray
@@ -283,6 +278,7 @@ def _with_slots(cut: Cut, n_players: int) -> Moving:
     return moving.with_slots(of_ports, n_slots) if n_slots else moving
 
 
-def _columns(outputs: IntArray) -> list[IntArray]:
-    """The outputs asked of each row, as many at a time as a call has backward passes."""
-    return [outputs[:, start : start + _MAX_COLUMNS] for start in range(0, outputs.shape[1], _MAX_COLUMNS)]
+def _by_columns(outputs: IntArray, run: Callable[[IntArray], FloatArray]) -> FloatArray:
+    """(..., c) what a function makes of the outputs (n, c) asked of rows, as many as a call has backward passes."""
+    made = [run(outputs[:, start : start + _MAX_COLUMNS]) for start in range(0, outputs.shape[1], _MAX_COLUMNS)]
+    return made[0] if len(made) == 1 else np.concatenate(made, axis=-1)

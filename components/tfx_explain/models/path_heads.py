@@ -21,19 +21,20 @@ from tfx_explain.models.hoist import frontier_of
 from tfx_explain.models.path_columns import Moving
 from tfx_explain.models.path_ops import SHAPE_ONLY
 from tfx_explain.models.ports import PortValue, forward_function
+from tfx_explain.models.side_by_side import is_affine
 from tfx_explain.models.tracing import traced
 
 _FLOATS = (tf.float32, tf.float64)
-# Ops that are linear in the input of this place where all others are constant.
+# Ops that are linear in the input of this place where all others are constant, besides arithmetic by columns.
 _LINEAR_IN = {
-    **dict.fromkeys(["BatchMatMulV2", "BroadcastTo", "Cast", "EnsureShape", "ExpandDims", "GatherV2"], (0,)),
-    **dict.fromkeys(["Identity", "Mean", "Neg", "Pad", "RealDiv", "Reshape", "Slice", "SplitV", "Squeeze"], (0,)),
-    **dict.fromkeys(["StridedSlice", "Sum", "Tile", "Transpose", "Unpack"], (0,)),
-    **dict.fromkeys(["MatMul", "Mul"], (0, 1)),
+    **dict.fromkeys(["BatchMatMulV2", "BroadcastTo", "EnsureShape", "ExpandDims", "GatherV2", "Mean", "Pad"], (0,)),
+    **dict.fromkeys(["Reshape", "Slice", "SplitV", "Squeeze", "StridedSlice", "Sum", "Tile", "Transpose"], (0,)),
+    "MatMul": (0, 1),
     "Split": (1,),
+    "Unpack": (0,),
 }
 # Ops that add their inputs, or lay them side by side.
-_JOINING = frozenset(["Add", "AddN", "AddV2", "BiasAdd", "ConcatV2", "Pack", "Sub"])
+_JOINING = frozenset(["Add", "AddN", "AddV2", "ConcatV2", "Pack", "Sub"])
 # A float more to make for every point costs about as much as so many multiplications.
 _WEIGHTS_PER_COLUMN = 16
 _ROUNDING = 1e-4
@@ -197,7 +198,9 @@ def _stays_affine(op: tf.Operation, places: Sequence[int]) -> bool:
     """Whether an op is affine in the inputs of these places, where the others are constant."""
     if any(tensor.dtype not in _FLOATS for tensor in (*op.outputs, *(op.inputs[place] for place in places))):
         return False
-    return op.type in _JOINING or (len(places) == 1 and places[0] in _LINEAR_IN.get(op.type, ()))
+    if op.type in _JOINING:
+        return True
+    return len(places) == 1 and (is_affine(op, places[0]) or places[0] in _LINEAR_IN.get(op.type, ()))
 
 
 def _is_affine(head: BehindAffine) -> bool:

@@ -84,8 +84,6 @@ def in_tiles(run: Callable[..., tf.Tensor], size: int, n_figures: int) -> Callab
     """
 
     def call(lines: Lines, low: tf.Tensor, high: tf.Tensor, n_tiles: tf.Tensor) -> tf.Tensor:
-        if low.shape[0] == size:
-            return run(lines, low, high)
         tensors = [lines.starts, lines.ends, lines.outputs, low, high, *lines.fixed]
         parts = [tf.reshape(tensor, [-1, size, *tensor.shape[1:]]) for tensor in tensors]
         shape = [size, n_figures, lines.outputs.shape[1]]

@@ -10,6 +10,7 @@ are left cannot bring near enough, as where a gradient jumps in one place by far
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -24,9 +25,11 @@ N_BLOCKS = 6
 _OUTER, _MIDDLE = 3 / 8, 1 / 4
 # Steps of a sweep: a path is in one call.
 _MOST_STEPS = 4_374
+# How much smaller than the bound the error after the last sweep is expected to be.
 _TO_SPARE = 1.5
 # Of the segments of paths that sweeps do not bring near enough: between kinks gradients hardly change.
 _N_NODES = 2
+# Fewer steps than twice those of a first rule of such segments say nothing new of a path.
 _LEAST_LEFT = 24
 OF_DIFFERENCE = 1 / (1 + 9)
 """Variance of an error by a square of what three times the steps change: of kinks, on average, it is 9 times as large
@@ -50,7 +53,7 @@ class Steps:
         """Gradients of a path."""
         return sum(group.size for group in self.groups)
 
-    @property
+    @functools.cached_property
     def groups(self) -> tuple[FloatArray, ...]:
         """Each (N_BLOCKS, m) in (0, 1), whose sums are told apart.
 
